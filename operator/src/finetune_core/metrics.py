@@ -1,0 +1,21 @@
+"""Metric names, their direction, and which a kind of task measures.
+
+Names are those of Hugging Face `evaluate` and scikit-learn; the `eval_` prefix that `TrainingArguments` allows is
+accepted and dropped. MNLI's mismatched dev set reports under the prefix `mm_` (`mm_accuracy`).
+"""
+
+LOWER_IS_BETTER = frozenset({"loss", "mm_loss", "mse", "mae", "rmse"})
+
+CLASSIFICATION_METRICS = ("accuracy", "f1", "f1_macro", "matthews_correlation", "precision", "recall")
+REGRESSION_METRICS = ("pearson", "spearmanr", "mse", "mae", "rmse")
+BINARY_ONLY_METRICS = frozenset({"f1", "precision", "recall"})
+
+
+def canonical_metric(name: str) -> str:
+    """`eval_accuracy` -> `accuracy`: Hugging Face accepts both spellings."""
+    return name.removeprefix("eval_")
+
+
+def greater_is_better(name: str) -> bool:
+    """Direction of a metric, by its canonical name."""
+    return canonical_metric(name) not in LOWER_IS_BETTER

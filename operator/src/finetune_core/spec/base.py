@@ -1,0 +1,29 @@
+"""What all API models share: camelCase names, closed fields, CEL rules beside the fields that they span."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+
+class ApiModel(BaseModel):
+    """A part of a custom resource's spec; immutable, in Python's names inside and camelCase outside."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+
+def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
+    """CEL rules for a model's schema, as (expression, message) pairs, for `json_schema_extra`.
+
+    See https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation-rules
+    """
+    return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in pairs]}
+
+
+def free_form() -> dict[str, Any]:
+    """Schema extra for a field that holds a Kubernetes type as it is: the API server keeps what it is given."""
+    return {"x-kubernetes-preserve-unknown-fields": True}
+
+
+Uri = Annotated[str, Field(min_length=1, max_length=1024)]
+Name = Annotated[str, Field(min_length=1, max_length=253)]

@@ -1,0 +1,120 @@
+"""`FinetuneExperiment.spec`: model x tasks x runs."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from finetune_core.spec.base import ApiModel, Name, Uri, rules
+from finetune_core.spec.execution import ConfigMapKeyRef, Data, Execution, Model, Retention, Storage
+from finetune_core.spec.tasks import TaskSpec
+from finetune_core.spec.training import Training
+
+MAX_TASKS = 64
+MAX_RUNS = 1000
+MAX_NAME_LENGTH = 40
+
+
+class HPSearchRef(ApiModel):
+    """An HPSearch in the same namespace."""
+
+    name: Annotated[Name, Field(description="The search; the experiment waits until it has ended.")]
+    allow_other_model: Annotated[
+        bool, Field(description="Take the values even if the search was over another model.")
+    ] = False
+
+
+class HyperparametersFrom(ApiModel):
+    """Where tuned hyperparameters come from: exactly one source."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "[has(self.hpSearchRef), has(self.configMapRef), has(self.uri)].filter(x, x).size() == 1",
+                "set exactly one of hpSearchRef, configMapRef and uri",
+            )
+        )
+    )
+
+    hp_search_ref: HPSearchRef | None = Field(default=None, description="The best values of an HPSearch.")
+    config_map_ref: ConfigMapKeyRef | None = Field(
+        default=None, description="A ConfigMap key with YAML: task -> training arguments."
+    )
+    uri: Annotated[
+        Uri | None, Field(description="s3:// folder with one <task>.yaml a task, as a search exports it.")
+    ] = None
+
+
+class MissingTasks(StrEnum):
+    """What the leaderboard zip does about tasks that have no best run."""
+
+    REFUSE = "Refuse"
+    PLACEHOLDER = "Placeholder"
+
+
+class Leaderboard(ApiModel):
+    """The GLUE leaderboard's zip."""
+
+    missing_tasks: Annotated[
+        MissingTasks,
+        Field(
+            description="Refuse: no zip, and status names what is missing. "
+            "Placeholder: the majority class of the training labels stands in, and is marked so."
+        ),
+    ] = MissingTasks.REFUSE
+
+
+class ExperimentSpec(ApiModel):
+    """What to fine-tune, on what, how often and how."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "!has(self.leaderboard) || !has(self.predict) || self.predict",
+                "leaderboard needs predictions: remove predict: false or leaderboard",
+            ),
+            (
+                "!has(self.hyperparametersFrom) || !has(self.hyperparametersFrom.uri) || "
+                "self.hyperparametersFrom.uri.startsWith('s3://')",
+                "hyperparametersFrom.uri must be s3://bucket/path",
+            ),
+        )
+    )
+
+    model: Model = Field(description="The pretrained model.")
+    data: Data | None = Field(default=None, description="The data of all tasks. Default: GLUE from the hub.")
+    tasks: Annotated[
+        tuple[TaskSpec, ...] | None,
+        Field(
+            min_length=1,
+            max_length=MAX_TASKS,
+            description="The tasks, by name. Default: all nine of GLUE.",
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ] = None
+    runs: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=100,
+            description="Seeds that each task is fine-tuned with. Raising it keeps the runs already done. "
+            "Default: the task's published recipe (GLUE), 5 (custom).",
+        ),
+    ] = None
+    seed: Annotated[
+        int, Field(ge=0, le=2**31 - 1, description="Base seed; each run's own seed is derived from it.")
+    ] = 42
+    training: Training | None = Field(default=None, description="Training arguments of all tasks.")
+    hyperparameters_from: HyperparametersFrom | None = Field(
+        default=None, description="Tuned training arguments per task; tasks[].training wins over them."
+    )
+    predict: Annotated[bool, Field(description="Predict the test sets with each run's best weights.")] = True
+    leaderboard: Leaderboard | None = Field(
+        default=None, description="Build the GLUE leaderboard's submission.zip from the best runs."
+    )
+    execution: Execution = Field(default_factory=Execution, description="How the runs are executed.")
+    storage: Storage | None = Field(
+        default=None,
+        description="Where results go. Default: the storage that the operator was installed with.",
+    )
+    retention: Retention = Field(default_factory=Retention, description="What is kept.")

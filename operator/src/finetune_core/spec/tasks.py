@@ -1,0 +1,118 @@
+"""The tasks of a suite: GLUE's by name, custom ones by their files and columns."""
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from finetune_core.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS
+from finetune_core.spec.base import ApiModel, Uri, rules
+from finetune_core.spec.training import Training
+from finetune_core.tasks import GLUE_TASKS, ProblemType
+
+_GLUE = "[" + ", ".join(f"'{name}'" for name in GLUE_TASKS) + "]"
+_ALL_METRICS = (*CLASSIFICATION_METRICS, *REGRESSION_METRICS)
+
+FileName = Annotated[str, Field(min_length=1, max_length=512, pattern=r"\.(csv|tsv|jsonl|parquet)$")]
+Column = Annotated[str, Field(min_length=1, max_length=128)]
+
+
+class TaskData(ApiModel):
+    """Where a task's examples are. A GLUE task needs at most `uri`; a custom task names its files and columns."""
+
+    uri: Annotated[
+        Uri | None,
+        Field(description="Folder of this task's files, in place of spec.data.uri."),
+    ] = None
+    train: Annotated[
+        FileName | None,
+        Field(description="Training file below uri: .csv or .tsv (with a header), .jsonl or .parquet."),
+    ] = None
+    validation: Annotated[FileName | None, Field(description="Dev file below uri; decides the best run.")] = (
+        None
+    )
+    test: Annotated[FileName | None, Field(description="Test file below uri; predicted, never scored.")] = (
+        None
+    )
+    text_columns: Annotated[
+        tuple[Column, ...] | None,
+        Field(min_length=1, max_length=2, description="One column, or two for pairs of texts."),
+    ] = None
+    label_column: Annotated[Column | None, Field(description="Column of the label. Default: label.")] = None
+
+
+class TaskSpec(ApiModel):
+    """One task of the suite."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                f"self.name in {_GLUE} || has(self.problemType)",
+                f"name is none of GLUE's tasks ({', '.join(GLUE_TASKS)}): correct it, or declare a custom "
+                "task by problemType, data.train, data.validation and data.textColumns",
+            ),
+            (
+                f"!(self.name in {_GLUE}) || (!has(self.problemType) && !has(self.labels) && !has(self.metrics))",
+                "problemType, labels and metrics of a GLUE task are fixed: remove them, "
+                "or give a custom task another name",
+            ),
+            (
+                f"!(self.name in {_GLUE}) || !has(self.data) || (!has(self.data.train) && "
+                "!has(self.data.validation) && !has(self.data.test) && !has(self.data.textColumns) && "
+                "!has(self.data.labelColumn))",
+                "files and columns of a GLUE task are fixed: only data.uri can be set",
+            ),
+            (
+                "!has(self.problemType) || (has(self.data) && has(self.data.train) && "
+                "has(self.data.validation) && has(self.data.textColumns))",
+                "a custom task needs data.train, data.validation and data.textColumns",
+            ),
+            (
+                "!has(self.problemType) || self.problemType != 'Classification' || has(self.labels)",
+                "a classification task needs labels: the label names in the order of their ids",
+            ),
+            (
+                "!has(self.problemType) || self.problemType != 'Regression' || !has(self.labels)",
+                "a regression task has no labels: remove them",
+            ),
+        )
+    )
+
+    name: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=40,
+            pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+            description=f"A GLUE task ({', '.join(GLUE_TASKS)}) or the name of a custom task.",
+        ),
+    ]
+    runs: Annotated[
+        int | None,
+        Field(ge=1, le=100, description="Seeds that this task is fine-tuned with, in place of spec.runs."),
+    ] = None
+    training: Training | None = Field(
+        default=None, description="Training arguments of this task; each wins over spec.training."
+    )
+    data: TaskData | None = Field(default=None, description="Where this task's examples are.")
+    problem_type: Annotated[
+        ProblemType | None, Field(description="Of a custom task: Classification or Regression.")
+    ] = None
+    labels: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=128)], ...] | None,
+        Field(
+            min_length=2,
+            max_length=1000,
+            description="Label names of a custom classification task in the order of their ids; "
+            "the label column holds either these names or the ids.",
+        ),
+    ] = None
+    metrics: Annotated[
+        tuple[Annotated[str, Field(json_schema_extra={"enum": list(_ALL_METRICS)})], ...] | None,
+        Field(
+            min_length=1,
+            max_length=8,
+            description="Metrics of a custom task; the first one decides the best run unless "
+            f"metricForBestModel says otherwise. Classification: {', '.join(CLASSIFICATION_METRICS)} "
+            f"(default accuracy). Regression: {', '.join(REGRESSION_METRICS)} (default pearson, spearmanr).",
+        ),
+    ] = None

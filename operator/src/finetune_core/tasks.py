@@ -1,0 +1,197 @@
+"""The task registry: the nine GLUE tasks and AX, and the shape that a custom task takes.
+
+Facts are those of the GLUE paper (https://arxiv.org/abs/1804.07461), of the data set card
+https://huggingface.co/datasets/nyu-mll/glue (column names, label order) and of the leaderboard's own checker
+(file names, row counts, what is written for a label).
+"""
+
+from enum import StrEnum
+from types import MappingProxyType
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+
+class ProblemType(StrEnum):
+    """What a task's head predicts."""
+
+    CLASSIFICATION = "Classification"
+    REGRESSION = "Regression"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+
+class SubmissionFile(_Frozen):
+    """One file of the leaderboard zip: written from `split`, `rows` rows, labels renamed by `written`."""
+
+    name: str
+    split: str
+    rows: int
+    written: dict[str, str] = {}
+
+
+class TaskDefinition(_Frozen):
+    """All that training and scoring must know of a task, the same for GLUE's and for custom ones.
+
+    `labels` are names in the order of their ids (empty for regression); `evaluation_splits` maps the prefix that
+    the metrics of a dev set get to the split's name (`{"": "validation"}`; MNLI has two).
+    """
+
+    name: str
+    problem_type: ProblemType
+    text_columns: tuple[str, ...]
+    label_column: str = "label"
+    labels: tuple[str, ...] = ()
+    metrics: tuple[str, ...]
+    measured: tuple[str, ...]
+    folder: str | None = None
+    evaluation_splits: dict[str, str] = {"": "validation"}
+    test_splits: tuple[str, ...] = ("test",)
+    submission: tuple[SubmissionFile, ...] = ()
+
+    @property
+    def is_glue(self) -> bool:
+        """Whether the task is one of GLUE's, with a folder name of its own in the official layout."""
+        return self.folder is not None
+
+
+_ZERO_ONE = ("0", "1")
+_ENTAILMENT = ("entailment", "not_entailment")
+_NLI = ("entailment", "neutral", "contradiction")
+
+
+def _classification(
+    name: str,
+    folder: str,
+    columns: tuple[str, ...],
+    labels: tuple[str, ...],
+    metrics: tuple[str, ...],
+    file: str,
+    rows: int,
+    *,
+    written: tuple[str, ...],
+) -> TaskDefinition:
+    return TaskDefinition(
+        name=name,
+        problem_type=ProblemType.CLASSIFICATION,
+        text_columns=columns,
+        labels=labels,
+        metrics=metrics,
+        measured=(*metrics, "loss"),
+        folder=folder,
+        submission=(
+            SubmissionFile(
+                name=file, split="test", rows=rows, written=dict(zip(labels, written, strict=True))
+            ),
+        ),
+    )
+
+
+_PAIR = ("sentence1", "sentence2")
+
+_DEFINITIONS = (
+    _classification(
+        "cola",
+        "CoLA",
+        ("sentence",),
+        ("unacceptable", "acceptable"),
+        ("matthews_correlation",),
+        "CoLA.tsv",
+        1063,
+        written=_ZERO_ONE,
+    ),
+    _classification(
+        "sst2",
+        "SST-2",
+        ("sentence",),
+        ("negative", "positive"),
+        ("accuracy",),
+        "SST-2.tsv",
+        1821,
+        written=_ZERO_ONE,
+    ),
+    _classification(
+        "mrpc",
+        "MRPC",
+        _PAIR,
+        ("not_equivalent", "equivalent"),
+        ("f1", "accuracy"),
+        "MRPC.tsv",
+        1725,
+        written=_ZERO_ONE,
+    ),
+    TaskDefinition(
+        name="stsb",
+        problem_type=ProblemType.REGRESSION,
+        text_columns=_PAIR,
+        metrics=("pearson", "spearmanr"),
+        measured=("pearson", "spearmanr", "loss"),
+        folder="STS-B",
+        submission=(SubmissionFile(name="STS-B.tsv", split="test", rows=1379),),
+    ),
+    _classification(
+        "qqp",
+        "QQP",
+        ("question1", "question2"),
+        ("not_duplicate", "duplicate"),
+        ("f1", "accuracy"),
+        "QQP.tsv",
+        390965,
+        written=_ZERO_ONE,
+    ),
+    TaskDefinition(
+        name="mnli",
+        problem_type=ProblemType.CLASSIFICATION,
+        text_columns=("premise", "hypothesis"),
+        labels=_NLI,
+        metrics=("accuracy", "mm_accuracy"),
+        measured=("accuracy", "mm_accuracy", "loss", "mm_loss"),
+        folder="MNLI",
+        evaluation_splits={"": "validation_matched", "mm_": "validation_mismatched"},
+        test_splits=("test_matched", "test_mismatched"),
+        submission=(
+            SubmissionFile(
+                name="MNLI-m.tsv", split="test_matched", rows=9796, written={name: name for name in _NLI}
+            ),
+            SubmissionFile(
+                name="MNLI-mm.tsv", split="test_mismatched", rows=9847, written={name: name for name in _NLI}
+            ),
+            # GLUE's diagnostic set has no training data: the MNLI model predicts it.
+            SubmissionFile(name="AX.tsv", split="ax", rows=1104, written={name: name for name in _NLI}),
+        ),
+    ),
+    _classification(
+        "qnli",
+        "QNLI",
+        ("question", "sentence"),
+        _ENTAILMENT,
+        ("accuracy",),
+        "QNLI.tsv",
+        5463,
+        written=_ENTAILMENT,
+    ),
+    _classification("rte", "RTE", _PAIR, _ENTAILMENT, ("accuracy",), "RTE.tsv", 3000, written=_ENTAILMENT),
+    _classification(
+        "wnli",
+        "WNLI",
+        _PAIR,
+        ("not_entailment", "entailment"),
+        ("accuracy",),
+        "WNLI.tsv",
+        146,
+        written=_ZERO_ONE,
+    ),
+)
+
+GLUE_TASKS = MappingProxyType({task.name: task for task in _DEFINITIONS})
+"""The nine tasks by name, in the order of GLUE's own table."""
+
+AX_FOLDER = "diagnostic"
+
+SUBMISSION_FILES = tuple(file for task in _DEFINITIONS for file in task.submission)
+"""The eleven files of the leaderboard zip."""
+
+REGRESSION_RANGE = (0.0, 5.0)
+"""STS-B's scale: a value outside is refused by the server."""
