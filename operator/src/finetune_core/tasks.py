@@ -82,9 +82,7 @@ def _classification(
         measured=(*metrics, "loss"),
         folder=folder,
         submission=(
-            SubmissionFile(
-                name=file, split="test", rows=rows, written=dict(zip(labels, written, strict=True))
-            ),
+            SubmissionFile(name=file, split="test", rows=rows, written=dict(zip(labels, written, strict=True))),
         ),
     )
 
@@ -152,9 +150,7 @@ _DEFINITIONS = (
         evaluation_splits={"": "validation_matched", "mm_": "validation_mismatched"},
         test_splits=("test_matched", "test_mismatched"),
         submission=(
-            SubmissionFile(
-                name="MNLI-m.tsv", split="test_matched", rows=9796, written={name: name for name in _NLI}
-            ),
+            SubmissionFile(name="MNLI-m.tsv", split="test_matched", rows=9796, written={name: name for name in _NLI}),
             SubmissionFile(
                 name="MNLI-mm.tsv", split="test_mismatched", rows=9847, written={name: name for name in _NLI}
             ),

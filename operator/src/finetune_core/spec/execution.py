@@ -51,15 +51,13 @@ class PodTemplate(ApiModel):
     labels: Annotated[dict[str, str] | None, Field(description="Extra labels.")] = None
     annotations: Annotated[dict[str, str] | None, Field(description="Extra annotations.")] = None
     node_selector: Annotated[dict[str, str] | None, Field(description="Labels that a node must have.")] = None
-    tolerations: Annotated[
-        list[dict[str, Any]] | None, Field(description="Taints that the pods tolerate.")
-    ] = None
+    tolerations: Annotated[list[dict[str, Any]] | None, Field(description="Taints that the pods tolerate.")] = None
     affinity: Annotated[
         dict[str, Any] | None, Field(description="Scheduling affinity.", json_schema_extra=free_form())
     ] = None
-    env: Annotated[
-        list[dict[str, Any]] | None, Field(description="Extra environment of the training container.")
-    ] = None
+    env: Annotated[list[dict[str, Any]] | None, Field(description="Extra environment of the training container.")] = (
+        None
+    )
     volumes: Annotated[list[dict[str, Any]] | None, Field(description="Extra volumes.")] = None
     volume_mounts: Annotated[
         list[dict[str, Any]] | None, Field(description="Extra mounts of the training container.")
@@ -228,9 +226,7 @@ class Model(ApiModel):
 
     uri: Annotated[
         Uri,
-        Field(
-            description="hf://org/name[@revision], s3://bucket/path, pvc://claim/path; file:///path locally."
-        ),
+        Field(description="hf://org/name[@revision], s3://bucket/path, pvc://claim/path; file:///path locally."),
     ]
     type: Annotated[
         str | None,

@@ -27,12 +27,8 @@ class TaskData(ApiModel):
         FileName | None,
         Field(description="Training file below uri: .csv or .tsv (with a header), .jsonl or .parquet."),
     ] = None
-    validation: Annotated[FileName | None, Field(description="Dev file below uri; decides the best run.")] = (
-        None
-    )
-    test: Annotated[FileName | None, Field(description="Test file below uri; predicted, never scored.")] = (
-        None
-    )
+    validation: Annotated[FileName | None, Field(description="Dev file below uri; decides the best run.")] = None
+    test: Annotated[FileName | None, Field(description="Test file below uri; predicted, never scored.")] = None
     text_columns: Annotated[
         tuple[Column, ...] | None,
         Field(min_length=1, max_length=2, description="One column, or two for pairs of texts."),

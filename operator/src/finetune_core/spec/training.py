@@ -87,18 +87,14 @@ class Training(ApiModel):
     learning_rate: Annotated[
         float | None, Field(gt=0, le=10, description="Peak learning rate of AdamW, e.g. 5e-5 (the default).")
     ] = None
-    lr_scheduler_type: Annotated[
-        Scheduler | None, Field(description="Learning rate schedule. Default: linear.")
-    ] = None
+    lr_scheduler_type: Annotated[Scheduler | None, Field(description="Learning rate schedule. Default: linear.")] = None
     warmup_ratio: Annotated[
         float | None,
         Field(ge=0, le=1, description="Share of the steps in which the learning rate rises. Default: 0.1."),
     ] = None
     warmup_steps: Annotated[
         int | None,
-        Field(
-            ge=0, le=10_000_000, description="Steps in which the learning rate rises. Excludes warmupRatio."
-        ),
+        Field(ge=0, le=10_000_000, description="Steps in which the learning rate rises. Excludes warmupRatio."),
     ] = None
     train_batch_size: Annotated[
         int | None,
@@ -158,9 +154,7 @@ class Training(ApiModel):
             "false needs allowLastModel: true."
         ),
     ] = None
-    allow_last_model: Annotated[
-        bool | None, Field(description="Says that loadBestModelAtEnd: false is meant.")
-    ] = None
+    allow_last_model: Annotated[bool | None, Field(description="Says that loadBestModelAtEnd: false is meant.")] = None
     early_stopping: EarlyStopping | None = Field(
         default=None, description="Stop a run whose metric no longer improves. Default: off."
     )

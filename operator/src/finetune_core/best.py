@@ -1,0 +1,19 @@
+"""The best run of a task: one rule, for the table, the model pointer and the predictions alike."""
+
+from collections.abc import Iterable
+
+from finetune_core.results import RunResult, finite
+
+
+def rank(result: RunResult) -> tuple[float, int] | None:
+    """Sort key of a run among its task's, least is best; None if it has no finite value and can never win."""
+    value = finite(result.value)
+    if value is None:
+        return None
+    return (-value if result.greater_is_better else value, result.run)
+
+
+def best_run(results: Iterable[RunResult]) -> RunResult | None:
+    """The best finite value of the metric for the best model; ties go to the lower run index."""
+    ranked = [(key, result) for result in results if (key := rank(result)) is not None]
+    return min(ranked, key=lambda pair: pair[0])[1] if ranked else None

@@ -1,0 +1,113 @@
+"""Which file of a data folder holds which split of a task, in the three layouts that are read.
+
+Official TSV folders (`CoLA/train.tsv`), Hugging Face parquet folders (`cola/train-00000-of-00001.parquet`) and, for
+custom tasks, the files that the spec names. Only names are looked at here; the trainer reads the files.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from finetune_core.problems import InvalidInputError, Problem
+from finetune_core.tasks import AX_FOLDER, TaskDefinition
+
+TRAIN = "train"
+AX = "ax"
+
+
+class DataLayout(StrEnum):
+    """How a task's files are named and written."""
+
+    TSV = "tsv"
+    PARQUET = "parquet"
+    CUSTOM = "custom"
+    HUB = "hub"
+
+
+class SplitFiles(BaseModel):
+    """The files of each split, as paths below the data folder; several where parquet is sharded."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+    layout: DataLayout
+    files: dict[str, tuple[str, ...]]
+
+
+def find_glue_files(definition: TaskDefinition, paths: Iterable[str], *, where: str) -> SplitFiles:
+    """The files of a GLUE task below a data folder.
+
+    `paths` are relative paths; a data folder may also be the task's own (`train.tsv` at its top). Raises
+    InvalidInputError (field `where`) if a training or dev split is missing; test sets may be.
+    """
+    available = sorted(paths)
+    for layout, find in ((DataLayout.TSV, _tsv_files), (DataLayout.PARQUET, _parquet_files)):
+        files = find(definition, available)
+        if TRAIN in files:
+            missing = [split for split in definition.evaluation_splits.values() if split not in files]
+            if missing:
+                message = f"task {definition.name} has a training file but lacks {', '.join(missing)}"
+                raise InvalidInputError((Problem(where, message),))
+            return SplitFiles(layout=layout, files=files)
+    raise InvalidInputError((Problem(where, _nothing_found(definition, available)),))
+
+
+def custom_files(files: Mapping[str, str | None], paths: Iterable[str], *, where: str) -> SplitFiles:
+    """The files that a custom task names (split -> path or None); InvalidInputError if one is not there."""
+    available = set(paths)
+    named = {split: path for split, path in files.items() if path}
+    problems = tuple(
+        Problem(f"{where}.{split}", f"{path} is not there; there are: {_some(sorted(available))}")
+        for split, path in named.items()
+        if path not in available
+    )
+    if problems:
+        raise InvalidInputError(problems)
+    return SplitFiles(layout=DataLayout.CUSTOM, files={split: (path,) for split, path in named.items()})
+
+
+def _tsv_files(definition: TaskDefinition, available: list[str]) -> dict[str, tuple[str, ...]]:
+    names = {"train": "train", "validation": "dev", "test": "test"}
+    names |= {f"validation_{kind}": f"dev_{kind}" for kind in ("matched", "mismatched")}
+    names |= {f"test_{kind}": f"test_{kind}" for kind in ("matched", "mismatched")}
+    found: dict[str, tuple[str, ...]] = {}
+    for split in (TRAIN, *definition.evaluation_splits.values(), *definition.test_splits):
+        for path in (f"{definition.folder}/{names[split]}.tsv", f"{names[split]}.tsv"):
+            if path in available:
+                found[split] = (path,)
+                break
+    if definition.name == "mnli":
+        diagnostic = [path for path in (f"{AX_FOLDER}/{AX_FOLDER}.tsv", "AX/AX.tsv") if path in available]
+        found |= {AX: (diagnostic[0],)} if diagnostic else {}
+    return found
+
+
+def _parquet_files(definition: TaskDefinition, available: list[str]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for split in (TRAIN, *definition.evaluation_splits.values(), *definition.test_splits):
+        shards = _shards(rf"(?:{definition.name}/)?{split}-\d+-of-\d+\.parquet", available)
+        found |= {split: shards} if shards else {}
+    if definition.name == "mnli":
+        shards = _shards(r"ax/test-\d+-of-\d+\.parquet", available)
+        found |= {AX: shards} if shards else {}
+    return found
+
+
+def _shards(pattern: str, available: list[str]) -> tuple[str, ...]:
+    return tuple(path for path in available if re.fullmatch(pattern, path))
+
+
+def _nothing_found(definition: TaskDefinition, available: list[str]) -> str:
+    return (
+        f"no training file for task {definition.name}: expected {definition.folder}/train.tsv (official layout) or "
+        f"{definition.name}/train-00000-of-00001.parquet (Hugging Face); there are: {_some(available)}. "
+        "Correct the folder, or list in spec.tasks only the tasks that it holds"
+    )
+
+
+def _some(paths: list[str], limit: int = 8) -> str:
+    if not paths:
+        return "no files at all"
+    return ", ".join(paths[:limit]) + (f" and {len(paths) - limit} more" if len(paths) > limit else "")

@@ -1,0 +1,129 @@
+"""Where everything lies in the object store: keys relative to the store's prefix.
+
+<namespace>/<experiment>/plan.json
+    runs/<task>/<run id>/config.json progress.json result.json
+        checkpoint/latest.json   checkpoint/<step>/...
+        attempts/<attempt>/metrics.jsonl predictions/<file>.tsv model/...
+        failures/<attempt>.json
+    best/<task>.json   best/predictions/<file>.tsv
+    results.json results.csv results.md   submission.zip submission.json
+<namespace>/.cache/...      tokenised data, by digest (a name that no experiment can have)
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class RunLayout:
+    """Keys of one run."""
+
+    root: str
+
+    @property
+    def config(self) -> str:
+        """What the run was told."""
+        return f"{self.root}/config.json"
+
+    @property
+    def progress(self) -> str:
+        """Where the run is, rewritten while it lives."""
+        return f"{self.root}/progress.json"
+
+    @property
+    def result(self) -> str:
+        """Written last; only success writes it."""
+        return f"{self.root}/result.json"
+
+    @property
+    def checkpoint(self) -> str:
+        """Folder of resumable states, one folder a step."""
+        return f"{self.root}/checkpoint"
+
+    @property
+    def checkpoint_pointer(self) -> str:
+        """Names the newest whole checkpoint; written after it."""
+        return f"{self.root}/checkpoint/latest.json"
+
+    @property
+    def attempts(self) -> str:
+        """Folder of attempts."""
+        return f"{self.root}/attempts"
+
+    @property
+    def failures(self) -> str:
+        """Folder of failure reports."""
+        return f"{self.root}/failures"
+
+    def attempt(self, attempt: str) -> str:
+        """Folder of what one attempt (a pod's uid) wrote."""
+        return f"{self.root}/attempts/{attempt}"
+
+    def metrics(self, attempt: str) -> str:
+        """One JSON line an evaluation."""
+        return f"{self.attempt(attempt)}/metrics.jsonl"
+
+    def predictions(self, attempt: str, file: str) -> str:
+        """A predicted test set, in the leaderboard's format."""
+        return f"{self.attempt(attempt)}/predictions/{file}"
+
+    def model(self, attempt: str) -> str:
+        """Folder of the best weights and the tokenizer, for `from_pretrained`."""
+        return f"{self.attempt(attempt)}/model"
+
+    def failure(self, attempt: str) -> str:
+        """Why an attempt failed."""
+        return f"{self.root}/failures/{attempt}.json"
+
+
+@dataclass(frozen=True)
+class ExperimentLayout:
+    """Keys of one experiment."""
+
+    namespace: str
+    experiment: str
+
+    @property
+    def root(self) -> str:
+        """The experiment's folder."""
+        return f"{self.namespace}/{self.experiment}"
+
+    @property
+    def plan(self) -> str:
+        """The plan in force."""
+        return f"{self.root}/plan.json"
+
+    @property
+    def runs(self) -> str:
+        """Folder of all runs."""
+        return f"{self.root}/runs"
+
+    def run(self, task: str, run_id: str) -> RunLayout:
+        """Keys of a run."""
+        return RunLayout(f"{self.root}/runs/{task}/{run_id}")
+
+    def results(self, suffix: str) -> str:
+        """The results table: json, csv or md."""
+        return f"{self.root}/results.{suffix}"
+
+    def best(self, task: str) -> str:
+        """Pointer to a task's best run."""
+        return f"{self.root}/best/{task}.json"
+
+    def best_predictions(self, file: str) -> str:
+        """Predictions of the best run of the file's task."""
+        return f"{self.root}/best/predictions/{file}"
+
+    @property
+    def submission(self) -> str:
+        """The leaderboard zip."""
+        return f"{self.root}/submission.zip"
+
+    @property
+    def submission_manifest(self) -> str:
+        """What the zip is made of."""
+        return f"{self.root}/submission.json"
+
+
+def token_cache(namespace: str, digest: str) -> str:
+    """Folder of a tokenised data set, shared by the experiments of a namespace."""
+    return f"{namespace}/.cache/tokens/{digest}"

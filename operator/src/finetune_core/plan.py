@@ -1,0 +1,180 @@
+"""The plan of an experiment: every run with its settings, seed and id; and the job plan, index -> runs.
+
+A plan is a pure function of the spec and of what its inputs were resolved to; the same inputs give the same bytes.
+"""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from finetune_core.canonical import canonical_json, short_hash
+from finetune_core.datafiles import SplitFiles
+from finetune_core.identity import RECIPE_VERSION, derive_seed, run_id
+from finetune_core.settings import Settings
+from finetune_core.spec import ExperimentSpec, MissingTasks, ModelRetention
+from finetune_core.tasks import TaskDefinition
+
+PLAN_SCHEMA_VERSION = 1
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+
+class ResolvedModel(_Frozen):
+    """A model pinned to its content. `pinned` is false where the source cannot be (it may then change unseen)."""
+
+    uri: str
+    type: str | None = None
+    digest: str
+    pinned: bool = True
+
+
+class ResolvedData(_Frozen):
+    """A task's data pinned to its content. `digest` covers training and dev files: what decides a result."""
+
+    uri: str
+    digest: str
+    pinned: bool = True
+    splits: SplitFiles
+
+
+class TaskPlan(_Frozen):
+    """A task with its settings and data; `hyperparameters_source` says where tuned values came from."""
+
+    definition: TaskDefinition
+    settings: Settings
+    data: ResolvedData
+    hyperparameters_source: str | None = None
+
+
+class PlannedRun(_Frozen):
+    """Run `run` (0, 1, ...) of a task."""
+
+    run_id: str
+    task: str
+    run: int
+    seed: int
+
+
+class Plan(_Frozen):
+    """All runs of an experiment."""
+
+    schema_version: int = PLAN_SCHEMA_VERSION
+    recipe_version: int = RECIPE_VERSION
+    namespace: str
+    experiment: str
+    model: ResolvedModel
+    tasks: dict[str, TaskPlan]
+    runs: tuple[PlannedRun, ...]
+    predict: bool
+    retention: ModelRetention
+    leaderboard: MissingTasks | None = None
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON: the same plan twice is the same bytes."""
+        return canonical_json(self.model_dump(mode="json", by_alias=True))
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits over the whole plan."""
+        return short_hash(self.model_dump(mode="json", by_alias=True))
+
+    def runs_of(self, task: str) -> tuple[PlannedRun, ...]:
+        """The runs of a task, in order of their run index."""
+        return tuple(run for run in self.runs if run.task == task)
+
+
+class ExecutionLimits(_Frozen):
+    """What a trainer process must keep to; not part of any run's identity."""
+
+    run_timeout_seconds: int | None = None
+    checkpoint_interval_seconds: int = 300
+    max_attempts: int = 50
+
+
+class JobPlan(_Frozen):
+    """What one Job does: completion index i does the runs `indexes[i]`, one after another."""
+
+    plan: Plan
+    indexes: tuple[tuple[str, ...], ...]
+    limits: ExecutionLimits = ExecutionLimits()
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON, as it is written to the plan ConfigMap."""
+        return canonical_json(self.model_dump(mode="json", by_alias=True))
+
+    def runs_at(self, index: int) -> tuple[PlannedRun, ...]:
+        """The runs of a completion index; IndexError if the plan has no such index."""
+        by_id = {run.run_id: run for run in self.plan.runs}
+        return tuple(by_id[one] for one in self.indexes[index])
+
+
+def expand_runs(tasks: dict[str, TaskPlan], model: ResolvedModel, runs: dict[str, int], seed: int) -> list[PlannedRun]:
+    """The runs of each task (`runs`: task -> how many), with seeds and ids; tasks keep their order."""
+    return [
+        _planned_run(tasks[task], model, k, derive_seed("final", seed, task, k))
+        for task in tasks
+        for k in range(runs[task])
+    ]
+
+
+def _planned_run(task: TaskPlan, model: ResolvedModel, k: int, seed: int) -> PlannedRun:
+    identifier = run_id(
+        model_digest=model.digest,
+        data_digest=task.data.digest,
+        task=_task_identity(task.definition),
+        settings=task.settings.identity(),
+        seed=seed,
+    )
+    return PlannedRun(run_id=identifier, task=task.definition.name, run=k, seed=seed)
+
+
+def _task_identity(definition: TaskDefinition) -> dict[str, Any]:
+    # Test sets and submission files do not decide a result: predictions can be completed later.
+    return definition.model_dump(mode="json", by_alias=True, exclude={"test_splits", "submission", "folder"})
+
+
+def make_plan(
+    spec: ExperimentSpec,
+    *,
+    namespace: str,
+    name: str,
+    model: ResolvedModel,
+    tasks: dict[str, TaskPlan],
+    runs: dict[str, int],
+) -> Plan:
+    """The plan of a spec whose inputs are resolved."""
+    return Plan(
+        namespace=namespace,
+        experiment=name,
+        model=model,
+        tasks=tasks,
+        runs=tuple(expand_runs(tasks, model, runs, spec.seed)),
+        predict=spec.predict,
+        retention=spec.retention.models,
+        leaderboard=spec.leaderboard.missing_tasks if spec.leaderboard else None,
+    )
+
+
+def expected_cost(task: TaskPlan) -> float:
+    """A run's relative cost: examples seen times their greatest length; epochs count as 1,000 steps each."""
+    settings = task.settings
+    steps = settings.max_steps or 1000 * (settings.num_train_epochs or 1)
+    return float(steps * settings.train_batch_size * settings.max_seq_length)
+
+
+def order_runs(plan: Plan, pending: frozenset[str]) -> tuple[str, ...]:
+    """The ids of the pending runs, longest first (a shorter makespan); ties by run index, then plan order."""
+    position = {run.run_id: place for place, run in enumerate(plan.runs)}
+    waiting = [run for run in plan.runs if run.run_id in pending]
+    waiting.sort(key=lambda run: (-expected_cost(plan.tasks[run.task]), run.run, position[run.run_id]))
+    return tuple(run.run_id for run in waiting)
+
+
+def job_plan(plan: Plan, pending: frozenset[str], *, runs_per_pod: int, limits: ExecutionLimits) -> JobPlan:
+    """Cut the pending runs into indexes of at most `runs_per_pod` runs, longest first."""
+    ordered = order_runs(plan, pending)
+    chunks = tuple(ordered[start : start + runs_per_pod] for start in range(0, len(ordered), runs_per_pod))
+    return JobPlan(plan=plan, indexes=chunks, limits=limits)

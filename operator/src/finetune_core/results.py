@@ -1,0 +1,126 @@
+"""What a run leaves behind: `result.json`, `progress.json` and failure reports, as versioned schemas.
+
+Non-finite metric values are written as null: JSON has no NaN, and NaN never wins.
+"""
+
+import math
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic.alias_generators import to_camel
+
+RESULT_SCHEMA_VERSION = 1
+
+
+class _Frozen(BaseModel):
+    # Readers accept fields that a later version added.
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+
+    def to_json(self) -> bytes:
+        """Indented JSON with a final newline, for people and programs."""
+        return (self.model_dump_json(by_alias=True, indent=2) + "\n").encode()
+
+
+class ExitCode:
+    """What the trainer's exit says to Kubernetes (see the Job's podFailurePolicy)."""
+
+    SUCCESS = 0
+    RETRY = 1
+    USER_ERROR = 64
+    GAVE_UP = 65
+    INTERRUPTED = 143
+
+
+class FailureReason(StrEnum):
+    """Why a run failed, as shown in status and events."""
+
+    USER_ERROR = "UserError"
+    OUT_OF_MEMORY = "OutOfMemory"
+    TIMEOUT = "RunTimeout"
+    TOO_MANY_ATTEMPTS = "TooManyAttempts"
+    STORE = "StoreUnavailable"
+    INTERNAL = "InternalError"
+
+
+class Failure(_Frozen):
+    """Why one attempt failed; written to `failures/` and, shortened, to the pod's termination message."""
+
+    reason: FailureReason
+    message: str
+    run_id: str
+    task: str
+    run: int
+    attempt: str
+    exit_code: int
+    time: str
+    traceback: str | None = None
+
+
+class Progress(_Frozen):
+    """Where a living run is. `elapsed_seconds` counts over all attempts, without waiting."""
+
+    step: int
+    total_steps: int
+    seconds_left: float | None
+    elapsed_seconds: float
+    attempt: str
+    time: str
+
+
+class PredictionFile(_Frozen):
+    """A predicted test set: rows without the header, SHA-256 of the bytes, digest of the test data."""
+
+    rows: int
+    sha256: str
+
+
+class RunResult(_Frozen):
+    """A run that succeeded. `metrics` are those of the best step; `value` is None if none was finite."""
+
+    schema_version: int = RESULT_SCHEMA_VERSION
+    run_id: str
+    task: str
+    run: int
+    seed: int
+    attempt: str
+    metric: str
+    greater_is_better: bool
+    value: float | None
+    step: int
+    metrics: dict[str, float | None]
+    last_step: int
+    last_metrics: dict[str, float | None]
+    evaluations: int
+    started_at: str
+    finished_at: str
+    train_seconds: float
+    attempts: int = 1
+    resumed_from: tuple[int, ...] = ()
+    predictions: dict[str, PredictionFile] = {}
+    model: str | None = None
+    settings: dict[str, Any]
+    model_uri: str
+    model_digest: str
+    data_digest: str
+    recipe_version: int
+    hardware: dict[str, str | int | float | None] = {}
+    versions: dict[str, str] = {}
+    image: str | None = None
+    peak_memory_bytes: int | None = None
+    token_cache: str | None = None
+
+    @field_validator("value", mode="before")
+    @classmethod
+    def _finite_value(cls, value: float | None) -> float | None:
+        return finite(value)
+
+    @field_validator("metrics", "last_metrics", mode="before")
+    @classmethod
+    def _finite_metrics(cls, metrics: dict[str, float | None]) -> dict[str, float | None]:
+        return {name: finite(value) for name, value in metrics.items()}
+
+
+def finite(value: float | None) -> float | None:
+    """The value, or None where it is NaN or infinite."""
+    return value if value is not None and math.isfinite(value) else None
