@@ -1,0 +1,216 @@
+"""From raw manifests to specs, and every problem of a spec at once."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from finetune_core.metrics import BINARY_ONLY_METRICS, CLASSIFICATION_METRICS, REGRESSION_METRICS, canonical_metric
+from finetune_core.problems import InvalidInputError, Problem
+from finetune_core.recipes import recipe_for
+from finetune_core.settings import Settings, resolve_settings
+from finetune_core.spec import MAX_RUNS, ExecutionMode, ExperimentSpec, Precision, TaskSpec, Training
+from finetune_core.tasks import GLUE_TASKS, ProblemType, TaskDefinition
+
+_GPU_SUFFIX = "/gpu"
+
+
+def parse_spec(raw: Mapping[str, Any]) -> ExperimentSpec:
+    """A spec from its JSON form; InvalidInputError lists every field that does not fit."""
+    try:
+        return ExperimentSpec.model_validate(raw)
+    except ValidationError as error:
+        problems = (Problem(_path(one["loc"], raw), one["msg"]) for one in error.errors())
+        raise InvalidInputError(tuple(sorted(set(problems)))) from error
+
+
+def task_specs(spec: ExperimentSpec) -> tuple[TaskSpec, ...]:
+    """The spec's tasks; all nine of GLUE where it lists none."""
+    return spec.tasks or tuple(TaskSpec(name=name) for name in GLUE_TASKS)
+
+
+def define(task: TaskSpec) -> TaskDefinition:
+    """What a task is: GLUE's by name, a custom one by its declaration (which must be complete)."""
+    if task.name in GLUE_TASKS:
+        return GLUE_TASKS[task.name]
+    regression = task.problem_type == ProblemType.REGRESSION
+    metrics = task.metrics or (("pearson", "spearmanr") if regression else ("accuracy",))
+    measured = REGRESSION_METRICS if regression else _classification_metrics(len(task.labels or ()))
+    data = task.data
+    return TaskDefinition(
+        name=task.name,
+        problem_type=task.problem_type or ProblemType.CLASSIFICATION,
+        text_columns=(data.text_columns if data and data.text_columns else ()),
+        label_column=(data.label_column if data and data.label_column else "label"),
+        labels=task.labels or (),
+        metrics=metrics,
+        measured=(*dict.fromkeys((*metrics, *measured)), "loss"),
+    )
+
+
+def _classification_metrics(labels: int) -> tuple[str, ...]:
+    return tuple(name for name in CLASSIFICATION_METRICS if labels == 2 or name not in BINARY_ONLY_METRICS)
+
+
+def runs_of(spec: ExperimentSpec, task: TaskSpec) -> int:
+    """How many seeds a task is run with."""
+    return task.runs or spec.runs or recipe_for(task.name).runs
+
+
+def default_precision(spec: ExperimentSpec) -> Precision:
+    """What `auto` means: bf16 where a GPU is asked for, fp32 otherwise (docs/decisions/precision.md)."""
+    resources = spec.execution.resources
+    asked = {**(resources.requests or {}), **(resources.limits or {})} if resources else {}
+    return Precision.BF16 if any(name.endswith(_GPU_SUFFIX) for name in asked) else Precision.FP32
+
+
+def settings_of(spec: ExperimentSpec, task: TaskSpec, tuned: Training | None = None) -> Settings:
+    """A task's settings: recipe < spec.training < tuned < tasks[].training."""
+    layers = (spec.training, tuned, task.training)
+    return resolve_settings(define(task), layers, default_precision=default_precision(spec))
+
+
+def check_spec(
+    spec: ExperimentSpec, *, in_cluster: bool = True, tuned: Mapping[str, Training] | None = None
+) -> tuple[Problem, ...]:
+    """Everything wrong with a well-formed spec: what CEL cannot see, and what it can, for use without a cluster."""
+    return tuple(sorted(_spec_problems(spec, in_cluster=in_cluster, tuned=tuned or {})))
+
+
+def warnings(spec: ExperimentSpec, tuned: Mapping[str, Training] | None = None) -> tuple[str, ...]:
+    """What is allowed but probably not meant."""
+    return tuple(_warnings(spec, tuned or {}))
+
+
+def _spec_problems(spec: ExperimentSpec, *, in_cluster: bool, tuned: Mapping[str, Training]) -> Iterator[Problem]:
+    if spec.execution.mode == ExecutionMode.RAY_CLUSTER:
+        yield Problem("spec.execution.mode", "RayCluster is not supported yet: use Jobs")
+    if spec.hyperparameters_from:
+        yield Problem("spec.hyperparametersFrom", "not supported yet: write the values under spec.tasks[].training")
+    if spec.leaderboard and not spec.predict:
+        yield Problem("spec.predict", "leaderboard needs predictions: remove predict: false or leaderboard")
+    if in_cluster:
+        yield from _local_uris(spec)
+    tasks = task_specs(spec)
+    names = [task.name for task in tasks]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield Problem("spec.tasks", f"{name} is listed more than once: give each task one entry")
+    total = sum(runs_of(spec, task) for task in tasks)
+    if total > MAX_RUNS:
+        yield Problem("spec.runs", f"{total} runs in all; at most {MAX_RUNS}: lower runs or split the experiment")
+    yield from _training_problems("spec.training", spec.training)
+    for task in tasks:
+        yield from _task_problems(spec, task, tuned.get(task.name))
+
+
+def _local_uris(spec: ExperimentSpec) -> Iterator[Problem]:
+    uris = [("spec.model.uri", spec.model.uri), ("spec.data.uri", spec.data.uri if spec.data else "")]
+    uris += [(f"spec.tasks[{t.name}].data.uri", t.data.uri or "") for t in task_specs(spec) if t.data]
+    for field, uri in uris:
+        if uri.startswith("file://"):
+            yield Problem(field, "file:// works in local runs only: use s3://, hf:// or pvc:// in a cluster")
+
+
+def _training_problems(field: str, training: Training | None) -> Iterator[Problem]:
+    if training is None:
+        return
+    if training.max_steps and training.num_train_epochs:
+        yield Problem(field, "maxSteps and numTrainEpochs exclude each other: set one of them")
+    if training.warmup_ratio is not None and training.warmup_steps is not None:
+        yield Problem(field, "warmupRatio and warmupSteps exclude each other: set one of them")
+    if training.load_best_model_at_end is False and not training.allow_last_model:
+        yield Problem(
+            f"{field}.loadBestModelAtEnd",
+            "false scores the last weights instead of the best: set allowLastModel: true if that is meant",
+        )
+
+
+def _task_problems(spec: ExperimentSpec, task: TaskSpec, tuned: Training | None) -> Iterator[Problem]:
+    field = f"spec.tasks[{task.name}]"
+    yield from _training_problems(f"{field}.training", task.training)
+    if task.name not in GLUE_TASKS:
+        incomplete = list(_custom_problems(field, task))
+        yield from incomplete
+        if incomplete:
+            return
+    elif task.problem_type or task.labels or task.metrics:
+        yield Problem(field, "problemType, labels and metrics of a GLUE task are fixed: remove them")
+    settings = settings_of(spec, task, tuned)
+    definition = define(task)
+    if settings.max_steps and settings.eval_steps > settings.max_steps:
+        yield Problem(
+            f"{field}.training.evalSteps",
+            f"{settings.eval_steps} exceeds maxSteps ({settings.max_steps}): lower evalSteps or raise maxSteps",
+        )
+    if settings.metric_for_best_model not in definition.measured:
+        yield Problem(
+            f"{field}.training.metricForBestModel",
+            f"{settings.metric_for_best_model} is not measured in {task.name}: use one of "
+            f"{', '.join(definition.measured)}",
+        )
+
+
+def _custom_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
+    if task.problem_type is None:
+        yield Problem(
+            f"{field}.name",
+            f"none of GLUE's tasks ({', '.join(GLUE_TASKS)}): correct it, or declare a custom task by problemType, "
+            "data.train, data.validation and data.textColumns",
+        )
+        return
+    data = task.data
+    if not (data and data.train and data.validation and data.text_columns):
+        yield Problem(f"{field}.data", "a custom task needs data.train, data.validation and data.textColumns")
+    if task.problem_type == ProblemType.CLASSIFICATION:
+        yield from _label_problems(field, task)
+    elif task.labels:
+        yield Problem(f"{field}.labels", "a regression task has no labels: remove them")
+    yield from _metric_problems(field, task)
+
+
+def _label_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
+    if not task.labels:
+        yield Problem(f"{field}.labels", "a classification task needs its label names in the order of their ids")
+    elif len(set(task.labels)) < len(task.labels):
+        yield Problem(f"{field}.labels", "a label is listed twice")
+
+
+def _metric_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
+    regression = task.problem_type == ProblemType.REGRESSION
+    known = REGRESSION_METRICS if regression else _classification_metrics(len(task.labels or ()))
+    for metric in task.metrics or ():
+        if canonical_metric(metric) not in known:
+            yield Problem(f"{field}.metrics", f"{metric} cannot be measured here: use {', '.join(known)}")
+
+
+def _warnings(spec: ExperimentSpec, tuned: Mapping[str, Training]) -> Iterator[str]:
+    for task in task_specs(spec):
+        settings = settings_of(spec, task, tuned.get(task.name))
+        if settings.max_steps and settings.max_steps % settings.eval_steps:
+            yield (
+                f"{task.name}: maxSteps {settings.max_steps} is no multiple of evalSteps {settings.eval_steps}; "
+                "the last step is evaluated all the same"
+            )
+        if settings.load_best_model_at_end is False:
+            yield f"{task.name}: scored and predicted with the last weights, not the best (allowLastModel)"
+
+
+def _path(location: Sequence[str | int], raw: Any) -> str:
+    """`('tasks', 0, 'runs')` -> `spec.tasks[cola].runs`: list entries go by their name where they have one."""
+    path, value = "spec", raw
+    for part in location:
+        value = _child(value, part)
+        if isinstance(part, int):
+            name = value.get("name") if isinstance(value, Mapping) else None
+            path += f"[{name if name is not None else part}]"
+        else:
+            path += f".{part}"
+    return path
+
+
+def _child(value: Any, part: str | int) -> Any:
+    if isinstance(value, Mapping):
+        return value.get(part)
+    if isinstance(value, Sequence) and isinstance(part, int) and part < len(value):
+        return value[part]
+    return None

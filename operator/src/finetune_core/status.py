@@ -1,0 +1,175 @@
+"""`FinetuneExperiment.status`: everything in it can be worked out again from the spec, the children and the store."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from finetune_core.spec.base import ApiModel
+
+MAX_FAILURES = 10
+MAX_WARNINGS = 20
+MAX_MESSAGE = 1024
+
+
+class ConditionType(StrEnum):
+    """The conditions that every experiment shows from first sight."""
+
+    VALID = "Valid"
+    SUCCEEDED = "Succeeded"
+    LEADERBOARD_READY = "LeaderboardReady"
+
+
+class ConditionStatus(StrEnum):
+    """As in Kubernetes."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class Reason(StrEnum):
+    """Reasons of the conditions; that of `Succeeded` is the STATUS column."""
+
+    ACCEPTED = "Accepted"
+    INVALID_SPEC = "InvalidSpec"
+    INPUT_NOT_FOUND = "InputNotFound"
+    MODE_NOT_SUPPORTED = "ModeNotSupported"
+    SECRET_NOT_FOUND = "SecretNotFound"
+    STORAGE_REFUSED = "StorageRefused"
+    CHECKING = "Checking"
+
+    PENDING = "Pending"
+    STORAGE_UNAVAILABLE = "StorageUnavailable"
+    RESOLVING_INPUTS = "ResolvingInputs"
+    WAITING_FOR_HYPERPARAMETERS = "WaitingForHyperparameters"
+    QUEUED = "Queued"
+    RUNNING = "Running"
+    BLOCKED = "Blocked"
+    SUSPENDED = "Suspended"
+    REPLACING_JOB = "ReplacingJob"
+    REPORTING = "Reporting"
+    ALL_RUNS_SUCCEEDED = "AllRunsSucceeded"
+    SOME_RUNS_FAILED = "SomeRunsFailed"
+    TASK_FAILED = "TaskFailed"
+    REPORT_FAILED = "ReportFailed"
+
+    NOT_REQUESTED = "NotRequested"
+    WAITING_FOR_RUNS = "WaitingForRuns"
+    COMPLETE = "Complete"
+    WITH_PLACEHOLDERS = "WithPlaceholders"
+    TASKS_MISSING = "TasksMissing"
+
+
+class Condition(ApiModel):
+    """One condition, as Kubernetes' metav1.Condition."""
+
+    type: Annotated[str, Field(description="Valid, Succeeded or LeaderboardReady.")]
+    status: Annotated[ConditionStatus, Field(description="True, False or Unknown (not decided yet).")]
+    reason: Annotated[str, Field(description="One word for programs.")]
+    message: Annotated[str, Field(description="What it means and what to do.")]
+    last_transition_time: Annotated[str, Field(description="When status last changed.")]
+    observed_generation: Annotated[int, Field(description="The generation that this is about.")]
+
+
+class RunCounts(ApiModel):
+    """How many runs are in which state."""
+
+    total: Annotated[int, Field(description="Runs that the spec asks for.")] = 0
+    pending: Annotated[int, Field(description="Not started, or waiting to go on.")] = 0
+    running: Annotated[int, Field(description="In a pod now.")] = 0
+    succeeded: Annotated[int, Field(description="With a result.")] = 0
+    failed: Annotated[int, Field(description="Out of retries, or the user's mistake.")] = 0
+    summary: Annotated[str, Field(description="Ended/total, for the RUNS column.")] = "0/0"
+
+
+class BestRun(ApiModel):
+    """The best run of a task."""
+
+    run: Annotated[int, Field(description="Index of the run among the task's.")]
+    run_id: Annotated[str, Field(description="Id of the run, its folder in the store.")]
+    seed: Annotated[int, Field(description="Seed of the run.")]
+    value: Annotated[float, Field(description="Best value of the metric.")]
+    step: Annotated[int, Field(description="Step of that value.")]
+    uri: Annotated[str, Field(description="Folder of the run in the store.")]
+
+
+class TaskStatus(ApiModel):
+    """A task's runs and what came out of them."""
+
+    name: Annotated[str, Field(description="The task.")]
+    metric: Annotated[str, Field(description="The metric that decides.")]
+    runs: Annotated[str, Field(description="Succeeded/total.")]
+    failed: Annotated[int, Field(description="Failed runs.")] = 0
+    best: BestRun | None = Field(default=None, description="The best run so far.")
+    mean: Annotated[float | None, Field(description="Mean of the metric over the succeeded runs.")] = None
+    std: Annotated[float | None, Field(description="Sample standard deviation of it.")] = None
+    score: Annotated[
+        float | None, Field(description="Mean of the task's reporting metrics at the best run's best step, x100.")
+    ] = None
+
+
+class RunFailure(ApiModel):
+    """Why a run failed, in the trainer's or the kubelet's words."""
+
+    task: Annotated[str, Field(description="The task.")]
+    run: Annotated[int, Field(description="Index of the run among the task's.")]
+    run_id: Annotated[str, Field(description="Id of the run.")]
+    reason: Annotated[str, Field(description="One word.")]
+    message: Annotated[str, Field(description="What happened and what to do.")]
+
+
+class ResultUris(ApiModel):
+    """Where the results lie."""
+
+    json_: Annotated[str, Field(alias="json", description="Everything, for programs.")]
+    csv: Annotated[str, Field(description="One row a task and metric.")]
+    markdown: Annotated[str, Field(description="The table, for people.")]
+
+
+class LeaderboardStatus(ApiModel):
+    """The leaderboard zip."""
+
+    uri: Annotated[str | None, Field(description="The zip.")] = None
+    sha256: Annotated[str | None, Field(description="Its SHA-256.")] = None
+    missing: Annotated[tuple[str, ...], Field(description="Tasks without a best run.")] = ()
+    placeholders: Annotated[tuple[str, ...], Field(description="Files that hold placeholders.")] = ()
+
+
+class ExperimentStatus(ApiModel):
+    """The observed state of an experiment."""
+
+    observed_generation: Annotated[int | None, Field(description="The generation that this is about.")] = None
+    conditions: Annotated[
+        tuple[Condition, ...],
+        Field(
+            description="Valid, Succeeded, LeaderboardReady.",
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+        ),
+    ] = ()
+    runs: RunCounts | None = Field(default=None, description="All runs, counted.")
+    tasks: Annotated[
+        tuple[TaskStatus, ...],
+        Field(
+            description="Task by task.",
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ] = ()
+    score: Annotated[str | None, Field(description="Mean score over the tasks done, x100, for the SCORE column.")] = (
+        None
+    )
+    score_covers: Annotated[str | None, Field(description="Over which tasks the score is a mean.")] = None
+    eta: Annotated[str | None, Field(description="About how long it still takes, coarsely.")] = None
+    failures: Annotated[tuple[RunFailure, ...], Field(description="The first failed runs and why.")] = ()
+    failures_omitted: Annotated[int | None, Field(description="Failed runs that are not listed.")] = None
+    warnings: Annotated[tuple[str, ...], Field(description="What is allowed but probably not meant.")] = ()
+    plan_digest: Annotated[str | None, Field(description="Digest of the plan in force.")] = None
+    job: Annotated[str | None, Field(description="The Job that does the runs.")] = None
+    results: ResultUris | None = Field(default=None, description="Where the results lie.")
+    leaderboard: LeaderboardStatus | None = Field(default=None, description="The leaderboard zip.")
+    start_time: Annotated[str | None, Field(description="When the first Job was created.")] = None
+    completion_time: Annotated[str | None, Field(description="When the last run ended and was reported.")] = None
+
+    def to_patch(self) -> dict[str, Any]:
+        """The status as the API has it, without what is not set."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
