@@ -1,0 +1,116 @@
+"""Programs built from Go modules, cached by what they are built from.
+
+Kubernetes' programs come from the module in `dev/go/kubernetes`, which pins them with all their dependencies; the
+others are commands that their own modules can build. A program appears in the cache only when it is complete: it is
+built under another name and renamed.
+"""
+
+import fcntl
+import hashlib
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from finetune_dev.errors import DevError
+from finetune_dev.paths import REPOSITORY, Paths
+from finetune_dev.shell import run, step
+
+KUBERNETES_MODULE = REPOSITORY / "dev/go/kubernetes"
+_VERSION_PACKAGE = "k8s.io/component-base/version"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one program is built: `module` is a folder with a pinned go.mod, None to build `package@version` itself."""
+
+    name: str
+    package: str
+    version: str
+    module: Path | None = None
+    ldflags: str = "-s -w"
+
+    def key(self) -> str:
+        """A short hash of everything that decides the program."""
+        pinned = [(self.module / name).read_text() for name in ("go.mod", "go.sum")] if self.module else []
+        text = "\n".join([self.package, self.version, self.ldflags, *pinned])
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    def path(self, paths: Paths) -> Path:
+        """Where the built program is or will be."""
+        return paths.binaries / f"{self.version}-{self.key()}" / self.name
+
+    def command(self, folder: Path) -> list[str]:
+        """The `go` command that puts the program into `folder`."""
+        flags = ["-trimpath", "-ldflags", self.ldflags]
+        if self.module:
+            return ["go", "build", "-mod=readonly", *flags, "-o", str(folder / self.name), self.package]
+        return ["go", "install", *flags, f"{self.package}@{self.version}"]
+
+
+def kubernetes_version(go_mod: str) -> str:
+    """The version that a go.mod requires of k8s.io/kubernetes, such as `v1.35.4`."""
+    found = re.search(r"^\s*(?:require\s+)?k8s\.io/kubernetes (v\S+)", go_mod, re.MULTILINE)
+    if not found:
+        raise DevError(f"{KUBERNETES_MODULE / 'go.mod'} does not require k8s.io/kubernetes")
+    return found.group(1)
+
+
+def _kubernetes(name: str, version: str) -> Recipe:
+    major, minor, _ = version.removeprefix("v").split(".", 2)
+    facts = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
+    stamps = " ".join(f"-X {_VERSION_PACKAGE}.{field}={value}" for field, value in facts.items())
+    return Recipe(name, f"k8s.io/kubernetes/cmd/{name}", version, KUBERNETES_MODULE, f"-s -w {stamps}")
+
+
+def recipes() -> dict[str, Recipe]:
+    """Every program that can be built, by name, in the order in which they are worth having."""
+    version = kubernetes_version((KUBERNETES_MODULE / "go.mod").read_text())
+    names = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl")
+    others = (
+        Recipe("coredns", "github.com/coredns/coredns", "v1.15.0"),
+        Recipe("helm", "helm.sh/helm/v4/cmd/helm", "v4.3.1"),
+    )
+    return {recipe.name: recipe for recipe in (*(_kubernetes(name, version) for name in names), *others)}
+
+
+def ensure(name: str, paths: Paths | None = None) -> Path:
+    """The path of a built program, building it first where it is not there yet.
+
+    Raises `DevError` for an unknown name or where Go is missing, `CommandError` where the build fails.
+    """
+    paths = paths or Paths.default()
+    known = recipes()
+    if name not in known:
+        raise DevError(f"no recipe for {name!r}; there are recipes for: {', '.join(known)}")
+    target = known[name].path(paths)
+    if not target.exists():
+        with _build_lock(paths.binaries):
+            if not target.exists():
+                _build(known[name], target)
+    return target
+
+
+@contextmanager
+def _build_lock(folder: Path) -> Iterator[None]:
+    """One build at a time: a second process waits, then finds the program built."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _build(recipe: Recipe, target: Path) -> None:
+    if not shutil.which("go"):
+        raise DevError(f"building {recipe.name} needs Go 1.25 or later: install it and put `go` on the PATH")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        step(f"building {recipe.name} {recipe.version} (minutes the first time, then cached)"),
+        tempfile.TemporaryDirectory(prefix=".building-", dir=target.parent) as temporary,
+    ):
+        environment = {"CGO_ENABLED": "0", "GOBIN": temporary}
+        run("nice", *recipe.command(Path(temporary)), environment=environment, folder=recipe.module)
+        (Path(temporary) / recipe.name).rename(target)
