@@ -4,6 +4,8 @@ Names are those of Hugging Face `evaluate` and scikit-learn; the `eval_` prefix 
 accepted and dropped. MNLI's mismatched dev set reports under the prefix `mm_` (`mm_accuracy`).
 """
 
+from collections.abc import Iterable
+
 LOWER_IS_BETTER = frozenset({"loss", "mm_loss", "mse", "mae", "rmse"})
 
 CLASSIFICATION_METRICS = ("accuracy", "f1", "f1_macro", "matthews_correlation", "precision", "recall")
@@ -14,6 +16,11 @@ BINARY_ONLY_METRICS = frozenset({"f1", "precision", "recall"})
 def canonical_metric(name: str) -> str:
     """`eval_accuracy` -> `accuracy`: Hugging Face accepts both spellings."""
     return name.removeprefix("eval_")
+
+
+def metric_spellings(names: Iterable[str]) -> tuple[str, ...]:
+    """Both spellings of each metric: what a user may write for it."""
+    return tuple(spelling for name in names for spelling in (name, f"eval_{name}"))
 
 
 def greater_is_better(name: str) -> bool:

@@ -1,5 +1,6 @@
 """What all API models share: camelCase names, closed fields, CEL rules beside the fields that they span."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,6 +19,11 @@ def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
     See https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation-rules
     """
     return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in pairs]}
+
+
+def cel_list(texts: Iterable[str]) -> str:
+    """A list literal of CEL; the texts must hold neither quotes nor backslashes."""
+    return "[" + ", ".join(f"'{text}'" for text in texts) + "]"
 
 
 def free_form() -> dict[str, Any]:

@@ -48,22 +48,26 @@ class Resources(ApiModel):
 class PodTemplate(ApiModel):
     """What the user adds to the training pods; each field is the pod's own of that name."""
 
-    labels: Annotated[dict[str, str] | None, Field(description="Extra labels.")] = None
-    annotations: Annotated[dict[str, str] | None, Field(description="Extra annotations.")] = None
-    node_selector: Annotated[dict[str, str] | None, Field(description="Labels that a node must have.")] = None
-    tolerations: Annotated[list[dict[str, Any]] | None, Field(description="Taints that the pods tolerate.")] = None
+    labels: Annotated[dict[str, str] | None, Field(max_length=64, description="Extra labels.")] = None
+    annotations: Annotated[dict[str, str] | None, Field(max_length=64, description="Extra annotations.")] = None
+    node_selector: Annotated[
+        dict[str, str] | None, Field(max_length=64, description="Labels that a node must have.")
+    ] = None
+    tolerations: Annotated[
+        list[dict[str, Any]] | None, Field(max_length=64, description="Taints that the pods tolerate.")
+    ] = None
     affinity: Annotated[
         dict[str, Any] | None, Field(description="Scheduling affinity.", json_schema_extra=free_form())
     ] = None
-    env: Annotated[list[dict[str, Any]] | None, Field(description="Extra environment of the training container.")] = (
-        None
-    )
-    volumes: Annotated[list[dict[str, Any]] | None, Field(description="Extra volumes.")] = None
+    env: Annotated[
+        list[dict[str, Any]] | None, Field(max_length=256, description="Extra environment of the training container.")
+    ] = None
+    volumes: Annotated[list[dict[str, Any]] | None, Field(max_length=64, description="Extra volumes.")] = None
     volume_mounts: Annotated[
-        list[dict[str, Any]] | None, Field(description="Extra mounts of the training container.")
+        list[dict[str, Any]] | None, Field(max_length=64, description="Extra mounts of the training container.")
     ] = None
     image_pull_secrets: Annotated[
-        list[dict[str, Any]] | None, Field(description="Secrets that the image is pulled with.")
+        list[dict[str, Any]] | None, Field(max_length=16, description="Secrets that the image is pulled with.")
     ] = None
     service_account_name: Annotated[
         Name | None,

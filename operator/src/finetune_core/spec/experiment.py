@@ -5,14 +5,34 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from finetune_core.spec.base import ApiModel, Name, Uri, rules
+from finetune_core.metrics import metric_spellings
+from finetune_core.recipes import CUSTOM, RECIPES
+from finetune_core.spec.base import ApiModel, Name, Uri, cel_list, rules
 from finetune_core.spec.execution import ConfigMapKeyRef, Data, Execution, Model, Retention, Storage
 from finetune_core.spec.tasks import TaskSpec
 from finetune_core.spec.training import Training
+from finetune_core.tasks import GLUE_TASKS
 
 MAX_TASKS = 64
 MAX_RUNS = 1000
 MAX_NAME_LENGTH = 40
+
+_MEASURED = ", ".join(f"'{task.name}': {cel_list(metric_spellings(task.measured))}" for task in GLUE_TASKS.values())
+_RECIPE_RUNS = ", ".join(f"'{name}': {recipe.runs}" for name, recipe in RECIPES.items())
+
+_METRIC_IN_ALL_TASKS = (
+    "!has(self.training) || !has(self.training.metricForBestModel) || (has(self.tasks) "
+    f"? self.tasks.all(task, !(task.name in {cel_list(GLUE_TASKS)}) "
+    "|| (has(task.training) && has(task.training.metricForBestModel)) "
+    f"|| self.training.metricForBestModel in {{{_MEASURED}}}[task.name]) "
+    ": self.training.metricForBestModel in ['loss', 'eval_loss'])",
+    "training.metricForBestModel is not measured in every task: set it under tasks[].training instead, or use loss",
+)
+_RUNS_IN_ALL = (
+    "!has(self.tasks) || self.tasks.map(task, has(task.runs) ? task.runs : has(self.runs) ? self.runs "
+    f": task.name in {cel_list(RECIPES)} ? {{{_RECIPE_RUNS}}}[task.name] : {CUSTOM.runs}).sum() <= {MAX_RUNS}",
+    f"an experiment can have at most {MAX_RUNS} runs over all tasks: lower runs, or split the experiment",
+)
 
 
 class HPSearchRef(ApiModel):
@@ -78,6 +98,8 @@ class ExperimentSpec(ApiModel):
                 "self.hyperparametersFrom.uri.startsWith('s3://')",
                 "hyperparametersFrom.uri must be s3://bucket/path",
             ),
+            _METRIC_IN_ALL_TASKS,
+            _RUNS_IN_ALL,
         )
     )
 

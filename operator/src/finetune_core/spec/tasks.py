@@ -4,13 +4,41 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from finetune_core.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS
-from finetune_core.spec.base import ApiModel, Uri, rules
+from finetune_core.metrics import BINARY_ONLY_METRICS, CLASSIFICATION_METRICS, REGRESSION_METRICS, metric_spellings
+from finetune_core.spec.base import ApiModel, Uri, cel_list, rules
 from finetune_core.spec.training import Training
-from finetune_core.tasks import GLUE_TASKS, ProblemType
+from finetune_core.tasks import GLUE_TASKS, ProblemType, TaskDefinition
 
-_GLUE = "[" + ", ".join(f"'{name}'" for name in GLUE_TASKS) + "]"
+_GLUE = cel_list(GLUE_TASKS)
 _ALL_METRICS = (*CLASSIFICATION_METRICS, *REGRESSION_METRICS)
+
+_METRIC = "self.training.metricForBestModel"
+_NO_METRIC = f"!has(self.training) || !has({_METRIC})"
+
+
+def _measured_in(task: TaskDefinition) -> tuple[str, str]:
+    return (
+        f"self.name != '{task.name}' || {_NO_METRIC} || {_METRIC} in {cel_list(metric_spellings(task.measured))}",
+        f"training.metricForBestModel is not measured in {task.name}: use one of {', '.join(task.measured)}",
+    )
+
+
+def _measured_by(kind: ProblemType, metrics: tuple[str, ...]) -> tuple[str, str]:
+    measured = (*metrics, "loss")
+    return (
+        f"!has(self.problemType) || self.problemType != '{kind}' || {_NO_METRIC} || "
+        f"{_METRIC} in {cel_list(metric_spellings(measured))}",
+        f"training.metricForBestModel is not measured in a {kind.lower()} task: use one of {', '.join(measured)}",
+    )
+
+
+def _metrics_of(kind: ProblemType, metrics: tuple[str, ...]) -> tuple[str, str]:
+    return (
+        f"!has(self.problemType) || self.problemType != '{kind}' || !has(self.metrics) || "
+        f"self.metrics.all(metric, metric in {cel_list(metrics)})",
+        f"metrics of a {kind.lower()} task can be {', '.join(metrics)}: remove the others",
+    )
+
 
 FileName = Annotated[str, Field(min_length=1, max_length=512, pattern=r"\.(csv|tsv|jsonl|parquet)$")]
 Column = Annotated[str, Field(min_length=1, max_length=128)]
@@ -70,6 +98,16 @@ class TaskSpec(ApiModel):
                 "!has(self.problemType) || self.problemType != 'Regression' || !has(self.labels)",
                 "a regression task has no labels: remove them",
             ),
+            _metrics_of(ProblemType.CLASSIFICATION, CLASSIFICATION_METRICS),
+            _metrics_of(ProblemType.REGRESSION, REGRESSION_METRICS),
+            (
+                "!has(self.labels) || self.labels.size() == 2 || !has(self.metrics) || "
+                f"!self.metrics.exists(metric, metric in {cel_list(sorted(BINARY_ONLY_METRICS))})",
+                f"{', '.join(sorted(BINARY_ONLY_METRICS))} need exactly two labels: use f1_macro or accuracy",
+            ),
+            _measured_by(ProblemType.CLASSIFICATION, CLASSIFICATION_METRICS),
+            _measured_by(ProblemType.REGRESSION, REGRESSION_METRICS),
+            *(_measured_in(task) for task in GLUE_TASKS.values()),
         )
     )
 

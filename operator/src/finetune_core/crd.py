@@ -1,0 +1,101 @@
+"""The custom resource definitions, generated from the API's types."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from finetune_core.spec import MAX_NAME_LENGTH, ExperimentSpec
+from finetune_core.structural import Schema, structural_schema
+
+GROUP = "finetune.dev"
+VERSION = "v1alpha1"
+CATEGORY = "finetune"
+
+_NAME_RULE = {
+    "rule": f"size(self.metadata.name) <= {MAX_NAME_LENGTH}",
+    "message": f"metadata.name may have at most {MAX_NAME_LENGTH} characters, because the names of Jobs and pods "
+    "are made from it: choose a shorter name",
+    "fieldPath": ".metadata.name",
+    "reason": "FieldValueInvalid",
+}
+_OBJECT_META: Schema = {
+    "apiVersion": {"type": "string"},
+    "kind": {"type": "string"},
+    "metadata": {"type": "object"},
+}
+
+
+def _condition(kind: str, field: str) -> str:
+    return f'.status.conditions[?(@.type=="{kind}")].{field}'
+
+
+def _column(name: str, path: str, description: str, *, kind: str = "string", wide: bool = False) -> dict[str, Any]:
+    return {
+        "name": name,
+        "type": kind,
+        "description": description,
+        "jsonPath": path,
+        "priority": 1 if wide else 0,
+    }
+
+
+_EXPERIMENT_COLUMNS = (
+    _column("Status", _condition("Succeeded", "reason"), "Where the experiment is, or how it ended."),
+    _column("Runs", ".status.runs.summary", "Runs that succeeded, of all runs."),
+    _column("Score", ".status.score", "Mean score of the tasks that have a best run, x 100."),
+    _column("ETA", ".status.eta", "Roughly how long the remaining runs take."),
+    _column("Age", ".metadata.creationTimestamp", "Time since the experiment was created.", kind="date"),
+    _column("Valid", _condition("Valid", "status"), "Whether the spec can be run.", wide=True),
+    _column("Model", ".spec.model.uri", "The pretrained model.", wide=True),
+    _column("Message", _condition("Succeeded", "message"), "What the status means, in words.", wide=True),
+)
+
+
+def experiment_crd(status: type[BaseModel]) -> dict[str, Any]:
+    """`finetuneexperiments.finetune.dev`; `status` is the model of its status."""
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": f"finetuneexperiments.{GROUP}",
+            # The chart must never delete a CRD: every experiment would go with it.
+            "annotations": {"helm.sh/resource-policy": "keep"},
+        },
+        "spec": {
+            "group": GROUP,
+            "scope": "Namespaced",
+            "names": {
+                "kind": "FinetuneExperiment",
+                "listKind": "FinetuneExperimentList",
+                "plural": "finetuneexperiments",
+                "singular": "finetuneexperiment",
+                "shortNames": ["fte"],
+                "categories": [CATEGORY],
+            },
+            "versions": [
+                {
+                    "name": VERSION,
+                    "served": True,
+                    "storage": True,
+                    "subresources": {"status": {}},
+                    "additionalPrinterColumns": list(_EXPERIMENT_COLUMNS),
+                    "schema": {"openAPIV3Schema": _root_schema(ExperimentSpec, status)},
+                }
+            ],
+        },
+    }
+
+
+def _root_schema(spec: type[BaseModel], status: type[BaseModel]) -> Schema:
+    return {
+        "description": "Fine-tunes one model on the tasks of a suite, each with several seeds, and collects the best "
+        "runs, the scores and the leaderboard zip.",
+        "type": "object",
+        "required": ["spec"],
+        "properties": _OBJECT_META
+        | {
+            "spec": structural_schema(spec),
+            "status": structural_schema(status, defaults=False),
+        },
+        "x-kubernetes-validations": [_NAME_RULE],
+    }
