@@ -1,11 +1,31 @@
 """The best run of a task: one rule, for the table, the model pointer and the predictions alike."""
 
 from collections.abc import Iterable
+from typing import Protocol, TypeVar
 
-from finetune_core.results import RunResult, finite
+from finetune_core.results import finite
 
 
-def rank(result: RunResult) -> tuple[float, int] | None:
+class Ranked(Protocol):
+    """What the rule looks at: `RunResult` and `Outcome` both have it."""
+
+    @property
+    def run(self) -> int:
+        """Index of the run among its task's."""
+
+    @property
+    def value(self) -> float | None:
+        """The metric for the best model at the run's best step."""
+
+    @property
+    def greater_is_better(self) -> bool:
+        """Direction of that metric."""
+
+
+_R = TypeVar("_R", bound=Ranked)
+
+
+def rank(result: Ranked) -> tuple[float, int] | None:
     """Sort key of a run among its task's, least is best; None if it has no finite value and can never win."""
     value = finite(result.value)
     if value is None:
@@ -13,7 +33,7 @@ def rank(result: RunResult) -> tuple[float, int] | None:
     return (-value if result.greater_is_better else value, result.run)
 
 
-def best_run(results: Iterable[RunResult]) -> RunResult | None:
+def best_run(results: Iterable[_R]) -> _R | None:
     """The best finite value of the metric for the best model; ties go to the lower run index."""
     ranked = [(key, result) for result in results if (key := rank(result)) is not None]
     return min(ranked, key=lambda pair: pair[0])[1] if ranked else None

@@ -1,0 +1,218 @@
+"""From outcomes to figures: per task n, mean, standard deviation and best; GLUE score and BERT average.
+
+Values are as measured (0.87); scores are x100 (87.0), as GLUE's own table has them. A task's score is the mean of its
+reporting metrics at the best step of its best run; the GLUE score is the mean of the nine tasks' scores, the BERT
+average (https://arxiv.org/abs/1810.04805, table 1) the same without WNLI. Custom tasks never count into either.
+"""
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from finetune_core.best import best_run
+from finetune_core.metrics import greater_is_better
+from finetune_core.outcome import Outcome
+from finetune_core.plan import Plan, TaskPlan
+from finetune_core.results import finite
+from finetune_core.tasks import GLUE_TASKS
+
+GLUE_SCORE = "GLUE score"
+BERT_AVERAGE = "BERT average"
+
+_GLUE = tuple(GLUE_TASKS)
+_WITHOUT_WNLI = tuple(task for task in _GLUE if task != "wnli")
+
+
+@dataclass(frozen=True)
+class MetricStats:
+    """A metric over a task's succeeded runs, each at its own best step.
+
+    `n` counts the finite values, `std` is the sample standard deviation (ddof 1; None for n < 2), `best` is the value
+    at the task's best run, which another metric may have chosen.
+    """
+
+    metric: str
+    n: int
+    mean: float | None
+    std: float | None
+    best: float | None
+
+
+@dataclass(frozen=True)
+class TaskSummary:
+    """A task's row. `metrics` are its reporting metrics, after the metric that decides where that is none of them."""
+
+    task: str
+    planned: int
+    succeeded: int
+    metric: str
+    metrics: tuple[MetricStats, ...]
+    best: Outcome | None
+    score: float | None
+    mean_score: float | None
+
+    @property
+    def mean(self) -> float | None:
+        """Mean of the metric that decides."""
+        return self.stats(self.metric).mean
+
+    @property
+    def std(self) -> float | None:
+        """Sample standard deviation of the metric that decides."""
+        return self.stats(self.metric).std
+
+    def stats(self, metric: str) -> MetricStats:
+        """The figures of one of the task's metrics; KeyError if it is none of them."""
+        for stats in self.metrics:
+            if stats.metric == metric:
+                return stats
+        raise KeyError(metric)
+
+
+@dataclass(frozen=True)
+class Score:
+    """A mean of task scores (x100) that says over which tasks; `mean_of_runs` takes each task's mean over its runs."""
+
+    name: str
+    value: float | None
+    mean_of_runs: float | None
+    covers: tuple[str, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether no task is missing, so that the mean may be called by its name."""
+        return not self.missing
+
+    @property
+    def title(self) -> str:
+        """`GLUE score`, or what the mean is instead where tasks are missing."""
+        total = len(self.covers) + len(self.missing)
+        return self.name if self.complete else f"{self.name} over {len(self.covers)} of {total} tasks only"
+
+    @property
+    def text(self) -> str | None:
+        """`84.21`, or `84.21 (5/9)` where tasks are missing."""
+        if self.value is None:
+            return None
+        total = len(self.covers) + len(self.missing)
+        return f"{self.value:.2f}" + ("" if self.complete else f" ({len(self.covers)}/{total})")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All tasks of a plan, in its order, and the scores over them."""
+
+    tasks: tuple[TaskSummary, ...]
+    glue: Score
+    bert_average: Score
+
+    def task(self, name: str) -> TaskSummary:
+        """The row of a task; KeyError if the plan has no such task."""
+        for row in self.tasks:
+            if row.task == name:
+                return row
+        raise KeyError(name)
+
+    @property
+    def score_text(self) -> str | None:
+        """The GLUE score for a narrow column; None while no GLUE task has one."""
+        return self.glue.text
+
+    @property
+    def score_covers(self) -> str | None:
+        """Over which tasks the score is a mean; None while no GLUE task has one."""
+        if not self.glue.covers:
+            return None
+        covers = ", ".join(self.glue.covers)
+        return covers if self.glue.complete else f"{covers}; not {', '.join(self.glue.missing)}"
+
+
+def summarise(plan: Plan, outcomes: Iterable[Outcome]) -> Summary:
+    """The figures over the outcomes of the plan's runs; outcomes that are not of the plan are left out."""
+    planned = {run.run_id for run in plan.runs}
+    by_task: dict[str, list[Outcome]] = {name: [] for name in plan.tasks}
+    for outcome in outcomes:
+        if outcome.run_id in planned:
+            by_task[outcome.task].append(outcome)
+    tasks = tuple(
+        _task_summary(name, plan.tasks[name], len(plan.runs_of(name)), sorted(ours, key=lambda one: one.run))
+        for name, ours in by_task.items()
+    )
+    rows = {row.task: row for row in tasks}
+    return Summary(tasks, _score(GLUE_SCORE, _GLUE, rows), _score(BERT_AVERAGE, _WITHOUT_WNLI, rows))
+
+
+def task_score(task: TaskPlan, outcome: Outcome) -> float | None:
+    """Mean of the reporting metrics at the run's best step, x100.
+
+    None where one of them is not finite, and for custom tasks with a metric of which less is better: a mean of such
+    metrics says nothing.
+    """
+    values = [_value(outcome, metric) for metric in task.definition.metrics]
+    known = [value for value in values if value is not None]
+    if len(known) < len(values) or not all(greater_is_better(metric) for metric in task.definition.metrics):
+        return None
+    return finite(100 * statistics.mean(known))
+
+
+def _task_summary(name: str, task: TaskPlan, planned: int, outcomes: Sequence[Outcome]) -> TaskSummary:
+    deciding = task.settings.metric_for_best_model
+    best = best_run(outcomes)
+    scores = [score for one in outcomes if (score := task_score(task, one)) is not None]
+    return TaskSummary(
+        task=name,
+        planned=planned,
+        succeeded=len(outcomes),
+        metric=deciding,
+        metrics=tuple(_stats(metric, outcomes, best) for metric in shown_metrics(task)),
+        best=best,
+        score=task_score(task, best) if best else None,
+        mean_score=statistics.mean(scores) if scores else None,
+    )
+
+
+def shown_metrics(task: TaskPlan) -> tuple[str, ...]:
+    """The reporting metrics in their order; before them the one that decides, where it is none of them."""
+    return tuple(
+        sorted(
+            dict.fromkeys((*task.definition.metrics, task.settings.metric_for_best_model)),
+            key=lambda metric: metric in task.definition.metrics,
+        )
+    )
+
+
+def _stats(metric: str, outcomes: Sequence[Outcome], best: Outcome | None) -> MetricStats:
+    values = [value for one in outcomes if (value := _value(one, metric)) is not None]
+    return MetricStats(
+        metric=metric,
+        n=len(values),
+        mean=statistics.mean(values) if values else None,
+        std=_deviation(values),
+        best=_value(best, metric) if best else None,
+    )
+
+
+def _deviation(values: Sequence[float]) -> float | None:
+    try:
+        return statistics.stdev(values) if len(values) > 1 else None
+    except OverflowError:
+        return None  # two values near the ends of the float range: finite, yet their spread is not
+
+
+def _value(outcome: Outcome, metric: str) -> float | None:
+    return finite(outcome.value if metric == outcome.metric else outcome.metrics.get(metric))
+
+
+def _score(name: str, tasks: tuple[str, ...], rows: dict[str, TaskSummary]) -> Score:
+    covered = [rows[task] for task in tasks if task in rows and rows[task].score is not None]
+    scores = [row.score for row in covered if row.score is not None]
+    means = [row.mean_score for row in covered if row.mean_score is not None]
+    covers = tuple(row.task for row in covered)
+    return Score(
+        name=name,
+        value=statistics.mean(scores) if scores else None,
+        mean_of_runs=statistics.mean(means) if means else None,
+        covers=covers,
+        missing=tuple(task for task in tasks if task not in covers),
+    )

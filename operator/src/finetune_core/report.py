@@ -1,0 +1,29 @@
+"""Whether a report is still current: a digest of everything that it is made from."""
+
+from collections.abc import Iterable
+
+from finetune_core.canonical import short_hash
+from finetune_core.outcome import Outcome
+from finetune_core.plan import Plan
+from finetune_core.results import finite
+
+REPORT_VERSION = 1
+"""Raised by hand when reports are to be written anew although nothing that they are made from has changed."""
+
+
+def report_digest(plan: Plan, outcomes: Iterable[Outcome], failed: Iterable[str]) -> str:
+    """16 hex digits over the plan, the outcomes of its runs and its failed runs (ids), in whatever order they come."""
+    planned = {run.run_id for run in plan.runs}
+    return short_hash(
+        {
+            "version": REPORT_VERSION,
+            "plan": plan.digest,
+            "outcomes": sorted((_facts(one) for one in outcomes if one.run_id in planned), key=lambda facts: facts[0]),
+            "failed": sorted(planned.intersection(failed)),
+        }
+    )
+
+
+def _facts(outcome: Outcome) -> tuple[str, str, int, float | None, dict[str, float | None], str]:
+    metrics = {name: finite(value) for name, value in outcome.metrics.items()}
+    return (outcome.run_id, outcome.attempt, outcome.step, finite(outcome.value), metrics, outcome.artefacts)
