@@ -71,6 +71,8 @@ class Plan(_Frozen):
     predict: bool
     retention: ModelRetention
     leaderboard: MissingTasks | None = None
+    resolved_for: str = ""
+    """What the inputs were pinned for (see `pin_key`); not part of any digest."""
 
     def to_bytes(self) -> bytes:
         """Canonical JSON: the same plan twice is the same bytes."""
@@ -78,8 +80,15 @@ class Plan(_Frozen):
 
     @property
     def digest(self) -> str:
-        """16 hex digits over the whole plan."""
-        return short_hash(self.model_dump(mode="json", by_alias=True))
+        """16 hex digits over the whole plan, but for what its inputs were pinned for."""
+        return short_hash(self.model_dump(mode="json", by_alias=True, exclude={"resolved_for"}))
+
+    @property
+    def work_digest(self) -> str:
+        """16 hex digits over what the training pods do: the runs, where their inputs lie, what they upload."""
+        places = sorted({self.model.uri, *(task.data.uri for task in self.tasks.values())})
+        runs = sorted(run.run_id for run in self.runs)
+        return short_hash([runs, places, self.predict, self.retention.value])
 
     def runs_of(self, task: str) -> tuple[PlannedRun, ...]:
         """The runs of a task, in order of their run index."""
@@ -144,6 +153,7 @@ def make_plan(
     model: ResolvedModel,
     tasks: dict[str, TaskPlan],
     runs: dict[str, int],
+    resolved_for: str = "",
 ) -> Plan:
     """The plan of a spec whose inputs are resolved."""
     return Plan(
@@ -155,7 +165,21 @@ def make_plan(
         predict=spec.predict,
         retention=spec.retention.models,
         leaderboard=spec.leaderboard.missing_tasks if spec.leaderboard else None,
+        resolved_for=resolved_for,
     )
+
+
+def pin_key(spec: ExperimentSpec, uid: str) -> str:
+    """What inputs are resolved for once: this object, what its plan depends on, and the retry token.
+
+    A changed spec, a new retry token, or a deleted and re-applied object look at the inputs anew; an operator that
+    restarts does not.
+    """
+    fields = {"model", "data", "tasks", "runs", "seed", "training", "predict", "leaderboard", "retention"}
+    planned = spec.model_dump(mode="json", by_alias=True, include=fields)
+    resources = spec.execution.resources
+    asked = resources.model_dump(mode="json", by_alias=True) if resources else None
+    return short_hash([uid, planned, spec.execution.retry_token, asked])
 
 
 def expected_cost(task: TaskPlan) -> float:

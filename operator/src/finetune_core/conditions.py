@@ -1,0 +1,251 @@
+"""From what was observed and decided to `status`: conditions, counts, tasks, failures."""
+
+from collections.abc import Iterable, Mapping
+
+from finetune_core.aggregate import summarise
+from finetune_core.best import best_run
+from finetune_core.decide import Decision
+from finetune_core.layout import ExperimentLayout
+from finetune_core.observation import Observation, ReportView, RunError
+from finetune_core.outcome import Outcome
+from finetune_core.plan import Plan
+from finetune_core.problems import Problem
+from finetune_core.spec import MissingTasks
+from finetune_core.status import (
+    MAX_FAILURES,
+    MAX_MESSAGE,
+    MAX_WARNINGS,
+    BestRun,
+    Condition,
+    ConditionStatus,
+    ConditionType,
+    ExperimentStatus,
+    LeaderboardStatus,
+    Reason,
+    ResultUris,
+    RunCounts,
+    RunFailure,
+    TaskStatus,
+)
+
+_SUCCESS = frozenset({Reason.ALL_RUNS_SUCCEEDED, Reason.SOME_RUNS_FAILED})
+_FAILURE = frozenset({Reason.TASK_FAILED, Reason.REPORT_FAILED, Reason.INVALID_SPEC})
+_MAX_FAILURE_MESSAGE = 500
+
+
+class Conditions:
+    """Builds conditions for one generation at one time, keeping transition times of what did not change."""
+
+    def __init__(self, previous: ExperimentStatus, *, generation: int, now: str) -> None:
+        self._previous = {condition.type: condition for condition in previous.conditions}
+        self._generation = generation
+        self._now = now
+
+    def make(self, type_: ConditionType, status: ConditionStatus, reason: Reason, message: str) -> Condition:
+        """A condition; `lastTransitionTime` moves only when `status` does, as Kubernetes has it."""
+        before = self._previous.get(type_)
+        same = before is not None and before.status == status
+        return Condition(
+            type=type_,
+            status=status,
+            reason=reason,
+            message=shorten(message, MAX_MESSAGE),
+            last_transition_time=before.last_transition_time if before and same else self._now,
+            observed_generation=self._generation,
+        )
+
+
+def shorten(text: str, limit: int) -> str:
+    """At most `limit` characters, with an ellipsis where something was cut."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def invalid_status(
+    previous: ExperimentStatus, problems: Iterable[Problem], *, reason: Reason, generation: int, now: str
+) -> ExperimentStatus:
+    """The status of a spec that cannot be run: every problem in one message; earlier results stay."""
+    message = "; ".join(str(problem) for problem in problems)
+    conditions = Conditions(previous, generation=generation, now=now)
+    done = "Correct the spec (see condition Valid) and apply it again."
+    return previous.model_copy(
+        update={
+            "observed_generation": generation,
+            "eta": None,
+            "conditions": (
+                conditions.make(ConditionType.VALID, ConditionStatus.FALSE, reason, message),
+                conditions.make(ConditionType.SUCCEEDED, ConditionStatus.FALSE, Reason.INVALID_SPEC, done),
+                conditions.make(ConditionType.LEADERBOARD_READY, ConditionStatus.UNKNOWN, Reason.INVALID_SPEC, done),
+            ),
+        }
+    )
+
+
+def waiting_status(
+    previous: ExperimentStatus, reason: Reason, message: str, *, valid: bool, generation: int, now: str
+) -> ExperimentStatus:
+    """The status while something outside is waited for (storage, inputs); what was known stays."""
+    conditions = Conditions(previous, generation=generation, now=now)
+    status, why, text = (
+        (ConditionStatus.TRUE, Reason.ACCEPTED, "The spec is valid.")
+        if valid
+        else (ConditionStatus.UNKNOWN, Reason.CHECKING, message)
+    )
+    return previous.model_copy(
+        update={
+            "observed_generation": generation,
+            "conditions": (
+                conditions.make(ConditionType.VALID, status, why, text),
+                conditions.make(ConditionType.SUCCEEDED, ConditionStatus.UNKNOWN, reason, message),
+                conditions.make(
+                    ConditionType.LEADERBOARD_READY, ConditionStatus.UNKNOWN, Reason.WAITING_FOR_RUNS, message
+                ),
+            ),
+        }
+    )
+
+
+def build_status(
+    seen: Observation,
+    decision: Decision,
+    previous: ExperimentStatus,
+    *,
+    uri: str,
+    eta: str | None,
+    warnings: tuple[str, ...],
+    generation: int,
+    now: str,
+) -> ExperimentStatus:
+    """The whole status, worked out anew; `uri` is the experiment's folder in the store."""
+    report = seen.report if decision.done and decision.reason != Reason.REPORT_FAILED else None
+    summary = summarise(seen.plan, seen.outcomes.values())
+    failures = _failures(seen.plan, decision.failed)
+    return ExperimentStatus(
+        observed_generation=generation,
+        conditions=_conditions(seen.plan, decision, report, Conditions(previous, generation=generation, now=now)),
+        runs=_counts(seen, decision),
+        tasks=tuple(_task_status(seen, decision, task, uri) for task in seen.plan.tasks),
+        score=summary.score_text,
+        score_covers=summary.score_covers,
+        eta=None if decision.done else eta,
+        failures=failures[:MAX_FAILURES],
+        failures_omitted=max(0, len(failures) - MAX_FAILURES) or None,
+        warnings=warnings[:MAX_WARNINGS],
+        plan_digest=seen.plan.digest,
+        job=decision.current.name if decision.current else None,
+        results=_uris(seen.plan, uri) if report else None,
+        leaderboard=_leaderboard(seen.plan, report, uri),
+        start_time=previous.start_time or (decision.current.created if decision.current else None) or None,
+        completion_time=(previous.completion_time if previous.results and report else now) if decision.done else None,
+    )
+
+
+def _conditions(
+    plan: Plan, decision: Decision, report: ReportView | None, conditions: Conditions
+) -> tuple[Condition, ...]:
+    succeeded = ConditionStatus.UNKNOWN
+    if decision.done:
+        succeeded = ConditionStatus.TRUE if decision.reason in _SUCCESS else ConditionStatus.FALSE
+    return (
+        conditions.make(ConditionType.VALID, ConditionStatus.TRUE, Reason.ACCEPTED, "The spec is valid."),
+        conditions.make(ConditionType.SUCCEEDED, succeeded, decision.reason, decision.message),
+        conditions.make(ConditionType.LEADERBOARD_READY, *_leaderboard_condition(plan, report)),
+    )
+
+
+def _leaderboard_condition(plan: Plan, report: ReportView | None) -> tuple[ConditionStatus, Reason, str]:
+    if plan.leaderboard is None:
+        return ConditionStatus.FALSE, Reason.NOT_REQUESTED, "spec.leaderboard is not set."
+    if report is None:
+        return ConditionStatus.UNKNOWN, Reason.WAITING_FOR_RUNS, "Built when all runs have ended."
+    if report.submission_sha256 is None:
+        missing = ", ".join(report.missing) or "see submission.json"
+        remedy = f"Add what is missing or set leaderboard.missingTasks: {MissingTasks.PLACEHOLDER.value}."
+        return ConditionStatus.FALSE, Reason.TASKS_MISSING, f"No zip: missing {missing}. {remedy}"
+    if report.placeholders:
+        files = ", ".join(report.placeholders)
+        return ConditionStatus.TRUE, Reason.WITH_PLACEHOLDERS, f"submission.zip is ready; placeholders: {files}."
+    return ConditionStatus.TRUE, Reason.COMPLETE, "submission.zip is ready, every file from a best run."
+
+
+def _counts(seen: Observation, decision: Decision) -> RunCounts:
+    total = len(seen.plan.runs)
+    failed = len(decision.failed)
+    succeeded = total - len(seen.pending)
+    open_ = total - succeeded - failed
+    running = min(decision.current.active, open_) if decision.current else 0
+    return RunCounts(
+        total=total,
+        pending=open_ - running,
+        running=running,
+        succeeded=succeeded,
+        failed=failed,
+        summary=f"{succeeded + failed}/{total}",
+    )
+
+
+def _task_status(seen: Observation, decision: Decision, task: str, uri: str) -> TaskStatus:
+    outcomes = [outcome for outcome in seen.outcomes.values() if outcome.task == task]
+    row = summarise(seen.plan, seen.outcomes.values()).task(task)
+    planned = seen.plan.runs_of(task)
+    return TaskStatus(
+        name=task,
+        metric=seen.plan.tasks[task].settings.metric_for_best_model,
+        runs=f"{len(outcomes)}/{len(planned)}",
+        failed=sum(run.run_id in decision.failed for run in planned),
+        best=_best(seen.plan, outcomes, uri),
+        mean=_rounded(row.mean),
+        std=_rounded(row.std),
+        score=_rounded(row.score),
+    )
+
+
+def _best(plan: Plan, outcomes: Iterable[Outcome], uri: str) -> BestRun | None:
+    best = best_run(outcomes)
+    if best is None or best.value is None:
+        return None
+    root = ExperimentLayout(plan.namespace, plan.experiment)
+    folder = root.run(best.task, best.run_id).root.removeprefix(root.root)
+    return BestRun(
+        run=best.run,
+        run_id=best.run_id,
+        seed=best.seed,
+        value=round(best.value, 6),
+        step=best.step,
+        uri=uri + folder,
+    )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
+
+
+def _failures(plan: Plan, failed: Mapping[str, RunError]) -> tuple[RunFailure, ...]:
+    return tuple(
+        RunFailure(
+            task=run.task,
+            run=run.run,
+            run_id=run.run_id,
+            reason=failed[run.run_id].reason,
+            message=shorten(failed[run.run_id].message, _MAX_FAILURE_MESSAGE),
+        )
+        for run in plan.runs
+        if run.run_id in failed
+    )
+
+
+def _uris(plan: Plan, uri: str) -> ResultUris:
+    root = ExperimentLayout(plan.namespace, plan.experiment)
+    json_, csv, markdown = (uri + root.results(suffix).removeprefix(root.root) for suffix in ("json", "csv", "md"))
+    return ResultUris(json=json_, csv=csv, markdown=markdown)
+
+
+def _leaderboard(plan: Plan, report: ReportView | None, uri: str) -> LeaderboardStatus | None:
+    if plan.leaderboard is None or report is None:
+        return None
+    root = ExperimentLayout(plan.namespace, plan.experiment)
+    return LeaderboardStatus(
+        uri=uri + root.submission.removeprefix(root.root) if report.submission_sha256 else None,
+        sha256=report.submission_sha256,
+        missing=report.missing,
+        placeholders=report.placeholders,
+    )

@@ -1,0 +1,85 @@
+"""How long an experiment still takes, said coarsely, so that it changes rarely and claims no precision."""
+
+from collections.abc import Mapping
+
+from finetune_core.outcome import Outcome
+from finetune_core.plan import Plan, expected_cost
+from finetune_core.results import Progress
+
+_STEPS = (
+    (60, "<1m"),
+    (120, "~2m"),
+    (300, "~5m"),
+    (600, "~10m"),
+    (1200, "~20m"),
+    (1800, "~30m"),
+    (2700, "~45m"),
+    (3600, "~1h"),
+    (5400, "~1.5h"),
+    (7200, "~2h"),
+)
+
+
+def remaining_seconds(
+    plan: Plan,
+    outcomes: Mapping[str, Outcome],
+    progress: Mapping[str, Progress],
+    waiting: frozenset[str],
+    *,
+    parallelism: int,
+) -> float | None:
+    """Seconds until the waiting runs (ids, those at work included) are done; None while nothing is known yet.
+
+    Living runs say themselves how long they take; for the others, seconds per unit of expected cost are taken from
+    runs of the same task where there are any, else from all runs.
+    """
+    rates = _rates(plan, outcomes, progress)
+    if not rates or parallelism < 1:
+        return None
+    overall = sum(sum(values) for values in rates.values()) / sum(len(values) for values in rates.values())
+    total, longest = 0.0, 0.0
+    for run in plan.runs:
+        if run.run_id not in waiting:
+            continue
+        seconds = _known_left(progress.get(run.run_id))
+        if seconds is None:
+            own = rates.get(run.task)
+            rate = sum(own) / len(own) if own else overall
+            seconds = rate * expected_cost(plan.tasks[run.task])
+        total += seconds
+        longest = max(longest, seconds)
+    return max(total / parallelism, longest)
+
+
+def coarse(seconds: float | None) -> str | None:
+    """`~20m`, `~3h`, `~2d`; None stays None."""
+    if seconds is None:
+        return None
+    for limit, text in _STEPS:
+        if seconds <= limit:
+            return text
+    hours = seconds / 3600
+    return f"~{round(hours)}h" if hours < 48 else f"~{round(hours / 24)}d"
+
+
+def _known_left(progress: Progress | None) -> float | None:
+    return progress.seconds_left if progress else None
+
+
+def _rates(
+    plan: Plan, outcomes: Mapping[str, Outcome], progress: Mapping[str, Progress]
+) -> dict[str, list[float]]:
+    rates: dict[str, list[float]] = {}
+    for run in plan.runs:
+        seconds = _whole_time(outcomes.get(run.run_id), progress.get(run.run_id))
+        if seconds:
+            rates.setdefault(run.task, []).append(seconds / expected_cost(plan.tasks[run.task]))
+    return rates
+
+
+def _whole_time(outcome: Outcome | None, progress: Progress | None) -> float | None:
+    if outcome is not None:
+        return outcome.train_seconds
+    if progress is None or progress.seconds_left is None:
+        return None
+    return progress.elapsed_seconds + progress.seconds_left

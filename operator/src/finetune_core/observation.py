@@ -1,0 +1,117 @@
+"""What the operator sees of an experiment: its children and its results, as plain values for `decide()`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from finetune_core.canonical import short_hash
+from finetune_core.outcome import Outcome
+from finetune_core.plan import Plan
+from finetune_core.spec import Execution
+
+
+class JobRole(StrEnum):
+    """What a Job of ours does; the value of its role label."""
+
+    TRAIN = "train"
+    REPORT = "report"
+    RESOLVE = "resolve"
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A Job as far as decisions depend on it.
+
+    `completed` and `failed` are completion indexes; `indexes` maps each to the run ids that it does. `owned` is false
+    for a Job that an earlier experiment of the same name left behind.
+    """
+
+    name: str
+    role: JobRole
+    revision: str
+    round: int = 0
+    owned: bool = True
+    deleting: bool = False
+    suspended: bool = False
+    queued: bool = False
+    parallelism: int = 1
+    active: int = 0
+    ready: int = 0
+    terminating: int = 0
+    completed: frozenset[int] = frozenset()
+    failed: frozenset[int] = frozenset()
+    complete: bool = False
+    failed_for: str | None = None
+    indexes: tuple[tuple[str, ...], ...] = ()
+    created: str = ""
+
+    @property
+    def finished(self) -> bool:
+        """Whether the Job has reached a final condition."""
+        return self.complete or self.failed_for is not None
+
+    def index_of(self, run_id: str) -> int | None:
+        """The completion index that does a run."""
+        return next((index for index, runs in enumerate(self.indexes) if run_id in runs), None)
+
+
+@dataclass(frozen=True)
+class PodView:
+    """A pod of a Job: why it does not start (`blocked`), or why it failed; `index` is its completion index."""
+
+    name: str
+    job: str
+    role: JobRole
+    index: int | None
+    ended: bool
+    blocked: str | None = None
+    blocked_message: str = ""
+    failure_reason: str | None = None
+    failure_message: str = ""
+    failed_run: str | None = None
+
+
+@dataclass(frozen=True)
+class ReportView:
+    """The report that lies in the store, by the digest of what it was made from."""
+
+    digest: str
+    submission_sha256: str | None = None
+    missing: tuple[str, ...] = ()
+    placeholders: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunError:
+    """Why a run failed, from its failure report in the store or from its pod."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Everything that `decide()` looks at; the order of `jobs` and `pods` does not matter."""
+
+    plan: Plan
+    execution: Execution
+    template: str
+    jobs: tuple[JobView, ...] = ()
+    pods: tuple[PodView, ...] = ()
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    errors: Mapping[str, RunError] = field(default_factory=dict)
+    report: ReportView | None = None
+
+    @property
+    def revision(self) -> str:
+        """Digest of what a training Job cannot change in place: the runs, the pod template, the retry token."""
+        return short_hash([self.plan.work_digest, self.template, self.execution.retry_token])
+
+    @property
+    def pending(self) -> frozenset[str]:
+        """Ids of the planned runs that have no result."""
+        return frozenset(run.run_id for run in self.plan.runs) - self.outcomes.keys()
+
+    def of_role(self, role: JobRole) -> tuple[JobView, ...]:
+        """The Jobs of a role, by name."""
+        return tuple(sorted((job for job in self.jobs if job.role == role), key=lambda job: job.name))

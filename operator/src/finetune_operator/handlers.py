@@ -1,0 +1,47 @@
+"""kopf's handlers: they only say which experiment to look at. No finalizers, no annotations, no state.
+
+Low-level event handlers alone make kopf add no finalizer, so that uninstalling the operator, or deleting a namespace,
+never leaves a resource stuck (docs/decisions/0003-no-finalizers.md).
+"""
+
+from typing import Any
+
+import kopf
+
+from finetune_operator import names
+from finetune_operator.service import Service
+
+_OURS = {names.MANAGED_BY_LABEL: names.MANAGED_BY}
+
+
+def register(registry: kopf.OperatorRegistry, service: Service, *, clusterwide: bool) -> None:
+    """Register the handlers that feed `service`."""
+
+    @kopf.on.startup(registry=registry)
+    async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
+        # kopf's own defaults wait for ever on a connection that a middlebox has dropped.
+        settings.watching.server_timeout = 300
+        settings.watching.client_timeout = 330
+        settings.watching.connect_timeout = 30
+        settings.watching.label_selectors["batch", "jobs"] = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY}"
+        settings.posting.enabled = False
+        await service.start()
+
+    @kopf.on.cleanup(registry=registry)
+    async def stop(**_: Any) -> None:
+        await service.stop()
+
+    @kopf.on.event(names.API_GROUP, names.API_VERSION, names.EXPERIMENT_PLURAL, registry=registry)
+    async def experiment_changed(namespace: str, name: str, **_: Any) -> None:
+        await service.poke(namespace, name)
+
+    @kopf.on.event("batch", "v1", "jobs", labels=_OURS, registry=registry)
+    async def job_changed(namespace: str, labels: kopf.Labels, **_: Any) -> None:
+        await service.poke(namespace, labels[names.EXPERIMENT_LABEL])
+
+    if clusterwide:
+
+        @kopf.on.event("", "v1", "namespaces", registry=registry)
+        async def namespace_changed(name: str, body: kopf.Body, **_: Any) -> None:
+            if body.get("status", {}).get("phase") == "Terminating":
+                await service.clear_namespace(name)

@@ -1,0 +1,36 @@
+"""The commit behind a revision on the Hugging Face hub (or a mirror of it, by HF_ENDPOINT)."""
+
+import os
+import re
+
+import urllib3
+
+from finetune_core.problems import InvalidInputError, Problem
+from finetune_operator.inputs import NotYetError
+
+_DEFAULT_ENDPOINT = "https://huggingface.co"
+_REPOSITORY = re.compile(r"^hf://(?P<name>[\w.-]+(/[\w.-]+)?)(@(?P<revision>[\w./-]+))?$")
+
+
+def hub_commit(uri: str, *, kind: str, field: str, http: urllib3.PoolManager) -> str:
+    """40 hex digits; InvalidInputError if there is no such repository, NotYetError if the hub cannot be reached.
+
+    See https://huggingface.co/docs/hub/api: GET /api/{models,datasets}/<name>/revision/<revision> -> sha.
+    """
+    match = _REPOSITORY.match(uri)
+    if match is None:
+        raise InvalidInputError((Problem(field, f"{uri} is not hf://org/name[@revision]"),))
+    endpoint = os.environ.get("HF_ENDPOINT", _DEFAULT_ENDPOINT).rstrip("/")
+    url = f"{endpoint}/api/{kind}s/{match['name']}/revision/{match['revision'] or 'main'}"
+    token = os.environ.get("HF_TOKEN")
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    try:
+        response = http.request("GET", url, headers=headers, timeout=urllib3.Timeout(5, 20), retries=False)
+    except urllib3.exceptions.HTTPError as error:
+        raise NotYetError(f"{endpoint} cannot be reached from the operator ({error}); trying again") from error
+    if response.status in {401, 403, 404}:
+        message = f"{uri} is not on {endpoint}, or is private (status {response.status}): check name and revision"
+        raise InvalidInputError((Problem(field, message),))
+    if response.status != 200:
+        raise NotYetError(f"{endpoint} answered {response.status} for {uri}; trying again")
+    return str(response.json()["sha"])

@@ -1,0 +1,201 @@
+"""Looking at the world: children from the API server, results from the store, as little as is needed."""
+
+import json
+from collections.abc import Iterable
+
+from finetune_core.outcome import Outcome
+
+from finetune_core.eta import coarse, remaining_seconds
+from finetune_core.layout import ExperimentLayout
+from finetune_core.observation import JobRole, JobView, Observation, PodView, ReportView, RunError
+from finetune_core.plan import JobPlan, Plan
+from finetune_core.results import Failure, Progress, RunResult
+from finetune_core.spec import Execution
+from finetune_core.status import MAX_FAILURES
+from finetune_operator import names
+from finetune_operator.cluster import Cluster, Json
+from finetune_operator.manifests import PLAN_FILE, Owner
+from finetune_operator.memory import Memory
+from finetune_operator.views import hangs_silently, job_view, pod_view
+from finetune_store import NotFoundError, Store
+
+_MAX_PROGRESS = 32
+
+
+class Observer:
+    """Looks at one experiment's children and results, remembering in `memory` what cannot change any more."""
+
+    def __init__(self, cluster: Cluster, owner: Owner, memory: Memory) -> None:
+        self._cluster = cluster
+        self._owner = owner
+        self._memory = memory
+
+    def observe(self, store: Store, plan: Plan, execution: Execution, template: str) -> Observation:
+        """Everything that a decision needs; StoreError or ClusterError if one side cannot be reached."""
+        jobs = self.jobs()
+        self._read_results(store, plan, jobs)
+        pods = self._pods(jobs, plan)
+        self._read_errors(store, plan, jobs)
+        self._read_report(store, plan, jobs)
+        planned = {run.run_id for run in plan.runs}
+        return Observation(
+            plan=plan,
+            execution=execution,
+            template=template,
+            jobs=jobs,
+            pods=pods,
+            outcomes={key: value for key, value in self._memory.outcomes.items() if key in planned},
+            errors={key: value for key, value in self._memory.errors.items() if key in planned},
+            report=self._memory.report,
+        )
+
+    def jobs(self) -> tuple[JobView, ...]:
+        """The experiment's Jobs."""
+        found = self._cluster.list_jobs(self._owner.namespace, names.selector(self._owner.name))
+        return tuple(job_view(job, owner_uid=self._owner.uid, indexes=self._indexes(job)) for job in found)
+
+    def pods(self, selector: str = "") -> tuple[PodView, ...]:
+        """The experiment's pods, with what events say of those that hang silently."""
+        found = self._cluster.list_pods(self._owner.namespace, names.selector(self._owner.name) + selector)
+        return tuple(pod_view(pod, self._warning(pod)) for pod in found)
+
+    def _warning(self, pod: Json) -> str | None:
+        if not hangs_silently(pod):
+            return None
+        warnings = self._cluster.pod_warnings(self._owner.namespace, pod["metadata"]["uid"])
+        mounts = [
+            event["message"] for event in warnings if event.get("reason") in {"FailedMount", "FailedAttachVolume"}
+        ]
+        return mounts[-1] if mounts else None
+
+    def _indexes(self, job: Json) -> tuple[tuple[str, ...], ...]:
+        plan_name = (job["metadata"].get("annotations") or {}).get(names.PLAN_ANNOTATION)
+        if plan_name is None:
+            return ()
+        if plan_name not in self._memory.indexes:
+            config_map = self._cluster.get_config_map(self._owner.namespace, plan_name)
+            text = ((config_map or {}).get("data") or {}).get(PLAN_FILE)
+            self._memory.indexes[plan_name] = JobPlan.model_validate_json(text).indexes if text else ()
+        return self._memory.indexes[plan_name]
+
+    def _read_results(self, store: Store, plan: Plan, jobs: Iterable[JobView]) -> None:
+        layout = ExperimentLayout(plan.namespace, plan.experiment)
+        tasks = {run.run_id: run.task for run in plan.runs}
+        if self._memory.scanned != plan.digest:
+            # Once a plan, not once a look: finds what earlier Jobs, or an earlier object of this name, finished.
+            ended = {info.key for info in store.list(f"{layout.runs}/") if info.key.endswith("/result.json")}
+            for run_id, task in tasks.items():
+                if layout.run(task, run_id).result in ended and run_id not in self._memory.outcomes:
+                    self._read_result(store, layout.run(task, run_id).result, run_id)
+            self._memory.scanned = plan.digest
+        for job_name, run_id in sorted(_ended_runs(jobs) - self._memory.asked):
+            if run_id in tasks and run_id not in self._memory.outcomes:
+                self._read_result(store, layout.run(tasks[run_id], run_id).result, run_id)
+            self._memory.asked.add((job_name, run_id))
+
+    def _read_result(self, store: Store, key: str, run_id: str) -> None:
+        try:
+            result = RunResult.model_validate_json(store.get(key))
+        except NotFoundError:
+            return
+        self._memory.outcomes[run_id] = Outcome.of(result)
+        self._memory.errors.pop(run_id, None)
+
+    def _pods(self, jobs: tuple[JobView, ...], plan: Plan) -> tuple[PodView, ...]:
+        """Pods, where they can say something that the Jobs' counters do not."""
+        pending = any(run.run_id not in self._memory.outcomes for run in plan.runs)
+        quiet = all(
+            job.active == job.ready and not job.failed and job.failed_for is None and not job.deleting for job in jobs
+        )
+        about_to_start = pending and not any(job.role == JobRole.TRAIN for job in jobs)
+        return () if quiet and not about_to_start else self.pods()
+
+    def _read_errors(self, store: Store, plan: Plan, jobs: Iterable[JobView]) -> None:
+        layout = ExperimentLayout(plan.namespace, plan.experiment)
+        tasks = {run.run_id: run.task for run in plan.runs}
+        failed = {run for job in jobs for index in job.failed for run in _runs_at(job, index)}
+        unknown = sorted(failed & tasks.keys() - self._memory.outcomes.keys() - self._memory.errors.keys())
+        for run_id in unknown[:MAX_FAILURES]:
+            error = _last_failure(store, layout.run(tasks[run_id], run_id).failures)
+            if error is not None:
+                self._memory.errors[run_id] = error
+
+    def _read_report(self, store: Store, plan: Plan, jobs: Iterable[JobView]) -> None:
+        complete = frozenset(job.name for job in jobs if job.role == JobRole.REPORT and job.complete)
+        if complete == self._memory.report_jobs_seen:
+            return
+        layout = ExperimentLayout(plan.namespace, plan.experiment)
+        self._memory.report = read_report(store, layout)
+        self._memory.report_jobs_seen = complete
+
+    def eta(self, store: Store, seen: Observation, current: JobView | None, now: float, every: float) -> str | None:
+        """About how long the runs still take; progress is read at most every `every` seconds."""
+        if current is None or current.finished:
+            return None
+        if now - self._memory.progress_read >= every:
+            self._memory.progress_read = now
+            self._read_progress(store, seen, current)
+        left = remaining_seconds(
+            seen.plan,
+            seen.outcomes,
+            self._memory.progress,
+            _waiting(seen, current),
+            parallelism=seen.execution.parallelism,
+        )
+        return coarse(left)
+
+    def _read_progress(self, store: Store, seen: Observation, current: JobView) -> None:
+        layout = ExperimentLayout(seen.plan.namespace, seen.plan.experiment)
+        tasks = {run.run_id: run.task for run in seen.plan.runs}
+        self._memory.progress.clear()
+        open_ = [index for index in range(len(current.indexes)) if index not in current.completed | current.failed]
+        for index in open_[: min(current.active, _MAX_PROGRESS)]:
+            for run_id in current.indexes[index]:
+                if run_id in tasks and run_id not in seen.outcomes:
+                    progress = _progress(store, layout.run(tasks[run_id], run_id).progress)
+                    if progress is not None:
+                        self._memory.progress[run_id] = progress
+                    break
+
+
+def read_report(store: Store, layout: ExperimentLayout) -> ReportView | None:
+    """What the report in the store was made from; None if there is none."""
+    try:
+        results = json.loads(store.get(layout.results("json")))
+    except NotFoundError:
+        return None
+    submission = results.get("submission") or {}
+    return ReportView(
+        digest=results["reportDigest"],
+        submission_sha256=submission.get("sha256"),
+        missing=tuple(submission.get("missing") or ()),
+        placeholders=tuple(submission.get("placeholders") or ()),
+    )
+
+
+def _ended_runs(jobs: Iterable[JobView]) -> set[tuple[str, str]]:
+    return {(job.name, run) for job in jobs for index in job.completed | job.failed for run in _runs_at(job, index)}
+
+
+def _runs_at(job: JobView, index: int) -> tuple[str, ...]:
+    return job.indexes[index] if index < len(job.indexes) else ()
+
+
+def _waiting(seen: Observation, current: JobView) -> frozenset[str]:
+    failed = {run for index in current.failed for run in _runs_at(current, index)}
+    return seen.pending - failed
+
+
+def _last_failure(store: Store, folder: str) -> RunError | None:
+    reports = max(store.list(f"{folder}/"), key=lambda info: (info.modified, info.key), default=None)
+    if reports is None:
+        return None
+    failure = Failure.model_validate_json(store.get(reports.key))
+    return RunError(failure.reason.value, failure.message)
+
+
+def _progress(store: Store, key: str) -> Progress | None:
+    try:
+        return Progress.model_validate_json(store.get(key))
+    except NotFoundError:
+        return None

@@ -1,0 +1,76 @@
+"""Where inputs are looked at: buckets, the hub, and what a resolve pod found on a volume."""
+
+import json
+from collections.abc import Callable
+
+import urllib3
+
+from finetune_core.canonical import short_hash
+from finetune_core.identity import FileEntry
+from finetune_core.problems import InvalidInputError, Problem
+from finetune_operator.hub import hub_commit
+from finetune_operator.inputs import Folder, NotYetError
+from finetune_store import NotFoundError, Store
+
+
+class NeedsPodError(NotYetError):
+    """A volume can only be looked at by a pod; `uris` are to be looked at, `key` is where it writes."""
+
+    def __init__(self, uris: tuple[str, ...], key: str) -> None:
+        self.uris = uris
+        self.key = key
+        super().__init__(f"a pod looks at {', '.join(uris)}")
+
+
+class Sources:
+    """Looks at folders for one experiment; what was looked at once is remembered for the rest of one resolution."""
+
+    def __init__(
+        self,
+        *,
+        open_uri: Callable[[str], Store],
+        http: urllib3.PoolManager,
+        results: Store,
+        volumes: tuple[str, ...],
+        key: str,
+    ) -> None:
+        self._open = open_uri
+        self._http = http
+        self._results = results
+        self._volumes = volumes
+        self._key = key
+        self._seen: dict[str, Folder] = {}
+
+    def look(self, uri: str, *, field: str, kind: str) -> Folder:
+        """The folder at `uri` (see FolderSource)."""
+        if uri not in self._seen:
+            self._seen[uri] = self._look(uri, field, kind)
+        return self._seen[uri]
+
+    def _look(self, uri: str, field: str, kind: str) -> Folder:
+        if uri.startswith("hf://"):
+            return Folder(commit=hub_commit(uri, kind=kind, field=field, http=self._http))
+        if uri.startswith("pvc://"):
+            return self._volume(uri, field)
+        entries = tuple(
+            FileEntry(info.key, info.md5 or "", info.size)
+            for info in self._open(uri).list("")
+            if not info.key.endswith("/")
+        )
+        if not entries:
+            raise InvalidInputError((Problem(field, f"nothing lies at {uri}: check bucket and path"),))
+        return Folder(files=entries)
+
+    def _volume(self, uri: str, field: str) -> Folder:
+        try:
+            found = json.loads(self._results.get(self._key))[uri]
+        except NotFoundError:
+            raise NeedsPodError(self._volumes, self._key) from None
+        if "problem" in found:
+            raise InvalidInputError((Problem(field, found["problem"]),))
+        return Folder(files=tuple(FileEntry(file["path"], file["md5"], file["size"]) for file in found["files"]))
+
+
+def resolution_key(root: str, pin: str, volumes: tuple[str, ...]) -> str:
+    """Where the resolve pod of one pinning writes what it found."""
+    return f"{root}/inputs/{short_hash([pin, list(volumes)])}.json"

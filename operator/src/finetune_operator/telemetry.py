@@ -1,0 +1,58 @@
+"""Prometheus metrics and health of the operator."""
+
+import time
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Telemetry:
+    """All metrics, on a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.reconcile_seconds = Histogram(
+            "finetune_reconcile_seconds", "Time of one reconcile.", buckets=_BUCKETS, registry=self.registry
+        )
+        self.reconcile_errors = Counter(
+            "finetune_reconcile_errors_total", "Reconciles that ended in an error.", ["error"], registry=self.registry
+        )
+        self.api_requests = Counter(
+            "finetune_api_requests_total", "Requests to the API server.", ["verb", "resource"], registry=self.registry
+        )
+        self.queue_length = Gauge(
+            "finetune_queue_length", "Experiments that wait or are worked on.", registry=self.registry
+        )
+        self.living = Gauge(
+            "finetune_living_experiments", "Experiments that have not ended and are remembered.", registry=self.registry
+        )
+        self.last_success = Gauge(
+            "finetune_last_successful_reconcile_timestamp_seconds", "Unix time.", registry=self.registry
+        )
+
+    def count_request(self, verb: str, resource: str) -> None:
+        """One request to the API server."""
+        self.api_requests.labels(verb=verb, resource=resource).inc()
+
+
+class Health:
+    """Healthy as long as reconciles succeed, or there is nothing to reconcile.
+
+    `stale_after` seconds without a success while work is overdue mean that the operator hangs or can do nothing.
+    """
+
+    def __init__(self, *, stale_after: float = 300.0) -> None:
+        self._stale_after = stale_after
+        self._last_success = time.monotonic()
+
+    def succeeded(self) -> None:
+        """A reconcile came to its end."""
+        self._last_success = time.monotonic()
+
+    def problem(self, *, waiting: int, overdue: float) -> str | None:
+        """Why the operator is unhealthy; `overdue` is how long the oldest due item waits, in seconds."""
+        age = time.monotonic() - self._last_success
+        if waiting and min(age, overdue) > self._stale_after:
+            return f"no successful reconcile for {age:.0f} s while {waiting} experiments wait"
+        return None
