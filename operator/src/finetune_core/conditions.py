@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from finetune_core.aggregate import summarise
-from finetune_core.best import best_run
+from finetune_core.aggregate import TaskSummary, summarise
 from finetune_core.decide import Decision
 from finetune_core.layout import ExperimentLayout
 from finetune_core.observation import Observation, ReportView, RunError
@@ -123,7 +122,7 @@ def build_status(
         observed_generation=generation,
         conditions=_conditions(seen.plan, decision, report, Conditions(previous, generation=generation, now=now)),
         runs=_counts(seen, decision),
-        tasks=tuple(_task_status(seen, decision, task, uri) for task in seen.plan.tasks),
+        tasks=tuple(_task_status(seen.plan, decision, row, uri) for row in summary.tasks),
         score=summary.score_text,
         score_covers=summary.score_covers,
         eta=None if decision.done else eta,
@@ -135,7 +134,7 @@ def build_status(
         results=_uris(seen.plan, uri) if report else None,
         leaderboard=_leaderboard(seen.plan, report, uri),
         start_time=previous.start_time or (decision.current.created if decision.current else None) or None,
-        completion_time=(previous.completion_time if previous.results and report else now) if decision.done else None,
+        completion_time=(previous.completion_time or now) if decision.done else None,
     )
 
 
@@ -183,35 +182,30 @@ def _counts(seen: Observation, decision: Decision) -> RunCounts:
     )
 
 
-def _task_status(seen: Observation, decision: Decision, task: str, uri: str) -> TaskStatus:
-    outcomes = [outcome for outcome in seen.outcomes.values() if outcome.task == task]
-    row = summarise(seen.plan, seen.outcomes.values()).task(task)
-    planned = seen.plan.runs_of(task)
+def _task_status(plan: Plan, decision: Decision, row: TaskSummary, uri: str) -> TaskStatus:
     return TaskStatus(
-        name=task,
-        metric=seen.plan.tasks[task].settings.metric_for_best_model,
-        runs=f"{len(outcomes)}/{len(planned)}",
-        failed=sum(run.run_id in decision.failed for run in planned),
-        best=_best(seen.plan, outcomes, uri),
+        name=row.task,
+        metric=row.metric,
+        runs=f"{row.succeeded}/{row.planned}",
+        failed=sum(run.run_id in decision.failed for run in plan.runs_of(row.task)),
+        best=_best(plan, row.best, uri),
         mean=_rounded(row.mean),
         std=_rounded(row.std),
         score=_rounded(row.score),
     )
 
 
-def _best(plan: Plan, outcomes: Iterable[Outcome], uri: str) -> BestRun | None:
-    best = best_run(outcomes)
+def _best(plan: Plan, best: Outcome | None, uri: str) -> BestRun | None:
     if best is None or best.value is None:
         return None
-    root = ExperimentLayout(plan.namespace, plan.experiment)
-    folder = root.run(best.task, best.run_id).root.removeprefix(root.root)
+    layout = ExperimentLayout(plan.namespace, plan.experiment)
     return BestRun(
         run=best.run,
         run_id=best.run_id,
         seed=best.seed,
         value=round(best.value, 6),
         step=best.step,
-        uri=uri + folder,
+        uri=uri + layout.run(best.task, best.run_id).root.removeprefix(layout.root),
     )
 
 

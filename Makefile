@@ -1,0 +1,93 @@
+# Everything a person does with this repository. A bare `make` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+CACHE := $(or $(FINETUNE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/finetune-operator)
+UV := $(or $(shell command -v uv 2>/dev/null),$(CACHE)/uv/bin/uv)
+BIN := .venv/bin
+READY := .venv/.ready
+PYTHON := PYTHONPATH=dev:bench $(BIN)/python
+PACKAGES := operator/src trainer_image/src tests dev bench
+
+.PHONY: help setup lint format test e2e demo demo-down up down status images crds lock bench-trainer bench-operator clean
+
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(CACHE)/uv/bin/uv:
+	@echo "==> installing uv (once, into $(CACHE))"
+	@python3 -m venv $(CACHE)/uv && $(CACHE)/uv/bin/pip install -q uv
+
+$(READY): requirements/dev.lock pyproject.toml | $(UV)
+	@echo "==> installing the Python environment (.venv; a minute the first time, seconds from the cache)"
+	@$(UV) venv -q --allow-existing .venv
+	@$(UV) pip install -q --python .venv --require-hashes -r requirements/dev.lock
+	@$(UV) pip install -q --python .venv --no-deps -e .
+	@touch $@
+
+setup: $(READY) ## Install the Python environment into .venv
+
+lint: $(READY) ## ruff, mypy --strict, import contracts, helm lint, CRDs up to date
+	$(BIN)/ruff format --check $(PACKAGES)
+	$(BIN)/ruff check $(PACKAGES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(PYTHON) -m finetune_dev.crds --check
+	$(PYTHON) -m finetune_dev helm lint --strict helm/finetune-operator
+
+format: $(READY) ## Format the code
+	$(BIN)/ruff format $(PACKAGES)
+	$(BIN)/ruff check --fix $(PACKAGES)
+
+test: $(READY) ## Unit, contract, API-server and trainer tests (no cluster needed)
+	@echo "==> API server for the tests (built once from source, about 2 minutes; cached in $(CACHE))"
+	@$(PYTHON) -m finetune_dev binaries kube-apiserver helm >/dev/null
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "not e2e"
+
+e2e: $(READY) ## End-to-end tests on the real local cluster with the real images
+	@$(PYTHON) -m finetune_dev up
+	@$(PYTHON) -m finetune_dev images
+	$(BIN)/pytest -m e2e tests/e2e
+
+demo: $(READY) ## The main job for real: cluster, operator, an experiment, its results (GLUE_DIR=... for real data)
+	@$(PYTHON) -m finetune_dev up
+	@$(PYTHON) -m finetune_dev images
+	@$(PYTHON) -m finetune_dev.demo $(if $(GLUE_DIR),--glue-dir "$(GLUE_DIR)")
+
+demo-down: $(READY) ## Remove the demo from the cluster
+	@$(PYTHON) -m finetune_dev.demo --remove
+
+up: $(READY) ## Start the local cluster
+	@$(PYTHON) -m finetune_dev up
+
+down: $(READY) ## Stop the local cluster
+	@$(PYTHON) -m finetune_dev down
+
+status: $(READY) ## Say what of the local cluster runs
+	@$(PYTHON) -m finetune_dev status
+
+images: $(READY) ## Build both images and load them into the local cluster
+	@$(PYTHON) -m finetune_dev images
+
+crds: $(READY) ## Generate crds/ from the API's types
+	$(PYTHON) -m finetune_dev.crds
+
+lock: | $(UV) ## Resolve the dependencies anew
+	for extra in operator trainer; do \
+	  $(UV) pip compile -q --universal --python-version 3.11 --extra $$extra --generate-hashes \
+	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	    pyproject.toml -o requirements/$$extra.lock; done
+	$(UV) pip compile -q --universal --python-version 3.11 --all-extras --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml -o requirements/dev.lock
+
+bench-trainer: $(READY) ## Our trainer against a script that does what run_glue.py does by default
+	$(PYTHON) -m bench_trainer $(BENCH_ARGS)
+
+bench-operator: $(READY) ## A real API server, 1,000 experiments: latencies, requests, memory
+	@$(PYTHON) -m finetune_dev binaries kube-apiserver >/dev/null
+	$(PYTHON) -m bench_operator $(BENCH_ARGS)
+
+clean: ## Remove the Python environment and caches inside the repository
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,280 @@
+"""decide(): what happens next, as tables and as a simulated world that must come to rest."""
+
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from finetune_core.actions import Action, CreateReportJob, CreateTrainJob, DeleteJob, PatchJob
+from finetune_core.decide import MAX_ROUNDS, decide
+from finetune_core.observation import JobRole, JobView, Observation, PodView, ReportView, RunError
+from finetune_core.plan import Plan
+from finetune_core.report import report_digest
+from finetune_core.spec import Execution
+from finetune_core.status import Reason
+from support.plans import outcome, plan
+
+PLAN = plan({"cola": 2, "rte": 2})
+RUNS = [run.run_id for run in PLAN.runs]
+
+
+def observation(**changes: object) -> Observation:
+    return replace(Observation(plan=PLAN, execution=Execution(parallelism=2), template="t"), **changes)
+
+
+def job(seen: Observation, **changes: object) -> JobView:
+    base = JobView(
+        name="job",
+        role=JobRole.TRAIN,
+        revision=seen.revision,
+        parallelism=seen.execution.parallelism,
+        indexes=tuple((run,) for run in RUNS),
+    )
+    return replace(base, **changes)
+
+
+def outcomes(*runs: str, of: Plan = PLAN) -> dict:
+    return {run.run_id: outcome(run, value=0.5) for run in of.runs if run.run_id in runs}
+
+
+def test_a_new_experiment_gets_one_job_with_all_runs() -> None:
+    decision = decide(observation())
+    (create,) = decision.actions
+    assert isinstance(create, CreateTrainJob)
+    assert sorted(run for runs in create.job_plan.indexes for run in runs) == sorted(RUNS)
+    assert create.parallelism == 2
+
+
+def test_runs_that_have_a_result_are_not_planned_again() -> None:
+    decision = decide(observation(outcomes=outcomes(RUNS[0])))
+    (create,) = decision.actions
+    assert RUNS[0] not in {run for runs in create.job_plan.indexes for run in runs}
+
+
+def test_no_job_is_created_while_pods_of_an_earlier_one_live() -> None:
+    pod = PodView("old-0", "old", JobRole.TRAIN, 0, ended=False)
+    decision = decide(observation(pods=(pod,)))
+    assert decision.actions == ()
+    assert "old-0" in decision.message
+
+
+def test_a_working_job_is_left_alone() -> None:
+    seen = observation()
+    assert decide(replace(seen, jobs=(job(seen, active=2, ready=2),))).actions == ()
+
+
+def test_parallelism_and_suspend_are_changed_in_place() -> None:
+    seen = observation(execution=Execution(parallelism=5, suspend=True))
+    decision = decide(replace(seen, jobs=(job(seen, parallelism=2),)))
+    assert decision.actions == (PatchJob("job", 5, True),)
+    assert decision.reason == Reason.SUSPENDED
+
+
+def test_suspend_is_never_written_back_where_kueue_owns_it() -> None:
+    seen = observation(execution=Execution(parallelism=2, queue_name="q"))
+    decision = decide(replace(seen, jobs=(job(seen, suspended=True, queued=True),)))
+    assert decision.actions == ()
+    assert decision.reason == Reason.QUEUED
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param({"active": 1}, PatchJob("job", suspend=True), id="at work: suspend first"),
+        pytest.param({"active": 1, "suspended": True}, None, id="pods still end: wait"),
+        pytest.param({"terminating": 1, "suspended": True}, None, id="pods terminate: wait"),
+        pytest.param({"suspended": True}, DeleteJob("job"), id="nothing runs: delete"),
+        pytest.param({"deleting": True}, None, id="being deleted: wait"),
+        pytest.param({"active": 1, "queued": True}, DeleteJob("job"), id="Kueue owns suspend: delete"),
+    ],
+)
+def test_a_job_of_another_revision_is_retired_before_a_new_one_starts(changes: dict, expected: Action | None) -> None:
+    seen = observation()
+    decision = decide(replace(seen, jobs=(job(seen, revision="old", **changes),)))
+    assert decision.actions == ((expected,) if expected else ())
+    assert decision.reason == Reason.REPLACING_JOB
+
+
+def test_a_finished_job_of_another_revision_makes_room_at_once() -> None:
+    seen = observation(outcomes=outcomes(RUNS[0]))
+    decision = decide(replace(seen, jobs=(job(seen, revision="old", complete=True),)))
+    assert [type(action) for action in decision.actions] == [CreateTrainJob, DeleteJob]
+
+
+def test_a_job_that_an_earlier_experiment_left_is_retired() -> None:
+    seen = observation()
+    decision = decide(replace(seen, jobs=(job(seen, owned=False, active=1),)))
+    assert decision.actions == (PatchJob("job", suspend=True),)
+
+
+def test_a_failed_index_fails_its_run_with_the_reason_from_its_report() -> None:
+    seen = observation(outcomes=outcomes(*RUNS[1:]), errors={RUNS[0]: RunError("UserError", "bad label")})
+    done = frozenset({1, 2, 3})
+    decision = decide(replace(seen, jobs=(job(seen, completed=done, failed=frozenset({0}), failed_for="x"),)))
+    assert decision.failed == {RUNS[0]: RunError("UserError", "bad label")}
+    assert isinstance(decision.actions[0], CreateReportJob)
+
+
+def test_a_failed_index_without_a_report_takes_the_reason_of_its_pod() -> None:
+    seen = observation(outcomes=outcomes(*RUNS[1:]))
+    pod = PodView("p", "job", JobRole.TRAIN, 0, ended=True, failure_reason="OOMKilled", failure_message="raise memory")
+    jobs = (job(seen, completed=frozenset({1, 2, 3}), failed=frozenset({0}), failed_for="x"),)
+    decision = decide(replace(seen, jobs=jobs, pods=(pod,)))
+    assert decision.failed[RUNS[0]] == RunError("OOMKilled", "raise memory")
+
+
+def test_a_completed_index_without_a_result_is_planned_again_a_few_times() -> None:
+    seen = observation(outcomes=outcomes(*RUNS[1:]))
+    every = frozenset(range(4))
+    decision = decide(replace(seen, jobs=(job(seen, completed=every, complete=True),)))
+    create, delete = decision.actions
+    assert isinstance(create, CreateTrainJob)
+    assert (create.round, create.job_plan.indexes) == (1, ((RUNS[0],),))
+    assert delete == DeleteJob("job")
+    last = decide(replace(seen, jobs=(job(seen, completed=every, complete=True, round=MAX_ROUNDS),)))
+    assert last.failed[RUNS[0]].reason == "ResultMissing"
+
+
+def test_a_pod_that_cannot_start_is_named() -> None:
+    seen = observation()
+    pod = PodView("p", "job", JobRole.TRAIN, 0, ended=False, blocked="ErrImagePull", blocked_message="no such image")
+    decision = decide(replace(seen, jobs=(job(seen, active=1),), pods=(pod,)))
+    assert decision.reason == Reason.BLOCKED
+    assert "ErrImagePull: no such image" in decision.message
+
+
+def test_the_end_is_reached_when_the_report_is_current() -> None:
+    seen = observation(outcomes=outcomes(*RUNS))
+    current = report_digest(PLAN, seen.outcomes.values(), [])
+    decision = decide(replace(seen, report=ReportView(current)))
+    assert (decision.reason, decision.done, decision.actions) == (Reason.ALL_RUNS_SUCCEEDED, True, ())
+
+
+def test_a_report_that_is_out_of_date_is_made_again() -> None:
+    decision = decide(observation(outcomes=outcomes(*RUNS), report=ReportView("old")))
+    assert isinstance(decision.actions[0], CreateReportJob)
+
+
+def test_a_task_without_a_best_run_fails_the_experiment() -> None:
+    nan = {run.run_id: outcome(run, value=None if run.task == "rte" else 0.5) for run in PLAN.runs}
+    seen = observation(outcomes=nan)
+    decision = decide(replace(seen, report=ReportView(report_digest(PLAN, nan.values(), []))))
+    assert decision.reason == Reason.TASK_FAILED
+    assert "rte" in decision.message
+
+
+class World:
+    """A cluster and a store in a few lines: Jobs progress at random, actions are applied as Kubernetes would."""
+
+    def __init__(self, rng: random.Random, execution: Execution) -> None:
+        self.rng = rng
+        self.execution = execution
+        self.jobs: dict[str, JobView] = {}
+        self.outcomes: dict = {}
+        self.report: ReportView | None = None
+        self.done_by: dict[str, int] = {}
+        self.created: list[str] = []
+
+    def seen(self) -> Observation:
+        jobs = list(self.jobs.values())
+        self.rng.shuffle(jobs)
+        return observation(
+            jobs=tuple(jobs), outcomes=dict(self.outcomes), report=self.report, execution=self.execution
+        )
+
+    def apply(self, action: Action) -> None:
+        match action:
+            case CreateTrainJob():
+                assert all(one.finished or one.role == JobRole.REPORT for one in self.jobs.values())
+                self.created.append(action.name)
+                self.jobs[action.name] = JobView(
+                    name=action.name,
+                    role=JobRole.TRAIN,
+                    revision=action.revision,
+                    round=action.round,
+                    suspended=action.suspend,
+                    parallelism=action.parallelism,
+                    indexes=action.job_plan.indexes,
+                )
+            case PatchJob(name, parallelism, suspend):
+                old = self.jobs[name]
+                self.jobs[name] = replace(
+                    old,
+                    parallelism=old.parallelism if parallelism is None else parallelism,
+                    suspended=old.suspended if suspend is None else suspend,
+                    active=0 if suspend else old.active,
+                )
+            case DeleteJob(name):
+                assert self.jobs[name].active == 0
+                del self.jobs[name]
+            case CreateReportJob():
+                self.jobs[action.name] = JobView(name=action.name, role=JobRole.REPORT, revision=action.revision)
+
+    def progress(self) -> None:
+        for one in list(self.jobs.values()):
+            if one.role == JobRole.REPORT and not one.finished:
+                self.report = ReportView(report_digest(PLAN, self.outcomes.values(), self.failed()))
+                self.jobs[one.name] = replace(one, complete=True)
+            elif not one.finished and not one.suspended:
+                self.jobs[one.name] = self._step(one)
+
+    def failed(self) -> list[str]:
+        return [run for run in RUNS if run not in self.outcomes]
+
+    def _step(self, one: JobView) -> JobView:
+        open_ = [i for i in range(len(one.indexes)) if i not in one.completed | one.failed]
+        if not open_:
+            final = {"failed_for": "FailedIndexes"} if one.failed else {"complete": True}
+            return replace(one, active=0, **final)
+        index = self.rng.choice(open_)
+        what = self.rng.choice(["result", "result", "lost", "failed"])
+        if what == "failed":
+            return replace(one, failed=one.failed | {index}, active=min(one.parallelism, len(open_) - 1))
+        if what == "result":
+            for run_id in one.indexes[index]:
+                planned = next(run for run in PLAN.runs if run.run_id == run_id)
+                self.outcomes[run_id] = outcome(planned, value=0.5)
+                self.done_by[run_id] = self.done_by.get(run_id, 0) + 1
+        return replace(one, completed=one.completed | {index}, active=min(one.parallelism, len(open_) - 1))
+
+
+@settings(max_examples=200, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_every_world_comes_to_rest_with_each_run_done_at_most_once(seed: int) -> None:
+    rng = random.Random(seed)
+    world = World(rng, Execution(parallelism=rng.randint(1, 3), runs_per_pod=rng.randint(1, 3)))
+    for _ in range(200):
+        decision = decide(world.seen())
+        if decision.done and not decision.actions:
+            break
+        for action in decision.actions:
+            world.apply(action)
+        if rng.random() < 0.2:
+            world.execution = world.execution.model_copy(update={"retry_token": str(rng.random())[:8]})
+        if rng.random() < 0.7:
+            world.progress()
+    assert decision.done
+    assert decide(world.seen()).actions == ()
+    assert all(count == 1 for count in world.done_by.values())
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_a_decision_is_a_fixpoint_and_does_not_depend_on_order(seed: int) -> None:
+    rng = random.Random(seed)
+    world = World(rng, Execution(parallelism=2))
+    for _ in range(rng.randint(0, 30)):
+        for action in decide(world.seen()).actions:
+            world.apply(action)
+        if rng.random() < 0.5:
+            world.progress()
+    decision = decide(world.seen())
+    assert decide(world.seen()).actions == decision.actions
+    # Its actions done, and the world standing still, it comes to ask for nothing within a few looks.
+    for _ in range(5):
+        actions = decide(world.seen()).actions
+        for action in actions:
+            world.apply(action)
+    assert decide(world.seen()).actions == ()
