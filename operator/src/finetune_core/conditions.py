@@ -230,7 +230,7 @@ def _failures(plan: Plan, failed: Mapping[str, RunError]) -> tuple[RunFailure, .
 def _uris(plan: Plan, uri: str) -> ResultUris:
     root = ExperimentLayout(plan.namespace, plan.experiment)
     json_, csv, markdown = (uri + root.results(suffix).removeprefix(root.root) for suffix in ("json", "csv", "md"))
-    return ResultUris(json=json_, csv=csv, markdown=markdown)
+    return ResultUris(json_=json_, csv=csv, markdown=markdown)
 
 
 def _leaderboard(plan: Plan, report: ReportView | None, uri: str) -> LeaderboardStatus | None:

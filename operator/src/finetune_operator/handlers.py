@@ -32,12 +32,12 @@ def register(registry: kopf.OperatorRegistry, service: Service, *, clusterwide: 
         await service.stop()
 
     @kopf.on.event(names.API_GROUP, names.API_VERSION, names.EXPERIMENT_PLURAL, registry=registry)
-    async def experiment_changed(namespace: str, name: str, **_: Any) -> None:
-        await service.poke(namespace, name)
+    async def experiment_changed(namespace: str | None, name: str, **_: Any) -> None:
+        await service.poke(namespace or "", name)
 
     @kopf.on.event("batch", "v1", "jobs", labels=_OURS, registry=registry)
-    async def job_changed(namespace: str, labels: kopf.Labels, **_: Any) -> None:
-        await service.poke(namespace, labels[names.EXPERIMENT_LABEL])
+    async def job_changed(namespace: str | None, labels: kopf.Labels, **_: Any) -> None:
+        await service.poke(namespace or "", labels[names.EXPERIMENT_LABEL])
 
     if clusterwide:
 

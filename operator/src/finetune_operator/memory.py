@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from finetune_core.outcome import Outcome
-
 from finetune_core.observation import ReportView, RunError
+from finetune_core.outcome import Outcome
 from finetune_core.plan import Plan
 from finetune_core.results import Progress
 from finetune_core.spec import Storage

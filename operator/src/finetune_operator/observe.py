@@ -3,11 +3,10 @@
 import json
 from collections.abc import Iterable
 
-from finetune_core.outcome import Outcome
-
 from finetune_core.eta import coarse, remaining_seconds
 from finetune_core.layout import ExperimentLayout
 from finetune_core.observation import JobRole, JobView, Observation, PodView, ReportView, RunError
+from finetune_core.outcome import Outcome
 from finetune_core.plan import JobPlan, Plan
 from finetune_core.results import Failure, Progress, RunResult
 from finetune_core.spec import Execution

@@ -1,0 +1,74 @@
+"""Carrying out what was decided; each action may be repeated without harm."""
+
+import logging
+from collections.abc import Callable
+
+from finetune_core.actions import Action, CreateReportJob, CreateTrainJob, DeleteJob, PatchJob
+from finetune_core.layout import ExperimentLayout
+from finetune_core.plan import Plan
+from finetune_operator import manifests
+from finetune_operator.cluster import Cluster, ConflictError
+from finetune_store import Store
+
+logger = logging.getLogger(__name__)
+
+
+class Actor:
+    """Acts for one experiment."""
+
+    def __init__(self, cluster: Cluster, owner: manifests.Owner, settings: manifests.PodSettings) -> None:
+        self._cluster = cluster
+        self._owner = owner
+        self._settings = settings
+
+    def act(self, action: Action, *, store: Store, plan: Plan) -> None:
+        """Do one action; ClusterError or StoreError if it cannot be done now."""
+        about = {"experiment": f"{self._owner.namespace}/{self._owner.name}", "child": action.name}
+        logger.info(type(action).__name__, extra=about)
+        match action:
+            case CreateTrainJob():
+                self._create_train_job(action)
+            case PatchJob(name, parallelism, suspend):
+                changes = {"parallelism": parallelism, "suspend": suspend}
+                patch = {key: value for key, value in changes.items() if value is not None}
+                self._cluster.patch_job(self._owner.namespace, name, {"spec": patch})
+            case DeleteJob(name):
+                self._cluster.delete_job(self._owner.namespace, name)
+            case CreateReportJob():
+                # The report reads the plan in the store: it must be the one that was decided on.
+                store.put(ExperimentLayout(plan.namespace, plan.experiment).plan, plan.to_bytes())
+                self._create_report_job(action)
+
+    def create_resolve_job(self, *, name: str, uris: tuple[str, ...], key: str) -> None:
+        """Have a pod look at volumes."""
+        job = manifests.resolve_job(self._owner, self._settings, name=name, uris=uris, key=key)
+        _ensure(lambda: self._cluster.create_job(self._owner.namespace, job))
+
+    def _create_train_job(self, action: CreateTrainJob) -> None:
+        config_map = manifests.plan_config_map(self._owner, action.job_plan)
+        job = manifests.train_job(
+            self._owner,
+            self._settings,
+            name=action.name,
+            revision=action.revision,
+            round_=action.round,
+            job_plan=action.job_plan,
+            parallelism=action.parallelism,
+            suspend=action.suspend,
+        )
+        _ensure(lambda: self._cluster.create_config_map(self._owner.namespace, config_map))
+        _ensure(lambda: self._cluster.create_job(self._owner.namespace, job))
+
+    def _create_report_job(self, action: CreateReportJob) -> None:
+        job = manifests.report_job(
+            self._owner, self._settings, name=action.name, revision=action.revision, failed=action.failed
+        )
+        _ensure(lambda: self._cluster.create_job(self._owner.namespace, job))
+
+
+def _ensure(create: Callable[[], None]) -> None:
+    try:
+        create()
+    except ConflictError:
+        # A name stands for one content, so what is there is what we want, or is being deleted: the next look sees.
+        logger.debug("exists already")
