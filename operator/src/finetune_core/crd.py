@@ -21,7 +21,8 @@ _NAME_RULE = {
 _OBJECT_META: Schema = {
     "apiVersion": {"type": "string"},
     "kind": {"type": "string"},
-    "metadata": {"type": "object"},
+    # Named so that the rule above can point at it; the API server allows nothing else to be said about metadata.
+    "metadata": {"type": "object", "properties": {"name": {"type": "string"}}},
 }
 
 

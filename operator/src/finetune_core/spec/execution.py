@@ -46,7 +46,7 @@ class Resources(ApiModel):
 
 
 class PodTemplate(ApiModel):
-    """What the user adds to the training pods; each field is the pod's own of that name."""
+    """Each field is the pod's own of that name, and adds to what the operator sets."""
 
     labels: Annotated[dict[str, str] | None, Field(max_length=64, description="Extra labels.")] = None
     annotations: Annotated[dict[str, str] | None, Field(max_length=64, description="Extra annotations.")] = None
@@ -103,7 +103,7 @@ class Execution(ApiModel):
     ] = None
     image_pull_policy: Annotated[ImagePullPolicy | None, Field(description="As in a pod.")] = None
     resources: Resources | None = Field(
-        default=None, description="Requests and limits of a training pod, e.g. limits: {nvidia.com/gpu: 1}."
+        default=None, description="What a training pod asks for, e.g. limits: {nvidia.com/gpu: 1}."
     )
     pod_template: PodTemplate | None = Field(
         default=None, description="Node selector, tolerations, volumes and so on for the training pods."
@@ -170,7 +170,7 @@ class ConfigMapKeyRef(ApiModel):
 
 
 class Storage(ApiModel):
-    """The S3 bucket that results go to (and s3:// URIs are read from)."""
+    """A bucket of an S3 server; s3:// URIs are read from the same server."""
 
     endpoint: Annotated[
         str | None,
@@ -244,7 +244,7 @@ class Model(ApiModel):
 
 
 class Data(ApiModel):
-    """The folder of all tasks' data."""
+    """One folder that holds the files of every task."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(

@@ -45,7 +45,7 @@ class HPSearchRef(ApiModel):
 
 
 class HyperparametersFrom(ApiModel):
-    """Where tuned hyperparameters come from: exactly one source."""
+    """Exactly one source."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -73,7 +73,7 @@ class MissingTasks(StrEnum):
 
 
 class Leaderboard(ApiModel):
-    """The GLUE leaderboard's zip."""
+    """What goes into the zip."""
 
     missing_tasks: Annotated[
         MissingTasks,
@@ -134,9 +134,9 @@ class ExperimentSpec(ApiModel):
     leaderboard: Leaderboard | None = Field(
         default=None, description="Build the GLUE leaderboard's submission.zip from the best runs."
     )
-    execution: Execution = Field(default_factory=Execution, description="How the runs are executed.")
+    execution: Execution = Field(default_factory=Execution)
     storage: Storage | None = Field(
         default=None,
         description="Where results go. Default: the storage that the operator was installed with.",
     )
-    retention: Retention = Field(default_factory=Retention, description="What is kept.")
+    retention: Retention = Field(default_factory=Retention)

@@ -45,7 +45,7 @@ Column = Annotated[str, Field(min_length=1, max_length=128)]
 
 
 class TaskData(ApiModel):
-    """Where a task's examples are. A GLUE task needs at most `uri`; a custom task names its files and columns."""
+    """A GLUE task needs at most `uri`; a custom task names its files and columns."""
 
     uri: Annotated[
         Uri | None,

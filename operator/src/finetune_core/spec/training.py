@@ -40,7 +40,7 @@ class EarlyStopping(ApiModel):
 
 
 class Training(ApiModel):
-    """How a model is fine-tuned. Fields that are not set fall back to spec.training, then to the task's recipe."""
+    """Fields that are not set fall back to spec.training, then to the task's recipe."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
