@@ -1,0 +1,155 @@
+"""From plan, results and failures to the results document."""
+
+from collections.abc import Mapping
+
+from finetune_core.aggregate import MetricStats, Score, Summary, TaskSummary, summarise, task_score
+from finetune_core.layout import ExperimentLayout
+from finetune_core.metrics import greater_is_better
+from finetune_core.outcome import Outcome
+from finetune_core.plan import Plan, PlannedRun
+from finetune_core.report import report_digest
+from finetune_core.results import Failure, RunResult
+from finetune_core.results_schema import (
+    BestPointer,
+    MetricRow,
+    ResultsDocument,
+    RunRow,
+    RunState,
+    ScoreRow,
+    SubmissionRow,
+    TaskRow,
+)
+from finetune_core.submission import SubmissionManifest
+from finetune_core.tasks import GLUE_TASKS
+
+
+def build_document(
+    plan: Plan,
+    results: Mapping[str, RunResult],
+    failures: Mapping[str, Failure | None],
+    *,
+    uri: str,
+    models: Mapping[str, str],
+) -> ResultsDocument:
+    """The document over results and failed runs (by run id; a failure may have left no reason).
+
+    A run with a result has not failed. `models` maps the run ids whose weights are kept to their folders, `uri` is
+    the experiment's folder in the store. Submission and files are filled in when they are written.
+    """
+    outcomes = {run.run_id: Outcome.of(results[run.run_id]) for run in plan.runs if run.run_id in results}
+    failed = {run_id: failure for run_id, failure in failures.items() if run_id not in outcomes}
+    summary = summarise(plan, outcomes.values())
+    return ResultsDocument(
+        report_digest=report_digest(plan, outcomes.values(), failed),
+        plan_digest=plan.digest,
+        recipe_version=plan.recipe_version,
+        namespace=plan.namespace,
+        experiment=plan.experiment,
+        uri=uri,
+        model_uri=plan.model.uri,
+        model_digest=plan.model.digest,
+        model_pinned=plan.model.pinned,
+        tasks=_task_rows(plan, summary, results, failed, models),
+        glue=_score_row(summary.glue),
+        bert_average=_score_row(summary.bert_average),
+        runs=tuple(_run_row(plan, run, results.get(run.run_id), failed) for run in plan.runs),
+    )
+
+
+def submission_row(manifest: SubmissionManifest) -> SubmissionRow:
+    """What results.json tells of a submission."""
+    return SubmissionRow(
+        state=manifest.state,
+        sha256=manifest.sha256,
+        missing=manifest.missing,
+        placeholders=manifest.placeholders,
+        problems=manifest.problems,
+    )
+
+
+def _task_rows(
+    plan: Plan,
+    summary: Summary,
+    results: Mapping[str, RunResult],
+    failed: Mapping[str, Failure | None],
+    models: Mapping[str, str],
+) -> tuple[TaskRow, ...]:
+    return tuple(
+        TaskRow(
+            task=row.task,
+            glue=row.task in GLUE_TASKS,
+            planned=row.planned,
+            succeeded=row.succeeded,
+            failed=sum(run.run_id in failed for run in plan.runs_of(row.task)),
+            metric=row.metric,
+            metrics=tuple(_metric_row(stats) for stats in row.metrics),
+            best=_pointer(plan, row, results, models),
+            score=row.score,
+            mean_score=row.mean_score,
+            data_uri=plan.tasks[row.task].data.uri,
+            pinned=plan.tasks[row.task].data.pinned,
+        )
+        for row in summary.tasks
+    )
+
+
+def _metric_row(stats: MetricStats) -> MetricRow:
+    return MetricRow(
+        metric=stats.metric,
+        greater_is_better=greater_is_better(stats.metric),
+        n=stats.n,
+        mean=stats.mean,
+        std=stats.std,
+        best=stats.best,
+    )
+
+
+def _pointer(
+    plan: Plan, row: TaskSummary, results: Mapping[str, RunResult], models: Mapping[str, str]
+) -> BestPointer | None:
+    best = row.best
+    if best is None or best.value is None:
+        return None
+    layout = ExperimentLayout(plan.namespace, plan.experiment)
+    below = f"{layout.root}/"
+    return BestPointer(
+        task=row.task,
+        run_id=best.run_id,
+        run=best.run,
+        seed=best.seed,
+        attempt=best.attempt,
+        metric=best.metric,
+        greater_is_better=best.greater_is_better,
+        value=best.value,
+        step=best.step,
+        metrics=dict(best.metrics),
+        score=row.score,
+        folder=layout.run(best.task, best.run_id).root.removeprefix(below),
+        model=models[best.run_id].removeprefix(below) if best.run_id in models else None,
+        predictions={
+            name: layout.best_predictions(name).removeprefix(below) for name in sorted(results[best.run_id].predictions)
+        },
+    )
+
+
+def _score_row(score: Score) -> ScoreRow:
+    return ScoreRow(
+        name=score.name,
+        title=score.title,
+        value=score.value,
+        mean_of_runs=score.mean_of_runs,
+        covers=score.covers,
+        missing=score.missing,
+    )
+
+
+def _run_row(plan: Plan, run: PlannedRun, result: RunResult | None, failed: Mapping[str, Failure | None]) -> RunRow:
+    planned = {"task": run.task, "run": run.run, "run_id": run.run_id, "seed": run.seed}
+    if result is None:
+        failure = failed.get(run.run_id)
+        state = RunState.FAILED if run.run_id in failed else RunState.MISSING
+        why = {"reason": failure.reason.value, "message": failure.message} if failure else {}
+        return RunRow.model_validate({**planned, "state": state, **why})
+    shared = result.model_dump(include=set(RunRow.model_fields) - set(planned))
+    score = task_score(plan.tasks[run.task], Outcome.of(result))
+    return RunRow.model_validate({**shared, **planned, "state": RunState.SUCCEEDED, "score": score})

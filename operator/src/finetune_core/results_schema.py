@@ -1,0 +1,153 @@
+"""`results.json` and `best/<task>.json`: an experiment's results as versioned schemas.
+
+Everything in them follows from the plan, the results and the failures; they hold no time of their own, so that the
+same inputs give the same bytes, whoever writes them and however often.
+"""
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from finetune_core.submission import SubmissionState
+
+RESULTS_SCHEMA_VERSION = 1
+
+
+class RunState(StrEnum):
+    """What became of a run."""
+
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    MISSING = "Missing"
+
+
+class _Frozen(BaseModel):
+    # Readers accept fields that a later version added.
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+
+    def to_json(self) -> bytes:
+        """Indented JSON with a final newline."""
+        return (self.model_dump_json(by_alias=True, indent=2) + "\n").encode()
+
+
+class MetricRow(_Frozen):
+    """A metric over the succeeded runs of a task: see `aggregate.MetricStats`."""
+
+    metric: str
+    greater_is_better: bool
+    n: int
+    mean: float | None
+    std: float | None
+    best: float | None
+
+
+class BestPointer(_Frozen):
+    """`best/<task>.json`: the best run, and where its files lie, as keys below the experiment's folder.
+
+    `model` is None where no weights are kept; `predictions` maps file names to copies below `best/`.
+    """
+
+    schema_version: int = RESULTS_SCHEMA_VERSION
+    task: str
+    run_id: str
+    run: int
+    seed: int
+    attempt: str
+    metric: str
+    greater_is_better: bool
+    value: float
+    step: int
+    metrics: dict[str, float | None]
+    score: float | None
+    folder: str
+    model: str | None
+    predictions: dict[str, str]
+
+
+class TaskRow(_Frozen):
+    """A task's runs and figures; `score` and `mean_score` are x100."""
+
+    task: str
+    glue: bool
+    planned: int
+    succeeded: int
+    failed: int
+    metric: str
+    metrics: tuple[MetricRow, ...]
+    best: BestPointer | None
+    score: float | None
+    mean_score: float | None
+    data_uri: str
+    pinned: bool
+
+
+class ScoreRow(_Frozen):
+    """A mean of task scores (x100); only to be called by its `name` if nothing is missing, else by its `title`."""
+
+    name: str
+    title: str
+    value: float | None
+    mean_of_runs: float | None
+    covers: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+class RunRow(_Frozen):
+    """A planned run; figures if it succeeded, reason and message if it failed."""
+
+    task: str
+    run: int
+    run_id: str
+    seed: int
+    state: RunState
+    attempt: str | None = None
+    metric: str | None = None
+    value: float | None = None
+    step: int | None = None
+    score: float | None = None
+    metrics: dict[str, float | None] = {}
+    last_step: int | None = None
+    train_seconds: float | None = None
+    attempts: int | None = None
+    started_at: str | None = None
+    finished_at: str | None = None
+    image: str | None = None
+    hardware: dict[str, str | int | float | None] = {}
+    reason: str | None = None
+    message: str | None = None
+
+
+class SubmissionRow(_Frozen):
+    """What became of the leaderboard zip: see `submission.json`."""
+
+    state: SubmissionState
+    sha256: str | None
+    missing: tuple[str, ...]
+    placeholders: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+class ResultsDocument(_Frozen):
+    """`results.json`, written after all the files that it names in `files` (key below the folder -> SHA-256)."""
+
+    schema_version: int = RESULTS_SCHEMA_VERSION
+    report_digest: str
+    plan_digest: str
+    recipe_version: int
+    namespace: str
+    experiment: str
+    uri: str
+    model_uri: str
+    model_digest: str
+    model_pinned: bool
+    tasks: tuple[TaskRow, ...]
+    glue: ScoreRow
+    bert_average: ScoreRow
+    runs: tuple[RunRow, ...]
+    submission: SubmissionRow | None = None
+    files: dict[str, str] = {}
+
+    def failed(self) -> tuple[RunRow, ...]:
+        """The runs that failed."""
+        return tuple(run for run in self.runs if run.state == RunState.FAILED)

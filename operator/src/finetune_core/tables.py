@@ -1,0 +1,208 @@
+"""The results document as tables: results.csv and runs.csv for programs, results.md for people."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+
+from finetune_core.results_schema import MetricRow, ResultsDocument, RunRow, RunState, ScoreRow, TaskRow
+from finetune_core.submission import SubmissionState
+
+RESULTS_COLUMNS = (
+    "task",
+    "metric",
+    "n",
+    "mean",
+    "std",
+    "best",
+    "best_run",
+    "best_run_id",
+    "seed",
+    "step",
+    "chosen_by",
+    "planned",
+    "succeeded",
+    "failed",
+    "score",
+    "mean_score",
+)
+RUNS_COLUMNS = (
+    "task",
+    "run",
+    "run_id",
+    "seed",
+    "state",
+    "metric",
+    "value",
+    "step",
+    "score",
+    "last_step",
+    "train_seconds",
+    "attempts",
+    "started_at",
+    "finished_at",
+    "attempt",
+    "reason",
+    "message",
+)
+
+_Cell = str | int | float | None
+_MAX_FAILURES_LISTED = 50
+_MAX_MESSAGE = 300
+
+
+def results_csv(document: ResultsDocument) -> bytes:
+    """One row a task and metric; values as measured, scores x100, empty where there is none."""
+    return _csv(RESULTS_COLUMNS, (_metric_cells(task, row) for task in document.tasks for row in task.metrics))
+
+
+def runs_csv(document: ResultsDocument) -> bytes:
+    """One row a planned run, with a column for every metric that any run measured at its best step."""
+    measured = sorted({metric for run in document.runs for metric in run.metrics})
+    columns = (*RUNS_COLUMNS, *(f"metric_{metric}" for metric in measured))
+    return _csv(columns, (_run_cells(run, measured) for run in document.runs))
+
+
+def results_markdown(document: ResultsDocument) -> bytes:
+    """The table for people: GLUE's habit of per cent with two decimals, two metrics as `a / b`."""
+    blocks = (
+        f"# {document.namespace}/{document.experiment}",
+        f"Model: {document.model_uri}",
+        _task_table(document),
+        "\n".join(_score_line(score) for score in (document.glue, document.bert_average)),
+        *_submission_block(document),
+        *_failure_block(document),
+        *_notes(document),
+        _places(document),
+    )
+    return ("\n\n".join(block for block in blocks if block) + "\n").encode()
+
+
+def figure(metric: MetricRow, value: float | None) -> str:
+    """A value as people read it: per cent where more is better (all such metrics are at most 1), else as measured."""
+    if value is None:
+        return "–"
+    return f"{100 * value:.2f}" if metric.greater_is_better else f"{value:.4g}"
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Sequence[_Cell]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(["" if cell is None else cell for cell in row] for row in rows)
+    return text.getvalue().encode()
+
+
+def _metric_cells(task: TaskRow, row: MetricRow) -> tuple[_Cell, ...]:
+    best = task.best
+    return (
+        task.task,
+        row.metric,
+        row.n,
+        row.mean,
+        row.std,
+        row.best,
+        best.run if best else None,
+        best.run_id if best else None,
+        best.seed if best else None,
+        best.step if best else None,
+        task.metric,
+        task.planned,
+        task.succeeded,
+        task.failed,
+        task.score,
+        task.mean_score,
+    )
+
+
+def _run_cells(run: RunRow, measured: Sequence[str]) -> tuple[_Cell, ...]:
+    facts = run.model_dump(mode="json")
+    return (*(facts[column] for column in RUNS_COLUMNS), *(run.metrics.get(metric) for metric in measured))
+
+
+def _task_table(document: ResultsDocument) -> str:
+    header = ("Task", "Runs", "Metrics", "Best", "Mean ± std (n)", "Score", "Best run", "Step")
+    rows = [_task_cells(task) for task in document.tasks]
+    return "\n".join(_line(cells) for cells in (header, ("---",) * len(header), *rows))
+
+
+def _task_cells(task: TaskRow) -> tuple[str, ...]:
+    names = [f"{row.metric} (decides)" if row.metric == task.metric else row.metric for row in task.metrics]
+    best = task.best
+    return (
+        task.task,
+        f"{task.succeeded}/{task.planned}" + (f", {task.failed} failed" if task.failed else ""),
+        " / ".join(names if len(names) > 1 else [task.metric]),
+        " / ".join(figure(row, row.best) for row in task.metrics),
+        " / ".join(_spread(row) for row in task.metrics),
+        "–" if task.score is None else f"{task.score:.2f}",
+        "–" if best is None else f"{best.run} (seed {best.seed}, {best.run_id})",
+        "–" if best is None else str(best.step),
+    )
+
+
+def _spread(row: MetricRow) -> str:
+    if row.mean is None:
+        return f"– ({row.n})"
+    return f"{figure(row, row.mean)} ± {figure(row, row.std)} ({row.n})"
+
+
+def _score_line(score: ScoreRow) -> str:
+    if score.value is None:
+        return f"- {score.name}: none; no result for {', '.join(score.missing)}"
+    means = "" if score.mean_of_runs is None else f" (by the means over runs: {score.mean_of_runs:.2f})"
+    covers = f"over {', '.join(score.covers)}" + (f"; missing: {', '.join(score.missing)}" if score.missing else "")
+    return f"- {score.title}: **{score.value:.2f}**{means}, {covers}"
+
+
+def _submission_block(document: ResultsDocument) -> Iterator[str]:
+    row = document.submission
+    if row is None:
+        return
+    yield "## Leaderboard zip"
+    if row.state == SubmissionState.REFUSED:
+        reasons = [f"{name}: missing" for name in row.missing] + list(row.problems)
+        yield "There is no submission.zip:\n\n" + "\n".join(f"- {_inline(reason)}" for reason in reasons)
+        return
+    stands_in = f" Placeholders, not predictions: {', '.join(row.placeholders)}." if row.placeholders else ""
+    yield f"submission.zip, SHA-256 {row.sha256}.{stands_in}"
+
+
+def _failure_block(document: ResultsDocument) -> Iterator[str]:
+    lost = [run for run in document.runs if run.state != RunState.SUCCEEDED]
+    if not lost:
+        return
+    yield "## Runs without a result"
+    lines = [_failure_line(run) for run in lost[:_MAX_FAILURES_LISTED]]
+    if len(lost) > _MAX_FAILURES_LISTED:
+        lines.append(f"- and {len(lost) - _MAX_FAILURES_LISTED} more: see runs.csv")
+    yield "\n".join(lines)
+
+
+def _failure_line(run: RunRow) -> str:
+    reason = run.reason or ("failed, and left no reason" if run.state == RunState.FAILED else "has not ended")
+    message = f": {_inline(run.message)}" if run.message else ""
+    return f"- {run.task} run {run.run} ({run.run_id}): {reason}{message}"
+
+
+def _notes(document: ResultsDocument) -> Iterator[str]:
+    loose = [] if document.model_pinned else [f"model {document.model_uri}"]
+    loose += [f"data of {task.task} ({task.data_uri})" for task in document.tasks if not task.pinned]
+    if loose:
+        yield "Not pinned to their content, so they may have changed between runs: " + ", ".join(loose) + "."
+
+
+def _places(document: ResultsDocument) -> str:
+    files = ["results.json", "results.csv", "runs.csv", "best/"]
+    if document.submission is not None:
+        zipped = document.submission.state != SubmissionState.REFUSED
+        files += ["submission.zip", "submission.json"] if zipped else ["submission.json"]
+    return "## Files\n\n" + "\n".join(f"- {document.uri}/{name}" for name in files)
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _inline(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= _MAX_MESSAGE else flat[: _MAX_MESSAGE - 1] + "…"
