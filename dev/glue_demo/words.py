@@ -76,7 +76,7 @@ ACTIONS = (
     _action("hide hid hidden", "conceal concealed", "display displayed"),
     _action("clean cleaned", "wash washed", "stain stained"),
     _action("keep kept", "retain retained", "discard discarded"),
-    _action("lift lifted", "raise raised", "drop dropped"),
+    _action("lift lifted", "raise raised", "lower lowered"),
     _action("build built", "construct constructed", "destroy destroyed"),
     _action("praise praised", "applaud applauded", "criticize criticized"),
     _action("push pushed", "shove shoved", "pull pulled"),
