@@ -1,0 +1,300 @@
+"""Each CEL rule on a real API server: a spec that it lets pass, and one that it refuses with its message."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from kubernetes import client
+
+from finetune_core.crd import experiment_crd
+from finetune_core.status import ExperimentStatus
+from finetune_core.tasks import GLUE_TASKS
+from support.experiments import CUSTOM, REGRESSION, errors, experiment
+
+pytestmark = pytest.mark.apiserver
+
+
+@dataclass(frozen=True)
+class Case:
+    """A rule by a part of its message, where it is, and the spec's fields that it takes and that it refuses."""
+
+    id: str
+    at: str
+    message: str
+    good: dict[str, Any]
+    bad: dict[str, Any]
+
+
+def on_task(**fields: Any) -> dict[str, Any]:
+    return {"tasks": [fields]}
+
+
+def with_metric(task: dict[str, Any], metric: str) -> dict[str, Any]:
+    return on_task(**task, training={"metricForBestModel": metric})
+
+
+TRAINING_CASES = (
+    Case(
+        "maxSteps excludes numTrainEpochs",
+        "training",
+        "maxSteps and numTrainEpochs exclude each other",
+        good={"training": {"maxSteps": 10}},
+        bad={"training": {"maxSteps": 10, "numTrainEpochs": 1}},
+    ),
+    Case(
+        "evalSteps is at most maxSteps",
+        "training",
+        "evalSteps must not exceed maxSteps",
+        good={"training": {"maxSteps": 10, "evalSteps": 10}},
+        bad={"training": {"maxSteps": 10, "evalSteps": 11}},
+    ),
+    Case(
+        "loadBestModelAtEnd stays on unless the spec says why",
+        "training",
+        "loadBestModelAtEnd: false scores the last weights",
+        good={"training": {"loadBestModelAtEnd": False, "allowLastModel": True}},
+        bad={"training": {"loadBestModelAtEnd": False, "allowLastModel": False}},
+    ),
+    Case(
+        "warmupRatio excludes warmupSteps",
+        "training",
+        "warmupRatio and warmupSteps exclude each other",
+        good={"training": {"warmupSteps": 10}},
+        bad={"training": {"warmupSteps": 10, "warmupRatio": 0.1}},
+    ),
+)
+TASK_CASES = (
+    Case(
+        "an unknown task is a custom task",
+        "tasks[]",
+        "name is none of GLUE's tasks",
+        good=on_task(**CUSTOM),
+        bad=on_task(name="colla"),
+    ),
+    Case(
+        "labels and metrics of a GLUE task are fixed",
+        "tasks[]",
+        "problemType, labels and metrics of a GLUE task are fixed",
+        good=on_task(name="cola"),
+        bad=on_task(name="cola", metrics=["accuracy"]),
+    ),
+    Case(
+        "files and columns of a GLUE task are fixed",
+        "tasks[]",
+        "files and columns of a GLUE task are fixed",
+        good=on_task(name="cola", data={"uri": "s3://bucket/cola"}),
+        bad=on_task(name="cola", data={"uri": "s3://bucket/cola", "labelColumn": "y"}),
+    ),
+    Case(
+        "a custom task names its files and columns",
+        "tasks[]",
+        "a custom task needs data.train, data.validation and data.textColumns",
+        good=on_task(**CUSTOM),
+        bad=on_task(**CUSTOM | {"data": {"train": "train.csv", "textColumns": ["text"]}}),
+    ),
+    Case(
+        "a classification task has labels",
+        "tasks[]",
+        "a classification task needs labels",
+        good=on_task(**CUSTOM),
+        bad=on_task(**{key: value for key, value in CUSTOM.items() if key != "labels"}),
+    ),
+    Case(
+        "a regression task has no labels",
+        "tasks[]",
+        "a regression task has no labels",
+        good=on_task(**REGRESSION),
+        bad=on_task(**REGRESSION, labels=["no", "yes"]),
+    ),
+    Case(
+        "metrics of a classification task",
+        "tasks[]",
+        "metrics of a classification task can be",
+        good=on_task(**CUSTOM, metrics=["f1", "accuracy"]),
+        bad=on_task(**CUSTOM, metrics=["f1", "pearson"]),
+    ),
+    Case(
+        "metrics of a regression task",
+        "tasks[]",
+        "metrics of a regression task can be",
+        good=on_task(**REGRESSION, metrics=["rmse"]),
+        bad=on_task(**REGRESSION, metrics=["accuracy"]),
+    ),
+    Case(
+        "metrics that need two labels",
+        "tasks[]",
+        "need exactly two labels",
+        good=on_task(**CUSTOM | {"labels": ["a", "b", "c"]}, metrics=["f1_macro"]),
+        bad=on_task(**CUSTOM | {"labels": ["a", "b", "c"]}, metrics=["f1"]),
+    ),
+    Case(
+        "metricForBestModel of a classification task",
+        "tasks[]",
+        "training.metricForBestModel is not measured in a classification task",
+        good=with_metric(CUSTOM, "eval_accuracy"),
+        bad=with_metric(CUSTOM, "pearson"),
+    ),
+    Case(
+        "metricForBestModel of a regression task",
+        "tasks[]",
+        "training.metricForBestModel is not measured in a regression task",
+        good=with_metric(REGRESSION, "eval_mse"),
+        bad=with_metric(REGRESSION, "accuracy"),
+    ),
+)
+METRIC_CASES = tuple(
+    Case(
+        f"metricForBestModel of {task.name}",
+        "tasks[]",
+        f"training.metricForBestModel is not measured in {task.name}: use one of {', '.join(task.measured)}",
+        good=with_metric({"name": task.name}, f"eval_{task.measured[-1]}"),
+        bad=with_metric({"name": task.name}, "recall"),
+    )
+    for task in GLUE_TASKS.values()
+)
+SPEC_CASES = (
+    Case(
+        "a leaderboard needs predictions",
+        "",
+        "leaderboard needs predictions",
+        good={"leaderboard": {}, "predict": True},
+        bad={"leaderboard": {}, "predict": False},
+    ),
+    Case(
+        "tuned hyperparameters lie in s3",
+        "",
+        "hyperparametersFrom.uri must be s3://bucket/path",
+        good={"hyperparametersFrom": {"uri": "s3://bucket/hps"}},
+        bad={"hyperparametersFrom": {"uri": "https://host/hps"}},
+    ),
+    Case(
+        "one source of tuned hyperparameters",
+        "hyperparametersFrom",
+        "set exactly one of hpSearchRef, configMapRef and uri",
+        good={"hyperparametersFrom": {"hpSearchRef": {"name": "search"}}},
+        bad={"hyperparametersFrom": {"hpSearchRef": {"name": "search"}, "uri": "s3://bucket/hps"}},
+    ),
+    Case(
+        "metricForBestModel for all tasks",
+        "",
+        "training.metricForBestModel is not measured in every task",
+        good={"training": {"metricForBestModel": "accuracy"}, "tasks": [{"name": "rte"}, {"name": "mrpc"}]},
+        bad={"training": {"metricForBestModel": "accuracy"}, "tasks": [{"name": "rte"}, {"name": "cola"}]},
+    ),
+    Case(
+        "a thousand runs at most",
+        "",
+        "at most 1000 runs over all tasks",
+        good={"runs": 100, "tasks": [CUSTOM | {"name": f"task-{k}"} for k in range(10)]},
+        bad={"runs": 100, "tasks": [CUSTOM | {"name": f"task-{k}"} for k in range(10)] + [{"name": "rte", "runs": 1}]},
+    ),
+    Case(
+        "the model's uri",
+        "model",
+        "uri must be hf://org/name",
+        good={"model": {"uri": "pvc://claim/bert"}},
+        bad={"model": {"uri": "bert-base-cased"}},
+    ),
+    Case(
+        "the data's uri",
+        "data",
+        "uri must be hf://org/name",
+        good={"data": {"uri": "s3://bucket/glue"}},
+        bad={"data": {"uri": "https://host/glue"}},
+    ),
+)
+CASES = TRAINING_CASES + TASK_CASES + METRIC_CASES + SPEC_CASES
+MORE_GOOD = {
+    "the task's own metric wins": {
+        "training": {"metricForBestModel": "accuracy"},
+        "tasks": [{"name": "cola", "training": {"metricForBestModel": "matthews_correlation"}}],
+    },
+    "every task has a loss": {"training": {"metricForBestModel": "loss"}},
+    "leaderboard without predict": {"leaderboard": {}},
+    "evalSteps beside epochs": {"training": {"numTrainEpochs": 3, "evalSteps": 100}},
+    "64 tasks": {"runs": 1, "tasks": [CUSTOM | {"name": f"task-{k}"} for k in range(64)]},
+}
+MORE_BAD = {
+    "no task list means all nine": {"training": {"metricForBestModel": "accuracy"}},
+    "rules hold for each task": {
+        "tasks": [{"name": "rte"}, {"name": "cola", "training": TRAINING_CASES[1].bad["training"]}]
+    },
+    "no source of hyperparameters": {"hyperparametersFrom": {}},
+}
+
+
+def by_id(case: Case) -> str:
+    return case.id
+
+
+@pytest.mark.parametrize("case", CASES, ids=by_id)
+def test_a_spec_that_keeps_the_rule_is_accepted(api_client: client.ApiClient, case: Case) -> None:
+    assert errors(api_client, experiment(**case.good)) is None
+
+
+@pytest.mark.parametrize("case", CASES, ids=by_id)
+def test_a_spec_that_breaks_the_rule_is_refused_with_its_message(api_client: client.ApiClient, case: Case) -> None:
+    refusal = errors(api_client, experiment(**case.bad))
+
+    assert refusal is not None
+    assert case.message in refusal
+    path = case.at.replace("[]", f"[{len(case.bad.get('tasks', [])) - 1}]")
+    assert f"spec.{path}".rstrip(".") + ": Invalid value" in refusal
+
+
+@pytest.mark.parametrize("spec", MORE_GOOD.values(), ids=MORE_GOOD)
+def test_rules_that_meet_in_one_spec_let_it_pass(api_client: client.ApiClient, spec: dict[str, Any]) -> None:
+    assert errors(api_client, experiment(**spec)) is None
+
+
+@pytest.mark.parametrize("spec", MORE_BAD.values(), ids=MORE_BAD)
+def test_rules_hold_where_their_field_is_given_otherwise(api_client: client.ApiClient, spec: dict[str, Any]) -> None:
+    assert errors(api_client, experiment(**spec)) is not None
+
+
+def test_all_problems_are_told_at_once(api_client: client.ApiClient) -> None:
+    refusal = errors(
+        api_client,
+        experiment(training={"maxSteps": 10, "evalSteps": 11}, tasks=[{"name": "colla"}, {"name": "rte", "runs": 0}]),
+    )
+
+    assert refusal is not None
+    assert "evalSteps must not exceed maxSteps" in refusal
+    assert "name is none of GLUE's tasks" in refusal
+    assert "should be greater than or equal to 1" in refusal
+
+
+def test_a_name_of_253_characters_is_refused_with_the_remedy(api_client: client.ApiClient) -> None:
+    refusal = errors(api_client, experiment("x" * 253))
+
+    assert refusal is not None
+    assert "metadata.name may have at most 40 characters" in refusal
+    assert "choose a shorter name" in refusal
+
+
+def test_a_name_of_40_characters_is_accepted(api_client: client.ApiClient) -> None:
+    assert errors(api_client, experiment("x" * 40)) is None
+
+
+def test_every_rule_of_the_crd_has_a_case() -> None:
+    schema = experiment_crd(ExperimentStatus)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    covered = {(case.at, case.message) for case in CASES}
+
+    without = [
+        f"{path}: {message}"
+        for path, message in rules_of(schema["properties"]["spec"], "")
+        # A task's own training has the rules of spec.training.
+        if not any(path.removeprefix("tasks[].") in (at, path) and part in message for at, part in covered)
+    ]
+
+    assert without == []
+
+
+def rules_of(schema: dict[str, Any], path: str) -> Iterator[tuple[str, str]]:
+    for rule in schema.get("x-kubernetes-validations", ()):
+        yield path, rule["message"]
+    for name, child in schema.get("properties", {}).items():
+        yield from rules_of(child, f"{path}.{name}".lstrip("."))
+    if "items" in schema:
+        yield from rules_of(schema["items"], f"{path}[]")
