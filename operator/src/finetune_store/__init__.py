@@ -1,1 +1,56 @@
-"""TODO."""
+"""Objects in an S3 bucket or a plain folder, behind one protocol.
+
+    store = open_store("s3://bucket/prefix", connection=S3Connection.from_env(os.environ))
+    store.put("runs/rte/1/result.json", data)
+
+The only package that knows minio. Errors are StoreErrors by kind; what may pass by itself is retried in here.
+"""
+
+from finetune_store._connection import S3Connection
+from finetune_store._directory import DirectoryStore
+from finetune_store._errors import (
+    AccessDeniedError,
+    InvalidConfigurationError,
+    InvalidCredentialsError,
+    InvalidKeyError,
+    NoSuchBucketError,
+    NotFoundError,
+    StoreError,
+    StoreFullError,
+    TlsError,
+    UnexpectedAnswerError,
+    UnreachableError,
+    UnsupportedError,
+    WrongRegionError,
+)
+from finetune_store._keys import join, relative_key
+from finetune_store._model import ObjectInfo, Store
+from finetune_store._open import open_store
+from finetune_store._trees import creates_once, delete_tree, download_tree, upload_tree
+
+__all__ = [
+    "AccessDeniedError",
+    "DirectoryStore",
+    "InvalidConfigurationError",
+    "InvalidCredentialsError",
+    "InvalidKeyError",
+    "NoSuchBucketError",
+    "NotFoundError",
+    "ObjectInfo",
+    "S3Connection",
+    "Store",
+    "StoreError",
+    "StoreFullError",
+    "TlsError",
+    "UnexpectedAnswerError",
+    "UnreachableError",
+    "UnsupportedError",
+    "WrongRegionError",
+    "creates_once",
+    "delete_tree",
+    "download_tree",
+    "join",
+    "open_store",
+    "relative_key",
+    "upload_tree",
+]

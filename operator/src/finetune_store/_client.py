@@ -1,0 +1,130 @@
+"""minio's client, with what its public interface lacks: conditional writes and uploads whose parts are retried alone.
+
+It never retries by itself and waits no longer than it is told.
+"""
+
+import ssl
+from typing import BinaryIO
+from urllib.parse import urlsplit
+
+import urllib3
+from minio import Minio
+from minio.credentials.credentials import Credentials
+from minio.credentials.providers import IamAwsProvider, Provider, StaticProvider
+from minio.datatypes import Part
+
+from finetune_store._connection import S3Connection
+from finetune_store._errors import InvalidConfigurationError, InvalidCredentialsError, UnreachableError
+
+AWS_ENDPOINT = "https://s3.amazonaws.com"
+MD5_HEADER = "x-amz-meta-md5"
+POOL_SIZE = 16
+
+
+class S3Client(Minio):
+    """A client for one server; may be shared by threads, not by processes."""
+
+    def put(self, bucket: str, name: str, data: bytes, *, content_type: str, only_if_absent: bool = False) -> None:
+        """Write an object in one request."""
+        headers: dict[str, str | list[str] | tuple[str]] = {"Content-Type": content_type}
+        if only_if_absent:
+            headers["If-None-Match"] = "*"
+        self._put_object(bucket, name, data, headers)
+
+    def begin_upload(self, bucket: str, name: str, *, md5: str) -> str:
+        """Start an upload in parts of content with that digest; its id."""
+        return self._create_multipart_upload(bucket, name, {MD5_HEADER: md5})
+
+    def upload_part(self, bucket: str, name: str, upload: str, number: int, data: bytes) -> Part:
+        """Upload part `number` (from 1)."""
+        return Part(number, self._upload_part(bucket, name, data, None, upload, number))
+
+    def finish_upload(self, bucket: str, name: str, upload: str, parts: list[Part]) -> None:
+        """Make the object of its parts."""
+        self._complete_multipart_upload(bucket, name, upload, parts)
+
+    def abort_upload(self, bucket: str, name: str, upload: str) -> None:
+        """Drop the parts."""
+        self._abort_multipart_upload(bucket, name, upload)
+
+    def stream(self, bucket: str, name: str, target: BinaryIO, chunk_bytes: int) -> None:
+        """Write an object's content to an open file."""
+        response = self.get_object(bucket, name)
+        try:
+            for chunk in response.stream(chunk_bytes):
+                target.write(chunk)
+        finally:
+            response.close()
+            response.release_conn()
+
+    def read(self, bucket: str, name: str) -> bytes:
+        """An object's content."""
+        response = self.get_object(bucket, name)
+        try:
+            return response.read()
+        finally:
+            response.close()
+            response.release_conn()
+
+
+def connect(connection: S3Connection, *, timeout_seconds: float) -> S3Client:
+    """A client for a connection; nothing is sent yet. InvalidConfigurationError."""
+    endpoint = connection.endpoint or AWS_ENDPOINT
+    # No wait (for a connection, for a part to be sent, for the next bytes of an answer) is longer than the timeout.
+    timeout = urllib3.Timeout(connect=timeout_seconds, read=timeout_seconds)
+    pool = urllib3.PoolManager(timeout=timeout, retries=False, maxsize=POOL_SIZE, ssl_context=_tls_context(connection))
+    host = endpoint.partition("://")[2]
+    try:
+        return S3Client(
+            host,
+            secure=urlsplit(endpoint).scheme == "https",
+            region=connection.region,
+            credentials=_provider(connection, pool),
+            http_client=pool,
+        )
+    except ValueError as error:
+        raise InvalidConfigurationError(
+            f"the endpoint {endpoint!r} (region {connection.region!r}) cannot be used: {error}. "
+            "Write storage.endpoint as http(s)://host[:port] and storage.region as the server names it"
+        ) from error
+
+
+class _WorkloadIdentity(Provider):
+    """Short-lived keys of the pod's own identity; failures get a name and never show the token."""
+
+    def __init__(self, pool: urllib3.PoolManager) -> None:
+        self._inner = IamAwsProvider(http_client=pool)
+
+    def retrieve(self) -> Credentials:
+        """The keys now in force; InvalidCredentialsError, UnreachableError."""
+        # "from None" in both: the original messages hold the request's URL, and that holds the token.
+        try:
+            return self._inner.retrieve()
+        except urllib3.exceptions.HTTPError as error:
+            raise UnreachableError(
+                f"the service that gives out keys for the workload's identity does not answer ({type(error).__name__})"
+            ) from None
+        except (ValueError, KeyError, OSError) as error:
+            raise InvalidCredentialsError(
+                f"the workload's identity gives no keys ({type(error).__name__}): check the role that the service "
+                "account (execution.serviceAccountName) is bound to, or set storage.secretRef"
+            ) from None
+
+
+def _provider(connection: S3Connection, pool: urllib3.PoolManager) -> Provider | None:
+    if connection.access_key is not None and connection.secret_key is not None:
+        return StaticProvider(connection.access_key, connection.secret_key, connection.session_token)
+    return _WorkloadIdentity(pool) if connection.workload_identity else None
+
+
+def _tls_context(connection: S3Connection) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if connection.ca_bundle is not None:
+        try:
+            context.load_verify_locations(cafile=connection.ca_bundle)
+        except OSError as error:  # ssl.SSLError too: not PEM
+            raise InvalidConfigurationError(
+                f"the CA bundle {connection.ca_bundle} cannot be used: {error}. "
+                "storage.caBundle must name a PEM file of certificates"
+            ) from error
+    return context

@@ -1,0 +1,150 @@
+"""Objects as files below a folder."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from shutil import copyfileobj
+from stat import S_ISREG
+from uuid import uuid4
+
+from finetune_store._errors import AlreadyThereError, InvalidKeyError, NotFoundError
+from finetune_store._files import CHUNK_BYTES, file_md5, written_whole
+from finetune_store._keys import checked_folder, checked_key
+from finetune_store._model import DeferredObjectInfo, ObjectInfo
+from finetune_store._os_errors import named_errors
+
+SCRATCH = ".finetune-parts"
+"""Folder of files being written; a killed writer leaves its unfinished file here, where nobody looks for objects."""
+
+
+class DirectoryStore:
+    """A folder (see Store). It is made by the first write; one that is not there is an empty store."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.absolute()
+
+    def get(self, key: str) -> bytes:
+        """See Store."""
+        path = self._path(key)
+        with named_errors("read", path):
+            return path.read_bytes()
+
+    def put(self, key: str, data: bytes, *, content_type: str = "application/octet-stream") -> None:
+        """See Store. Files have no content type: it is not kept."""
+        with self._writing(key) as part:
+            part.write_bytes(data)
+
+    def create(self, key: str, data: bytes) -> bool:
+        """See Store. UnsupportedError where the file system has no hard links."""
+        try:
+            # A link, not an exclusive open: the file appears with its content or not at all.
+            with self._writing(key, action="create", settle=os.link) as part:
+                part.write_bytes(data)
+        except AlreadyThereError:
+            return False
+        return True
+
+    def stat(self, key: str) -> ObjectInfo | None:
+        """See Store. The file is read when `md5` is first asked for."""
+        path = self._path(key)
+        with named_errors("read", path):
+            return self._info(path)
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """See Store. Links are followed; files are read when `md5` is first asked for."""
+        folder = checked_folder(prefix)
+        start = self._path(folder) if folder else self._root
+        with named_errors("list", start):
+            infos = [info for path in _files_below(start) if (info := self._info(path))]
+        return iter(sorted(infos, key=lambda info: info.key))
+
+    def delete(self, key: str) -> None:
+        """See Store. Folders that become empty go too, as they do in a bucket."""
+        path = self._path(key)
+        try:
+            with named_errors("delete", path):
+                path.unlink()
+        except NotFoundError:
+            return
+        with suppress(OSError):  # not empty, or another process was faster: the folder is to stay as it is
+            for folder in path.relative_to(self._root).parents[:-1]:
+                (self._root / folder).rmdir()
+
+    def upload(self, key: str, path: Path) -> None:
+        """See Store."""
+        with path.open("rb") as source, self._writing(key) as part, part.open("wb") as target:
+            copyfileobj(source, target, CHUNK_BYTES)
+
+    def download(self, key: str, path: Path) -> None:
+        """See Store."""
+        source = self._path(key)
+        with ExitStack() as stack:
+            with named_errors("read", source):
+                opened = stack.enter_context(source.open("rb"))
+            target = stack.enter_context(written_whole(path))
+            with target.open("wb") as stream:
+                copyfileobj(opened, stream, CHUNK_BYTES)
+
+    def uri(self, key: str = "") -> str:
+        """See Store. Characters that URIs do not allow are percent-encoded."""
+        return (self._root / key).as_uri()
+
+    def check(self) -> None:
+        """See Store. Makes the folder; leaves nothing else behind."""
+        key = f".finetune-check/{uuid4().hex}"
+        self.put(key, b"written to find out whether it can be")
+        self.get(key)
+        self.delete(key)
+
+    def _path(self, key: str) -> Path:
+        if checked_key(key).split("/")[0] == SCRATCH:
+            raise InvalidKeyError(f"the key {key!r} cannot be used: {SCRATCH} is where unfinished files lie")
+        return self._root / key
+
+    @contextmanager
+    def _writing(
+        self, key: str, *, action: str = "write", settle: Callable[[Path, Path], None] = os.replace
+    ) -> Iterator[Path]:
+        path = self._path(key)
+        with named_errors(action, path), written_whole(path, scratch=self._root / SCRATCH, settle=settle) as part:
+            yield part
+
+    def _info(self, path: Path) -> ObjectInfo | None:
+        try:
+            facts = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        if not S_ISREG(facts.st_mode):
+            return None
+        key = path.relative_to(self._root).as_posix()
+        return DeferredObjectInfo(
+            key, facts.st_size, datetime.fromtimestamp(facts.st_mtime, UTC), lambda: _digest(path)
+        )
+
+
+def _digest(path: Path) -> str | None:
+    try:
+        with named_errors("read", path):
+            return file_md5(path)
+    except NotFoundError:
+        return None
+
+
+def _files_below(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
+    try:
+        facts = folder.stat()
+        entries = sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    identity = (facts.st_dev, facts.st_ino)
+    if identity in above:  # a link to a folder that it lies in
+        return
+    for entry in entries:
+        if entry.name == SCRATCH:
+            continue
+        if entry.is_dir():
+            yield from _files_below(entry, above | {identity})
+        else:
+            yield entry

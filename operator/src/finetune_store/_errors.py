@@ -1,0 +1,83 @@
+"""What can go wrong with a store, by name.
+
+StoreError                      anything below; `transient` says whether trying again may help
+├── InvalidConfigurationError   the URI, the endpoint or the CA bundle cannot be used as written
+├── InvalidKeyError             a key breaks the rules of keys, or is a folder in a directory store
+├── NotFoundError               no such object
+├── NoSuchBucketError           no such bucket
+├── AccessDeniedError           known to the server, but not allowed
+├── InvalidCredentialsError     keys or token unknown, wrong or expired, or the clock is off
+├── WrongRegionError            the bucket lives in another region than the requests are signed for
+├── StoreFullError              no space or quota left
+├── UnsupportedError            the server or the file system cannot do what was asked
+├── UnexpectedAnswerError       something answers, but not as an S3 server does
+└── UnreachableError            transient: no answer in time, no such host, connection lost, "try again" (5xx, 429)
+    └── TlsError                not transient: the server's certificate is not trusted, or it does not speak TLS
+
+Messages name the object, the endpoint, the reason and the remedy by the field of the spec (`storage.endpoint`...).
+They never hold keys or tokens.
+"""
+
+from typing import ClassVar
+
+
+class StoreError(Exception):
+    """Something went wrong with an object store."""
+
+    transient: ClassVar[bool] = False
+
+
+class InvalidConfigurationError(StoreError):
+    """The store is described in a way that cannot be used."""
+
+
+class InvalidKeyError(StoreError):
+    """A key breaks the rules of keys."""
+
+
+class NotFoundError(StoreError):
+    """There is no such object."""
+
+
+class NoSuchBucketError(StoreError):
+    """There is no such bucket."""
+
+
+class AccessDeniedError(StoreError):
+    """The server knows the caller and refuses."""
+
+
+class InvalidCredentialsError(StoreError):
+    """The keys or the token are missing, unknown, wrong or expired."""
+
+
+class WrongRegionError(StoreError):
+    """The bucket lives in another region."""
+
+
+class StoreFullError(StoreError):
+    """There is no room left."""
+
+
+class UnsupportedError(StoreError):
+    """The server or the file system lacks what was asked for."""
+
+
+class UnexpectedAnswerError(StoreError):
+    """What answers does not behave as an S3 server."""
+
+
+class UnreachableError(StoreError):
+    """No usable answer now; trying again may help."""
+
+    transient: ClassVar[bool] = True
+
+
+class TlsError(UnreachableError):
+    """The connection cannot be trusted; trying again will not help."""
+
+    transient: ClassVar[bool] = False
+
+
+class AlreadyThereError(StoreError):
+    """There is an object where one was to be created. Private: `Store.create` answers False instead."""

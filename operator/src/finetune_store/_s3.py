@@ -1,0 +1,193 @@
+"""Objects in a bucket of an S3 server."""
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+from uuid import uuid4
+
+from minio.datatypes import Object
+from minio.helpers import check_bucket_name
+
+from finetune_store._client import AWS_ENDPOINT, MD5_HEADER, connect
+from finetune_store._connection import S3Connection
+from finetune_store._errors import (
+    AccessDeniedError,
+    AlreadyThereError,
+    InvalidConfigurationError,
+    NotFoundError,
+    UnexpectedAnswerError,
+)
+from finetune_store._files import CHUNK_BYTES, written_whole
+from finetune_store._keys import checked_folder, checked_key, join, relative_key
+from finetune_store._model import DeferredObjectInfo, ObjectInfo
+from finetune_store._retry import with_retries
+from finetune_store._translate import FOREIGN_ERRORS, Place, translated
+from finetune_store._upload import PART_BYTES, PartedUpload
+
+PROBE_FOLDER = ".finetune-check"
+
+_BYTES = "application/octet-stream"
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_MD5 = re.compile(r"[0-9a-f]{32}")
+T = TypeVar("T")
+
+
+class S3Store:
+    """A prefix of a bucket (see Store). May be shared by threads, not by processes."""
+
+    def __init__(
+        self, bucket: str, prefix: str, connection: S3Connection, *, retry_seconds: float, timeout_seconds: float
+    ) -> None:
+        self._bucket = _checked_bucket(bucket)
+        self._prefix = checked_folder(prefix)
+        self._endpoint = connection.endpoint or AWS_ENDPOINT
+        self._retry_seconds = retry_seconds
+        self._client = connect(connection, timeout_seconds=timeout_seconds)
+        self._bucket_seen = False
+
+    def get(self, key: str) -> bytes:
+        """See Store."""
+        name = self._name(key)
+        return self._call("read", key, lambda: self._client.read(self._bucket, name))
+
+    def put(self, key: str, data: bytes, *, content_type: str = _BYTES) -> None:
+        """See Store. One request; large contents are better written to a file and uploaded."""
+        name = self._name(key)
+        self._call("write", key, lambda: self._client.put(self._bucket, name, data, content_type=content_type))
+
+    def create(self, key: str, data: bytes) -> bool:
+        """See Store. UnsupportedError where the server refuses If-None-Match."""
+        name, attempts = self._name(key), 0
+
+        def attempt() -> None:
+            nonlocal attempts
+            attempts += 1
+            self._client.put(self._bucket, name, data, content_type=_BYTES, only_if_absent=True)
+
+        try:
+            self._call("create", key, attempt)
+        except AlreadyThereError:
+            # With more than one attempt the object may be our own: only the answer to the first was lost.
+            return attempts > 1 and self._holds(key, data)
+        return True
+
+    def stat(self, key: str) -> ObjectInfo | None:
+        """See Store."""
+        name = self._name(key)
+        try:
+            found = self._call("read", key, lambda: self._client.stat_object(self._bucket, name))
+        except NotFoundError:
+            if not self._bucket_seen:
+                self._probe()
+            return None
+        except (AccessDeniedError, UnexpectedAnswerError):
+            # The answer to HEAD has no body, so no precise reason: ask in a way that has one.
+            self._probe()
+            raise
+        uploaded_md5 = (found.metadata or {}).get(MD5_HEADER)
+        return ObjectInfo(key, found.size or 0, _md5(found.etag) or uploaded_md5, found.last_modified or _EPOCH)
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """See Store. One request for each 1,000 objects; `md5` of an object uploaded in parts costs one more."""
+        folder = join(self._prefix, checked_folder(prefix))
+        start = f"{folder}/" if folder else ""
+        found = self._call(
+            "list", prefix, lambda: [*self._client.list_objects(self._bucket, prefix=start, recursive=True)]
+        )
+        # Consoles make objects whose names end in "/" to show folders. Servers differ in order (SeaweedFS: by folder).
+        infos = (self._info(each) for each in found if not each.is_dir)
+        return iter(sorted(infos, key=lambda info: info.key))
+
+    def delete(self, key: str) -> None:
+        """See Store."""
+        name = self._name(key)
+        self._call("delete", key, lambda: self._client.remove_object(self._bucket, name))
+
+    def upload(self, key: str, path: Path) -> None:
+        """See Store. Files above 16 MiB go in parts, each retried alone; their md5 is kept as metadata."""
+        if path.stat().st_size <= PART_BYTES:
+            self.put(key, path.read_bytes())
+            return
+
+        def call(action: str, request: Callable[[], T]) -> T:
+            return self._call(action, key, request)
+
+        PartedUpload(self._client, self._bucket, self._name(key), path, call).run(lambda: self.stat(key))
+
+    def download(self, key: str, path: Path) -> None:
+        """See Store."""
+        name = self._name(key)
+        with written_whole(path) as part:
+
+            def attempt() -> None:
+                with part.open("wb") as target:
+                    self._client.stream(self._bucket, name, target, CHUNK_BYTES)
+
+            self._call("read", key, attempt)
+
+    def uri(self, key: str = "") -> str:
+        """See Store."""
+        return "s3://" + join(self._bucket, self._prefix, key)
+
+    def check(self) -> None:
+        """See Store. Leaves nothing behind."""
+        self._probe()
+        key, content = f"{PROBE_FOLDER}/{uuid4().hex}", b"written to find out whether it can be"
+        self.put(key, content)
+        try:
+            if self.get(key) != content:
+                raise UnexpectedAnswerError(f"{self.uri(key)} at {self._endpoint} reads back otherwise than written")
+        finally:
+            self.delete(key)
+
+    def _probe(self) -> None:
+        start = join(self._prefix, PROBE_FOLDER) + "/"
+        self._call("list", "", lambda: next(iter(self._client.list_objects(self._bucket, prefix=start)), None))
+
+    def _holds(self, key: str, data: bytes) -> bool:
+        try:
+            return self.get(key) == data
+        except NotFoundError:
+            return False
+
+    def _info(self, found: Object) -> ObjectInfo:
+        key = relative_key(found.object_name or "", self._prefix)
+        size, modified, md5 = found.size or 0, found.last_modified or _EPOCH, _md5(found.etag)
+        if md5 is not None:
+            return ObjectInfo(key, size, md5, modified)
+        return DeferredObjectInfo(key, size, modified, lambda: self._md5_of(key))
+
+    def _md5_of(self, key: str) -> str | None:
+        info = self.stat(key)
+        return info.md5 if info else None
+
+    def _name(self, key: str) -> str:
+        return checked_key(join(self._prefix, checked_key(key)))
+
+    def _call(self, action: str, key: str, request: Callable[[], T]) -> T:
+        place = Place(action, self.uri(key), self._endpoint)
+
+        def attempt() -> T:
+            try:
+                return request()
+            except FOREIGN_ERRORS as error:
+                raise translated(error, place) from error
+
+        result = with_retries(attempt, seconds=self._retry_seconds)
+        self._bucket_seen = True
+        return result
+
+
+def _checked_bucket(bucket: str) -> str:
+    try:
+        check_bucket_name(bucket)
+    except ValueError as error:
+        raise InvalidConfigurationError(f"{error}: correct storage.bucket") from error
+    return bucket
+
+
+def _md5(etag: str | None) -> str | None:
+    # "<hash>-<parts>" is the ETag of an upload in parts: no digest of the content.
+    return etag if etag and _MD5.fullmatch(etag) else None
