@@ -1,0 +1,171 @@
+"""`finetune-report`: build an experiment's report, show it, check a leaderboard zip."""
+
+import argparse
+import importlib.util
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from finetune_core.layout import ExperimentLayout
+from finetune_core.plan import JobPlan, Plan
+from finetune_core.problems import FinetuneError
+from finetune_core.results import ExitCode, FailureReason
+from finetune_core.submission_checks import validate_zip
+from finetune_report.build import build
+from finetune_report.errors import OvertakenError, ReportError
+from finetune_report.labels import OpenData
+from finetune_store import NotFoundError, S3Connection, Store, StoreError, open_store
+
+_log = logging.getLogger(__name__)
+
+TERMINATION_LOG = Path("/dev/termination-log")
+_MAX_MESSAGE_BYTES = 3000
+"""Kubernetes cuts termination messages at 4,096 bytes; a cut one would be no JSON."""
+_PVC_ROOT = "/mnt/pvc"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit code says whether trying again can help (see `ExitCode`)."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except OvertakenError as error:
+        return _fail(FailureReason.INTERNAL, error, ExitCode.RETRY)
+    except FinetuneError as error:
+        return _fail(FailureReason.USER_ERROR, error, ExitCode.USER_ERROR)
+    except StoreError as error:
+        return _fail(FailureReason.STORE, error, ExitCode.RETRY if error.transient else ExitCode.USER_ERROR)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="finetune-report", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    store = argparse.ArgumentParser(add_help=False)
+    store.add_argument(
+        "--store",
+        default=os.environ.get("FINETUNE_STORE"),
+        help="s3://bucket/prefix (AWS_* variables say how to reach it) or file:///folder; default: $FINETUNE_STORE",
+    )
+    building = commands.add_parser("build", parents=[store], help="write tables, best predictions and submission.zip")
+    plan = building.add_mutually_exclusive_group(required=True)
+    plan.add_argument("--plan", type=Path, metavar="FILE", help="plan.json, of an experiment or of a Job")
+    plan.add_argument("--plan-key", metavar="KEY", help="the same, as a key in the store")
+    building.add_argument(
+        "--failed", nargs="*", action="extend", default=[], metavar="RUNID", help="runs that will not be tried again"
+    )
+    building.add_argument("--failed-file", type=Path, metavar="FILE", help="the same, one a line")
+    building.add_argument("--expect-digest", metavar="DIGEST", help="write nothing unless the results have this digest")
+    building.set_defaults(command=_build)
+    showing = commands.add_parser("show", parents=[store], help="print the table of results")
+    showing.add_argument("experiment", metavar="NAMESPACE/EXPERIMENT")
+    showing.set_defaults(command=_show)
+    checking = commands.add_parser("check", help="say what the GLUE leaderboard would refuse in a zip")
+    checking.add_argument("zip", type=Path, metavar="ZIP")
+    checking.set_defaults(command=_check)
+    return parser
+
+
+def _build(options: argparse.Namespace) -> int:
+    store = _open(options.store)
+    plan = _read_plan(options, store)
+    failed = [*options.failed, *_lines(options.failed_file)]
+    build(store, plan, failed, open_data=_data_opener(), expected=options.expect_digest)
+    return ExitCode.SUCCESS
+
+
+def _show(options: argparse.Namespace) -> int:
+    namespace, slash, name = options.experiment.partition("/")
+    if not (namespace and slash and name) or "/" in name:
+        raise ReportError(f"{options.experiment!r} is not NAMESPACE/EXPERIMENT")
+    store = _open(options.store)
+    layout = ExperimentLayout(namespace, name)
+    try:
+        # results.json marks the report as whole; without it the table may be an old one.
+        store.get(layout.results("json"))
+        _print_markdown(store.get(layout.results("md")).decode())
+    except NotFoundError as error:
+        raise ReportError(
+            f"{store.uri(layout.root)} holds no report: it is written when all runs have ended; is it the right store "
+            "and experiment?"
+        ) from error
+    return ExitCode.SUCCESS
+
+
+def _print_markdown(text: str) -> None:
+    """Rendered where rich is installed and a person looks; as it is otherwise."""
+    if sys.stdout.isatty() and importlib.util.find_spec("rich"):
+        from rich.console import Console  # noqa: PLC0415 - optional
+        from rich.markdown import Markdown  # noqa: PLC0415
+
+        Console().print(Markdown(text))
+    else:
+        sys.stdout.write(text)
+
+
+def _check(options: argparse.Namespace) -> int:
+    try:
+        with options.zip.open("rb") as content:
+            problems = validate_zip(content)
+    except OSError as error:
+        raise ReportError(f"{options.zip} cannot be read: {error.strerror}") from error
+    for problem in problems:
+        sys.stdout.write(f"{problem}\n")
+    if not problems:
+        sys.stdout.write(f"{options.zip}: as the leaderboard wants it\n")
+    return ExitCode.USER_ERROR if problems else ExitCode.SUCCESS
+
+
+def _open(uri: str | None) -> Store:
+    if not uri:
+        raise ReportError("no store: give --store or set FINETUNE_STORE")
+    return open_store(uri, connection=S3Connection.from_env(os.environ))
+
+
+def _data_opener() -> OpenData:
+    """Opens s3:// and file:// data, and volumes where they are mounted; the hub is left alone."""
+
+    def open_data(uri: str) -> Store | None:
+        scheme, _, path = uri.partition("://")
+        if scheme == "pvc":
+            return _open((Path(os.environ.get("FINETUNE_PVC_ROOT", _PVC_ROOT)) / path).absolute().as_uri())
+        return _open(uri) if scheme in {"s3", "file"} else None
+
+    return open_data
+
+
+def _read_plan(options: argparse.Namespace, store: Store) -> Plan:
+    where = str(options.plan) if options.plan else store.uri(options.plan_key)
+    try:
+        content = options.plan.read_bytes() if options.plan else store.get(options.plan_key)
+        # A Job's plan holds the experiment's beside its indexes.
+        is_job_plan = "indexes" in json.loads(content)
+        return JobPlan.model_validate_json(content).plan if is_job_plan else Plan.model_validate_json(content)
+    except (OSError, NotFoundError) as error:
+        raise ReportError(f"the plan {where} cannot be read: {error}") from error
+    except (ValidationError, ValueError, TypeError) as error:
+        raise ReportError(f"{where} is no plan of this version: {error}") from error
+
+
+def _lines(file: Path | None) -> list[str]:
+    if file is None:
+        return []
+    try:
+        return file.read_text().split()
+    except OSError as error:
+        raise ReportError(f"--failed-file {file} cannot be read: {error.strerror}") from error
+
+
+def _fail(reason: FailureReason, error: Exception, code: int) -> int:
+    """Say why on standard error and, in a pod, in its termination message, where the operator finds it."""
+    _log.error("%s", error)
+    if TERMINATION_LOG.exists():
+        message = str(error).encode()[:_MAX_MESSAGE_BYTES].decode(errors="ignore")
+        TERMINATION_LOG.write_text(json.dumps({"reason": reason.value, "message": message}, ensure_ascii=False))
+    return code

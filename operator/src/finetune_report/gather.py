@@ -1,0 +1,101 @@
+"""What the runs of a plan left in the store."""
+
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from finetune_core.layout import ExperimentLayout
+from finetune_core.plan import Plan, PlannedRun
+from finetune_core.results import Failure, RunResult
+from finetune_report.errors import ReportError
+from finetune_store import ObjectInfo, Store
+
+_log = logging.getLogger(__name__)
+
+_READERS = 8
+_MODEL_FILE = re.compile(r"attempts/[^/]+/model/.+")
+
+
+@dataclass(frozen=True)
+class Findings:
+    """By run id: results, failures of the failed runs (None: no reason left), keys of all weights of a run."""
+
+    results: Mapping[str, RunResult]
+    failures: Mapping[str, Failure | None]
+    weights: Mapping[str, tuple[str, ...]]
+
+    def models(self, plan: Plan) -> dict[str, str]:
+        """Run id -> folder of the weights that belong to the run's result, where they are there."""
+        layout = ExperimentLayout(plan.namespace, plan.experiment)
+        found = {}
+        for run_id, result in self.results.items():
+            folder = layout.run(result.task, run_id).model(result.attempt)
+            # Retention takes config.json first: a folder without it is half gone.
+            if f"{folder}/config.json" in self.weights.get(run_id, ()):
+                found[run_id] = folder
+        return found
+
+
+def gather(store: Store, plan: Plan, failed: Iterable[str]) -> Findings:
+    """Read the result of every planned run that has one, and the failure of those in `failed` that have none.
+
+    One listing, then one read a result. Raises ReportError for a result that cannot be used, StoreError.
+    """
+    layout = ExperimentLayout(plan.namespace, plan.experiment)
+    objects = _by_run(store, layout)
+    with_result = [run for run in plan.runs if "result.json" in objects.get(run.run_id, {})]
+    with ThreadPoolExecutor(_READERS) as pool:
+        results = dict(pool.map(lambda run: (run.run_id, _result(store, layout, run)), with_result))
+    lost = {run.run_id for run in plan.runs}.intersection(failed) - results.keys()
+    return Findings(
+        results=results,
+        failures={run_id: _failure(store, objects.get(run_id, {})) for run_id in sorted(lost)},
+        weights={
+            run_id: tuple(info.key for rest, info in files.items() if _MODEL_FILE.fullmatch(rest))
+            for run_id, files in objects.items()
+        },
+    )
+
+
+def _by_run(store: Store, layout: ExperimentLayout) -> dict[str, dict[str, ObjectInfo]]:
+    """Run id -> key below the run's folder -> object."""
+    objects: dict[str, dict[str, ObjectInfo]] = {}
+    for info in store.list(layout.runs):
+        match info.key.removeprefix(f"{layout.runs}/").split("/", 2):
+            case [_, run_id, rest]:
+                objects.setdefault(run_id, {})[rest] = info
+    return objects
+
+
+def _result(store: Store, layout: ExperimentLayout, run: PlannedRun) -> RunResult:
+    key = layout.run(run.task, run.run_id).result
+    try:
+        result = RunResult.model_validate_json(store.get(key))
+    except ValidationError as error:
+        raise ReportError(
+            f"{store.uri(key)} is no result of this version ({error.errors()[0]['msg']}): delete it to have the run "
+            "done again"
+        ) from error
+    if (result.run_id, result.task, result.run) != (run.run_id, run.task, run.run):
+        raise ReportError(
+            f"{store.uri(key)} is of run {result.run} of {result.task} ({result.run_id}), not of run {run.run} of "
+            f"{run.task} ({run.run_id}): it was put there by hand; delete it to have the run done again"
+        )
+    return result
+
+
+def _failure(store: Store, files: Mapping[str, ObjectInfo]) -> Failure | None:
+    """The newest failure report of a run; one that cannot be read must not stand in the way of the others' results."""
+    reports = [info for rest, info in files.items() if rest.startswith("failures/")]
+    newest = max(reports, key=lambda info: (info.modified, info.key), default=None)
+    if newest is None:
+        return None
+    try:
+        return Failure.model_validate_json(store.get(newest.key))
+    except ValidationError:
+        _log.warning("%s cannot be read; the run is listed as failed without a reason", store.uri(newest.key))
+        return None
