@@ -157,9 +157,9 @@ def _leaderboard_condition(plan: Plan, report: ReportView | None) -> tuple[Condi
     if report is None:
         return ConditionStatus.UNKNOWN, Reason.WAITING_FOR_RUNS, "Built when all runs have ended."
     if report.submission_sha256 is None:
-        missing = ", ".join(report.missing) or "see submission.json"
+        why = "; ".join([f"missing: {', '.join(report.missing)}"] * bool(report.missing) + list(report.problems))
         remedy = f"Add what is missing or set leaderboard.missingTasks: {MissingTasks.PLACEHOLDER.value}."
-        return ConditionStatus.FALSE, Reason.TASKS_MISSING, f"No zip: missing {missing}. {remedy}"
+        return ConditionStatus.FALSE, Reason.TASKS_MISSING, f"No zip. {remedy} {why}"
     if report.placeholders:
         files = ", ".join(report.placeholders)
         return ConditionStatus.TRUE, Reason.WITH_PLACEHOLDERS, f"submission.zip is ready; placeholders: {files}."

@@ -66,9 +66,7 @@ def _known_left(progress: Progress | None) -> float | None:
     return progress.seconds_left if progress else None
 
 
-def _rates(
-    plan: Plan, outcomes: Mapping[str, Outcome], progress: Mapping[str, Progress]
-) -> dict[str, list[float]]:
+def _rates(plan: Plan, outcomes: Mapping[str, Outcome], progress: Mapping[str, Progress]) -> dict[str, list[float]]:
     rates: dict[str, list[float]] = {}
     for run in plan.runs:
         seconds = _whole_time(outcomes.get(run.run_id), progress.get(run.run_id))

@@ -79,6 +79,7 @@ class ReportView:
     submission_sha256: str | None = None
     missing: tuple[str, ...] = ()
     placeholders: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

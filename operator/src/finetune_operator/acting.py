@@ -61,7 +61,12 @@ class Actor:
 
     def _create_report_job(self, action: CreateReportJob) -> None:
         job = manifests.report_job(
-            self._owner, self._settings, name=action.name, revision=action.revision, failed=action.failed
+            self._owner,
+            self._settings,
+            name=action.name,
+            revision=action.revision,
+            digest=action.digest,
+            failed=action.failed,
         )
         _ensure(lambda: self._cluster.create_job(self._owner.namespace, job))
 

@@ -151,11 +151,13 @@ def _train_spec(settings: PodSettings, *, plan: str, completions: int, paralleli
     }
 
 
-def report_job(owner: Owner, settings: PodSettings, *, name: str, revision: str, failed: tuple[str, ...]) -> Json:
+def report_job(
+    owner: Owner, settings: PodSettings, *, name: str, revision: str, digest: str, failed: tuple[str, ...]
+) -> Json:
     """The Job that writes tables, best predictions and the zip from what lies in the store."""
     experiment = ExperimentLayout(owner.namespace, owner.name)
-    command = ["finetune-report", "build", "--plan-key", experiment.plan]
-    container = _container(settings, [*command, *(f"--failed={run_id}" for run_id in failed)])
+    command = ["finetune-report", "build", "--plan-key", experiment.plan, "--expect-digest", digest]
+    container = _container(settings, [*command, *(["--failed", *failed] if failed else [])])
     container["resources"] = REPORT_RESOURCES
     metadata = _metadata(owner, name, JobRole.REPORT)
     metadata["annotations"] = {names.REVISION_ANNOTATION: revision}

@@ -1,7 +1,8 @@
 """Looking at the world: children from the API server, results from the store, as little as is needed."""
 
-import json
 from collections.abc import Iterable
+
+from pydantic import ValidationError
 
 from finetune_core.eta import coarse, remaining_seconds
 from finetune_core.layout import ExperimentLayout
@@ -9,6 +10,7 @@ from finetune_core.observation import JobRole, JobView, Observation, PodView, Re
 from finetune_core.outcome import Outcome
 from finetune_core.plan import JobPlan, Plan
 from finetune_core.results import Failure, Progress, RunResult
+from finetune_core.results_schema import ResultsDocument
 from finetune_core.spec import Execution
 from finetune_core.status import MAX_FAILURES
 from finetune_operator import names
@@ -160,16 +162,16 @@ class Observer:
 def read_report(store: Store, layout: ExperimentLayout) -> ReportView | None:
     """What the report in the store was made from; None if there is none."""
     try:
-        results = json.loads(store.get(layout.results("json")))
+        document = ResultsDocument.model_validate_json(store.get(layout.results("json")))
     except NotFoundError:
         return None
-    submission = results.get("submission") or {}
-    return ReportView(
-        digest=results["reportDigest"],
-        submission_sha256=submission.get("sha256"),
-        missing=tuple(submission.get("missing") or ()),
-        placeholders=tuple(submission.get("placeholders") or ()),
-    )
+    except ValidationError:
+        # Written by another version: made anew.
+        return None
+    row = document.submission
+    if row is None:
+        return ReportView(document.report_digest)
+    return ReportView(document.report_digest, row.sha256, row.missing, row.placeholders, row.problems)
 
 
 def _ended_runs(jobs: Iterable[JobView]) -> set[tuple[str, str]]:
