@@ -20,12 +20,16 @@ from finetune_dev.paths import REPOSITORY, Paths
 from finetune_dev.shell import run, step
 
 KUBERNETES_MODULE = REPOSITORY / "dev/go/kubernetes"
+PAUSE_MODULE = REPOSITORY / "dev/go/pause"
 _VERSION_PACKAGE = "k8s.io/component-base/version"
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one program is built: `module` is a folder with a pinned go.mod, None to build `package@version` itself."""
+    """How one program is built.
+
+    `module` is a folder with the go.mod that pins the package, or holds it; None: build `package@version` by itself.
+    """
 
     name: str
     package: str
@@ -35,8 +39,8 @@ class Recipe:
 
     def key(self) -> str:
         """A short hash of everything that decides the program."""
-        pinned = [(self.module / name).read_text() for name in ("go.mod", "go.sum")] if self.module else []
-        text = "\n".join([self.package, self.version, self.ldflags, *pinned])
+        sources = sorted(path for path in self.module.iterdir() if path.is_file()) if self.module else []
+        text = "\n".join([self.package, self.version, self.ldflags, *(path.read_text() for path in sources)])
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
     def path(self, paths: Paths) -> Path:
@@ -71,6 +75,7 @@ def recipes() -> dict[str, Recipe]:
     version = kubernetes_version((KUBERNETES_MODULE / "go.mod").read_text())
     names = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl")
     others = (
+        Recipe("pause", ".", "v1", PAUSE_MODULE),
         Recipe("coredns", "github.com/coredns/coredns", "v1.15.0"),
         Recipe("helm", "helm.sh/helm/v4/cmd/helm", "v4.3.1"),
     )

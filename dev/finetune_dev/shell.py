@@ -57,10 +57,10 @@ def run(
     return done.stdout
 
 
-def succeeds(*command: str | Path) -> bool:
+def succeeds(*command: str | Path, environment: Mapping[str, str] | None = None) -> bool:
     """Whether a program is installed and ends without an error."""
     try:
-        run(*command)
+        run(*command, environment=environment)
     except DevError:
         return False
     return True

@@ -1,0 +1,3 @@
+module finetune.dev/dev/pause
+
+go 1.24
