@@ -85,7 +85,7 @@ def result_of(
     """The result of a planned run; the other metrics are 0.5 unless given."""
     planned = plan.runs_of(task)[run]
     metric = plan.tasks[task].settings.metric_for_best_model
-    measured = {name: 0.5 for name in plan.tasks[task].definition.measured} | dict(metrics or {}) | {metric: value}
+    measured = dict.fromkeys(plan.tasks[task].definition.measured, 0.5) | dict(metrics or {}) | {metric: value}
     files = {
         name: PredictionFile(rows=content.count(b"\n") - 1, sha256=hashlib.sha256(content).hexdigest())
         for name, content in (predictions or {}).items()
@@ -126,7 +126,9 @@ def prediction_file(file: SubmissionFile, *, salt: str = "", rows: int | None = 
     """A well-formed prediction file of the official number of rows; `salt` changes what it predicts."""
     words = list(file.written.values()) or ["0.000", "2.500", "5.000"]
     start = len(salt)
-    lines = (f"{index}\t{words[(index + start) % len(words)]}\n" for index in range(file.rows if rows is None else rows))
+    lines = (
+        f"{index}\t{words[(index + start) % len(words)]}\n" for index in range(file.rows if rows is None else rows)
+    )
     return b"index\tprediction\n" + "".join(lines).encode()
 
 

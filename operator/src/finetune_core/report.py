@@ -12,18 +12,22 @@ REPORT_VERSION = 1
 
 
 def report_digest(plan: Plan, outcomes: Iterable[Outcome], failed: Iterable[str]) -> str:
-    """16 hex digits over the plan, the outcomes of its runs and its failed runs (ids), in whatever order they come."""
-    planned = {run.run_id for run in plan.runs}
+    """16 hex digits over the plan, the outcomes of its runs and its failed runs (ids), in whatever order they come.
+
+    What is not of the plan does not matter; a run that has an outcome has not failed.
+    """
+    ours = {run.run_id for run in plan.runs}
+    done = {one.run_id: _facts(one) for one in outcomes if one.run_id in ours}
     return short_hash(
         {
             "version": REPORT_VERSION,
             "plan": plan.digest,
-            "outcomes": sorted((_facts(one) for one in outcomes if one.run_id in planned), key=lambda facts: facts[0]),
-            "failed": sorted(planned.intersection(failed)),
+            "outcomes": done,
+            "failed": sorted(ours.intersection(failed) - done.keys()),
         }
     )
 
 
-def _facts(outcome: Outcome) -> tuple[str, str, int, float | None, dict[str, float | None], str]:
+def _facts(outcome: Outcome) -> tuple[str, int, float | None, dict[str, float | None], str]:
     metrics = {name: finite(value) for name, value in outcome.metrics.items()}
-    return (outcome.run_id, outcome.attempt, outcome.step, finite(outcome.value), metrics, outcome.artefacts)
+    return (outcome.attempt, outcome.step, finite(outcome.value), metrics, outcome.artefacts)
