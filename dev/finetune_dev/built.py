@@ -106,7 +106,9 @@ class BuiltCluster:
             self._file("Corefile"): node_files.corefile(self._kubeconfig(programs.DNS_USER)),
         }
         for path, text in texts.items():
-            path.write_text(text)
+            # kube-proxy ends when its file is written, changed or not.
+            if not path.exists() or path.read_text() != text:
+                path.write_text(text)
 
     def _start_control_plane(self, built: dict[str, Path]) -> None:
         self.daemons.ensure(programs.etcd(self._paths.cluster / "etcd"))

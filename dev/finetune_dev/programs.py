@@ -55,6 +55,8 @@ def apiserver(program: Path, authority: Authority) -> Daemon:
     extra = (
         "--enable-admission-plugins=NodeRestriction",
         "--allow-privileged=true",
+        # The node is known by its name to Kubernetes only, not to this machine.
+        "--kubelet-preferred-address-types=InternalIP",
         f"--kubelet-client-certificate={certificate}",
         f"--kubelet-client-key={key}",
     )
