@@ -26,7 +26,7 @@ from finetune_dev.probes import answers
 from finetune_dev.programs import CLUSTER_ENDPOINT, USERS
 from finetune_dev.shell import say, step, wait_for
 from finetune_dev.system import install_packages, require_root
-from finetune_dev.teardown import kill_containers, remove_cgroups, remove_log_links
+from finetune_dev.teardown import kill_containers, remove_cgroups, remove_log_links, remove_network_results
 
 _PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "coredns")
 _MANIFESTS = Path(__file__).with_name("manifests")
@@ -68,6 +68,7 @@ class BuiltCluster:
                 say(f"stopping {name}")
                 self.daemons.stop(name)
             remove_cgroups()
+            remove_network_results(node_files.NETWORK_NAME)
             remove_log_links(self._paths.cluster)
             remove_tree(self._paths.cluster)
         network.tear_down()
@@ -157,7 +158,7 @@ class BuiltCluster:
         if self._file("containerd.toml").exists():
             self._start_containerd()
             with step("ending all pods"):
-                kill_containers(self._folders.socket)
+                kill_containers(self._folders.socket, self._folders.containerd_state)
                 self.containerd.forget_containers()
 
     def _kubeconfig(self, user: str) -> Path:

@@ -17,7 +17,7 @@ from pathlib import Path
 from finetune_dev.errors import DaemonError, TimedOutError, last_lines
 from finetune_dev.shell import say, wait_for
 
-_STOP_SECONDS = 20
+_STOP_SECONDS = 5
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 

@@ -13,6 +13,7 @@ from finetune_dev.control_plane import CLUSTER_DOMAIN
 from finetune_dev.network import BRIDGE, FIRST_POD_ADDRESS, NODE_ADDRESS, POD_RANGE
 
 NODE_NAME = "finetune"
+NETWORK_NAME = "finetune"
 CNI_PROGRAMS = "/usr/lib/cni"
 _KUBELET_API = "kubelet.config.k8s.io/v1beta1"
 _PROXY_API = "kubeproxy.config.k8s.io/v1alpha1"
@@ -84,7 +85,7 @@ def cni_json(folders: NodeFolders) -> str:
         "dataDir": str(folders.network / "addresses"),
     }
     bridge = {"type": "bridge", "bridge": BRIDGE, "isGateway": True, "hairpinMode": True, "ipam": addresses}
-    return _json({"cniVersion": "0.4.0", "name": "finetune", "plugins": [bridge]})
+    return _json({"cniVersion": "0.4.0", "name": NETWORK_NAME, "plugins": [bridge]})
 
 
 def kubelet_json(folders: NodeFolders, authority: Path) -> str:

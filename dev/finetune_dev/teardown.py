@@ -1,5 +1,6 @@
 """Ending what a cluster leaves outside its own processes: containers, control groups, links."""
 
+import errno
 import os
 import signal
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,17 +11,21 @@ from finetune_dev.shell import wait_for
 _CGROUPS = Path("/sys/fs/cgroup")
 _POD_GROUP = "kubepods"
 _LOG_LINKS = Path("/var/log/containers")
+_CNI_RESULTS = Path("/var/lib/cni/results")
 _SHIM = "containerd-shim"
 _END_SECONDS = 30
 
 
-def kill_containers(socket: Path) -> None:
-    """Kill every container of the containerd at `socket`: its shims and all that runs below them."""
+def kill_containers(socket: Path, state: Path) -> None:
+    """Kill every container of the containerd at `socket`, with its `state` folder: shims and all that runs below."""
+    shim_sockets = [Path(path.read_text().removeprefix("unix://")) for path in state.glob("*.task/*/*/address")]
     shims = [pid for pid, command in _commands() if _is_shim(command, socket)]
     doomed = [*shims, *descendants(_parents(), shims)]
     for pid in doomed:
         _kill(pid)
     wait_for("containers to end", lambda: not any(map(_lives, doomed)), seconds=_END_SECONDS)
+    for path in shim_sockets:
+        path.unlink(missing_ok=True)
 
 
 def descendants(parents: Mapping[int, int], roots: Iterable[int]) -> list[int]:
@@ -34,10 +39,17 @@ def descendants(parents: Mapping[int, int], roots: Iterable[int]) -> list[int]:
 
 
 def remove_cgroups() -> None:
-    """Remove the pods' control groups, in one hierarchy (v2) or in each of several (v1); all must be empty."""
-    for top in (_CGROUPS / _POD_GROUP, *_CGROUPS.glob(f"*/{_POD_GROUP}")):
-        for folder, _, _ in os.walk(top, topdown=False):
-            Path(folder).rmdir()
+    """Remove the pods' control groups, in one hierarchy (v2) or in each of several (v1), once they are empty."""
+    tops = (_CGROUPS / _POD_GROUP, *_CGROUPS.glob(f"*/{_POD_GROUP}"))
+    wait_for("the pods' control groups to be empty", lambda: all(map(_removes_group, tops)), seconds=_END_SECONDS)
+
+
+def remove_network_results(network: str) -> None:
+    """Remove what the CNI library keeps of pods that were killed: `<network>-<sandbox>-eth0`, and its loopback twin."""
+    for path in _CNI_RESULTS.glob(f"{network}-*-eth0"):
+        sandbox = path.name.removeprefix(f"{network}-").removesuffix("-eth0")
+        (_CNI_RESULTS / f"cni-loopback-{sandbox}-lo").unlink(missing_ok=True)
+        path.unlink()
 
 
 def remove_log_links(cluster: Path) -> None:
@@ -45,6 +57,18 @@ def remove_log_links(cluster: Path) -> None:
     for link in _LOG_LINKS.glob("*.log"):
         if link.is_symlink() and link.readlink().is_relative_to(cluster):
             link.unlink()
+
+
+def _removes_group(top: Path) -> bool:
+    try:
+        for folder, _, _ in os.walk(top, topdown=False):
+            Path(folder).rmdir()
+    except OSError as error:
+        # The kernel takes a moment to let go of a group whose last process was killed.
+        if error.errno == errno.EBUSY:
+            return False
+        raise
+    return True
 
 
 def _is_shim(command: list[str], socket: Path) -> bool:
