@@ -1,0 +1,100 @@
+"""A store filled as a trainer leaves it, and one that can be interrupted, for tests of the report."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from finetune_core.layout import ExperimentLayout
+from finetune_core.plan import Plan
+from finetune_core.results import Failure, FailureReason, RunResult
+from finetune_store import DirectoryStore, ObjectInfo
+from support.results import result_of
+
+MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
+
+
+class RecordingStore(DirectoryStore):
+    """A directory store that calls `before` with each write it is about to do: ("put" or "delete", key)."""
+
+    def __init__(self, root: Path, before: Callable[[str, str], None] | None = None) -> None:
+        super().__init__(root)
+        self.writes: list[tuple[str, str]] = []
+        self.before = before
+
+    def put(self, key: str, data: bytes, *, content_type: str = "application/octet-stream") -> None:
+        self._note("put", key)
+        super().put(key, data, content_type=content_type)
+
+    def delete(self, key: str) -> None:
+        self._note("delete", key)
+        super().delete(key)
+
+    def _note(self, verb: str, key: str) -> None:
+        if self.before is not None:
+            self.before(verb, key)
+        self.writes.append((verb, key))
+
+
+def layout_of(plan: Plan) -> ExperimentLayout:
+    """Where the plan's files lie."""
+    return ExperimentLayout(plan.namespace, plan.experiment)
+
+
+def finish_run(
+    store: DirectoryStore,
+    plan: Plan,
+    task: str,
+    run: int,
+    value: float | None,
+    *,
+    predictions: Mapping[str, bytes] | None = None,
+    **fields: Any,
+) -> RunResult:
+    """Leave in the store what a trainer leaves of a run that succeeded: predictions, weights, result.json last."""
+    result = result_of(plan, task, run, value, predictions=predictions, **fields)
+    layout = layout_of(plan).run(task, result.run_id)
+    for name, content in (predictions or {}).items():
+        store.put(layout.predictions(result.attempt, name), content)
+    for name in MODEL_FILES:
+        store.put(f"{layout.model(result.attempt)}/{name}", f"{name} of {result.run_id}".encode())
+    store.put(layout.result, result.to_json())
+    return result
+
+
+def fail_run(store: DirectoryStore, plan: Plan, task: str, run: int, message: str) -> str:
+    """Leave in the store what a failed run leaves; its id."""
+    planned = plan.runs_of(task)[run]
+    failure = Failure(
+        reason=FailureReason.USER_ERROR,
+        message=message,
+        run_id=planned.run_id,
+        task=task,
+        run=run,
+        attempt="a",
+        exit_code=64,
+        time="2026-01-01T00:00:00Z",
+    )
+    store.put(layout_of(plan).run(task, planned.run_id).failure("a"), failure.to_json())
+    return planned.run_id
+
+
+def contents(store: DirectoryStore, prefix: str = "") -> dict[str, bytes]:
+    """Everything in a store."""
+    return {info.key: store.get(info.key) for info in _objects(store, prefix)}
+
+
+def report_files(store: DirectoryStore, plan: Plan) -> dict[str, bytes]:
+    """Everything in the experiment's folder but the runs, keys below the folder."""
+    root = f"{layout_of(plan).root}/"
+    found = contents(store, layout_of(plan).root)
+    return {key.removeprefix(root): data for key, data in found.items() if not key.startswith(f"{root}runs/")}
+
+
+def read_json(store: DirectoryStore, key: str) -> Any:
+    """An object's JSON."""
+    return json.loads(store.get(key))
+
+
+def _objects(store: DirectoryStore, prefix: str) -> Iterator[ObjectInfo]:
+    return store.list(prefix)
