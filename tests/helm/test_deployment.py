@@ -1,0 +1,139 @@
+"""The operator's pod: one at a time, without privileges, with the settings that the operator reads."""
+
+from typing import Any
+
+import pytest
+
+from finetune_core.spec import SecretRef, Storage
+from finetune_operator.config import Config
+from support.helm import Json, environment, pods, render, the
+
+pytestmark = pytest.mark.apiserver
+
+NAME = "ft-finetune-operator"
+STORAGE = {"endpoint": "https://s3.example.org", "bucket": "results", "prefix": "glue", "secretRef": {"name": "keys"}}
+
+
+def operator_pod(**values: Any) -> Json:
+    return pods(render(**values))[NAME]
+
+
+def config(**values: Any) -> Config:
+    """The operator's own reading of what the chart gives it."""
+    return Config.from_env(environment(operator_pod(**values)))
+
+
+def test_there_is_never_more_than_one_operator() -> None:
+    spec = the(render(), "Deployment")["spec"]
+
+    assert spec["replicas"] == 1
+    assert spec["strategy"] == {"type": "Recreate"}
+
+
+def test_it_runs_the_operator() -> None:
+    (container,) = operator_pod()["containers"]
+
+    assert container["image"] == "finetune-operator:0.1.0"
+    assert container["args"] == ["run"]
+    assert "command" not in container
+
+
+@pytest.mark.parametrize("name", [NAME, "ft-store"])
+def test_every_pod_runs_without_privileges(name: str) -> None:
+    pod = pods(render(store={"enabled": True}))[name]
+
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] > 0
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    for container in pod["containers"] + pod.get("initContainers", []):
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert container["resources"]["requests"].keys() == {"cpu", "memory"}
+        assert "memory" in container["resources"]["limits"]
+
+
+def test_only_the_operator_holds_a_token() -> None:
+    manifests = render(store={"enabled": True})
+
+    assert the(manifests, "ServiceAccount")["automountServiceAccountToken"] is False
+    assert pods(manifests)[NAME]["automountServiceAccountToken"] is True
+    assert pods(manifests)["ft-store"]["automountServiceAccountToken"] is False
+
+
+@pytest.mark.parametrize("probe", ["startupProbe", "livenessProbe", "readinessProbe"])
+def test_probes_ask_the_health_port(probe: str) -> None:
+    (container,) = operator_pod()["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+
+    assert container[probe]["httpGet"] == {"path": "/healthz", "port": "health"}
+    assert ports == {"health": config().health_port, "metrics": config().metrics_port}
+
+
+def test_the_whole_cluster_is_watched_unless_namespaces_are_named() -> None:
+    assert config().namespaces == ()
+    assert config(watchNamespaces=["a", "b"]).namespaces == ("a", "b")
+
+
+def test_training_pods_get_the_trainers_image() -> None:
+    given = {"repository": "registry.example.org/trainer", "tag": "1.2", "pullPolicy": "Never"}
+
+    assert config().trainer_image == "finetune-trainer:0.1.0"
+    assert config(trainerImage=given).trainer_image == "registry.example.org/trainer:1.2"
+    assert config(trainerImage=given).image_pull_policy == "Never"
+
+
+def test_there_is_no_default_store_unless_one_is_given() -> None:
+    assert config().default_storage is None
+
+
+def test_the_default_store_is_that_of_the_values() -> None:
+    assert config(storage=STORAGE).default_storage == Storage.model_validate(STORAGE)
+
+
+def test_the_embedded_store_is_the_default_store() -> None:
+    assert config(store={"enabled": True}).default_storage == Storage(
+        endpoint="http://ft-store.system.svc:8333",
+        bucket="finetune",
+        region="us-east-1",
+        secret_ref=SecretRef(name="ft-store"),
+    )
+
+
+def test_a_store_of_ones_own_wins_over_the_embedded_one() -> None:
+    chosen = config(store={"enabled": True}, storage=STORAGE).default_storage
+
+    assert chosen is not None
+    assert chosen.bucket == "results"
+
+
+def test_logs_are_json_unless_text_is_asked_for() -> None:
+    assert config().log_format == "json"
+    assert config(logFormat="text").log_format == "text"
+
+
+def test_scheduling_and_environment_are_passed_on() -> None:
+    pod = operator_pod(
+        nodeSelector={"disk": "ssd"},
+        tolerations=[{"operator": "Exists"}],
+        priorityClassName="high",
+        imagePullSecrets=[{"name": "registry"}],
+        env=[{"name": "HTTPS_PROXY", "value": "http://proxy"}],
+    )
+
+    assert pod["nodeSelector"] == {"disk": "ssd"}
+    assert pod["tolerations"] == [{"operator": "Exists"}]
+    assert pod["priorityClassName"] == "high"
+    assert pod["imagePullSecrets"] == [{"name": "registry"}]
+    assert environment(pod)["HTTPS_PROXY"] == "http://proxy"
+
+
+def test_metrics_are_scraped_only_where_asked_for() -> None:
+    monitor = the(render(podMonitor={"enabled": True, "labels": {"release": "prom"}}), "PodMonitor")
+
+    assert "PodMonitor" not in {manifest["kind"] for manifest in render()}
+    assert monitor["metadata"]["labels"]["release"] == "prom"
+    assert monitor["spec"]["podMetricsEndpoints"] == [{"port": "metrics", "interval": "30s"}]
+    assert monitor["spec"]["selector"] == the(render(), "Deployment")["spec"]["selector"]

@@ -1,0 +1,145 @@
+"""The operator's rights: those that it uses, and none beyond."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from kubernetes import client, utils
+
+from finetune_dev.apiserver import ApiServer
+from finetune_operator.cluster import Cluster, ClusterError, ForbiddenError
+from support.apiserver import client_of
+from support.helm import NAMESPACE, Json, of_kind, render, the
+
+pytestmark = pytest.mark.apiserver
+
+NAME = "ft-finetune-operator"
+KINDS = ("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
+IN_A_NAMESPACE = {
+    ("finetune.dev", "finetuneexperiments"): {"get", "list", "watch"},
+    ("finetune.dev", "finetuneexperiments/status"): {"patch"},
+    ("batch", "jobs"): {"list", "watch", "create", "patch", "delete"},
+    ("", "configmaps"): {"get", "create", "delete"},
+    ("", "pods"): {"list"},
+    ("", "secrets"): {"get"},
+    ("", "events"): {"list", "create"},
+}
+OF_THE_CLUSTER = {
+    ("", "namespaces"): {"list", "watch"},
+    ("apiextensions.k8s.io", "customresourcedefinitions"): {"list", "watch"},
+}
+# A call of each method of the operator's only client. New methods must be entered here.
+CALLS: dict[str, Callable[[Cluster, str], Any]] = {
+    "get_experiment": lambda cluster, where: cluster.get_experiment(where, "x"),
+    "patch_experiment_status": lambda cluster, where: cluster.patch_experiment_status(where, "x", {}),
+    "list_jobs": lambda cluster, where: cluster.list_jobs(where, "a=b"),
+    "list_job_names": lambda cluster, where: cluster.list_job_names(where),
+    "create_job": lambda cluster, where: cluster.create_job(where, {}),
+    "patch_job": lambda cluster, where: cluster.patch_job(where, "x", {}),
+    "delete_job": lambda cluster, where: cluster.delete_job(where, "x"),
+    "list_pods": lambda cluster, where: cluster.list_pods(where, "a=b"),
+    "pod_warnings": lambda cluster, where: cluster.pod_warnings(where, "uid"),
+    "get_config_map": lambda cluster, where: cluster.get_config_map(where, "x"),
+    "create_config_map": lambda cluster, where: cluster.create_config_map(where, {}),
+    "delete_config_map": lambda cluster, where: cluster.delete_config_map(where, "x"),
+    "get_secret": lambda cluster, where: cluster.get_secret(where, "x"),
+    "create_event": lambda cluster, where: cluster.create_event(where, {}),
+}
+
+
+def rights(role: Json) -> dict[tuple[str, str], set[str]]:
+    found: dict[tuple[str, str], set[str]] = {}
+    for rule in role["rules"]:
+        assert rule.keys() == {"apiGroups", "resources", "verbs"}
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                found.setdefault((group, resource), set()).update(rule["verbs"])
+    return found
+
+
+def as_operator(server: ApiServer, call: Callable[[Cluster, str], Any], namespace: str) -> None:
+    """The call in the operator's name; ForbiddenError if its rights do not cover it, whatever else happens."""
+    with client_of(server) as api:
+        api.set_default_header("Impersonate-User", f"system:serviceaccount:{NAMESPACE}:{NAME}")
+        try:
+            call(Cluster(api), namespace)
+        except ForbiddenError:
+            raise
+        except ClusterError:
+            pass  # the call was allowed and its made-up object refused
+
+
+@pytest.fixture(scope="module")
+def installed(api_server: ApiServer, api_client: client.ApiClient) -> ApiServer:
+    """A server with the rights of an operator of the whole cluster."""
+    for kind in KINDS:
+        for manifest in of_kind(render(), kind):
+            utils.create_from_dict(api_client, manifest)
+    return api_server
+
+
+def test_the_operator_of_the_cluster_has_exactly_these_rights() -> None:
+    assert rights(the(render(), "ClusterRole")) == IN_A_NAMESPACE | OF_THE_CLUSTER
+
+
+def test_the_operator_of_some_namespaces_has_rights_in_these_only() -> None:
+    manifests = render(watchNamespaces=["a", "b"])
+
+    assert {role["metadata"]["namespace"]: rights(role) for role in of_kind(manifests, "Role")} == {
+        "a": IN_A_NAMESPACE,
+        "b": IN_A_NAMESPACE,
+    }
+    assert of_kind(manifests, "ClusterRole") == []
+    assert of_kind(manifests, "ClusterRoleBinding") == []
+
+
+@pytest.mark.parametrize("values", [{}, {"watchNamespaces": ["a"]}], ids=["cluster", "namespaces"])
+def test_rights_are_given_to_the_operators_account_alone(values: dict[str, Any]) -> None:
+    manifests = render(**values)
+    bindings = of_kind(manifests, "ClusterRoleBinding") + of_kind(manifests, "RoleBinding")
+
+    assert [binding["subjects"] for binding in bindings] == [
+        [{"kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE}]
+    ]
+    assert the(manifests, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"] == NAME
+
+
+def test_every_call_of_the_operator_is_listed_here() -> None:
+    methods = {name for name, _ in inspect.getmembers(Cluster, inspect.isfunction) if not name.startswith("_")}
+
+    assert CALLS.keys() == methods
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_the_operator_may_do_what_it_does(installed: ApiServer, namespace: str, name: str) -> None:
+    as_operator(installed, CALLS[name], namespace)
+
+
+@pytest.mark.parametrize(
+    ("verb", "resource"),
+    [
+        ("list", "secrets"),
+        ("create", "secrets"),
+        ("list", "configmaps"),
+        ("patch", "configmaps"),
+        ("create", "pods"),
+        ("delete", "pods"),
+        ("patch", "finetuneexperiments.finetune.dev"),
+        ("delete", "finetuneexperiments.finetune.dev"),
+        ("delete", "namespaces"),
+        ("create", "roles.rbac.authorization.k8s.io"),
+    ],
+)
+def test_the_operator_may_not_do_more(installed: ApiServer, namespace: str, verb: str, resource: str) -> None:
+    name, _, group = resource.partition(".")
+    review = {
+        "spec": {
+            "user": f"system:serviceaccount:{NAMESPACE}:{NAME}",
+            "resourceAttributes": {"namespace": namespace, "verb": verb, "group": group, "resource": name},
+        }
+    }
+    with client_of(installed) as api:
+        answer = client.AuthorizationV1Api(api).create_subject_access_review(review)
+
+    assert answer.status.allowed is False
