@@ -9,7 +9,6 @@ import json
 import os
 import select
 import signal
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,16 +107,8 @@ class Daemons:
         log = self.log(daemon.name)
         if log.exists():
             log.replace(log.with_name(f"{log.name}.1"))
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                daemon.command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd="/",
-                start_new_session=True,
-            )
-        record = Record(process.pid, _began(process.pid) or 0, boot_id(), fingerprint)
+        pid = _spawn(daemon.command, log)
+        record = Record(pid, _began(pid) or 0, boot_id(), fingerprint)
         self._path(daemon.name).write_text(json.dumps(vars(record)))
 
     def _read(self, name: str) -> Record | None:
@@ -137,6 +128,19 @@ def began_of(stat: str) -> int | None:
     """When a process began, in clock ticks since boot (text of /proc/<pid>/stat, see proc(5)); None for a zombie."""
     fields = stat.rpartition(")")[2].split()
     return None if fields[0] in "ZX" else int(fields[19])
+
+
+def _spawn(command: tuple[str, ...], log: Path) -> int:
+    """Start a program in a session of its own, so that it outlives this process and its terminal."""
+    actions = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+    ]
+    try:
+        return os.posix_spawnp(command[0], command, os.environ, file_actions=actions, setsid=True)
+    except FileNotFoundError as error:
+        raise DaemonError(f"`{command[0]}` is not installed: {error}") from error
 
 
 def _began(pid: int) -> int | None:
