@@ -140,7 +140,7 @@ def test_results_of_runs_that_are_not_planned_any_more_are_left_out(store: Direc
     assert best.run == 1
 
 
-def test_a_grown_run_set_renews_everything_and_leaves_nothing_old(store: DirectoryStore) -> None:
+def test_a_task_that_is_not_planned_any_more_leaves_nothing_in_the_report(store: DirectoryStore) -> None:
     fill(store)
     build(store, PLAN, [], open_data=no_data)
     shrunk = plan_of({"mrpc": 2, "spam": 1}, retention={"models": "All"})

@@ -1,0 +1,160 @@
+"""A report is killed, or meets another one, at every single write: it never looks complete when it is not."""
+
+from pathlib import Path
+
+import pytest
+
+from finetune_core.plan import Plan
+from finetune_core.results_schema import ResultsDocument
+from finetune_core.tasks import GLUE_TASKS
+from finetune_report.build import build
+from finetune_report.errors import OvertakenError
+from finetune_report.publish import is_intact
+from finetune_store import DirectoryStore, NotFoundError, Store
+from support.report_store import RecordingStore, contents, finish_run, layout_of, read_json, report_files
+from support.results import plan_of, prediction_file
+
+OLD = plan_of({"cola": 1, "rte": 2, "spam": 1}, leaderboard={})
+NEW = plan_of({"cola": 3, "rte": 2}, leaderboard={})
+COLA = GLUE_TASKS["cola"].submission[0]
+WRITES = 17
+
+
+class KilledError(Exception):
+    """Stands for kill -9."""
+
+
+def no_data(uri: str) -> Store | None:
+    return None
+
+
+def fill(store: DirectoryStore) -> None:
+    for run, value in enumerate((0.5, 0.6, 0.7)):
+        finish_run(store, NEW, "cola", run, value, predictions={"CoLA.tsv": prediction_file(COLA, salt="x" * run)})
+    finish_run(store, NEW, "rte", 0, 0.5)
+    finish_run(store, OLD, "spam", 0, 0.5)
+
+
+def complete(store: DirectoryStore, plan: Plan) -> ResultsDocument | None:
+    """The report that a reader takes for complete, if there is one; its parts must then all be of that report."""
+    try:
+        document = ResultsDocument.model_validate_json(store.get(layout_of(plan).results("json")))
+    except NotFoundError:
+        return None
+    assert is_intact(store, layout_of(plan), document)
+    for task in document.tasks:
+        if task.best is not None:
+            assert read_json(store, layout_of(plan).best(task.task))["runId"] == task.best.run_id
+    return document
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[tuple[str, str]], set[str]]:
+    """The writes of a build over an older report, and all that is there afterwards."""
+    store = RecordingStore(tmp_path_factory.mktemp("undisturbed"))
+    fill(store)
+    build(store, OLD, [], open_data=no_data)
+    store.writes.clear()
+    build(store, NEW, [], open_data=no_data)
+    return list(store.writes), set(contents(store))
+
+
+def test_the_number_of_writes_is_what_the_tests_below_go_through(undisturbed) -> None:
+    writes, _ = undisturbed
+    assert len(writes) == WRITES
+
+
+def test_the_marker_goes_first_and_comes_last_before_anything_is_deleted(undisturbed) -> None:
+    writes, _ = undisturbed
+    marker = layout_of(NEW).results("json")
+    assert writes[0] == ("delete", marker)
+    place = writes.index(("put", marker))
+    assert all(verb == "delete" and "/model/" in key for verb, key in writes[place + 1 :])
+    assert not any("/model/" in key for _, key in writes[:place])
+    assert any("/model/" in key for _, key in writes[place:])
+
+
+@pytest.mark.parametrize("kill_at", range(WRITES))
+def test_killed_at_any_write_and_run_again_it_ends_as_undisturbed(tmp_path: Path, undisturbed, kill_at: int) -> None:
+    _, whole = undisturbed
+    store = RecordingStore(tmp_path)
+    fill(store)
+    build(store, OLD, [], open_data=no_data)
+    store.writes.clear()
+
+    def kill(verb: str, key: str) -> None:
+        if len(store.writes) == kill_at:
+            raise KilledError
+
+    store.before = kill
+    with pytest.raises(KilledError):
+        build(store, NEW, [], open_data=no_data)
+    complete(store, NEW)
+    store.before = None
+    document = build(store, NEW, [], open_data=no_data)
+    assert complete(store, NEW) == document
+    assert set(contents(store)) == whole
+
+
+@pytest.mark.parametrize("at", range(WRITES))
+@pytest.mark.parametrize(("first", "second"), [(OLD, NEW), (NEW, OLD)])
+def test_another_report_amid_the_writes_never_leaves_a_mixture(
+    tmp_path: Path, at: int, first: Plan, second: Plan
+) -> None:
+    """The second report runs from start to end just before write `at` of the first one."""
+    store = RecordingStore(tmp_path)
+    fill(store)
+
+    def intrude(verb: str, key: str) -> None:
+        if len(store.writes) == at:
+            store.before = None
+            build(DirectoryStore(tmp_path), second, [], open_data=no_data)
+
+    store.before = intrude
+    try:
+        build(store, first, [], open_data=no_data)
+    except OvertakenError:
+        # Withdrawn: nothing looks complete, unless it is the other one's, whole.
+        assert complete(store, first) is None
+        build(store, first, [], open_data=no_data)
+    assert complete(store, first) is not None
+
+
+@pytest.mark.parametrize("at", range(WRITES))
+def test_two_reports_over_the_same_inputs_never_disturb_each_other(tmp_path: Path, at: int) -> None:
+    store = RecordingStore(tmp_path)
+    fill(store)
+
+    def intrude(verb: str, key: str) -> None:
+        if len(store.writes) == at:
+            store.before = None
+            build(DirectoryStore(tmp_path), NEW, [], open_data=no_data)
+
+    store.before = intrude
+    document = build(store, NEW, [], open_data=no_data)
+    assert complete(store, NEW) == document
+
+
+def test_a_second_build_writes_nothing(tmp_path: Path) -> None:
+    store = RecordingStore(tmp_path)
+    fill(store)
+    build(store, NEW, [], open_data=no_data)
+    store.writes.clear()
+    build(store, NEW, [], open_data=no_data)
+    assert store.writes == []
+
+
+@pytest.mark.parametrize("name", ["best/cola.json", "best/predictions/CoLA.tsv", "results.csv", "results.json"])
+@pytest.mark.parametrize("damage", ["changed", "gone"])
+def test_a_report_that_somebody_changed_is_written_anew(tmp_path: Path, name: str, damage: str) -> None:
+    store = DirectoryStore(tmp_path)
+    fill(store)
+    build(store, NEW, [], open_data=no_data)
+    before = report_files(store, NEW)
+    key = f"{layout_of(NEW).root}/{name}"
+    if damage == "changed":
+        store.put(key, before[name] + b" ")
+    else:
+        store.delete(key)
+    build(store, NEW, [], open_data=no_data)
+    assert report_files(store, NEW) == before
