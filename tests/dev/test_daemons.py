@@ -52,7 +52,7 @@ def test_stopped_program_is_gone_and_forgotten(daemons: Daemons) -> None:
 
 def test_program_that_ignores_being_asked_is_killed(daemons: Daemons, tmp_path: Path) -> None:
     ready = tmp_path / "ready"
-    script = f'trap "" TERM; touch {ready}; while :; do read line < /dev/zero; done'
+    script = f'trap "" TERM; touch {ready}; while :; do sleep 1; done'
     daemons.ensure(Daemon("stubborn", ("sh", "-c", script)))
     daemons.wait("stubborn", "its start", ready.exists, seconds=10)
     daemons.stop("stubborn")
