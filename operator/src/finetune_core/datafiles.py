@@ -5,7 +5,7 @@ custom tasks, the files that the spec names. Only names are looked at here; the 
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
@@ -16,6 +16,8 @@ from finetune_core.tasks import AX_FOLDER, TaskDefinition
 
 TRAIN = "train"
 AX = "ax"
+
+_SHARD = r"-\d+-of-(?P<count>\d+)\.parquet"
 
 
 class DataLayout(StrEnum):
@@ -39,17 +41,22 @@ class SplitFiles(BaseModel):
 def find_glue_files(definition: TaskDefinition, paths: Iterable[str], *, where: str) -> SplitFiles:
     """The files of a GLUE task below a data folder.
 
-    `paths` are relative paths; a data folder may also be the task's own (`train.tsv` at its top). Raises
-    InvalidInputError (field `where`) if a training or dev split is missing; test sets may be.
+    `paths` are relative paths; a data folder may also be the task's own (`train.tsv` at its top). All of a task's
+    files come from one folder. Raises InvalidInputError (field `where`) if a training or dev split is missing, or a
+    shard of one; test sets may be missing.
     """
     available = sorted(paths)
-    for layout, find in ((DataLayout.TSV, _tsv_files), (DataLayout.PARQUET, _parquet_files)):
-        files = find(definition, available)
+    for layout, find, folder in (
+        (DataLayout.TSV, _tsv_files, f"{definition.folder}/"),
+        (DataLayout.TSV, _tsv_files, ""),
+        (DataLayout.PARQUET, _parquet_files, f"{definition.name}/"),
+        (DataLayout.PARQUET, _parquet_files, ""),
+    ):
+        files = find(definition, available, folder)
         if TRAIN in files:
-            missing = [split for split in definition.evaluation_splits.values() if split not in files]
-            if missing:
-                message = f"task {definition.name} has a training file but lacks {', '.join(missing)}"
-                raise InvalidInputError((Problem(where, message),))
+            problems = tuple(Problem(where, message) for message in _incomplete(definition, files))
+            if problems:
+                raise InvalidInputError(problems)
             return SplitFiles(layout=layout, files=files)
     raise InvalidInputError((Problem(where, _nothing_found(definition, available)),))
 
@@ -68,35 +75,43 @@ def custom_files(files: Mapping[str, str | None], paths: Iterable[str], *, where
     return SplitFiles(layout=DataLayout.CUSTOM, files={split: (path,) for split, path in named.items()})
 
 
-def _tsv_files(definition: TaskDefinition, available: list[str]) -> dict[str, tuple[str, ...]]:
+def _tsv_files(definition: TaskDefinition, available: list[str], folder: str) -> dict[str, tuple[str, ...]]:
     names = {"train": "train", "validation": "dev", "test": "test"}
     names |= {f"validation_{kind}": f"dev_{kind}" for kind in ("matched", "mismatched")}
     names |= {f"test_{kind}": f"test_{kind}" for kind in ("matched", "mismatched")}
-    found: dict[str, tuple[str, ...]] = {}
-    for split in (TRAIN, *definition.evaluation_splits.values(), *definition.test_splits):
-        for path in (f"{definition.folder}/{names[split]}.tsv", f"{names[split]}.tsv"):
-            if path in available:
-                found[split] = (path,)
-                break
+    splits = (TRAIN, *definition.evaluation_splits.values(), *definition.test_splits)
+    wanted = {split: f"{folder}{names[split]}.tsv" for split in splits}
+    found: dict[str, tuple[str, ...]] = {split: (path,) for split, path in wanted.items() if path in available}
     if definition.name == "mnli":
         diagnostic = [path for path in (f"{AX_FOLDER}/{AX_FOLDER}.tsv", "AX/AX.tsv") if path in available]
         found |= {AX: (diagnostic[0],)} if diagnostic else {}
     return found
 
 
-def _parquet_files(definition: TaskDefinition, available: list[str]) -> dict[str, tuple[str, ...]]:
+def _parquet_files(definition: TaskDefinition, available: list[str], folder: str) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for split in (TRAIN, *definition.evaluation_splits.values(), *definition.test_splits):
-        shards = _shards(rf"(?:{definition.name}/)?{split}-\d+-of-\d+\.parquet", available)
+        shards = _shards(f"{folder}{split}", available)
         found |= {split: shards} if shards else {}
     if definition.name == "mnli":
-        shards = _shards(r"ax/test-\d+-of-\d+\.parquet", available)
+        shards = _shards("ax/test", available)
         found |= {AX: shards} if shards else {}
     return found
 
 
-def _shards(pattern: str, available: list[str]) -> tuple[str, ...]:
-    return tuple(path for path in available if re.fullmatch(pattern, path))
+def _shards(stem: str, available: list[str]) -> tuple[str, ...]:
+    return tuple(path for path in available if re.fullmatch(rf"{re.escape(stem)}{_SHARD}", path))
+
+
+def _incomplete(definition: TaskDefinition, files: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    missing = [split for split in definition.evaluation_splits.values() if split not in files]
+    if missing:
+        yield f"task {definition.name} has a training file but lacks {', '.join(missing)}"
+    for split, paths in files.items():
+        shards = [match for path in paths if (match := re.search(_SHARD, path))]
+        counts = {int(match["count"]) for match in shards}
+        if shards and (len(counts) > 1 or len(shards) != max(counts)):
+            yield f"task {definition.name}: split {split} is not whole, there are only {', '.join(paths)}"
 
 
 def _nothing_found(definition: TaskDefinition, available: list[str]) -> str:

@@ -110,12 +110,12 @@ class RunResult(_Frozen):
     peak_memory_bytes: int | None = None
     token_cache: str | None = None
 
-    @field_validator("value", mode="before")
+    @field_validator("value")
     @classmethod
     def _finite_value(cls, value: float | None) -> float | None:
         return finite(value)
 
-    @field_validator("metrics", "last_metrics", mode="before")
+    @field_validator("metrics", "last_metrics")
     @classmethod
     def _finite_metrics(cls, metrics: dict[str, float | None]) -> dict[str, float | None]:
         return {name: finite(value) for name, value in metrics.items()}
