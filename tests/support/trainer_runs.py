@@ -1,0 +1,90 @@
+"""Job plans over local files and a local store, for tests of the trainer."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from finetune_core.datafiles import custom_files, find_glue_files
+from finetune_core.identity import FileEntry, content_digest
+from finetune_core.layout import ExperimentLayout, RunLayout
+from finetune_core.parse import define, runs_of, settings_of, task_specs
+from finetune_core.plan import ExecutionLimits, JobPlan, ResolvedData, ResolvedModel, TaskPlan, job_plan, make_plan
+from finetune_core.results import RunResult
+from finetune_core.spec import ExperimentSpec
+
+
+@dataclass
+class Workspace:
+    """A folder with model, data and a store, and the trainer as a process on them."""
+
+    root: Path
+    model: Path
+    data: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def store(self) -> Path:
+        return self.root / "store"
+
+    def plan(
+        self, tasks: list[dict], *, limits: ExecutionLimits | None = None, runs_per_pod: int = 1, **spec: object
+    ) -> JobPlan:
+        """A Job plan of some tasks, as the operator would make it."""
+        made = ExperimentSpec.model_validate({"model": {"uri": f"file://{self.model}"}, "tasks": tasks, **spec})
+        plans = {}
+        for task in task_specs(made):
+            paths = [path.relative_to(self.data).as_posix() for path in sorted(self.data.rglob("*")) if path.is_file()]
+            if task.problem_type:
+                named = {"train": task.data.train, "validation": task.data.validation, "test": task.data.test}
+                splits = custom_files(named, paths, where="data")
+            else:
+                splits = find_glue_files(define(task), paths, where="data")
+            entries = [FileEntry(name, "", (self.data / name).stat().st_size) for one in splits.files.values() for name in one]
+            data = ResolvedData(uri=f"file://{self.data}", digest=content_digest(entries), splits=splits)
+            plans[task.name] = TaskPlan(definition=define(task), settings=settings_of(made, task), data=data)
+        plan = make_plan(
+            made,
+            namespace="ns",
+            name="exp",
+            model=ResolvedModel(uri=made.model.uri, digest="md5s:model"),
+            tasks=plans,
+            runs={task.name: runs_of(made, task) for task in task_specs(made)},
+        )
+        pending = frozenset(run.run_id for run in plan.runs)
+        return job_plan(plan, pending, runs_per_pod=runs_per_pod, limits=limits or ExecutionLimits())
+
+    def start(self, job: JobPlan, index: int = 0, *, attempt: str = "attempt-1") -> subprocess.Popen[str]:
+        """The trainer as a process."""
+        file = self.root / "plan.json"
+        file.write_bytes(job.to_bytes())
+        command = [str(Path(sys.executable).with_name("finetune-trainer")), "run", f"--plan={file}", f"--index={index}"]
+        environment = {
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "FINETUNE_STORE": f"file://{self.store}",
+            "FINETUNE_WORK": str(self.root / f"work-{attempt}"),
+            "FINETUNE_ATTEMPT": attempt,
+            "FINETUNE_TERMINATION_LOG": str(self.termination_log),
+            **self.environment,
+        }
+        self.termination_log.touch()
+        return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+
+    def run(self, job: JobPlan, index: int = 0, *, attempt: str = "attempt-1") -> tuple[int, str]:
+        """Exit code and log of the trainer."""
+        process = self.start(job, index, attempt=attempt)
+        _, log = process.communicate(timeout=240)
+        return process.returncode, log
+
+    @property
+    def termination_log(self) -> Path:
+        return self.root / "termination-log"
+
+    def layout(self, job: JobPlan, place: int = 0) -> RunLayout:
+        run = job.plan.runs[place]
+        return ExperimentLayout("ns", "exp").run(run.task, run.run_id)
+
+    def result(self, job: JobPlan, place: int = 0) -> RunResult:
+        return RunResult.model_validate_json((self.store / self.layout(job, place).result).read_bytes())

@@ -1,0 +1,103 @@
+"""`finetune-trainer`: `run` does the runs of a completion index, `resolve` digests folders on volumes."""
+
+import argparse
+import json
+import logging
+import os
+import sys
+import uuid
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from finetune_core.plan import JobPlan
+from finetune_core.results import ExitCode, FailureReason
+from finetune_store import S3Connection, StoreError, open_store
+from finetune_trainer import logs
+from finetune_trainer.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+_PATIENCE_SECONDS = 900.0
+"""How long a store that is down is waited for before the attempt ends and is tried again."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; see ExitCode for what the result means."""
+    arguments = _parse(argv)
+    logs.configure(os.environ.get("FINETUNE_LOG_FORMAT", "text"))
+    try:
+        return _run(arguments) if arguments.command == "run" else _resolve(arguments)
+    except UserError as error:
+        _explain(arguments.termination_log, FailureReason.USER_ERROR, str(error))
+        return ExitCode.USER_ERROR
+    except StoreError as error:
+        _explain(arguments.termination_log, FailureReason.STORE, str(error))
+        return ExitCode.RETRY if error.transient else ExitCode.USER_ERROR
+
+
+def _parse(argv: list[str] | None) -> argparse.Namespace:
+    env = os.environ
+    parser = argparse.ArgumentParser(prog="finetune-trainer", description=__doc__)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--store", default=env.get("FINETUNE_STORE"), help="s3://bucket/prefix or file:///folder")
+    common.add_argument(
+        "--termination-log", type=Path, default=Path(env.get("FINETUNE_TERMINATION_LOG", "/dev/termination-log"))
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", parents=[common], help="do the runs of a completion index")
+    run.add_argument("--plan", type=Path, required=True, help="plan.json of a Job")
+    run.add_argument("--index", type=int, default=int(env.get("JOB_COMPLETION_INDEX", "0")))
+    run.add_argument("--attempt", default=env.get("FINETUNE_ATTEMPT") or uuid.uuid4().hex)
+    resolve = commands.add_parser("resolve", parents=[common], help="digest folders on volumes")
+    resolve.add_argument("--uri", action="append", required=True, help="pvc://claim/path or file:///path")
+    resolve.add_argument("--output", required=True, help="key in the store")
+    arguments = parser.parse_args(argv)
+    if not arguments.store:
+        parser.error("no store: give --store or set FINETUNE_STORE")
+    return arguments
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from finetune_trainer.signals import StopFlag  # noqa: PLC0415
+
+    stop = StopFlag()
+    stop.install()
+    plan = _read_plan(arguments.plan)
+    try:
+        runs = plan.runs_at(arguments.index)
+    except (IndexError, KeyError) as error:
+        raise UserError(f"the plan has no index {arguments.index}: it has {len(plan.indexes)}") from error
+    from finetune_trainer.pod import make_pod  # noqa: PLC0415 - imports torch, after signals are heeded
+    from finetune_trainer.session import run_all  # noqa: PLC0415
+
+    pod = make_pod(plan, store=arguments.store, attempt=arguments.attempt, stop=stop, patience=_PATIENCE_SECONDS)
+    return run_all(pod, runs, arguments.termination_log)
+
+
+def _read_plan(path: Path) -> JobPlan:
+    try:
+        return JobPlan.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"the plan cannot be read: {error}") from error
+    except ValidationError as error:
+        raise UserError(f"{path} is no Job plan of this version: {error}") from error
+
+
+def _resolve(arguments: argparse.Namespace) -> int:
+    from finetune_trainer.resolve import resolve  # noqa: PLC0415
+
+    store = open_store(arguments.store, connection=S3Connection.from_env(os.environ), retry_seconds=_PATIENCE_SECONDS)
+    found = {uri: resolve(uri) for uri in arguments.uri}
+    store.put(arguments.output, json.dumps(found).encode())
+    return ExitCode.SUCCESS
+
+
+def _explain(termination_log: Path, reason: FailureReason, message: str) -> None:
+    logger.error("%s", message)
+    if termination_log.exists():
+        termination_log.write_text(json.dumps({"reason": reason.value, "message": message[:2000]}))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""From files to tokens: rows with labels by name, then token ids, tokenised once."""

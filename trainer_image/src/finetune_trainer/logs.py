@@ -1,0 +1,33 @@
+"""Structured logs of the trainer: one line an event, as text or JSON."""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class _Formatter(logging.Formatter):
+    def __init__(self, *, as_json: bool) -> None:
+        super().__init__()
+        self._as_json = as_json
+
+    def format(self, record: logging.LogRecord) -> str:
+        extra = {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line = {"time": time, "level": record.levelname.lower(), "message": record.getMessage(), **extra}
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        if self._as_json:
+            return json.dumps(line, default=str)
+        tail = "".join(f" {key}={value}" for key, value in extra.items())
+        return f"{line['time']} {record.levelname:7} {record.getMessage()}{tail}"
+
+
+def configure(log_format: str) -> None:
+    """Send logs to standard error; libraries only from warnings on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter(as_json=log_format == "json"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("finetune_trainer").setLevel(logging.INFO)

@@ -1,0 +1,83 @@
+"""The pretrained model with a head for a task, and the order in which it knows the labels."""
+
+import hashlib
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import transformers
+
+from finetune_core.tasks import ProblemType, TaskDefinition
+from finetune_trainer.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt", "spiece.model")
+
+
+@dataclass(frozen=True)
+class Head:
+    """Label names in the order of the model's outputs; `order[definition id] = model id`, None for regression."""
+
+    names: tuple[str, ...]
+    order: npt.NDArray[np.int64] | None
+
+
+def load_tokenizer(folder: Path) -> tuple[Any, str]:
+    """The fast tokenizer and a digest of the files that decide what it does; UserError if there is none."""
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, use_fast=True)
+    except (OSError, ValueError) as error:
+        raise UserError(f"the model folder holds no tokenizer that transformers can load: {error}") from error
+    digest = hashlib.sha256()
+    for name in _TOKENIZER_FILES:
+        path = folder / name
+        digest.update(name.encode() + b"\0" + (path.read_bytes() if path.exists() else b""))
+    return tokenizer, digest.hexdigest()[:32]
+
+
+def load_model(folder: Path, definition: TaskDefinition, model_type: str | None) -> tuple[Any, Head]:
+    """A sequence classification model in fp32; its new head is initialised from torch's current seed."""
+    try:
+        config = _config(folder, model_type)
+        head = _head(config, definition)
+        regression = definition.problem_type == ProblemType.REGRESSION
+        config.num_labels = 1 if regression else len(head.names)
+        if not regression:
+            config.id2label = dict(enumerate(head.names))
+            config.label2id = {name: place for place, name in enumerate(head.names)}
+        config.problem_type = "regression" if regression else "single_label_classification"
+        model = transformers.AutoModelForSequenceClassification.from_pretrained(
+            folder, config=config, ignore_mismatched_sizes=True, dtype="float32"
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"the model cannot be loaded: {error}") from error
+    logger.info("the classification head is new and starts from the run's seed, unless the checkpoint has one")
+    return model, head
+
+
+def _config(folder: Path, model_type: str | None) -> Any:
+    raw = json.loads((folder / "config.json").read_text())
+    if "model_type" not in raw and model_type:
+        return transformers.AutoConfig.for_model(model_type, **raw)
+    return transformers.AutoConfig.from_pretrained(folder)
+
+
+def _head(config: Any, definition: TaskDefinition) -> Head:
+    """A checkpoint that knows the same label names, in whatever order, keeps its order; mapped by name."""
+    if definition.problem_type == ProblemType.REGRESSION:
+        return Head((), None)
+    known = {str(name).lower(): int(place) for name, place in (config.label2id or {}).items()}
+    wanted = [name.lower() for name in definition.labels]
+    if set(known) == set(wanted) and sorted(known.values()) == list(range(len(wanted))):
+        order = np.array([known[name] for name in wanted], np.int64)
+    else:
+        order = np.arange(len(wanted), dtype=np.int64)
+    names = [""] * len(wanted)
+    for place, name in zip(order, definition.labels, strict=True):
+        names[int(place)] = name
+    return Head(tuple(names), order)

@@ -1,0 +1,51 @@
+"""What a pod's runs share, made from the environment; threads are set to the cores that the pod may use."""
+
+import os
+import warnings
+from pathlib import Path
+
+import torch
+import transformers
+
+from finetune_core.plan import JobPlan
+from finetune_store import S3Connection, open_store
+from finetune_trainer.data.splits import Splits
+from finetune_trainer.hardware import usable_cores
+from finetune_trainer.inputs import Inputs, work_folder
+from finetune_trainer.run import Pod
+from finetune_trainer.signals import StopFlag
+
+
+def make_pod(job: JobPlan, *, store: str, attempt: str, stop: StopFlag, patience: float) -> Pod:
+    """Open stores and caches; nothing is fetched yet. `patience` is how long the store is waited for, in seconds."""
+    _quieten()
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(usable_cores())
+    connection = S3Connection.from_env(os.environ)
+    patient = open_store(store, connection=connection, retry_seconds=patience)
+    work = work_folder()
+    inputs = Inputs(
+        work,
+        connection=connection,
+        retry_seconds=patience,
+        pvc_root=Path(os.environ.get("FINETUNE_PVC_ROOT", "/mnt/pvc")),
+    )
+    return Pod(
+        plan=job.plan,
+        limits=job.limits,
+        patient=patient,
+        hasty=open_store(store, connection=connection, retry_seconds=0),
+        inputs=inputs,
+        splits=Splits(inputs, patient, job.plan.namespace),
+        stop=stop,
+        attempt=attempt,
+        image=os.environ.get("FINETUNE_IMAGE"),
+        work=work,
+    )
+
+
+def _quieten() -> None:
+    """What transformers says about new heads and progress bars is expected here; errors still come through."""
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", module=r"(transformers|torch|accelerate)\..*")

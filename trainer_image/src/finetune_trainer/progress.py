@@ -1,0 +1,108 @@
+"""What a living run tells: progress.json every few seconds, metrics.jsonl at every evaluation. Best effort.
+
+A store that is down must neither stop nor slow training: what could not be sent is sent with the next piece.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from finetune_core.layout import RunLayout
+from finetune_core.results import FailureReason, Progress, finite
+from finetune_store import NotFoundError, Store, StoreError
+from finetune_trainer.errors import GaveUpError, StoppedError
+
+logger = logging.getLogger(__name__)
+
+_EVERY_SECONDS = 5.0
+
+
+class Clock:
+    """Time of a run over all its attempts, and whether it may go on.
+
+    `check()` raises StoppedError after a signal and GaveUpError beyond the run's timeout.
+    """
+
+    def __init__(self, *, before: float, timeout: int | None, attempts: int, stopped: Callable[[], bool]) -> None:
+        self._before = before
+        self._timeout = timeout
+        self._attempts = attempts
+        self._stopped = stopped
+        self._started = time.monotonic()
+        self.step = 0
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds over all attempts."""
+        return self._before + time.monotonic() - self._started
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the process was told to stop."""
+        return self._stopped()
+
+    def check(self, *, signals: bool = True) -> None:
+        """Raise if the run has to end here."""
+        if self._timeout is not None and self.elapsed > self._timeout:
+            message = (
+                f"the run took longer than execution.runTimeoutSeconds: {self.elapsed:.0f} s of {self._timeout} s over "
+                f"{self._attempts} attempt(s), at step {self.step}. Raise the timeout or shorten the training"
+            )
+            raise GaveUpError(FailureReason.TIMEOUT, message)
+        if signals and self._stopped():
+            raise StoppedError("told to stop")
+
+
+class Reporter:
+    """Sends progress and metrics; `store` should not retry."""
+
+    def __init__(self, store: Store, layout: RunLayout, attempt: str, clock: Clock, now: Callable[[], str]) -> None:
+        self._store = store
+        self._layout = layout
+        self._attempt = attempt
+        self._clock = clock
+        self._now = now
+        self._sent = 0.0
+        self.lines: list[dict[str, Any]] = []
+
+    def progress(self, step: int, total: int, seconds_left: float | None, *, force: bool = False) -> None:
+        """Tell where the run is, at most every few seconds unless forced."""
+        self._clock.step = step
+        if not force and time.monotonic() - self._sent < _EVERY_SECONDS:
+            return
+        self._sent = time.monotonic()
+        progress = Progress(
+            step=step,
+            total_steps=total,
+            seconds_left=None if seconds_left is None else round(seconds_left, 1),
+            elapsed_seconds=round(self._clock.elapsed, 1),
+            attempt=self._attempt,
+            time=self._now(),
+        )
+        self._send(self._layout.progress, progress.to_json())
+
+    def evaluation(self, line: dict[str, Any]) -> None:
+        """Add a line to metrics.jsonl and send the whole file."""
+        self.lines.append({**line, "time": self._now()})
+        self._send(self._layout.metrics(self._attempt), self.metrics_bytes())
+
+    def metrics_bytes(self) -> bytes:
+        """metrics.jsonl, NaN and infinities as null."""
+        rows = ({key: finite(v) if isinstance(v, float) else v for key, v in line.items()} for line in self.lines)
+        return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+    def _send(self, key: str, data: bytes) -> None:
+        try:
+            self._store.put(key, data)
+        except StoreError as error:
+            logger.warning("not sent for now: %s", error)
+
+
+def elapsed_before(store: Store, layout: RunLayout) -> float:
+    """Seconds that earlier attempts took, by the last progress that they could send."""
+    try:
+        return Progress.model_validate_json(store.get(layout.progress)).elapsed_seconds
+    except (NotFoundError, ValueError):
+        return 0.0

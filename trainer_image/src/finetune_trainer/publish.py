@@ -1,0 +1,96 @@
+"""What a finished run leaves in the store, in the order that makes result.json the last."""
+
+import importlib.metadata
+import json
+import logging
+import platform
+import resource
+from pathlib import Path
+from typing import Any
+
+from finetune_core.best import rank
+from finetune_core.layout import ExperimentLayout, RunLayout
+from finetune_core.plan import Plan, PlannedRun
+from finetune_core.results import PredictionFile, RunResult
+from finetune_core.spec import ModelRetention
+from finetune_store import NotFoundError, Store, upload_tree
+from finetune_trainer.checkpoints import Checkpoints
+
+logger = logging.getLogger(__name__)
+
+_PACKAGES = ("finetune-operator", "torch", "transformers", "tokenizers", "accelerate", "numpy", "scikit-learn", "scipy")
+
+
+def publish(
+    store: Store,
+    layout: RunLayout,
+    plan: Plan,
+    result: RunResult,
+    *,
+    model: Any,
+    tokenizer: Any,
+    predictions: dict[str, tuple[bytes, PredictionFile]],
+    metrics: bytes,
+    checkpoints: Checkpoints,
+    folder: Path,
+) -> RunResult:
+    """Write metrics, predictions and model, then result.json, then drop the checkpoints; the result as written."""
+    store.put(layout.metrics(result.attempt), metrics)
+    for name, (data, _) in predictions.items():
+        store.put(layout.predictions(result.attempt, name), data)
+    kept = None
+    if _keeps_model(store, plan, result):
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        kept = layout.model(result.attempt)
+        upload_tree(store, folder, kept)
+    records = {name: record for name, (_, record) in predictions.items()}
+    final = result.model_copy(update={"predictions": records, "model": kept})
+    store.put(layout.result, final.to_json())
+    checkpoints.clear()
+    return final
+
+
+def _keeps_model(store: Store, plan: Plan, result: RunResult) -> bool:
+    """All: yes. None: no. Best: unless a finished run of the task beats this one (the report drops the losers)."""
+    if plan.retention != ModelRetention.BEST:
+        return plan.retention == ModelRetention.ALL
+    own = rank(result)
+    if own is None:
+        return False
+    layout = ExperimentLayout(plan.namespace, plan.experiment)
+    for run in plan.runs_of(result.task):
+        try:
+            other = rank(RunResult.model_validate_json(store.get(layout.run(run.task, run.run_id).result)))
+        except NotFoundError:
+            continue
+        if other is not None and other < own:
+            return False
+    return True
+
+
+def put_json(store: Store, key: str, value: dict[str, Any]) -> None:
+    """Write a value as indented JSON."""
+    store.put(key, (json.dumps(value, indent=2) + "\n").encode())
+
+
+def config(plan: Plan, planned: PlannedRun) -> dict[str, Any]:
+    """config.json: exactly what the run was told."""
+    task = plan.tasks[planned.task]
+    return {
+        "run": planned.model_dump(mode="json", by_alias=True),
+        "model": plan.model.model_dump(mode="json", by_alias=True),
+        "task": task.model_dump(mode="json", by_alias=True),
+        "recipeVersion": plan.recipe_version,
+        "predict": plan.predict,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides numbers."""
+    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in _PACKAGES}}
+
+
+def peak_memory() -> int:
+    """Most resident memory of this process so far, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

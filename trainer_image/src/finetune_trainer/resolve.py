@@ -1,0 +1,28 @@
+"""What lies in a folder on a volume: paths, MD5s and sizes, for content digests."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+from finetune_store import S3Connection
+from finetune_trainer.errors import UserError
+from finetune_trainer.inputs import Inputs, work_folder
+
+
+def resolve(uri: str) -> dict[str, Any]:
+    """`{"files": [{path, md5, size}]}`, or `{"problem": text}` if there is nothing that can be read."""
+    root = Path(os.environ.get("FINETUNE_PVC_ROOT", "/mnt/pvc"))
+    inputs = Inputs(work_folder(), connection=S3Connection.from_env({}), retry_seconds=0, pvc_root=root)
+    try:
+        folder = inputs.local_folder(uri)
+        files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+        found = [{"path": p.relative_to(folder).as_posix(), "md5": _md5(p), "size": p.stat().st_size} for p in files]
+    except (UserError, OSError) as error:
+        return {"problem": f"{uri} cannot be read: {error}"}
+    return {"files": found} if found else {"problem": f"nothing lies at {uri}: check claim and path"}
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -1,0 +1,236 @@
+"""One run, from its plan to result.json."""
+
+import logging
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import transformers
+
+from finetune_core.identity import RECIPE_VERSION
+from finetune_core.layout import ExperimentLayout, RunLayout
+from finetune_core.plan import ExecutionLimits, Plan, PlannedRun, TaskPlan
+from finetune_core.results import FailureReason, PredictionFile, RunResult
+from finetune_store import Store
+from finetune_trainer import hardware, publish
+from finetune_trainer.best import Best
+from finetune_trainer.checkpoints import Checkpoints
+from finetune_trainer.data.splits import Splits
+from finetune_trainer.data.tokens import Collator, Tokens
+from finetune_trainer.errors import GaveUpError, RunError, StoppedError
+from finetune_trainer.inputs import Inputs
+from finetune_trainer.metrics import measure
+from finetune_trainer.model import Head, load_model, load_tokenizer
+from finetune_trainer.predict import predict_logits, prediction_file
+from finetune_trainer.progress import Clock, Reporter, elapsed_before
+from finetune_trainer.signals import StopFlag
+from finetune_trainer.training import RunCallback, RunTrainer, make_trainer
+
+logger = logging.getLogger(__name__)
+
+
+def now() -> str:
+    """UTC, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True)
+class Pod:
+    """What the runs of a pod share; `patient` waits long for the store, `hasty` does not wait."""
+
+    plan: Plan
+    limits: ExecutionLimits
+    patient: Store
+    hasty: Store
+    inputs: Inputs
+    splits: Splits
+    stop: StopFlag
+    attempt: str
+    image: str | None
+    work: Path
+
+
+class Run:
+    """One attempt at one run."""
+
+    def __init__(self, pod: Pod, planned: PlannedRun) -> None:
+        self._pod = pod
+        self._planned = planned
+        self._task: TaskPlan = pod.plan.tasks[planned.task]
+        experiment = ExperimentLayout(pod.plan.namespace, pod.plan.experiment)
+        self._layout: RunLayout = experiment.run(planned.task, planned.run_id)
+        self._started = now()
+        self._folder = pod.work / "runs" / planned.run_id
+        self._sources: set[str] = set()
+
+    def execute(self) -> RunResult:
+        """Train, predict, publish; RunError (of some kind) if it does not come to a result."""
+        attempts = self._begin()
+        before = elapsed_before(self._pod.patient, self._layout)
+        self._clock = Clock(
+            before=before,
+            timeout=self._pod.limits.run_timeout_seconds,
+            attempts=attempts,
+            stopped=lambda: self._pod.stop.is_set,
+        )
+        self._reporter = Reporter(self._pod.hasty, self._layout, self._pod.attempt, self._clock, now)
+        self._clock.check()
+        self._reporter.progress(0, self._task.settings.max_steps or 0, None, force=True)
+        try:
+            return self._train_and_publish(attempts)
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _begin(self) -> int:
+        """Leave a mark of this attempt; how many there are now. GaveUpError if there are too many."""
+        store, layout = self._pod.patient, self._layout
+        publish.put_json(store, f"{layout.attempt(self._pod.attempt)}/started.json", {"time": self._started})
+        publish.put_json(store, layout.config, publish.config(self._pod.plan, self._planned))
+        starts = f"{layout.attempts}/"
+        names = {info.key.removeprefix(starts).partition("/")[0] for info in store.list(layout.attempts)}
+        if len(names) > self._pod.limits.max_attempts:
+            message = (
+                f"the run was started {len(names)} times without coming to an end (evictions count here): see why its "
+                "pods are disrupted, then set execution.retryToken"
+            )
+            raise GaveUpError(FailureReason.TOO_MANY_ATTEMPTS, message)
+        return len(names)
+
+    def _train_and_publish(self, attempts: int) -> RunResult:
+        settings, definition = self._task.settings, self._task.definition
+        folder = self._pod.inputs.model(self._pod.plan.model.uri)
+        tokenizer, tokenizer_digest = load_tokenizer(folder)
+        self._load = lambda split: self._loaded(split, tokenizer, tokenizer_digest)
+        train = self._load("train")
+        dev = {prefix: self._load(split) for prefix, split in definition.evaluation_splits.items()}
+        self._clock.check()
+        transformers.set_seed(self._planned.seed)
+        model, head = load_model(folder, definition, self._pod.plan.model.type)
+        self._collate = lambda tokens: Collator(tokens, pad_id=tokenizer.pad_token_id or 0, label_order=head.order)
+        best = Best(settings)
+        checkpoints = Checkpoints(self._pod.patient, self._layout, self._folder)
+        callback = RunCallback(
+            best=best,
+            clock=self._clock,
+            reporter=self._reporter,
+            checkpoints=checkpoints,
+            interval_seconds=self._pod.limits.checkpoint_interval_seconds,
+        )
+        trainer = make_trainer(
+            settings,
+            model=model,
+            tokens=train,
+            collator=self._collate(train),
+            evaluate=lambda current: self._evaluate(trainer, current, dev, head),
+            callback=callback,
+            folder=self._folder,
+            seed=self._planned.seed,
+        )
+        resumed = self._train(trainer, checkpoints, best)
+        best.load_into(model)
+        predictions = self._predict(trainer, model, head) if self._pod.plan.predict else {}
+        result = self._result(best, resumed, attempts)
+        return publish.publish(
+            self._pod.patient,
+            self._layout,
+            self._pod.plan,
+            result,
+            model=model,
+            tokenizer=tokenizer,
+            predictions=predictions,
+            metrics=self._reporter.metrics_bytes(),
+            checkpoints=checkpoints,
+            folder=self._folder / "model",
+        )
+
+    def _loaded(self, split: str, tokenizer: Any, digest: str) -> Tokens:
+        tokens = self._pod.splits.load(self._task, split, tokenizer, digest)
+        self._sources.add(self._pod.splits.last_source)
+        return tokens
+
+    def _train(self, trainer: RunTrainer, checkpoints: Checkpoints, best: Best) -> tuple[int, ...]:
+        """Train to the end; the step that was resumed from. StoppedError if told to stop: the state is saved."""
+        found = checkpoints.restore()
+        resume_from = None
+        if found is not None:
+            folder, step = found
+            self._reporter.lines[:] = best.restore(folder)
+            resume_from = str(folder)
+            logger.info("going on from the checkpoint of step %d", step)
+        trainer.train(resume_from_checkpoint=resume_from)
+        if self._pod.stop.is_set and trainer.state.global_step < trainer.state.max_steps:
+            raise StoppedError(f"told to stop; step {trainer.state.global_step} is saved")
+        return (found[1],) if found else ()
+
+    def _evaluate(self, trainer: RunTrainer, model: Any, dev: dict[str, Tokens], head: Head) -> dict[str, float]:
+        metrics: dict[str, float] = {}
+        for prefix, tokens in dev.items():
+            # A signal is heeded after the evaluation, so that what it found is in the checkpoint.
+            logits = self._logits(trainer, model, tokens, signals=False)
+            labels = tokens.labels if tokens.labels is not None else np.zeros(len(tokens), np.float32)
+            truth = labels if head.order is None else head.order[labels.astype(np.int64)]
+            found = measure(self._task.definition, logits, truth)
+            metrics |= {f"{prefix}{name}": value for name, value in found.items()}
+        wanted = set(self._task.definition.measured)
+        return {name: value for name, value in metrics.items() if name in wanted}
+
+    def _logits(self, trainer: RunTrainer, model: Any, tokens: Tokens, *, signals: bool) -> npt.NDArray[np.float32]:
+        return predict_logits(
+            model,
+            tokens,
+            self._collate(tokens),
+            batch_size=self._task.settings.eval_batch_size,
+            autocast=trainer.compute_loss_context_manager,
+            on_batch=lambda: self._clock.check(signals=signals),
+        )
+
+    def _predict(self, trainer: RunTrainer, model: Any, head: Head) -> dict[str, tuple[bytes, PredictionFile]]:
+        definition = self._task.definition
+        available = self._pod.splits.available(self._task)
+        files = {file.name: (file.split, file) for file in definition.submission}
+        wanted = files or {f"{split}.tsv": (split, None) for split in definition.test_splits}
+        predictions = {}
+        for name, (split, file) in wanted.items():
+            if split in available:
+                logits = self._logits(trainer, model, self._load(split), signals=True)
+                predictions[name] = prediction_file(definition, logits, head.names, file)
+        return predictions
+
+    def _result(self, best: Best, resumed: tuple[int, ...], attempts: int) -> RunResult:
+        plan, planned, settings = self._pod.plan, self._planned, self._task.settings
+        if not best.last_metrics:
+            raise RunError("the run ended without an evaluation")
+        return RunResult(
+            run_id=planned.run_id,
+            task=planned.task,
+            run=planned.run,
+            seed=planned.seed,
+            attempt=self._pod.attempt,
+            metric=settings.metric_for_best_model,
+            greater_is_better=settings.greater_is_better,
+            value=best.value,
+            step=best.step,
+            metrics=best.metrics,
+            last_step=best.last_step,
+            last_metrics=best.last_metrics,
+            evaluations=len(self._reporter.lines),
+            started_at=self._started,
+            finished_at=now(),
+            train_seconds=round(self._clock.elapsed, 2),
+            attempts=attempts,
+            resumed_from=resumed,
+            settings=settings.model_dump(mode="json", by_alias=True),
+            model_uri=plan.model.uri,
+            model_digest=plan.model.digest,
+            data_digest=self._task.data.digest,
+            recipe_version=RECIPE_VERSION,
+            hardware=hardware.describe(),
+            versions=publish.versions(),
+            image=self._pod.image,
+            peak_memory_bytes=publish.peak_memory(),
+            token_cache=" ".join(sorted(self._sources)),
+        )
