@@ -84,7 +84,7 @@ class Observer:
         tasks = {run.run_id: run.task for run in plan.runs}
         if self._memory.scanned != plan.digest:
             # Once a plan, not once a look: finds what earlier Jobs, or an earlier object of this name, finished.
-            ended = {info.key for info in store.list(f"{layout.runs}/") if info.key.endswith("/result.json")}
+            ended = {info.key for info in store.list(layout.runs) if info.key.endswith("/result.json")}
             for run_id, task in tasks.items():
                 if layout.run(task, run_id).result in ended and run_id not in self._memory.outcomes:
                     self._read_result(store, layout.run(task, run_id).result, run_id)
@@ -188,7 +188,7 @@ def _waiting(seen: Observation, current: JobView) -> frozenset[str]:
 
 
 def _last_failure(store: Store, folder: str) -> RunError | None:
-    reports = max(store.list(f"{folder}/"), key=lambda info: (info.modified, info.key), default=None)
+    reports = max(store.list(folder), key=lambda info: (info.modified, info.key), default=None)
     if reports is None:
         return None
     failure = Failure.model_validate_json(store.get(reports.key))
