@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from finetune_core import identity
 from finetune_core.identity import FileEntry, content_digest, run_id
-from finetune_core.plan import Plan
+from finetune_core.plan import Plan, expand_runs
+from finetune_core.tasks import ProblemType, SubmissionFile, TaskDefinition
 from support import plans
-from support.results import MODEL, plan_of
+from support.results import MODEL, definition_of, plan_of
 
 FACTS: dict[str, Any] = {
     "model_digest": "md5s:00",
@@ -111,6 +112,32 @@ def test_every_training_argument_that_decides_a_result_changes_the_id(training: 
 )
 def test_writing_down_a_default_does_not_change_the_id(training: dict[str, Any]) -> None:
     assert first_run(plan_of({"cola": 1}, training={"cola": training})) == first_run(plan_of({"cola": 1}))
+
+
+def id_for(definition: TaskDefinition) -> str:
+    task = plan_of({"spam": 1}).tasks["spam"].model_copy(update={"definition": definition})
+    return expand_runs({"spam": task}, MODEL, {"spam": 1}, seed=42)[0].run_id
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"labels": ("spam", "ham")},
+        {"text_columns": ("subject", "text")},
+        {"label_column": "class"},
+        {"problem_type": ProblemType.REGRESSION},
+        {"evaluation_splits": {"": "test"}},
+    ],
+)
+def test_what_a_custom_task_is_changes_the_id(change: dict[str, Any]) -> None:
+    definition = definition_of("spam")
+    assert id_for(definition.model_copy(update=change)) != id_for(definition)
+
+
+def test_what_is_predicted_afterwards_does_not_change_the_id() -> None:
+    definition = definition_of("spam")
+    file = SubmissionFile(name="spam.tsv", split="test", rows=3)
+    assert id_for(definition.model_copy(update={"test_splits": (), "submission": (file,)})) == id_for(definition)
 
 
 def test_where_the_content_lies_does_not_change_the_id() -> None:

@@ -130,6 +130,11 @@ def test_each_fault_has_its_own_message(name: str, content: bytes, expected: lis
     assert messages(name, content) == expected
 
 
+def test_a_single_windows_line_end_is_seen() -> None:
+    one = replace_line(WNLI, 100, WNLI.split(b"\n")[99] + b"\r")
+    assert messages("WNLI.tsv", one) == ["lines end in CR LF (Windows); they must end in LF"]
+
+
 def test_a_swapped_pair_is_out_of_order() -> None:
     swapped = replace_line(replace_line(WNLI, 7, b"6\t0"), 8, b"5\t1")
     assert messages("WNLI.tsv", swapped)[0] == "line 7: index 6 where 5 is due"

@@ -8,7 +8,7 @@ from typing import Any
 from finetune_core.layout import ExperimentLayout
 from finetune_core.plan import Plan
 from finetune_core.results import Failure, FailureReason, RunResult
-from finetune_store import DirectoryStore, ObjectInfo
+from finetune_store import DirectoryStore, ObjectInfo, Store
 from support.results import result_of
 
 MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
@@ -42,7 +42,7 @@ def layout_of(plan: Plan) -> ExperimentLayout:
 
 
 def finish_run(
-    store: DirectoryStore,
+    store: Store,
     plan: Plan,
     task: str,
     run: int,

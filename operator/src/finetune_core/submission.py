@@ -154,7 +154,7 @@ def refused_manifest(experiment: str, refusal: SubmissionRefused) -> SubmissionM
 def pack(contents: Mapping[str, bytes]) -> bytes:
     """A zip that depends on nothing but names and contents, in the order given."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+    with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in contents.items():
             entry = zipfile.ZipInfo(name, date_time=_EPOCH)
             entry.create_system = 3  # Unix, also when made elsewhere
