@@ -17,6 +17,11 @@ _OURS = {names.MANAGED_BY_LABEL: names.MANAGED_BY}
 def register(registry: kopf.OperatorRegistry, service: Service, *, clusterwide: bool) -> None:
     """Register the handlers that feed `service`."""
 
+    @kopf.on.login(registry=registry)
+    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        # A registry of one's own has no login of kopf's default one; the token is read anew when it is refused.
+        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
     @kopf.on.startup(registry=registry)
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
         # kopf's own defaults wait for ever on a connection that a middlebox has dropped.

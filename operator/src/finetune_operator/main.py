@@ -36,7 +36,7 @@ async def _run(config: Config) -> None:
     telemetry = Telemetry()
     cluster = Cluster(load_client(), on_request=telemetry.count_request)
     service = Service(cluster, config, telemetry)
-    registry = kopf.SmartOperatorRegistry()
+    registry = kopf.OperatorRegistry()
     clusterwide = not config.namespaces
     register(registry, service, clusterwide=clusterwide)
     await kopf.operator(
