@@ -196,3 +196,15 @@ def test_no_heavy_library_is_imported() -> None:
     code = f"import sys, finetune_report.cli; print([name for name in {heavy} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_show_renders_the_table_for_a_person(
+    store: DirectoryStore, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build_from_store()
+    capsys.readouterr()
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert cli.main(["show", "team/demo"]) == 0
+    shown = capsys.readouterr().out
+    assert "cola" in shown
+    assert "| --- |" not in shown

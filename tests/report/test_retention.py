@@ -5,7 +5,7 @@ import pytest
 from finetune_core.plan import Plan
 from finetune_report.build import build
 from finetune_store import DirectoryStore, Store
-from support.report_store import MODEL_FILES, contents, finish_run, layout_of, read_json
+from support.report_store import MODEL_FILES, RecordingStore, contents, finish_run, layout_of, read_json
 from support.results import plan_of
 
 RUNS = {"cola": 3, "rte": 2}
@@ -127,3 +127,18 @@ def test_a_pointer_never_names_weights_that_are_half_gone(store: DirectoryStore)
     store.delete(f"{folder}/config.json")
     build(store, plan, [], open_data=no_data)
     assert read_json(store, layout_of(plan).best("cola"))["model"] is None
+
+
+def test_a_folder_stops_passing_for_a_model_with_the_first_deletion(tmp_path: Path) -> None:
+    """Killed in between, what is left must not look like a model: every folder's config.json goes before weights."""
+    store = RecordingStore(tmp_path)
+    plan = plan_keeping("None")
+    fill(store, plan)
+    # Sorted by name it would come after this one.
+    run = plan.runs_of("cola")[0]
+    store.put(f"{layout_of(plan).run('cola', run.run_id).model('attempt-0')}/added_tokens.json", b"{}")
+    store.writes.clear()
+    build(store, plan, [], open_data=no_data)
+    deleted = [key.rpartition("/")[2] for verb, key in store.writes if verb == "delete" and "/model/" in key]
+    assert deleted[: len(plan.runs)] == ["config.json"] * len(plan.runs)
+    assert len(deleted) == len(plan.runs) * len(MODEL_FILES) + 1

@@ -96,43 +96,75 @@ def test_killed_at_any_write_and_run_again_it_ends_as_undisturbed(tmp_path: Path
     assert set(contents(store)) == whole
 
 
-@pytest.mark.parametrize("at", range(WRITES))
-@pytest.mark.parametrize(("first", "second"), [(OLD, NEW), (NEW, OLD)])
-def test_another_report_amid_the_writes_never_leaves_a_mixture(
-    tmp_path: Path, at: int, first: Plan, second: Plan
-) -> None:
-    """The second report runs from start to end just before write `at` of the first one."""
-    store = RecordingStore(tmp_path)
-    fill(store)
+def intrude_before(store: RecordingStore, at: int, other: Plan) -> None:
+    """Have another report run from start to end, in another process as it were, just before a write."""
+    store.writes.clear()
 
     def intrude(verb: str, key: str) -> None:
         if len(store.writes) == at:
             store.before = None
-            build(DirectoryStore(tmp_path), second, [], open_data=no_data)
+            build(DirectoryStore(store.root), other, [], open_data=no_data)
 
     store.before = intrude
-    try:
-        build(store, first, [], open_data=no_data)
-    except OvertakenError:
-        # Withdrawn: nothing looks complete, unless it is the other one's, whole.
-        assert complete(store, first) is None
-        build(store, first, [], open_data=no_data)
-    assert complete(store, first) is not None
 
 
-@pytest.mark.parametrize("at", range(WRITES))
-def test_two_reports_over_the_same_inputs_never_disturb_each_other(tmp_path: Path, at: int) -> None:
-    store = RecordingStore(tmp_path)
+def writes_of(folder: Path, plan: Plan) -> int:
+    store = RecordingStore(folder)
     fill(store)
+    store.writes.clear()
+    build(store, plan, [], open_data=no_data)
+    return len(store.writes)
 
-    def intrude(verb: str, key: str) -> None:
-        if len(store.writes) == at:
-            store.before = None
-            build(DirectoryStore(tmp_path), NEW, [], open_data=no_data)
 
-    store.before = intrude
-    document = build(store, NEW, [], open_data=no_data)
-    assert complete(store, NEW) == document
+@pytest.mark.parametrize(("first", "second"), [(OLD, NEW), (NEW, OLD)], ids=["old-new", "new-old"])
+def test_another_report_amid_the_writes_never_leaves_a_mixture(tmp_path: Path, first: Plan, second: Plan) -> None:
+    overtaken = 0
+    for at in range(writes_of(tmp_path / "count", first)):
+        store = RecordingStore(tmp_path / str(at))
+        fill(store)
+        intrude_before(store, at, second)
+        try:
+            build(store, first, [], open_data=no_data)
+        except OvertakenError:
+            # Withdrawn: nothing looks complete. The Job tries again.
+            overtaken += 1
+            assert complete(store, first) is None
+            build(store, first, [], open_data=no_data)
+        assert store.before is None, "the other report did not run"
+        found = complete(store, first)
+        assert found is not None
+        # Amid the deletions of weights the first report is whole already, so that the other one is the newer.
+        came_later = ("put", layout_of(first).results("json")) in store.writes[:at]
+        assert found.plan_digest == (second if came_later else first).digest
+    assert overtaken > 0
+
+
+def test_two_reports_over_the_same_inputs_never_disturb_each_other(tmp_path: Path) -> None:
+    for at in range(writes_of(tmp_path / "count", NEW)):
+        store = RecordingStore(tmp_path / str(at))
+        fill(store)
+        intrude_before(store, at, NEW)
+        document = build(store, NEW, [], open_data=no_data)
+        assert store.before is None, "the other report did not run"
+        assert complete(store, NEW) == document
+
+
+def test_a_report_that_was_overtaken_leaves_the_other_ones_marker(tmp_path: Path) -> None:
+    """The other report's results.json came after our last write: it was checked against what lies there now."""
+
+    class Late(RecordingStore):
+        def put(self, key: str, data: bytes, *, content_type: str = "application/octet-stream") -> None:
+            super().put(key, data, content_type=content_type)
+            if key == layout_of(NEW).results("json"):
+                build(DirectoryStore(self.root), OLD, [], open_data=no_data)
+
+    store = Late(tmp_path)
+    fill(store)
+    with pytest.raises(OvertakenError):
+        build(store, NEW, [], open_data=no_data)
+    found = complete(store, OLD)
+    assert found is not None
+    assert found.plan_digest == OLD.digest
 
 
 def test_a_second_build_writes_nothing(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ class RecordingStore(DirectoryStore):
 
     def __init__(self, root: Path, before: Callable[[str, str], None] | None = None) -> None:
         super().__init__(root)
+        self.root = root
         self.writes: list[tuple[str, str]] = []
         self.before = before
 
