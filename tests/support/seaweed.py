@@ -125,12 +125,12 @@ class SeaweedS3:
         self.close()
 
     def start(self) -> None:
-        """Start (again) and wait until an object can be written; RuntimeError with the server's log if it cannot."""
+        """Start (again) and wait until objects can be written and read; RuntimeError with the server's log."""
         if self._process is not None:
             raise RuntimeError("the server is running already")
         with (self._folder / "weed.log").open("ab") as log:
             self._process = self._spawn(log)
-        _wait_until(self._is_writable, self._process, self._log_tail)
+        _wait_until(self._is_ready, self._process, self._log_tail)
 
     def stop(self) -> None:
         """Stop at once, as a crash does; the data and the ports are kept."""
@@ -205,11 +205,16 @@ class SeaweedS3:
             command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self._folder, env=_clean_environment()
         )
 
-    def _is_writable(self) -> bool:
+    def _is_ready(self) -> bool:
         client = self.client()
         with suppress(MinioException, urllib3.exceptions.HTTPError):
             self.create_bucket("ready")
-            client.remove_object("ready", client.put_object("ready", "probe", io.BytesIO(), 0).object_name)
+            # The first object tells, after a restart, that older objects can be read again too.
+            for name in ("first", "latest"):
+                if not any(client.list_objects("ready", prefix=name)):
+                    client.put_object("ready", name, io.BytesIO(b"ready"), 5)
+                client.get_object("ready", name).release_conn()
+            client.remove_object("ready", "latest")
             return True
         return False
 

@@ -5,7 +5,6 @@ It never retries by itself and waits no longer than it is told.
 
 import ssl
 from typing import BinaryIO
-from urllib.parse import urlsplit
 
 import urllib3
 from minio import Minio
@@ -70,23 +69,29 @@ class S3Client(Minio):
 def connect(connection: S3Connection, *, timeout_seconds: float) -> S3Client:
     """A client for a connection; nothing is sent yet. InvalidConfigurationError."""
     endpoint = connection.endpoint or AWS_ENDPOINT
+    scheme, _, host = endpoint.partition("://")
     # No wait (for a connection, for a part to be sent, for the next bytes of an answer) is longer than the timeout.
     timeout = urllib3.Timeout(connect=timeout_seconds, read=timeout_seconds)
     pool = urllib3.PoolManager(timeout=timeout, retries=False, maxsize=POOL_SIZE, ssl_context=_tls_context(connection))
-    host = endpoint.partition("://")[2]
+    if scheme not in {"http", "https"}:
+        raise InvalidConfigurationError(_unusable(connection, "it starts with neither http:// nor https://"))
     try:
         return S3Client(
             host,
-            secure=urlsplit(endpoint).scheme == "https",
+            secure=scheme == "https",
             region=connection.region,
             credentials=_provider(connection, pool),
             http_client=pool,
         )
     except ValueError as error:
-        raise InvalidConfigurationError(
-            f"the endpoint {endpoint!r} (region {connection.region!r}) cannot be used: {error}. "
-            "Write storage.endpoint as http(s)://host[:port] and storage.region as the server names it"
-        ) from error
+        raise InvalidConfigurationError(_unusable(connection, str(error))) from error
+
+
+def _unusable(connection: S3Connection, reason: str) -> str:
+    return (
+        f"the endpoint {connection.endpoint!r} (region {connection.region!r}) cannot be used: {reason}. "
+        "Write storage.endpoint as http(s)://host[:port] and storage.region as the server names it"
+    )
 
 
 class _WorkloadIdentity(Provider):

@@ -1,5 +1,6 @@
 """Files written whole, and their digests."""
 
+import errno
 import hashlib
 import os
 import time
@@ -81,4 +82,6 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
-        raise NotADirectoryError(error.errno, "a file is in the way", str(folder)) from error
+        if not folder.is_file():  # a folder that was removed between mkdir and its look at what is there
+            raise FileNotFoundError(errno.ENOENT, "the folder came and went", str(folder)) from error
+        raise NotADirectoryError(errno.ENOTDIR, "a file is in the way", str(folder)) from error
