@@ -39,8 +39,12 @@ def no_data(uri: str) -> Store | None:
     return None
 
 
+def published(task: str, name: str) -> str:
+    return f"best/predictions/{name}" if task in GLUE_TASKS else f"best/predictions/{task}/{name}"
+
+
 def prediction(task: str, run: int) -> dict[str, bytes]:
-    names = [file.name for file in GLUE_TASKS[task].submission] if task in GLUE_TASKS else [f"{task}.tsv"]
+    names = [file.name for file in GLUE_TASKS[task].submission] if task in GLUE_TASKS else ["test.tsv"]
     return {name: f"index\tprediction\n0\t{task} {run}\n".encode() for name in names}
 
 
@@ -93,14 +97,16 @@ def test_table_pointer_weights_and_predictions_agree(experiment) -> None:
             assert [float(line["best"]) for line in cells if line["metric"] == row["metric"]] == [best.value]
             assert best.run_id in files["results.md"].decode()
             for name, content in prediction(task, best.run).items():
-                assert files[f"best/predictions/{name}"] == content
-                assert pointer["predictions"][name] == f"best/predictions/{name}"
+                assert files[published(task, name)] == content
+                assert pointer["predictions"][name] == published(task, name)
             has_model = store.stat(
                 f"{layout_of(plan).root}/{pointer['folder']}/attempts/{best.attempt}/model/config.json"
             )
             assert (has_model is not None) == (experiment["models"] != "None") == (pointer["model"] is not None)
-        predicted = {name for task, best in expected.items() if best for name in prediction(task, best.run)}
-        assert {name.removeprefix("best/predictions/") for name in files if "predictions/" in name} == predicted
+        predicted = {
+            published(task, name) for task, best in expected.items() if best for name in prediction(task, best.run)
+        }
+        assert {name for name in files if "predictions/" in name} == predicted
         assert {run["runId"] for run in document["runs"] if run["state"] == "Failed"} == set(failed)
         assert {run["runId"] for run in document["runs"] if run["state"] == "Succeeded"} == {
             result.run_id for result in results

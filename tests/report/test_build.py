@@ -205,11 +205,20 @@ def test_a_result_in_another_runs_folder_is_named(store: DirectoryStore) -> None
         build(store, PLAN, [], open_data=no_data)
 
 
-def test_two_tasks_must_not_predict_the_same_file(store: DirectoryStore) -> None:
-    finish_run(store, PLAN, "cola", 0, 0.5, predictions=cola_file())
-    finish_run(store, PLAN, "spam", 0, 0.5, predictions=cola_file())
-    with pytest.raises(ReportError, match=r"CoLA\.tsv is predicted by both cola and spam"):
-        build(store, PLAN, [], open_data=no_data)
+def test_custom_tasks_that_name_their_files_alike_do_not_meet(store: DirectoryStore) -> None:
+    plan = plan_of({"spam": 1, "price": 1, "cola": 1}, leaderboard={})
+    finish_run(store, plan, "spam", 0, 0.5, predictions={"test.tsv": b"spam", "CoLA.tsv": b"not of GLUE"})
+    finish_run(store, plan, "price", 0, 0.5, predictions={"test.tsv": b"price"})
+    finish_run(store, plan, "cola", 0, 0.5, predictions=cola_file())
+    document = build(store, plan, [], open_data=no_data)
+    files = report_files(store, plan)
+    assert files["best/predictions/spam/test.tsv"] == b"spam"
+    assert files["best/predictions/price/test.tsv"] == b"price"
+    assert files["best/predictions/CoLA.tsv"] == cola_file()["CoLA.tsv"]
+    assert json.loads(files["best/spam.json"])["predictions"]["test.tsv"] == "best/predictions/spam/test.tsv"
+    assert document.submission is not None
+    assert document.submission.problems == ()
+    assert "CoLA.tsv" not in document.submission.missing
 
 
 def test_nothing_is_written_when_the_results_are_not_those_that_were_expected(store: DirectoryStore) -> None:

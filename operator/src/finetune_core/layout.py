@@ -5,8 +5,8 @@
         checkpoint/latest.json   checkpoint/<step>/...
         attempts/<attempt>/metrics.jsonl predictions/<file>.tsv model/...
         failures/<attempt>.json
-    best/<task>.json   best/predictions/<file>.tsv
-    results.json results.csv results.md   submission.zip submission.json
+    best/<task>.json   best/predictions/<file>.tsv   best/predictions/<custom task>/<file>.tsv
+    results.json results.csv results.md runs.csv   submission.zip submission.json
 <namespace>/.cache/...      tokenised data, by digest (a name that no experiment can have)
 """
 
@@ -110,7 +110,7 @@ class ExperimentLayout:
         return f"{self.root}/best/{task}.json"
 
     def best_predictions(self, file: str) -> str:
-        """Predictions of the best run of the file's task."""
+        """Predictions of the best run of the file's task; of a custom task `<task>/<file>`."""
         return f"{self.root}/best/predictions/{file}"
 
     @property

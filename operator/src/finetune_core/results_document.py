@@ -67,6 +67,14 @@ def submission_row(manifest: SubmissionManifest) -> SubmissionRow:
     )
 
 
+def published_name(task: str, file: str) -> str:
+    """Name of a best run's prediction file below `best/predictions`.
+
+    GLUE's as in the zip; those of a custom task in a folder of its own, since all have a `test.tsv`.
+    """
+    return file if task in GLUE_TASKS else f"{task}/{file}"
+
+
 def _task_rows(
     plan: Plan,
     summary: Summary,
@@ -127,7 +135,8 @@ def _pointer(
         folder=layout.run(best.task, best.run_id).root.removeprefix(below),
         model=models[best.run_id].removeprefix(below) if best.run_id in models else None,
         predictions={
-            name: layout.best_predictions(name).removeprefix(below) for name in sorted(results[best.run_id].predictions)
+            name: layout.best_predictions(published_name(row.task, name)).removeprefix(below)
+            for name in sorted(results[best.run_id].predictions)
         },
     )
 

@@ -7,6 +7,7 @@ from finetune_core.layout import ExperimentLayout
 from finetune_core.outcome import Outcome
 from finetune_core.plan import Plan
 from finetune_core.results import RunResult
+from finetune_core.results_document import published_name
 from finetune_core.results_schema import ResultsDocument
 from finetune_core.submission import Predictions
 from finetune_report.errors import ReportError
@@ -16,9 +17,9 @@ from finetune_store import NotFoundError, Store
 def best_predictions(
     store: Store, plan: Plan, document: ResultsDocument, results: Mapping[str, RunResult]
 ) -> dict[str, Predictions]:
-    """The prediction files of every task's best run, by file name.
+    """The prediction files of every task's best run, by the name that they are published under.
 
-    Raises ReportError, naming the file, if one is gone, is not what its run wrote, or has the name of another task's.
+    Raises ReportError, naming the file, if one is gone or is not what its run wrote.
     """
     found: dict[str, Predictions] = {}
     for task in document.tasks:
@@ -26,9 +27,8 @@ def best_predictions(
             continue
         result = results[task.best.run_id]
         for name in sorted(result.predictions):
-            if name in found:
-                raise ReportError(f"{name} is predicted by both {found[name].outcome.task} and {task.task}")
-            found[name] = Predictions(_content(store, plan, result, name), Outcome.of(result))
+            content = _content(store, plan, result, name)
+            found[published_name(task.task, name)] = Predictions(content, Outcome.of(result))
     return found
 
 
