@@ -7,7 +7,7 @@ from finetune_core.plan import JobPlan
 
 @dataclass(frozen=True)
 class CreateTrainJob:
-    """Create the Job and the immutable ConfigMap of its plan, both under `name`."""
+    """Create the Job `name` and the immutable ConfigMap of its plan."""
 
     name: str
     revision: str
@@ -28,9 +28,10 @@ class PatchJob:
 
 @dataclass(frozen=True)
 class DeleteJob:
-    """Delete a Job, its pods and its plan ConfigMap."""
+    """Delete a Job, its pods and its plan ConfigMap (`plan`, empty for none)."""
 
     name: str
+    plan: str = ""
 
 
 @dataclass(frozen=True)

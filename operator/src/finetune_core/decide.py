@@ -87,7 +87,7 @@ def _retire_job(job: JobView) -> tuple[Action, ...]:
     if job.deleting:
         return ()
     if job.finished or job.queued or (job.suspended and job.active == 0 and job.terminating == 0):
-        return (DeleteJob(job.name),)
+        return (DeleteJob(job.name, job.plan),)
     return () if job.suspended else (PatchJob(job.name, suspend=True),)
 
 
@@ -107,7 +107,7 @@ def _create(seen: Observation, others: tuple[JobView, ...], *, round_: int, runs
     )
     reason = Reason.SUSPENDED if execution.suspend else Reason.PENDING
     message = f"Starting {len(runs)} runs in Job {action.name}."
-    return Decision(reason, message, (action, *(DeleteJob(job.name) for job in others)))
+    return Decision(reason, message, (action, *(DeleteJob(job.name, job.plan) for job in others)))
 
 
 def plan_job(seen: Observation, runs: frozenset[str]) -> JobPlan:
@@ -126,7 +126,7 @@ def _at_work(seen: Observation, current: JobView, others: tuple[JobView, ...]) -
     parallelism = execution.parallelism if current.parallelism != execution.parallelism else None
     # Kueue decides about suspend where there is a queue: writing it back would fight with it.
     suspend = execution.suspend if current.suspended != execution.suspend and not current.queued else None
-    actions: tuple[Action, ...] = tuple(DeleteJob(job.name) for job in others)
+    actions: tuple[Action, ...] = tuple(DeleteJob(job.name, job.plan) for job in others)
     if parallelism is not None or suspend is not None:
         actions = (PatchJob(current.name, parallelism, suspend), *actions)
     failed = _failed_runs(seen, current)
@@ -245,7 +245,7 @@ def _report_error(seen: Observation, job: JobView) -> str | None:
 def _stale_reports(seen: Observation, revision: str | None) -> tuple[Action, ...]:
     reports = seen.of_role(JobRole.REPORT)
     return tuple(
-        DeleteJob(job.name)
+        DeleteJob(job.name, job.plan)
         for job in reports
         if not job.deleting and (not job.owned or (revision is not None and job.revision != revision))
     )

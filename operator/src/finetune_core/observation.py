@@ -22,8 +22,8 @@ class JobRole(StrEnum):
 class JobView:
     """A Job as far as decisions depend on it.
 
-    `completed` and `failed` are completion indexes; `indexes` maps each to the run ids that it does. `owned` is false
-    for a Job that an earlier experiment of the same name left behind.
+    `completed` and `failed` are completion indexes; `indexes` maps each to the run ids that it does, as the ConfigMap
+    `plan` has it. `owned` is false for a Job that an earlier experiment of the same name left behind.
     """
 
     name: str
@@ -43,6 +43,7 @@ class JobView:
     complete: bool = False
     failed_for: str | None = None
     indexes: tuple[tuple[str, ...], ...] = ()
+    plan: str = ""
     created: str = ""
 
     @property

@@ -37,6 +37,7 @@ class Reason(StrEnum):
     MODE_NOT_SUPPORTED = "ModeNotSupported"
     SECRET_NOT_FOUND = "SecretNotFound"
     STORAGE_REFUSED = "StorageRefused"
+    REJECTED = "Rejected"
     CHECKING = "Checking"
 
     PENDING = "Pending"

@@ -32,7 +32,10 @@ class Actor:
                 changes = {"parallelism": parallelism, "suspend": suspend}
                 patch = {key: value for key, value in changes.items() if value is not None}
                 self._cluster.patch_job(self._owner.namespace, name, {"spec": patch})
-            case DeleteJob(name):
+            case DeleteJob(name, config_map):
+                # The Job last: as long as it is there, a look that was cut off is made up for.
+                if config_map:
+                    self._cluster.delete_config_map(self._owner.namespace, config_map)
                 self._cluster.delete_job(self._owner.namespace, name)
             case CreateReportJob():
                 # The report reads the plan in the store: it must be the one that was decided on.
@@ -45,7 +48,7 @@ class Actor:
         _ensure(lambda: self._cluster.create_job(self._owner.namespace, job))
 
     def _create_train_job(self, action: CreateTrainJob) -> None:
-        config_map = manifests.plan_config_map(self._owner, action.job_plan)
+        config_map = manifests.plan_config_map(self._owner, action.name, action.job_plan)
         job = manifests.train_job(
             self._owner,
             self._settings,

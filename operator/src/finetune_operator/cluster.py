@@ -48,9 +48,9 @@ def load_client() -> kubernetes.client.ApiClient:
     """A client by the pod's service account, or by the kubeconfig outside a cluster."""
     configuration = kubernetes.client.Configuration()
     try:
-        kubernetes.config.load_incluster_config(client_configuration=configuration)
+        kubernetes.config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     except kubernetes.config.ConfigException:
-        kubernetes.config.load_kube_config(client_configuration=configuration)
+        kubernetes.config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     configuration.connection_pool_maxsize = 32
     return kubernetes.client.ApiClient(configuration)
 
@@ -154,7 +154,7 @@ class Cluster:
         )
         try:
             response = self._client.call_api(*request, _request_timeout=_TIMEOUT)
-            data = response.read() or b""
+            data: bytes = response.read() or b""  # type: ignore[no-untyped-call]
         except (urllib3.exceptions.HTTPError, kubernetes.client.ApiException) as error:
             raise ApiUnavailableError(f"{verb} {path}: {error}") from error
         if response.status == 404 and missing_ok:
@@ -168,7 +168,8 @@ class Cluster:
 def _error(status: int, what: str, data: bytes) -> ClusterError:
     message = f"{what}: {status}: {_message(data)}"
     if status in {401, 403} and b"because it is being terminated" not in data:
-        return ForbiddenError(f"{message} (does the operator's RBAC allow it?)")
+        hint = "" if b"exceeded quota" in data else " (does the operator's RBAC allow it?)"
+        return ForbiddenError(f"{message}{hint}")
     if status == 409:
         return ConflictError(message)
     if status == 429 or status >= 500:

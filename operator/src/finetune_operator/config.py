@@ -40,12 +40,29 @@ class Config:
             image_pull_policy=env.get("FINETUNE_IMAGE_PULL_POLICY") or None,
             namespaces=tuple(name.strip() for name in names if name.strip()),
             default_storage=_storage(env.get("FINETUNE_DEFAULT_STORAGE", "")),
-            log_format=env.get("FINETUNE_LOG_FORMAT", "text"),
-            health_port=int(env.get("FINETUNE_HEALTH_PORT", "8080")),
-            metrics_port=int(env.get("FINETUNE_METRICS_PORT", "9090")),
-            workers=int(env.get("FINETUNE_WORKERS", "8")),
-            resync_seconds=float(env.get("FINETUNE_RESYNC_SECONDS", "20")),
+            log_format=_one_of("FINETUNE_LOG_FORMAT", env.get("FINETUNE_LOG_FORMAT", "text"), ("text", "json")),
+            health_port=int(_number(env, "FINETUNE_HEALTH_PORT", 8080, least=0)),
+            metrics_port=int(_number(env, "FINETUNE_METRICS_PORT", 9090, least=0)),
+            workers=int(_number(env, "FINETUNE_WORKERS", 8, least=1)),
+            resync_seconds=_number(env, "FINETUNE_RESYNC_SECONDS", 20, least=1),
         )
+
+
+def _number(env: Mapping[str, str], name: str, default: float, *, least: float) -> float:
+    text = env.get(name) or str(default)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not value >= least:
+        raise InvalidInputError((Problem(name, f"{text!r} is not a number of at least {least:g}"),))
+    return value
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> str:
+    if value not in known:
+        raise InvalidInputError((Problem(name, f"{value!r} is none of {', '.join(known)}"),))
+    return value
 
 
 def _storage(text: str) -> Storage | None:

@@ -33,4 +33,7 @@ def hub_commit(uri: str, *, kind: str, field: str, http: urllib3.PoolManager) ->
         raise InvalidInputError((Problem(field, message),))
     if response.status != 200:
         raise NotYetError(f"{endpoint} answered {response.status} for {uri}; trying again")
-    return str(response.json()["sha"])
+    try:
+        return str(response.json()["sha"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise NotYetError(f"{endpoint} answered {url} with something that is no revision; trying again") from error

@@ -71,20 +71,20 @@ def store_uri(storage: Storage) -> str:
     return f"s3://{storage.bucket}" + (f"/{storage.prefix}" if storage.prefix else "")
 
 
-def plan_config_map(owner: Owner, job_plan: JobPlan) -> Json:
-    """The immutable ConfigMap that index -> run is read from; named by its content, so that a name is one plan."""
+def plan_config_map(owner: Owner, job: str, job_plan: JobPlan) -> Json:
+    """The immutable ConfigMap that index -> run is read from by the Job of that name, and by no other."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": _metadata(owner, plan_name(owner, job_plan), JobRole.TRAIN),
+        "metadata": _metadata(owner, plan_name(job, job_plan), JobRole.TRAIN),
         "immutable": True,
         "data": {PLAN_FILE: job_plan.to_bytes().decode()},
     }
 
 
-def plan_name(owner: Owner, job_plan: JobPlan) -> str:
-    """Name of the plan's ConfigMap."""
-    return f"{owner.name}-plan-{short_hash(job_plan.model_dump(mode='json', by_alias=True), 10)}"
+def plan_name(job: str, job_plan: JobPlan) -> str:
+    """Name of the plan's ConfigMap: one name is one content, since it cannot be changed."""
+    return f"{job}-{short_hash(job_plan.model_dump(mode='json', by_alias=True), 10)}"
 
 
 def template_fingerprint(settings: PodSettings) -> str:
@@ -105,7 +105,7 @@ def train_job(
     suspend: bool,
 ) -> Json:
     """The Indexed Job of an experiment: completion index i does the runs at index i of its plan."""
-    plan = plan_name(owner, job_plan)
+    plan = plan_name(name, job_plan)
     metadata = _metadata(owner, name, JobRole.TRAIN)
     metadata["annotations"] = {
         names.REVISION_ANNOTATION: revision,

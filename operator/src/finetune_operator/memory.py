@@ -31,4 +31,3 @@ class Memory:
     connection: Connection | None = None
     connected_for: Storage | None = None
     connected_at: float = 0.0
-    storage_checked: bool = False

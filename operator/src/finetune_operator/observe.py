@@ -21,6 +21,7 @@ from finetune_operator.views import hangs_silently, job_view, pod_view
 from finetune_store import NotFoundError, Store
 
 _MAX_PROGRESS = 32
+_MAX_ASKED = 3
 
 
 class Observer:
@@ -34,6 +35,7 @@ class Observer:
     def observe(self, store: Store, plan: Plan, execution: Execution, template: str) -> Observation:
         """Everything that a decision needs; StoreError or ClusterError if one side cannot be reached."""
         jobs = self.jobs()
+        self._memory.indexes = {job.plan: job.indexes for job in jobs if job.indexes}
         self._read_results(store, plan, jobs)
         pods = self._pods(jobs, plan)
         self._read_errors(store, plan, jobs)
@@ -58,11 +60,12 @@ class Observer:
     def pods(self, selector: str = "") -> tuple[PodView, ...]:
         """The experiment's pods, with what events say of those that hang silently."""
         found = self._cluster.list_pods(self._owner.namespace, names.selector(self._owner.name) + selector)
-        return tuple(pod_view(pod, self._warning(pod)) for pod in found)
+        # A request each, so only of a few: the others hang for the same reason.
+        silent = sorted((pod for pod in found if hangs_silently(pod)), key=lambda pod: str(pod["metadata"]["name"]))
+        told = {pod["metadata"]["uid"]: self._warning(pod) for pod in silent[:_MAX_ASKED]}
+        return tuple(pod_view(pod, told.get(pod["metadata"]["uid"])) for pod in found)
 
     def _warning(self, pod: Json) -> str | None:
-        if not hangs_silently(pod):
-            return None
         warnings = self._cluster.pod_warnings(self._owner.namespace, pod["metadata"]["uid"])
         mounts = [
             event["message"] for event in warnings if event.get("reason") in {"FailedMount", "FailedAttachVolume"}
@@ -76,7 +79,9 @@ class Observer:
         if plan_name not in self._memory.indexes:
             config_map = self._cluster.get_config_map(self._owner.namespace, plan_name)
             text = ((config_map or {}).get("data") or {}).get(PLAN_FILE)
-            self._memory.indexes[plan_name] = JobPlan.model_validate_json(text).indexes if text else ()
+            if not text:
+                return ()
+            self._memory.indexes[plan_name] = JobPlan.model_validate_json(text).indexes
         return self._memory.indexes[plan_name]
 
     def _read_results(self, store: Store, plan: Plan, jobs: Iterable[JobView]) -> None:
@@ -89,7 +94,10 @@ class Observer:
                 if layout.run(task, run_id).result in ended and run_id not in self._memory.outcomes:
                     self._read_result(store, layout.run(task, run_id).result, run_id)
             self._memory.scanned = plan.digest
-        for job_name, run_id in sorted(_ended_runs(jobs) - self._memory.asked):
+        ended_runs = _ended_runs(jobs)
+        # A Job that is gone is forgotten: one of the same name may come (the spec changed back) and do its runs anew.
+        self._memory.asked &= ended_runs
+        for job_name, run_id in sorted(ended_runs - self._memory.asked):
             if run_id in tasks and run_id not in self._memory.outcomes:
                 self._read_result(store, layout.run(tasks[run_id], run_id).result, run_id)
             self._memory.asked.add((job_name, run_id))

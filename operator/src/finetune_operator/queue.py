@@ -89,5 +89,5 @@ class WorkQueue(Generic[Key]):
 
     def _backoff(self, key: Key) -> float:
         count = self._failures[key] = self._failures.get(key, 0) + 1
-        longest = min(_FIRST_BACKOFF * 2 ** (count - 1), _LONGEST_BACKOFF)
+        longest = min(_FIRST_BACKOFF * 2.0 ** min(count - 1, 10), _LONGEST_BACKOFF)
         return longest * random.uniform(0.5, 1.0)

@@ -18,7 +18,7 @@ from finetune_core.spec import ExecutionMode, ExperimentSpec, Storage
 from finetune_core.status import ConditionStatus, ConditionType, ExperimentStatus, Reason
 from finetune_operator import manifests
 from finetune_operator.acting import Actor
-from finetune_operator.cluster import Cluster, Json
+from finetune_operator.cluster import Cluster, ForbiddenError, Json, RejectedError
 from finetune_operator.config import Config
 from finetune_operator.events import notices
 from finetune_operator.memory import Memory
@@ -27,7 +27,7 @@ from finetune_operator.patching import merge_patch
 from finetune_operator.planning import Planner, claims
 from finetune_operator.problems import CannotRunError, WaitingError
 from finetune_operator.storage import Connection, StorageConnector
-from finetune_store import Store, StoreError
+from finetune_store import StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +66,10 @@ class Reconciler:
         self._http = http or urllib3.PoolManager()
         self._utc_now = utc_now
         self._memories: dict[tuple[str, str, str], Memory] = {}
+
+    def close(self) -> None:
+        """Remove what is kept on disk; no look may be under way."""
+        self._connector.close()
 
     def remembered(self) -> int:
         """How many experiments are remembered: the living ones."""
@@ -110,6 +114,13 @@ class Reconciler:
                 return self._invalid(subject, (problem,), Reason.STORAGE_REFUSED), _SLOW_SECONDS
             message = f"{error}. Runs go on by themselves; results are counted when it is back."
             return self._waiting(subject, Reason.STORAGE_UNAVAILABLE, message), self._config.resync_seconds
+        except RejectedError as error:
+            # What CEL and `check_spec` cannot see: a pod template that is no pod's, a policy of the cluster.
+            problem = Problem("spec.execution", f"the cluster refuses what it asks for: {error}")
+            return self._invalid(subject, (problem,), Reason.REJECTED), _SLOW_SECONDS
+        except ForbiddenError as error:
+            # A quota that is used up, or a rule that the operator's role lacks: the message says which.
+            return self._waiting(subject, Reason.BLOCKED, str(error)), _SLOW_SECONDS
 
     def _invalid(self, subject: Subject, problems: tuple[Problem, ...], reason: Reason) -> ExperimentStatus:
         return invalid_status(subject.status, problems, reason=reason, generation=subject.generation, now=self._now())
@@ -142,7 +153,8 @@ class Reconciler:
             raise CannotRunError((Problem("spec.storage", "not set"),), Reason.INVALID_SPEC, retry=False)
         settings = self._pod_settings(spec, storage)
         connection = self._connect(subject, storage)
-        store = self._open(subject.memory, connection, storage)
+        connection.check(manifests.store_uri(storage))
+        store = connection.open(manifests.store_uri(storage))
         observer = Observer(self._cluster, subject.owner, subject.memory)
         actor = Actor(self._cluster, subject.owner, settings)
         planner = Planner(
@@ -195,16 +207,8 @@ class Reconciler:
             memory.connection = self._connector.connect(subject.owner.namespace, storage)
         except InvalidInputError as error:
             raise CannotRunError(error.problems, Reason.SECRET_NOT_FOUND, retry=True) from error
-        memory.storage_checked = memory.storage_checked and memory.connected_for == storage
         memory.connected_for, memory.connected_at = storage, now
         return memory.connection
-
-    def _open(self, memory: Memory, connection: Connection, storage: Storage) -> Store:
-        store = connection.open(manifests.store_uri(storage))
-        if not memory.storage_checked:
-            store.check()
-            memory.storage_checked = True
-        return store
 
     def _write_status(self, subject: Subject, status: ExperimentStatus) -> None:
         patch = merge_patch(subject.raw_status, status.to_patch())

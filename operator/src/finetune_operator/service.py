@@ -53,6 +53,7 @@ class Service:
         for runner in self._runners:
             await runner.cleanup()
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._reconciler.close()
 
     async def poke(self, namespace: str, name: str) -> None:
         """Have an experiment looked at now."""

@@ -10,7 +10,7 @@ from finetune_core.identity import FileEntry
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_operator.hub import hub_commit
 from finetune_operator.inputs import Folder, NotYetError
-from finetune_store import NotFoundError, Store
+from finetune_store import NotFoundError, Store, StoreError
 
 
 class NeedsPodError(NotYetError):
@@ -23,7 +23,7 @@ class NeedsPodError(NotYetError):
 
 
 class Sources:
-    """Looks at folders for one experiment; what was looked at once is remembered for the rest of one resolution."""
+    """Looks at folders for one experiment; what was found, or not, is remembered for the rest of one resolution."""
 
     def __init__(
         self,
@@ -39,27 +39,38 @@ class Sources:
         self._results = results
         self._volumes = volumes
         self._key = key
-        self._seen: dict[str, Folder] = {}
+        self._seen: dict[str, Folder | InvalidInputError] = {}
 
     def look(self, uri: str, *, field: str, kind: str) -> Folder:
         """The folder at `uri` (see FolderSource)."""
         if uri not in self._seen:
-            self._seen[uri] = self._look(uri, field, kind)
-        return self._seen[uri]
+            try:
+                self._seen[uri] = self._look(uri, field, kind)
+            except InvalidInputError as error:
+                self._seen[uri] = error
+        found = self._seen[uri]
+        if isinstance(found, InvalidInputError):
+            raise found
+        return found
 
     def _look(self, uri: str, field: str, kind: str) -> Folder:
         if uri.startswith("hf://"):
             return Folder(commit=hub_commit(uri, kind=kind, field=field, http=self._http))
         if uri.startswith("pvc://"):
             return self._volume(uri, field)
-        entries = tuple(
-            FileEntry(info.key, info.md5 or "", info.size)
-            for info in self._open(uri).list("")
-            if not info.key.endswith("/")
-        )
+        entries = self._listed(uri, field)
         if not entries:
             raise InvalidInputError((Problem(field, f"nothing lies at {uri}: check bucket and path"),))
         return Folder(files=entries)
+
+    def _listed(self, uri: str, field: str) -> tuple[FileEntry, ...]:
+        try:
+            return tuple(FileEntry(info.key, info.md5 or "", info.size) for info in self._open(uri).list(""))
+        except StoreError as error:
+            if error.transient:
+                raise
+            # Where results go was proved before: it is this URI that is wrong.
+            raise InvalidInputError((Problem(field, str(error)),)) from error
 
     def _volume(self, uri: str, field: str) -> Folder:
         try:

@@ -1,10 +1,15 @@
 """From a spec's storage block to an open store: credentials from the Secret, the CA from the ConfigMap."""
 
 import base64
+import binascii
 import tempfile
+import threading
+import time
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 
+from finetune_core.canonical import short_hash
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_core.spec import ConfigMapKeyRef, SecretRef, Storage
 from finetune_operator.cluster import Cluster
@@ -13,13 +18,27 @@ from finetune_store import S3Connection, Store, open_store
 _RETRY_SECONDS = 2.0
 """The operator looks again later rather than keep a worker waiting."""
 
+_MAX_CONNECTIONS = 64
+_MAX_STORES = 64
+_CHECKED_SECONDS = 300.0
+
 
 class StorageConnector:
-    """Opens stores for experiments; certificates are kept as files below a temporary folder."""
+    """Opens stores for experiments; those with the same keys share one connection.
+
+    A client costs a TLS context and a pool of connections, so the most recently used ones are kept. Certificates are
+    files below a temporary folder, until `close`.
+    """
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._folder = tempfile.TemporaryDirectory(prefix="finetune-ca-")
+        self._connections: OrderedDict[S3Connection, Connection] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Remove the certificates."""
+        self._folder.cleanup()
 
     def connect(self, namespace: str, storage: Storage) -> "Connection":
         """Credentials and endpoint of a storage block; InvalidInputError if Secret or ConfigMap are missing."""
@@ -32,7 +51,15 @@ class StorageConnector:
             env["AWS_REGION"] = storage.region
         if storage.ca_bundle:
             env["AWS_CA_BUNDLE"] = str(self._ca_file(namespace, storage.ca_bundle))
-        return Connection(S3Connection.from_env(env))
+        return self._shared(S3Connection.from_env(env))
+
+    def _shared(self, wanted: S3Connection) -> "Connection":
+        with self._lock:
+            connection = self._connections.setdefault(wanted, Connection(wanted))
+            self._connections.move_to_end(wanted)
+            if len(self._connections) > _MAX_CONNECTIONS:
+                self._connections.popitem(last=False)
+            return connection
 
     def _secret(self, namespace: str, reference: SecretRef) -> Mapping[str, str]:
         secret = self._cluster.get_secret(namespace, reference.name)
@@ -41,11 +68,11 @@ class StorageConnector:
             remedy = "create it with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             problem = f"Secret {reference.name} is not in namespace {namespace}: {remedy}"
             raise InvalidInputError((Problem(field, problem),))
-        data = {key: base64.b64decode(value).decode() for key, value in (secret.get("data") or {}).items()}
+        data = {key: _decoded(value) for key, value in (secret.get("data") or {}).items() if key.startswith("AWS_")}
         missing = [key for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if not data.get(key)]
         if missing:
             raise InvalidInputError((Problem(field, f"Secret {reference.name} lacks {', '.join(missing)}"),))
-        return {key: value for key, value in data.items() if key.startswith("AWS_")}
+        return data
 
     def _ca_file(self, namespace: str, reference: ConfigMapKeyRef) -> Path:
         config_map = self._cluster.get_config_map(namespace, reference.name)
@@ -53,17 +80,43 @@ class StorageConnector:
         if not text:
             problem = f"ConfigMap {reference.name} in namespace {namespace} has no key {reference.key}"
             raise InvalidInputError((Problem("spec.storage.caBundle", problem),))
-        path = Path(self._folder.name) / f"{namespace}.{reference.name}.{reference.key}.pem"
+        # Named by its content: a renewed certificate is another connection.
+        path = Path(self._folder.name) / f"{short_hash(text)}.pem"
         path.write_text(text)
         return path
 
 
+def _decoded(value: str) -> str:
+    try:
+        # A final newline is what `kubectl create secret --from-file` leaves, never part of a key.
+        return base64.b64decode(value).decode().strip()
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+
+
 class Connection:
-    """Opens any s3:// URI with one set of credentials."""
+    """Opens any s3:// URI with one set of credentials; thread-safe."""
 
     def __init__(self, connection: S3Connection) -> None:
         self._connection = connection
+        self._stores: OrderedDict[str, Store] = OrderedDict()
+        self._checked: dict[str, float] = {}
+        self._lock = threading.Lock()
 
     def open(self, uri: str) -> Store:
         """A store below the URI; nothing is sent yet."""
-        return open_store(uri, connection=self._connection, retry_seconds=_RETRY_SECONDS)
+        with self._lock:
+            if uri not in self._stores:
+                self._stores[uri] = open_store(uri, connection=self._connection, retry_seconds=_RETRY_SECONDS)
+            self._stores.move_to_end(uri)
+            if len(self._stores) > _MAX_STORES:
+                self._stores.popitem(last=False)
+            return self._stores[uri]
+
+    def check(self, uri: str) -> None:
+        """Prove that the store can be written and read, unless it has been proved a short while ago; StoreError."""
+        now = time.monotonic()
+        if now - self._checked.get(uri, -_CHECKED_SECONDS) < _CHECKED_SECONDS:
+            return
+        self.open(uri).check()
+        self._checked[uri] = now

@@ -44,6 +44,7 @@ def job_view(job: Mapping[str, Any], *, owner_uid: str, indexes: tuple[tuple[str
         complete="Complete" in conditions,
         failed_for=_failed_for(conditions.get("Failed")),
         indexes=indexes,
+        plan=annotations.get(names.PLAN_ANNOTATION, ""),
         created=metadata.get("creationTimestamp", ""),
     )
 

@@ -1,0 +1,41 @@
+"""What the tests of the operator share: one API server and one S3 server for the session, a world for each test."""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from kubernetes import client
+
+from support.apiserver import api_client, api_server, namespace
+from support.seaweed import SeaweedS3
+from support.world import World, create_secret, fill_bucket
+
+__all__ = ["api_client", "api_server", "namespace", "other_world", "s3", "world"]
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[SeaweedS3]:
+    """A real S3 server that holds a model and data."""
+    with SeaweedS3() as server:
+        fill_bucket(server)
+        yield server
+
+
+@pytest.fixture
+def world(api_client: client.ApiClient, namespace: str, s3: SeaweedS3) -> Iterator[World]:  # noqa: F811
+    """A fresh namespace with the store's Secret and the operator."""
+    create_secret(api_client, namespace, s3)
+    world = World(api_client, namespace, s3)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def other_world(api_client: client.ApiClient, s3: SeaweedS3) -> Iterator[World]:  # noqa: F811
+    """A second namespace, with an operator of its own."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    client.CoreV1Api(api_client).create_namespace({"metadata": {"name": name}})
+    create_secret(api_client, name, s3)
+    world = World(api_client, name, s3)
+    yield world
+    world.close()
