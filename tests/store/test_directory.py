@@ -222,7 +222,7 @@ def test_a_folder_that_may_not_be_read_is_an_error_not_an_empty_store(
 
     monkeypatch.setattr(Path, "iterdir", refuse)
 
-    with pytest.raises(AccessDeniedError, match="Permission denied.*owner and the mode"):
+    with pytest.raises(AccessDeniedError, match=r"Permission denied.*owner and the mode"):
         store.list()
 
 
