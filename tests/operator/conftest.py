@@ -22,7 +22,7 @@ def s3() -> Iterator[SeaweedS3]:
 
 
 @pytest.fixture
-def world(api_client: client.ApiClient, namespace: str, s3: SeaweedS3) -> Iterator[World]:  # noqa: F811
+def world(api_client: client.ApiClient, namespace: str, s3: SeaweedS3) -> Iterator[World]:
     """A fresh namespace with the store's Secret and the operator."""
     create_secret(api_client, namespace, s3)
     world = World(api_client, namespace, s3)
@@ -31,7 +31,7 @@ def world(api_client: client.ApiClient, namespace: str, s3: SeaweedS3) -> Iterat
 
 
 @pytest.fixture
-def other_world(api_client: client.ApiClient, s3: SeaweedS3) -> Iterator[World]:  # noqa: F811
+def other_world(api_client: client.ApiClient, s3: SeaweedS3) -> Iterator[World]:
     """A second namespace, with an operator of its own."""
     name = f"test-{uuid.uuid4().hex[:8]}"
     client.CoreV1Api(api_client).create_namespace({"metadata": {"name": name}})

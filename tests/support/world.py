@@ -135,10 +135,14 @@ class World:
             if plan:
                 self.cluster.delete_config_map(self.namespace, plan)
 
+    def resource(self, name: str) -> Json:
+        """The experiment as the API server has it."""
+        found: Json = self.custom.get_namespaced_custom_object(*API, self.namespace, PLURAL, name)
+        return found
+
     def status(self, name: str) -> Json:
         """The experiment's status."""
-        found: Json = self.custom.get_namespaced_custom_object(*API, self.namespace, PLURAL, name)
-        return found.get("status") or {}
+        return self.resource(name).get("status") or {}
 
     def condition(self, name: str, type_: str) -> Json:
         """One of its conditions."""
