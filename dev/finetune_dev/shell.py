@@ -66,8 +66,15 @@ def succeeds(*command: str | Path, environment: Mapping[str, str] | None = None)
     return True
 
 
-def wait_for(what: str, condition: Callable[[], bool], *, seconds: float, hint: Callable[[], str] = str) -> None:
-    """Wait until `condition()` holds.
+def wait_for(
+    what: str,
+    condition: Callable[[], bool],
+    *,
+    seconds: float,
+    hint: Callable[[], str] = str,
+    every: float = _POLL_SECONDS,
+) -> None:
+    """Wait until `condition()` holds, looking at it `every` so many seconds.
 
     Raises `TimedOutError` with `hint()` after `seconds`; whatever `condition` raises goes through, so that it can
     stop the waiting where there is nothing left to wait for.
@@ -76,4 +83,4 @@ def wait_for(what: str, condition: Callable[[], bool], *, seconds: float, hint: 
     while not condition():
         if time.monotonic() > deadline:
             raise TimedOutError(f"waited {seconds:.0f} s for {what}, in vain. {hint()}".rstrip())
-        time.sleep(_POLL_SECONDS)
+        time.sleep(every)
