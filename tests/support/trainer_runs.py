@@ -1,10 +1,14 @@
 """Job plans over local files and a local store, for tests of the trainer."""
 
+import contextlib
+import io
 import os
+import signal
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 from finetune_core.datafiles import custom_files, find_glue_files
 from finetune_core.identity import FileEntry, content_digest
@@ -13,6 +17,7 @@ from finetune_core.parse import define, runs_of, settings_of, task_specs
 from finetune_core.plan import ExecutionLimits, JobPlan, ResolvedData, ResolvedModel, TaskPlan, job_plan, make_plan
 from finetune_core.results import RunResult
 from finetune_core.spec import ExperimentSpec
+from finetune_trainer.cli import main
 
 
 @dataclass
@@ -22,7 +27,6 @@ class Workspace:
     root: Path
     model: Path
     data: Path
-    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def store(self) -> Path:
@@ -41,7 +45,9 @@ class Workspace:
                 splits = custom_files(named, paths, where="data")
             else:
                 splits = find_glue_files(define(task), paths, where="data")
-            entries = [FileEntry(name, "", (self.data / name).stat().st_size) for one in splits.files.values() for name in one]
+            entries = [
+                FileEntry(name, "", (self.data / name).stat().st_size) for one in splits.files.values() for name in one
+            ]
             data = ResolvedData(uri=f"file://{self.data}", digest=content_digest(entries), splits=splits)
             plans[task.name] = TaskPlan(definition=define(task), settings=settings_of(made, task), data=data)
         plan = make_plan(
@@ -56,27 +62,41 @@ class Workspace:
         return job_plan(plan, pending, runs_per_pod=runs_per_pod, limits=limits or ExecutionLimits())
 
     def start(self, job: JobPlan, index: int = 0, *, attempt: str = "attempt-1") -> subprocess.Popen[str]:
-        """The trainer as a process."""
+        """The trainer as a process, for what needs one: signals."""
+        command = [str(Path(sys.executable).with_name("finetune-trainer")), *self._arguments(job, index)]
+        environment = {**os.environ, **self._environment(attempt)}
+        with self.log.open("a") as log:
+            return subprocess.Popen(command, env=environment, stderr=log, text=True)
+
+    def run(self, job: JobPlan, index: int = 0, *, attempt: str = "attempt-1") -> tuple[int, str]:
+        """Exit code and log of the trainer, in this process: torch takes seconds to import."""
+        log = io.StringIO()
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        with mock.patch.dict(os.environ, self._environment(attempt)), contextlib.redirect_stderr(log):
+            try:
+                return main(self._arguments(job, index)), log.getvalue()
+            finally:
+                for number, handler in handlers.items():
+                    signal.signal(number, handler)
+
+    def _arguments(self, job: JobPlan, index: int) -> list[str]:
         file = self.root / "plan.json"
         file.write_bytes(job.to_bytes())
-        command = [str(Path(sys.executable).with_name("finetune-trainer")), "run", f"--plan={file}", f"--index={index}"]
-        environment = {
-            **os.environ,
+        self.termination_log.touch()
+        return ["run", f"--plan={file}", f"--index={index}"]
+
+    def _environment(self, attempt: str) -> dict[str, str]:
+        return {
             "OMP_NUM_THREADS": "1",
             "FINETUNE_STORE": f"file://{self.store}",
             "FINETUNE_WORK": str(self.root / f"work-{attempt}"),
             "FINETUNE_ATTEMPT": attempt,
             "FINETUNE_TERMINATION_LOG": str(self.termination_log),
-            **self.environment,
         }
-        self.termination_log.touch()
-        return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
-    def run(self, job: JobPlan, index: int = 0, *, attempt: str = "attempt-1") -> tuple[int, str]:
-        """Exit code and log of the trainer."""
-        process = self.start(job, index, attempt=attempt)
-        _, log = process.communicate(timeout=240)
-        return process.returncode, log
+    @property
+    def log(self) -> Path:
+        return self.root / "trainer.log"
 
     @property
     def termination_log(self) -> Path:

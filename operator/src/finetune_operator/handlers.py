@@ -29,6 +29,8 @@ def register(registry: kopf.OperatorRegistry, service: Service, *, clusterwide: 
         settings.watching.client_timeout = 330
         settings.watching.connect_timeout = 30
         settings.watching.label_selectors["batch", "jobs"] = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY}"
+        # Without rights on the whole cluster, kopf would look for namespaces and CRDs in vain for a minute.
+        settings.scanning.disabled = not clusterwide
         settings.posting.enabled = False
         await service.start()
 

@@ -15,6 +15,7 @@ from finetune_core.identity import RECIPE_VERSION
 from finetune_core.layout import ExperimentLayout, RunLayout
 from finetune_core.plan import ExecutionLimits, Plan, PlannedRun, TaskPlan
 from finetune_core.results import FailureReason, PredictionFile, RunResult
+from finetune_core.tasks import SubmissionFile
 from finetune_store import Store
 from finetune_trainer import hardware, publish
 from finetune_trainer.best import Best
@@ -103,14 +104,14 @@ class Run:
     def _train_and_publish(self, attempts: int) -> RunResult:
         settings, definition = self._task.settings, self._task.definition
         folder = self._pod.inputs.model(self._pod.plan.model.uri)
-        tokenizer, tokenizer_digest = load_tokenizer(folder)
-        self._load = lambda split: self._loaded(split, tokenizer, tokenizer_digest)
+        tokenizer, self._tokenizer_digest = load_tokenizer(folder)
+        self._tokenizer = tokenizer
         train = self._load("train")
         dev = {prefix: self._load(split) for prefix, split in definition.evaluation_splits.items()}
         self._clock.check()
         transformers.set_seed(self._planned.seed)
         model, head = load_model(folder, definition, self._pod.plan.model.type)
-        self._collate = lambda tokens: Collator(tokens, pad_id=tokenizer.pad_token_id or 0, label_order=head.order)
+        self._head = head
         best = Best(settings)
         checkpoints = Checkpoints(self._pod.patient, self._layout, self._folder)
         callback = RunCallback(
@@ -147,10 +148,13 @@ class Run:
             folder=self._folder / "model",
         )
 
-    def _loaded(self, split: str, tokenizer: Any, digest: str) -> Tokens:
-        tokens = self._pod.splits.load(self._task, split, tokenizer, digest)
+    def _load(self, split: str) -> Tokens:
+        tokens = self._pod.splits.load(self._task, split, self._tokenizer, self._tokenizer_digest)
         self._sources.add(self._pod.splits.last_source)
         return tokens
+
+    def _collate(self, tokens: Tokens) -> Collator:
+        return Collator(tokens, pad_id=self._tokenizer.pad_token_id or 0, label_order=self._head.order)
 
     def _train(self, trainer: RunTrainer, checkpoints: Checkpoints, best: Best) -> tuple[int, ...]:
         """Train to the end; the step that was resumed from. StoppedError if told to stop: the state is saved."""
@@ -191,7 +195,9 @@ class Run:
     def _predict(self, trainer: RunTrainer, model: Any, head: Head) -> dict[str, tuple[bytes, PredictionFile]]:
         definition = self._task.definition
         available = self._pod.splits.available(self._task)
-        files = {file.name: (file.split, file) for file in definition.submission}
+        files: dict[str, tuple[str, SubmissionFile | None]] = {
+            file.name: (file.split, file) for file in definition.submission
+        }
         wanted = files or {f"{split}.tsv": (split, None) for split in definition.test_splits}
         predictions = {}
         for name, (split, file) in wanted.items():

@@ -23,7 +23,7 @@ from finetune_trainer.sampling import EpochSampler
 Evaluate = Callable[[Any], dict[str, float]]
 
 
-class RunTrainer(transformers.Trainer):  # type: ignore[misc]
+class RunTrainer(transformers.Trainer):
     """A Trainer whose evaluation and order of examples are ours."""
 
     def __init__(self, *, evaluate: Evaluate, tokens: Tokens, order_seed: int, **arguments: Any) -> None:
@@ -43,7 +43,7 @@ class RunTrainer(transformers.Trainer):  # type: ignore[misc]
         return EpochSampler(self._tokens.lengths.tolist(), batch_size=batch, seed=self._order_seed)
 
 
-class RunCallback(transformers.TrainerCallback):  # type: ignore[misc]
+class RunCallback(transformers.TrainerCallback):
     """Evaluates at the last step, keeps the best, tells progress, saves checkpoints, heeds signals and timeouts."""
 
     def __init__(
@@ -58,12 +58,12 @@ class RunCallback(transformers.TrainerCallback):  # type: ignore[misc]
         self._started_at = time.monotonic()
         self._first_step = 0
 
-    def on_train_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Time and steps are counted from here."""
         self._started_at = self._saved_at = time.monotonic()
         self._first_step = state.global_step
 
-    def on_step_end(self, _args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Decide what happens after this step."""
         self._tell(state)
         self._clock.check(signals=False)
@@ -71,10 +71,10 @@ class RunCallback(transformers.TrainerCallback):  # type: ignore[misc]
             control.should_evaluate = True
         self._decide(control)
 
-    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], model: Any, **_: Any) -> None:
+    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Keep the best; a line in metrics.jsonl."""
-        values = {name.removeprefix("eval_"): value for name, value in metrics.items()}
-        self._best.offer(state.global_step, values, model)
+        values = {name.removeprefix("eval_"): value for name, value in kwargs["metrics"].items()}
+        self._best.offer(state.global_step, values, kwargs["model"])
         rate = next((log["learning_rate"] for log in reversed(state.log_history) if "learning_rate" in log), None)
         loss = next((log["loss"] for log in reversed(state.log_history) if "loss" in log), None)
         line = {
@@ -88,7 +88,7 @@ class RunCallback(transformers.TrainerCallback):  # type: ignore[misc]
             control.should_training_stop = True
         self._decide(control)
 
-    def on_save(self, args: Any, state: Any, _control: Any, **_: Any) -> None:
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """A checkpoint lies in the local folder: complete it and send it."""
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         self._best.save(folder, self._reporter.lines)

@@ -34,8 +34,10 @@ class Tokens:
     def to_bytes(self) -> bytes:
         """The .npz form."""
         buffer = io.BytesIO()
-        labels = {} if self.labels is None else {"labels": self.labels}
-        np.savez(buffer, ids=self.ids, types=self.types, offsets=self.offsets, **labels)
+        arrays: dict[str, Any] = {"ids": self.ids, "types": self.types, "offsets": self.offsets}
+        if self.labels is not None:
+            arrays["labels"] = self.labels
+        np.savez(buffer, **arrays)
         return buffer.getvalue()
 
     @classmethod

@@ -1,0 +1,272 @@
+"""Whole runs of the trainer as a process: results, predictions, failures, interruption and resumption."""
+
+import json
+import shutil
+import signal
+import time
+
+import pytest
+
+from finetune_core.plan import ExecutionLimits
+from finetune_core.results import ExitCode, Failure
+from finetune_core.tasks import GLUE_TASKS
+from finetune_store import open_store
+
+TRAINING = {"maxSteps": 6, "evalSteps": 4, "maxSeqLength": 32, "learningRate": 1e-3}
+LONG = {"maxSteps": 400, "evalSteps": 100, "maxSeqLength": 32, "learningRate": 1e-3}
+
+
+def task(name, runs=1, **training):
+    return {"name": name, "runs": runs, "training": {**TRAINING, **training}}
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def wait_for(condition, process, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, "the trainer ended too early"
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def test_every_glue_task_ends_with_a_result_and_the_leaderboards_files(workspace):
+    job = workspace.plan([task(name) for name in GLUE_TASKS], runs_per_pod=9)
+    code, log = workspace.run(job)
+    assert code == ExitCode.SUCCESS, log
+    for place, run in enumerate(job.plan.runs):
+        result = workspace.result(job, place)
+        definition = GLUE_TASKS[run.task]
+        assert set(definition.metrics) <= set(result.metrics)
+        assert result.evaluations == 2
+        assert result.last_step == 6
+        assert set(result.predictions) == {file.name for file in definition.submission}
+        for file in definition.submission:
+            content = (workspace.store / workspace.layout(job, place).predictions("attempt-1", file.name)).read_bytes()
+            head, *rows = content.decode().splitlines()
+            assert head == "index\tprediction"
+            assert [row.split("\t")[0] for row in rows] == [str(index) for index in range(24)]
+            if file.written:
+                assert {row.split("\t")[1] for row in rows} <= set(file.written.values())
+
+
+def test_metrics_are_one_line_an_evaluation_at_every_interval_and_at_the_last_step(workspace):
+    job = workspace.plan([task("rte")])
+    code, log = workspace.run(job)
+    assert code == ExitCode.SUCCESS, log
+    rows = lines(workspace.store / workspace.layout(job).metrics("attempt-1"))
+    assert [row["step"] for row in rows] == [4, 6]
+    assert all({"accuracy", "loss", "epoch", "learningRate", "trainLoss", "time"} <= row.keys() for row in rows)
+
+
+def test_a_run_with_a_result_is_not_done_again(workspace):
+    job = workspace.plan([task("rte")])
+    assert workspace.run(job)[0] == ExitCode.SUCCESS
+    code, log = workspace.run(job, attempt="attempt-2")
+    assert code == ExitCode.SUCCESS
+    assert "has its result already" in log
+    assert workspace.result(job).attempt == "attempt-1"
+
+
+def test_the_same_run_twice_gives_the_same_numbers(workspace, tmp_path):
+    job = workspace.plan([task("cola")])
+    workspace.run(job)
+    first = workspace.result(job)
+    (workspace.store / workspace.layout(job).result).unlink()
+    workspace.run(job, attempt="attempt-2")
+    second = workspace.result(job)
+    assert first.metrics == second.metrics
+    assert first.predictions == second.predictions
+    assert second.token_cache == "store"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_run_goes_on_from_its_checkpoint_to_the_same_numbers(workspace, number):
+    limits = ExecutionLimits(checkpoint_interval_seconds=1)
+    undisturbed = workspace.plan([{"name": "rte", "runs": 1, "training": LONG}])
+    assert workspace.run(undisturbed, attempt="whole")[0] == ExitCode.SUCCESS
+    expected = workspace.result(undisturbed)
+    expected_lines = lines(workspace.store / workspace.layout(undisturbed).metrics("whole"))
+    (workspace.store / workspace.layout(undisturbed).result).unlink()
+
+    job = workspace.plan([{"name": "rte", "runs": 1, "training": LONG}], limits=limits)
+    process = workspace.start(job, attempt="first")
+    layout = workspace.layout(job)
+    awaited = layout.checkpoint_pointer if number == signal.SIGKILL else layout.metrics("first")
+    wait_for((workspace.store / awaited).exists, process)
+    process.send_signal(number)
+    process.wait(timeout=60)
+    assert process.returncode == (ExitCode.INTERRUPTED if number == signal.SIGTERM else -signal.SIGKILL)
+    assert not (workspace.store / layout.result).exists()
+
+    code, log = workspace.run(job, attempt="second")
+    assert code == ExitCode.SUCCESS, log
+    result = workspace.result(job)
+    assert result.resumed_from
+    assert result.attempts == 3
+    assert result.metrics == expected.metrics
+    assert result.predictions == expected.predictions
+    found = lines(workspace.store / layout.metrics("second"))
+    assert [(row["step"], row["accuracy"]) for row in found] == [
+        (row["step"], row["accuracy"]) for row in expected_lines
+    ]
+    assert list(open_store(f"file://{workspace.store}").list(layout.checkpoint)) == []
+
+
+def test_a_damaged_checkpoint_is_not_used(workspace):
+    job = workspace.plan([task("rte")])
+    layout = workspace.layout(job)
+    store = open_store(f"file://{workspace.store}")
+    store.put(f"{layout.checkpoint}/3/model.safetensors", b"torn")
+    store.put(layout.checkpoint_pointer, json.dumps({"step": 3, "files": {"model.safetensors": 99}}).encode())
+    code, log = workspace.run(job)
+    assert code == ExitCode.SUCCESS, log
+    assert "is not whole; starting anew" in log
+    assert workspace.result(job).resumed_from == ()
+
+
+def test_a_label_out_of_range_fails_at_once_with_file_line_and_what_is_allowed(workspace, tmp_path):
+    workspace.data = tmp_path / "bad"
+    folder = workspace.data / "RTE"
+    folder.mkdir(parents=True)
+    rows = ["index\tsentence1\tsentence2\tlabel", "0\ta\tb\tentailment", "1\tc\td\tperhaps"]
+    for name in ("train.tsv", "dev.tsv"):
+        (folder / name).write_text("\n".join(rows) + "\n")
+    job = workspace.plan([task("rte")])
+    code, log = workspace.run(job)
+    assert code == ExitCode.USER_ERROR, log
+    failure = Failure.model_validate_json((workspace.store / workspace.layout(job).failure("attempt-1")).read_bytes())
+    assert "RTE/train.tsv, line 3: label 'perhaps' is none of 0 (entailment), 1 (not_entailment)" in failure.message
+    assert json.loads(workspace.termination_log.read_text())["message"] == failure.message
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param("", "holds no examples", id="empty file"),
+        pytest.param("index\tsentence1\tsentence2\tlabel\n", "holds no examples", id="header only"),
+        pytest.param(
+            "index\tsentence1\tsentence2\tlabel\n0\ta\tb\n",
+            "line 2: 3 tab-separated columns instead of 4",
+            id="missing column",
+        ),
+    ],
+)
+def test_a_malformed_file_is_the_users_mistake(workspace, tmp_path, content, message):
+    workspace.data = tmp_path / "bad"
+    (workspace.data / "RTE").mkdir(parents=True)
+    for name in ("train.tsv", "dev.tsv"):
+        (workspace.data / "RTE" / name).write_text(content)
+    job = workspace.plan([task("rte")])
+    code, _ = workspace.run(job)
+    assert code == ExitCode.USER_ERROR
+    assert message in workspace.termination_log.read_text()
+
+
+def test_one_failed_run_does_not_stop_the_others_of_its_pod(workspace, shared, tmp_path):
+    workspace.data = tmp_path / "mixed"
+    workspace.data.mkdir()
+    shutil.copytree(shared / "glue" / "WNLI", workspace.data / "WNLI")
+    (workspace.data / "RTE").mkdir()
+    for name in ("train.tsv", "dev.tsv"):
+        (workspace.data / "RTE" / name).write_text("")
+    job = workspace.plan([task("rte"), task("wnli")], runs_per_pod=2)
+    code, _ = workspace.run(job)
+    assert code == ExitCode.USER_ERROR
+    assert workspace.result(job, 1).task == "wnli"
+
+
+def test_a_run_beyond_its_timeout_gives_up_and_says_so(workspace):
+    limits = ExecutionLimits(run_timeout_seconds=1)
+    job = workspace.plan([{"name": "rte", "runs": 1, "training": {**LONG, "maxSteps": 100_000}}], limits=limits)
+    code, _ = workspace.run(job)
+    assert code == ExitCode.GAVE_UP
+    failure = json.loads(workspace.termination_log.read_text())
+    assert failure["reason"] == "RunTimeout"
+    assert "execution.runTimeoutSeconds" in failure["message"]
+
+
+def test_too_many_attempts_are_given_up(workspace):
+    job = workspace.plan([task("rte")], limits=ExecutionLimits(max_attempts=1))
+    store = open_store(f"file://{workspace.store}")
+    store.put(f"{workspace.layout(job).attempt('earlier')}/started.json", b"{}")
+    code, _ = workspace.run(job)
+    assert code == ExitCode.GAVE_UP
+    assert "TooManyAttempts" in workspace.termination_log.read_text()
+
+
+def test_accumulated_batches_mean_the_same(workspace):
+    whole = workspace.plan([task("stsb", trainBatchSize=16)])
+    parts = workspace.plan([task("stsb", trainBatchSize=16, perDeviceTrainBatchSize=4)])
+    assert [run.run_id for run in whole.plan.runs] == [run.run_id for run in parts.plan.runs]
+    workspace.run(whole)
+    first = workspace.result(whole).metrics
+    (workspace.store / workspace.layout(whole).result).unlink()
+    workspace.run(parts, attempt="attempt-2")
+    assert workspace.result(parts).metrics["loss"] == pytest.approx(first["loss"], rel=0.05)
+
+
+def test_early_stopping_ends_a_run_that_no_longer_improves(workspace):
+    stopping = {"earlyStopping": {"patience": 2, "threshold": 1.0}, "maxSteps": 40, "evalSteps": 2}
+    job = workspace.plan([task("rte", **stopping)])
+    code, log = workspace.run(job)
+    assert code == ExitCode.SUCCESS, log
+    assert workspace.result(job).last_step == 6
+
+
+def test_bf16_works_on_a_cpu(workspace):
+    job = workspace.plan([task("rte", precision="bf16")])
+    code, log = workspace.run(job)
+    assert code == ExitCode.SUCCESS, log
+
+
+def test_a_custom_task_needs_only_its_files_and_columns(workspace, tmp_path):
+    workspace.data = tmp_path / "own"
+    workspace.data.mkdir()
+    rows = "text,topic\n" + "".join(f"all about {topic} number {n},{topic}\n" for n in range(12) for topic in "abc")
+    for name in ("train.csv", "dev.csv"):
+        (workspace.data / name).write_text(rows)
+    (workspace.data / "test.jsonl").write_text('{"text": "all about b"}\n{"text": "all about c"}\n')
+    own = {
+        "name": "topics",
+        "runs": 1,
+        "problemType": "Classification",
+        "labels": ["a", "b", "c"],
+        "metrics": ["f1_macro", "accuracy"],
+        "data": {
+            "train": "train.csv",
+            "validation": "dev.csv",
+            "test": "test.jsonl",
+            "textColumns": ["text"],
+            "labelColumn": "topic",
+        },
+        "training": TRAINING,
+    }
+    job = workspace.plan([own])
+    code, log = workspace.run(job)
+    assert code == ExitCode.SUCCESS, log
+    result = workspace.result(job)
+    assert result.metric == "f1_macro"
+    assert result.predictions["test.tsv"].rows == 2
+
+
+def test_a_model_folder_opens_with_from_pretrained(workspace):
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer  # noqa: PLC0415
+
+    job = workspace.plan([task("qnli")], retention={"models": "All"})
+    code, log = workspace.run(job)
+    assert code == ExitCode.SUCCESS, log
+    folder = workspace.store / workspace.result(job).model
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    assert model.config.id2label == {0: "entailment", 1: "not_entailment"}
+    assert AutoTokenizer.from_pretrained(folder)("a")["input_ids"]
+
+
+def test_a_model_that_is_not_there_is_the_users_mistake(workspace, tmp_path):
+    workspace.model = tmp_path / "nothing"
+    job = workspace.plan([task("rte")])
+    code, _ = workspace.run(job)
+    assert code == ExitCode.USER_ERROR
+    assert "is not there" in workspace.termination_log.read_text()
