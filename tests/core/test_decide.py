@@ -180,9 +180,7 @@ class World:
     def seen(self) -> Observation:
         jobs = list(self.jobs.values())
         self.rng.shuffle(jobs)
-        return observation(
-            jobs=tuple(jobs), outcomes=dict(self.outcomes), report=self.report, execution=self.execution
-        )
+        return observation(jobs=tuple(jobs), outcomes=dict(self.outcomes), report=self.report, execution=self.execution)
 
     def apply(self, action: Action) -> None:
         match action:

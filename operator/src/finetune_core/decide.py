@@ -217,6 +217,9 @@ def _report(
     revision = short_hash([digest, seen.template, seen.execution.retry_token])
     stale = _stale_reports(seen, revision)
     job = next((job for job in seen.of_role(JobRole.REPORT) if job.revision == revision and job.owned), None)
+    if job is None and any(not other.finished for other in seen.of_role(JobRole.REPORT)):
+        # One writer at a time: the new report starts when the old one is gone.
+        return Decision(Reason.REPORTING, "Waiting for an earlier report to end.", (*cleanup, *stale), failed, current)
     if job is None:
         create = CreateReportJob(
             report_job_name(seen.plan.experiment, revision), revision, digest, tuple(sorted(failed))

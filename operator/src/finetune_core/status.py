@@ -133,7 +133,7 @@ class LeaderboardStatus(ApiModel):
 
     uri: Annotated[str | None, Field(description="The zip.")] = None
     sha256: Annotated[str | None, Field(description="Its SHA-256.")] = None
-    missing: Annotated[tuple[str, ...], Field(description="Tasks without a best run.")] = ()
+    missing: Annotated[tuple[str, ...], Field(description="Files of the zip that no best run stands behind.")] = ()
     placeholders: Annotated[tuple[str, ...], Field(description="Files that hold placeholders.")] = ()
 
 

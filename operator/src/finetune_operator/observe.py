@@ -1,6 +1,6 @@
 """Looking at the world: children from the API server, results from the store, as little as is needed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from pydantic import ValidationError
 
@@ -107,6 +107,11 @@ class Observer:
             result = RunResult.model_validate_json(store.get(key))
         except NotFoundError:
             return
+        except ValidationError as error:
+            # Not a reason to leave the other runs unseen.
+            message = f"{store.uri(key)} is no result of this version: delete it and set execution.retryToken ({error})"
+            self._memory.errors[run_id] = RunError("ResultUnreadable", message)
+            return
         self._memory.outcomes[run_id] = Outcome.of(result)
         self._memory.errors.pop(run_id, None)
 
@@ -141,7 +146,7 @@ class Observer:
         """About how long the runs still take; progress is read at most every `every` seconds."""
         if current is None or current.finished:
             return None
-        if now - self._memory.progress_read >= every:
+        if current.active and now - self._memory.progress_read >= every:
             self._memory.progress_read = now
             self._read_progress(store, seen, current)
         left = remaining_seconds(
@@ -159,12 +164,21 @@ class Observer:
         self._memory.progress.clear()
         open_ = [index for index in range(len(current.indexes)) if index not in current.completed | current.failed]
         for index in open_[: min(current.active, _MAX_PROGRESS)]:
-            for run_id in current.indexes[index]:
-                if run_id in tasks and run_id not in seen.outcomes:
-                    progress = _progress(store, layout.run(tasks[run_id], run_id).progress)
-                    if progress is not None:
-                        self._memory.progress[run_id] = progress
-                    break
+            self._read_progress_of(store, layout, [run for run in current.indexes[index] if run in tasks], tasks)
+
+    def _read_progress_of(
+        self, store: Store, layout: ExperimentLayout, runs: list[str], tasks: Mapping[str, str]
+    ) -> None:
+        """The first run of a pod that has no result is the one at work; those before it count already."""
+        for run_id in runs:
+            files = layout.run(tasks[run_id], run_id)
+            if len(runs) > 1 and run_id not in self._memory.outcomes:
+                self._read_result(store, files.result, run_id)
+            if run_id not in self._memory.outcomes:
+                progress = _progress(store, files.progress)
+                if progress is not None:
+                    self._memory.progress[run_id] = progress
+                return
 
 
 def read_report(store: Store, layout: ExperimentLayout) -> ReportView | None:

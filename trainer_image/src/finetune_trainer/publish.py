@@ -34,7 +34,7 @@ def publish(
     checkpoints: Checkpoints,
     folder: Path,
 ) -> RunResult:
-    """Write metrics, predictions and model, then result.json, then drop the checkpoints; the result as written."""
+    """Write metrics, predictions and model, then result.json (once and for all), then drop the checkpoints."""
     store.put(layout.metrics(result.attempt), metrics)
     for name, (data, _) in predictions.items():
         store.put(layout.predictions(result.attempt, name), data)
@@ -46,7 +46,9 @@ def publish(
         upload_tree(store, folder, kept)
     records = {name: record for name, (_, record) in predictions.items()}
     final = result.model_copy(update={"predictions": records, "model": kept})
-    store.put(layout.result, final.to_json())
+    if not store.create(layout.result, final.to_json()):
+        # Two attempts at once (a node that came back): the first result stays, whatever has been read of it.
+        logger.warning("another attempt has finished this run first; its result stays")
     checkpoints.clear()
     return final
 
