@@ -19,7 +19,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from finetune_trainer.hardware import best_precision
 from scipy.stats import t as student
 
 from finetune_core.datafiles import find_glue_files
@@ -37,6 +36,7 @@ from finetune_core.plan import (
 )
 from finetune_core.results import RunResult
 from finetune_core.spec import ExperimentSpec
+from finetune_trainer.hardware import best_precision
 from glue_demo import minilm_path, write
 from machine import describe, write_section
 from peer_run_glue import TASKS
