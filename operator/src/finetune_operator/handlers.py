@@ -4,6 +4,7 @@ Low-level event handlers alone make kopf add no finalizer, so that uninstalling 
 never leaves a resource stuck (docs/decisions/0003-no-finalizers.md).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import kopf
@@ -11,7 +12,14 @@ import kopf
 from finetune_operator import names
 from finetune_operator.service import Service
 
-_OURS = {names.MANAGED_BY_LABEL: names.MANAGED_BY}
+_OURS: dict[str, Any] = {names.MANAGED_BY_LABEL: names.MANAGED_BY}
+
+
+def is_news(event: str | None, body: Mapping[str, Any]) -> bool:
+    """Whether an event about an experiment is more than the echo of our own writing its status."""
+    metadata, status = body["metadata"], body.get("status") or {}
+    known = status.get("observedGeneration") == metadata["generation"] and "deletionTimestamp" not in metadata
+    return event != "MODIFIED" or not known
 
 
 def register(registry: kopf.OperatorRegistry, service: Service, *, clusterwide: bool) -> None:
@@ -39,8 +47,15 @@ def register(registry: kopf.OperatorRegistry, service: Service, *, clusterwide: 
         await service.stop()
 
     @kopf.on.event(names.API_GROUP, names.API_VERSION, names.EXPERIMENT_PLURAL, registry=registry)
-    async def experiment_changed(namespace: str | None, name: str, **_: Any) -> None:
-        await service.poke(namespace or "", name)
+    async def experiment_changed(
+        type: str | None,  # noqa: A002 - kopf's name for it
+        body: kopf.Body,
+        namespace: str | None,
+        name: str,
+        **_: Any,
+    ) -> None:
+        if is_news(type, body):
+            await service.poke(namespace or "", name)
 
     @kopf.on.event("batch", "v1", "jobs", labels=_OURS, registry=registry)
     async def job_changed(namespace: str | None, labels: kopf.Labels, **_: Any) -> None:

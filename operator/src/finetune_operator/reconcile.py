@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 _SLOW_SECONDS = 30.0
 _CREDENTIALS_SECONDS = 300.0
 _AFTER_ACTION_SECONDS = 2.0
+_RESYNC_SECONDS_EACH = 0.05
 _SETTLED_INVALID = frozenset({Reason.INVALID_SPEC, Reason.MODE_NOT_SUPPORTED})
 
 
@@ -106,14 +107,9 @@ class Reconciler:
             status = self._invalid(subject, error.problems, error.reason)
             return status, _SLOW_SECONDS if error.retry else None
         except WaitingError as error:
-            return self._waiting(subject, error.reason, str(error)), self._config.resync_seconds
+            return self._waiting(subject, error.reason, str(error)), self._resync_seconds()
         except StoreError as error:
-            subject.memory.connection = None
-            if not error.transient:
-                problem = Problem("spec.storage", str(error))
-                return self._invalid(subject, (problem,), Reason.STORAGE_REFUSED), _SLOW_SECONDS
-            message = f"{error}. Runs go on by themselves; results are counted when it is back."
-            return self._waiting(subject, Reason.STORAGE_UNAVAILABLE, message), self._config.resync_seconds
+            return self._without_storage(subject, error)
         except RejectedError as error:
             # What CEL and `check_spec` cannot see: a pod template that is no pod's, a policy of the cluster.
             problem = Problem("spec.execution", f"the cluster refuses what it asks for: {error}")
@@ -121,6 +117,15 @@ class Reconciler:
         except ForbiddenError as error:
             # A quota that is used up, or a rule that the operator's role lacks: the message says which.
             return self._waiting(subject, Reason.BLOCKED, str(error)), _SLOW_SECONDS
+
+    def _without_storage(self, subject: Subject, error: StoreError) -> tuple[ExperimentStatus, float]:
+        # The Secret is read anew at the next look: it may be what was wrong.
+        subject.memory.connection = None
+        if not error.transient:
+            problem = Problem("spec.storage", str(error))
+            return self._invalid(subject, (problem,), Reason.STORAGE_REFUSED), _SLOW_SECONDS
+        message = f"{error}. Runs go on by themselves; results are counted when it is back."
+        return self._waiting(subject, Reason.STORAGE_UNAVAILABLE, message), self._resync_seconds()
 
     def _invalid(self, subject: Subject, problems: tuple[Problem, ...], reason: Reason) -> ExperimentStatus:
         return invalid_status(subject.status, problems, reason=reason, generation=subject.generation, now=self._now())
@@ -176,7 +181,7 @@ class Reconciler:
             decision,
             subject.status,
             uri=store.uri(ExperimentLayout(plan.namespace, plan.experiment).root),
-            eta=observer.eta(store, seen, decision.current, time.monotonic(), self._config.resync_seconds),
+            eta=observer.eta(store, seen, decision.current, time.monotonic(), self._resync_seconds()),
             warnings=warnings(spec),
             generation=subject.generation,
             now=self._now(),
@@ -186,7 +191,11 @@ class Reconciler:
     def _next_look(self, decision: Decision) -> float | None:
         if decision.actions:
             return _AFTER_ACTION_SECONDS
-        return None if decision.done else self._config.resync_seconds
+        return None if decision.done else self._resync_seconds()
+
+    def _resync_seconds(self) -> float:
+        """How long to leave an experiment alone when no event comes: longer, the more of them there are."""
+        return max(self._config.resync_seconds, len(self._memories) * _RESYNC_SECONDS_EACH)
 
     def _pod_settings(self, spec: ExperimentSpec, storage: Storage) -> manifests.PodSettings:
         return manifests.PodSettings(

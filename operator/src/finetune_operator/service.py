@@ -13,6 +13,7 @@ from finetune_operator.cluster import Cluster
 from finetune_operator.config import Config
 from finetune_operator.queue import WorkQueue
 from finetune_operator.reconcile import Reconciler
+from finetune_operator.storage import StorageConnector
 from finetune_operator.telemetry import Health, Telemetry
 
 logger = logging.getLogger(__name__)
@@ -33,7 +34,8 @@ class Service:
         self._telemetry = telemetry
         self._health = Health()
         self._cluster = cluster
-        self._reconciler = Reconciler(cluster, config)
+        connector = StorageConnector(cluster, on_request=telemetry.count_store_request)
+        self._reconciler = Reconciler(cluster, config, connector=connector)
         self._threads = ThreadPoolExecutor(config.workers, thread_name_prefix="reconcile")
         self._queue: WorkQueue[Key] = WorkQueue(self._work, workers=config.workers, on_error=self._report)
         self._tasks: list[asyncio.Task[None]] = []

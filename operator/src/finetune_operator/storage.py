@@ -6,13 +6,14 @@ import tempfile
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from finetune_core.canonical import short_hash
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_core.spec import ConfigMapKeyRef, SecretRef, Storage
 from finetune_operator.cluster import Cluster
+from finetune_operator.metering import MeteredStore
 from finetune_store import S3Connection, Store, open_store
 
 _RETRY_SECONDS = 2.0
@@ -30,8 +31,9 @@ class StorageConnector:
     files below a temporary folder, until `close`.
     """
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, on_request: Callable[[str], None] = lambda _operation: None) -> None:
         self._cluster = cluster
+        self._on_request = on_request
         self._folder = tempfile.TemporaryDirectory(prefix="finetune-ca-")
         self._connections: OrderedDict[S3Connection, Connection] = OrderedDict()
         self._lock = threading.Lock()
@@ -55,7 +57,7 @@ class StorageConnector:
 
     def _shared(self, wanted: S3Connection) -> "Connection":
         with self._lock:
-            connection = self._connections.setdefault(wanted, Connection(wanted))
+            connection = self._connections.setdefault(wanted, Connection(wanted, self._on_request))
             self._connections.move_to_end(wanted)
             if len(self._connections) > _MAX_CONNECTIONS:
                 self._connections.popitem(last=False)
@@ -97,8 +99,9 @@ def _decoded(value: str) -> str:
 class Connection:
     """Opens any s3:// URI with one set of credentials; thread-safe."""
 
-    def __init__(self, connection: S3Connection) -> None:
+    def __init__(self, connection: S3Connection, on_request: Callable[[str], None]) -> None:
         self._connection = connection
+        self._on_request = on_request
         self._stores: OrderedDict[str, Store] = OrderedDict()
         self._checked: dict[str, float] = {}
         self._lock = threading.Lock()
@@ -107,7 +110,8 @@ class Connection:
         """A store below the URI; nothing is sent yet."""
         with self._lock:
             if uri not in self._stores:
-                self._stores[uri] = open_store(uri, connection=self._connection, retry_seconds=_RETRY_SECONDS)
+                store = open_store(uri, connection=self._connection, retry_seconds=_RETRY_SECONDS)
+                self._stores[uri] = MeteredStore(store, self._on_request)
             self._stores.move_to_end(uri)
             if len(self._stores) > _MAX_STORES:
                 self._stores.popitem(last=False)

@@ -4,7 +4,7 @@ import time
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0)
 
 
 class Telemetry:
@@ -21,6 +21,9 @@ class Telemetry:
         self.api_requests = Counter(
             "finetune_api_requests_total", "Requests to the API server.", ["verb", "resource"], registry=self.registry
         )
+        self.store_requests = Counter(
+            "finetune_store_requests_total", "Requests to object stores.", ["operation"], registry=self.registry
+        )
         self.queue_length = Gauge(
             "finetune_queue_length", "Experiments that wait or are worked on.", registry=self.registry
         )
@@ -34,6 +37,10 @@ class Telemetry:
     def count_request(self, verb: str, resource: str) -> None:
         """One request to the API server."""
         self.api_requests.labels(verb=verb, resource=resource).inc()
+
+    def count_store_request(self, operation: str) -> None:
+        """One request to an object store."""
+        self.store_requests.labels(operation=operation).inc()
 
 
 class Health:

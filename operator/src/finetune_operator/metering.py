@@ -1,0 +1,63 @@
+"""A store that counts its requests, so that /metrics shows what the operator costs the object store."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from finetune_store import ObjectInfo, Store
+
+
+class MeteredStore:
+    """Does what the inner store does (see Store); `on_request` is told the name of each operation."""
+
+    def __init__(self, inner: Store, on_request: Callable[[str], None]) -> None:
+        self._inner = inner
+        self._on_request = on_request
+
+    def get(self, key: str) -> bytes:
+        """See Store."""
+        self._on_request("get")
+        return self._inner.get(key)
+
+    def put(self, key: str, data: bytes, *, content_type: str = "application/octet-stream") -> None:
+        """See Store."""
+        self._on_request("put")
+        self._inner.put(key, data, content_type=content_type)
+
+    def create(self, key: str, data: bytes) -> bool:
+        """See Store."""
+        self._on_request("create")
+        return self._inner.create(key, data)
+
+    def stat(self, key: str) -> ObjectInfo | None:
+        """See Store."""
+        self._on_request("stat")
+        return self._inner.stat(key)
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """See Store."""
+        self._on_request("list")
+        return self._inner.list(prefix)
+
+    def delete(self, key: str) -> None:
+        """See Store."""
+        self._on_request("delete")
+        self._inner.delete(key)
+
+    def upload(self, key: str, path: Path) -> None:
+        """See Store."""
+        self._on_request("upload")
+        self._inner.upload(key, path)
+
+    def download(self, key: str, path: Path) -> None:
+        """See Store."""
+        self._on_request("download")
+        self._inner.download(key, path)
+
+    def uri(self, key: str = "") -> str:
+        """See Store."""
+        return self._inner.uri(key)
+
+    def check(self) -> None:
+        """See Store."""
+        self._on_request("check")
+        self._inner.check()
