@@ -9,9 +9,9 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from e2e.harness import GLUE, K8S, SMALL_GLUE, TINY_MODEL, Experiment, operator_ready, wait_until
 from kubernetes.client import ApiException
 
+from e2e.harness import GLUE, K8S, SMALL_GLUE, TINY_MODEL, Experiment, operator_ready, wait_until
 from finetune_dev import release
 from finetune_store import Store, upload_tree
 from glue_demo import tiny_bert, write

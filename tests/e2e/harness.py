@@ -171,7 +171,7 @@ class Experiment:
         """One of its conditions; {} before the operator has seen the present spec."""
         return condition_of(self.status(), type_)
 
-    def keys(self, below: str = "") -> set[str]:
+    def stored(self, below: str = "") -> set[str]:
         """Keys in the store below a folder of the experiment, relative to the experiment's."""
         root = self.layout.root
         listed = self.store.list(f"{root}/{below}".rstrip("/"))
@@ -183,14 +183,14 @@ class Experiment:
 
     def results(self) -> dict[str, RunResult]:
         """The runs that succeeded, by run id."""
-        found = (key for key in self.keys("runs") if key.endswith("/result.json"))
+        found = (key for key in self.stored("runs") if key.endswith("/result.json"))
         results = (RunResult.model_validate_json(self.read(key)) for key in found)
         return {result.run_id: result for result in results}
 
     def attempts(self) -> dict[str, set[str]]:
         """Run id -> the attempts (pods) that began it."""
         attempts: dict[str, set[str]] = {}
-        for key in self.keys("runs"):
+        for key in self.stored("runs"):
             _, _, run_id, folder, *rest = key.split("/")
             if folder == "attempts":
                 attempts.setdefault(run_id, set()).add(rest[0])
@@ -198,7 +198,7 @@ class Experiment:
 
     def step(self) -> int:
         """The furthest step of any of its runs, by what they last told."""
-        told = (key for key in self.keys("runs") if key.endswith("/progress.json"))
+        told = (key for key in self.stored("runs") if key.endswith("/progress.json"))
         return max((json.loads(self.read(key))["step"] for key in told), default=0)
 
     def describe(self) -> str:

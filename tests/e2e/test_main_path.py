@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from e2e.conftest import Experiments, fresh_namespace
 from e2e.harness import GLUE, Experiment, condition_of, reason, spec
-
 from finetune_core.tasks import GLUE_TASKS, SUBMISSION_FILES
 from finetune_store import Store
 
@@ -31,10 +31,18 @@ ROWS = {
     "WNLI.tsv": 146,
     "AX.tsv": 1104,
 }
+BINARY, PAIR, TRIPLE = {"0", "1"}, {"entailment", "not_entailment"}, {"entailment", "neutral", "contradiction"}
 LABELS = {
-    **dict.fromkeys(("CoLA.tsv", "SST-2.tsv", "MRPC.tsv", "QQP.tsv", "WNLI.tsv"), {"0", "1"}),
-    **dict.fromkeys(("QNLI.tsv", "RTE.tsv"), {"entailment", "not_entailment"}),
-    **dict.fromkeys(("MNLI-m.tsv", "MNLI-mm.tsv", "AX.tsv"), {"entailment", "neutral", "contradiction"}),
+    "CoLA.tsv": BINARY,
+    "SST-2.tsv": BINARY,
+    "MRPC.tsv": BINARY,
+    "QQP.tsv": BINARY,
+    "WNLI.tsv": BINARY,
+    "QNLI.tsv": PAIR,
+    "RTE.tsv": PAIR,
+    "MNLI-m.tsv": TRIPLE,
+    "MNLI-mm.tsv": TRIPLE,
+    "AX.tsv": TRIPLE,
 }
 
 
@@ -91,7 +99,7 @@ def test_a_zip_that_lacks_tasks_is_refused_by_naming_them(finished: Experiment) 
 
     assert (condition["status"], condition["reason"]) == ("False", "TasksMissing")
     assert all(name in condition["message"] for name in ("QQP", "MNLI-m", "MNLI-mm", "QNLI", "SST-2", "AX"))
-    assert "submission.zip" not in finished.keys()
+    assert "submission.zip" not in finished.stored()
 
 
 def test_asking_for_placeholders_makes_the_zip_without_a_new_run(finished: Experiment) -> None:
@@ -162,7 +170,7 @@ def test_experiments_of_one_name_in_two_namespaces_never_touch_each_other(
 
         assert len(one.results()) == len(two.results()) == 1
         assert one.results().keys().isdisjoint(two.results())
-        before = one.keys()
+        before = one.stored()
         two.delete()
-        assert one.keys() == before
+        assert one.stored() == before
         assert {job.metadata.namespace for job in one.jobs()} == {one.namespace}
