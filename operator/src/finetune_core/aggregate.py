@@ -131,7 +131,7 @@ class Summary:
 def summarise(plan: Plan, outcomes: Iterable[Outcome]) -> Summary:
     """The figures over the outcomes of the plan's runs; outcomes that are not of the plan are left out."""
     planned = {run.run_id for run in plan.runs}
-    by_task: dict[str, list[Outcome]] = {name: [] for name in plan.tasks}
+    by_task: dict[str, list[Outcome]] = {name: [] for name in plan.task_names}
     for outcome in outcomes:
         if outcome.run_id in planned:
             by_task[outcome.task].append(outcome)

@@ -257,7 +257,7 @@ def _stale_reports(seen: Observation, revision: str | None) -> tuple[Action, ...
 def _verdict(seen: Observation, failed: Mapping[str, RunError]) -> tuple[Reason, str]:
     total = len(seen.plan.runs)
     with_best = {outcome.task for outcome in seen.outcomes.values() if outcome.value is not None}
-    lacking = ", ".join(task for task in seen.plan.tasks if task not in with_best)
+    lacking = ", ".join(task for task in seen.plan.task_names if task not in with_best)
     if lacking:
         message = f"No best run for {lacking}; {len(failed)} of {total} runs failed. See status.failures."
         return Reason.TASK_FAILED, message

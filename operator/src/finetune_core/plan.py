@@ -90,6 +90,11 @@ class Plan(_Frozen):
         runs = sorted(run.run_id for run in self.runs)
         return short_hash([runs, places, self.predict, self.retention.value])
 
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        """The tasks in the spec's order, which canonical JSON does not keep for `tasks`."""
+        return tuple(dict.fromkeys(run.task for run in self.runs))
+
     def runs_of(self, task: str) -> tuple[PlannedRun, ...]:
         """The runs of a task, in order of their run index."""
         return tuple(run for run in self.runs if run.task == task)
