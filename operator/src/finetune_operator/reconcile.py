@@ -158,7 +158,8 @@ class Reconciler:
             raise CannotRunError((Problem("spec.storage", "not set"),), Reason.INVALID_SPEC, retry=False)
         settings = self._pod_settings(spec, storage)
         connection = self._connect(subject, storage)
-        connection.check(manifests.store_uri(storage))
+        if subject.memory.plan is None:
+            connection.check(manifests.store_uri(storage))
         store = connection.open(manifests.store_uri(storage))
         observer = Observer(self._cluster, subject.owner, subject.memory)
         actor = Actor(self._cluster, subject.owner, settings)
