@@ -36,6 +36,8 @@ SMALL_GLUE = f"s3://{release.BUCKET}/e2e/small"
 SHORT = {"maxSteps": 4, "evalSteps": 2, "trainBatchSize": 8, "learningRate": 1e-3, "maxSeqLength": 32}
 ENDLESS = {**SHORT, "maxSteps": 1_000_000, "evalSteps": 1_000_000}
 """A run that is still at work whenever a test interrupts it."""
+ONE_THREAD = {"name": "OMP_NUM_THREADS", "value": "1"}
+"""Threads that wait for each other's turn would make tiny models slower where pods share few cores."""
 
 _POLITE_SECONDS = 0.3
 _SELECTOR = "app.kubernetes.io/managed-by=finetune-operator,finetune.dev/experiment="
@@ -80,7 +82,13 @@ def spec(tasks: Mapping[str, Json] | Iterable[str], **fields: Any) -> Json:
     `execution` adds to the default; everything else takes its place.
     """
     own = tasks if isinstance(tasks, Mapping) else {name: {} for name in tasks}
-    execution = {"parallelism": 2, "retries": 0, "terminationGracePeriodSeconds": 60, **fields.pop("execution", {})}
+    execution = {
+        "parallelism": 2,
+        "retries": 0,
+        "terminationGracePeriodSeconds": 60,
+        "podTemplate": {"env": [ONE_THREAD]},
+        **fields.pop("execution", {}),
+    }
     return {
         "model": {"uri": TINY_MODEL},
         "data": {"uri": SMALL_GLUE},

@@ -104,7 +104,7 @@ def test_ten_runs_in_one_pod_are_the_same_runs_as_in_ten_pods(undisturbed: Exper
 
 
 def test_an_evicted_run_goes_on_from_its_checkpoint_and_costs_no_retry(experiment: Experiments) -> None:
-    steps = {**SHORT, "maxSteps": 3000, "evalSteps": 1000}
+    steps = {**SHORT, "maxSteps": 1500, "evalSteps": 500}
     suite = experiment("evicted").apply(
         spec(["wnli"], training=steps, execution={"retries": 0, "checkpointIntervalSeconds": 5})
     )
@@ -116,7 +116,7 @@ def test_an_evicted_run_goes_on_from_its_checkpoint_and_costs_no_retry(experimen
     (result,) = suite.results().values()
     assert result.attempts == 2
     assert result.resumed_from
-    assert result.last_step == 3000
+    assert result.last_step == 1500
     assert result.evaluations == 3
     (job,) = suite.jobs()
     assert job.status.failed in {None, 0} or not job.status.failed_indexes
