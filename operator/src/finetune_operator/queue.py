@@ -7,6 +7,7 @@ being worked on has it done again afterwards, failures back off exponentially wi
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key")
@@ -64,11 +65,10 @@ class WorkQueue(Generic[Key]):
                     del self._due[key]
                     self._busy.add(key)
                     return key
-                timeout = None if due is None else due - loop.time()
-                try:
-                    await asyncio.wait_for(self._changed.wait(), timeout)
-                except TimeoutError:
-                    continue
+                # Not asyncio.wait_for: before Python 3.12 it swallows a cancellation that comes with a notification.
+                with suppress(TimeoutError):
+                    async with asyncio.timeout_at(due):
+                        await self._changed.wait()
 
     async def _process(self, key: Key) -> None:
         try:

@@ -1,0 +1,260 @@
+"""What the operator creates: pods that pass the restricted standard, policies, names and fingerprints."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from finetune_core.decide import MAX_ROUNDS, job_name, report_job_name
+from finetune_core.plan import ExecutionLimits, job_plan
+from finetune_core.spec import MAX_NAME_LENGTH, MAX_RUNS, Execution, Storage
+from finetune_operator import manifests
+from finetune_operator.manifests import Owner, PodSettings, template_fingerprint
+from support.results import plan_of
+
+OWNER = Owner("team", "exp", "uid-1")
+PLAN = plan_of({"rte": 2, "wnli": 1})
+STORAGE = Storage.model_validate(
+    {
+        "endpoint": "https://s3.example.test",
+        "bucket": "results",
+        "prefix": "out",
+        "region": "eu",
+        "secretRef": {"name": "keys"},
+        "caBundle": {"name": "authority", "key": "ca.pem"},
+    }
+)
+Json = dict[str, Any]
+
+
+def settings(**execution: Any) -> PodSettings:
+    return PodSettings(
+        execution=Execution.model_validate(execution),
+        storage=STORAGE,
+        default_image="example.test/trainer:1",
+        default_pull_policy="IfNotPresent",
+        claims=("models",),
+        log_format="json",
+    )
+
+
+def job_plan_of(runs_per_pod: int = 1) -> Any:
+    runs = frozenset(run.run_id for run in PLAN.runs)
+    return job_plan(PLAN, runs, runs_per_pod=runs_per_pod, limits=ExecutionLimits())
+
+
+def train_job(**execution: Any) -> Json:
+    return manifests.train_job(
+        OWNER,
+        settings(**execution),
+        name="exp-12345678",
+        revision="rev",
+        round_=1,
+        job_plan=job_plan_of(),
+        parallelism=2,
+        suspend=False,
+    )
+
+
+def report_job() -> Json:
+    return manifests.report_job(OWNER, settings(), name="exp-report-1", revision="r", digest="d", failed=("a", "b"))
+
+
+def resolve_job() -> Json:
+    return manifests.resolve_job(OWNER, settings(), name="exp-resolve-1", uris=("pvc://models/bert",), key="k.json")
+
+
+def pod_of(job: Json) -> Json:
+    return job["spec"]["template"]["spec"]
+
+
+def container_of(job: Json) -> Json:
+    (container,) = pod_of(job)["containers"]
+    return container
+
+
+ALL = pytest.mark.parametrize("job", [train_job(), report_job(), resolve_job()], ids=["train", "report", "resolve"])
+
+
+@ALL
+def test_pods_pass_the_restricted_pod_security_standard(job: Json) -> None:
+    """https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted"""
+    pod, container = pod_of(job), container_of(job)
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] > 0
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"]["allowPrivilegeEscalation"] is False
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
+    allowed = {"configMap", "emptyDir", "persistentVolumeClaim"}
+    assert all((volume.keys() - {"name"}) <= allowed for volume in pod["volumes"])
+
+
+@ALL
+def test_pods_have_a_read_only_root_and_no_api_token(job: Json) -> None:
+    assert container_of(job)["securityContext"]["readOnlyRootFilesystem"] is True
+    assert pod_of(job)["automountServiceAccountToken"] is False
+    assert pod_of(job)["enableServiceLinks"] is False
+    assert pod_of(job)["restartPolicy"] == "Never"
+
+
+@ALL
+def test_children_belong_to_the_experiment_and_are_labelled(job: Json) -> None:
+    (reference,) = job["metadata"]["ownerReferences"]
+    assert (reference["kind"], reference["uid"], reference["controller"]) == ("FinetuneExperiment", "uid-1", True)
+    for labels in (job["metadata"]["labels"], job["spec"]["template"]["metadata"]["labels"]):
+        assert labels["finetune.dev/experiment"] == "exp"
+        assert labels["app.kubernetes.io/managed-by"] == "finetune-operator"
+
+
+@ALL
+def test_keys_come_by_reference_and_are_nowhere_in_the_manifest(job: Json) -> None:
+    env = {entry["name"]: entry for entry in container_of(job)["env"]}
+    for name, optional in (("AWS_ACCESS_KEY_ID", False), ("AWS_SECRET_ACCESS_KEY", False), ("AWS_SESSION_TOKEN", True)):
+        assert env[name]["valueFrom"]["secretKeyRef"] == {"name": "keys", "key": name, "optional": optional}
+
+
+@ALL
+def test_pods_are_told_where_the_store_is_and_whom_to_trust(job: Json) -> None:
+    env = {entry["name"]: entry.get("value") for entry in container_of(job)["env"]}
+    assert env["FINETUNE_STORE"] == "s3://results/out"
+    assert env["AWS_ENDPOINT_URL"] == "https://s3.example.test"
+    assert env["AWS_CA_BUNDLE"] == "/etc/finetune/ca/ca.pem"
+    mounts = {mount["mountPath"]: mount for mount in container_of(job)["volumeMounts"]}
+    assert mounts["/etc/finetune/ca"]["readOnly"] is True
+    assert mounts["/mnt/pvc/models"]["readOnly"] is True
+
+
+def test_the_users_mistakes_fail_an_index_at_once_and_disruptions_cost_nothing() -> None:
+    fail, ignore = train_job()["spec"]["podFailurePolicy"]["rules"]
+    assert fail["action"] == "FailIndex"
+    assert fail["onExitCodes"] == {"containerName": "trainer", "operator": "In", "values": [64, 65]}
+    assert ignore == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+
+
+def test_the_job_is_indexed_and_one_bad_index_does_not_end_the_others() -> None:
+    spec = train_job(retries=2)["spec"]
+    assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 3, 2)
+    assert (spec["backoffLimitPerIndex"], spec["maxFailedIndexes"]) == (2, 3)
+    assert spec["podReplacementPolicy"] == "Failed"
+
+
+def test_the_plan_config_map_is_immutable_and_the_job_mounts_it() -> None:
+    plan = job_plan_of()
+    config_map = manifests.plan_config_map(OWNER, "exp-12345678", plan)
+    assert config_map["immutable"] is True
+    assert config_map["data"]["plan.json"].encode() == plan.to_bytes()
+    name = config_map["metadata"]["name"]
+    assert {"name": "plan", "configMap": {"name": name}} in pod_of(train_job())["volumes"]
+    assert train_job()["metadata"]["annotations"]["finetune.dev/plan"] == name
+
+
+def test_plans_of_different_content_or_jobs_have_different_names() -> None:
+    names = {manifests.plan_name(job, job_plan_of(size)) for job in ("one", "two") for size in (1, 2)}
+    assert len(names) == 4
+
+
+def test_what_the_user_adds_to_pods_is_there_and_cannot_hide_them_from_the_operator() -> None:
+    template = {
+        "labels": {"team": "nlp", "finetune.dev/experiment": "other", "app.kubernetes.io/managed-by": "me"},
+        "annotations": {"note": "x"},
+        "nodeSelector": {"gpu": "yes"},
+        "tolerations": [{"key": "gpu"}],
+        "env": [{"name": "HF_ENDPOINT", "value": "https://hub.example.test"}],
+        "volumes": [{"name": "extra", "emptyDir": {}}],
+        "volumeMounts": [{"name": "extra", "mountPath": "/extra"}],
+        "serviceAccountName": "runner",
+        "priorityClassName": "low",
+    }
+    job = train_job(podTemplate=template)
+    labels = job["spec"]["template"]["metadata"]["labels"]
+    assert labels["team"] == "nlp"
+    assert labels["finetune.dev/experiment"] == "exp"
+    assert labels["app.kubernetes.io/managed-by"] == "finetune-operator"
+    pod = pod_of(job)
+    assert (pod["nodeSelector"], pod["serviceAccountName"]) == ({"gpu": "yes"}, "runner")
+    assert pod["automountServiceAccountToken"] is False
+    assert {"name": "extra", "emptyDir": {}} in pod["volumes"]
+    assert template["env"][0] in container_of(job)["env"]
+
+
+def test_resources_are_those_of_the_spec_and_only_in_training_pods() -> None:
+    asked = {"limits": {"nvidia.com/gpu": 1, "memory": "8Gi"}}
+    assert container_of(train_job(resources=asked))["resources"] == asked
+    assert "nvidia.com/gpu" not in str(report_job())
+
+
+def test_an_image_of_the_spec_wins_over_the_operators() -> None:
+    assert container_of(train_job())["image"] == "example.test/trainer:1"
+    changed = container_of(train_job(image="mine:2", imagePullPolicy="Always"))
+    assert (changed["image"], changed["imagePullPolicy"]) == ("mine:2", "Always")
+
+
+def test_a_queue_name_labels_the_job_for_kueue() -> None:
+    assert train_job(queueName="team")["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "team"
+
+
+def test_the_report_is_told_its_digest_and_the_failed_runs() -> None:
+    command = container_of(report_job())["command"]
+    assert command[:2] == ["finetune-report", "build"]
+    assert command[command.index("--expect-digest") + 1] == "d"
+    assert command[command.index("--failed") + 1 :] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"image": "other"},
+        {"imagePullPolicy": "Always"},
+        {"retries": 7},
+        {"runsPerPod": 2},
+        {"resources": {"limits": {"cpu": 1}}},
+        {"podTemplate": {"labels": {"a": "b"}}},
+        {"queueName": "team"},
+        {"terminationGracePeriodSeconds": 7},
+        {"ttlSecondsAfterFinished": 7},
+    ],
+)
+def test_the_fingerprint_changes_with_what_a_live_job_cannot_change(changed: Json) -> None:
+    assert template_fingerprint(settings(**changed)) != template_fingerprint(settings())
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"parallelism": 9},
+        {"suspend": True},
+        {"retryToken": "x"},
+        {"runTimeoutSeconds": 9},
+        {"checkpointIntervalSeconds": 9},
+    ],
+)
+def test_the_fingerprint_stays_with_what_is_patched_in_place_or_is_not_of_the_template(changed: Json) -> None:
+    assert template_fingerprint(settings(**changed)) == template_fingerprint(settings())
+
+
+def test_the_fingerprint_changes_with_storage_and_claims() -> None:
+    elsewhere = STORAGE.model_copy(update={"bucket": "others"})
+    prints = {
+        template_fingerprint(one)
+        for one in (settings(), replace(settings(), storage=elsewhere), replace(settings(), claims=()))
+    }
+    assert len(prints) == 3
+
+
+def test_names_of_the_longest_experiment_name_fit_a_dns_label_with_the_index() -> None:
+    longest = "e" * MAX_NAME_LENGTH
+    names = [
+        f"{job_name(longest, 'f' * 16, MAX_ROUNDS)}-{MAX_RUNS - 1}",
+        report_job_name(longest, "f" * 16),
+        manifests.resolve_job_name(Owner("team", longest, "u"), "key"),
+    ]
+    assert all(len(name) <= 63 for name in names)
+
+
+def test_an_events_message_is_cut_to_what_the_api_server_takes() -> None:
+    event = manifests.event(
+        OWNER, kind="Warning", reason="R", message="m" * 5000, now="2026-01-01T00:00:00Z", suffix="1"
+    )
+    assert len(event["message"]) <= 1024
+    assert event["involvedObject"]["uid"] == "uid-1"

@@ -1,0 +1,86 @@
+"""From a storage block to a connection: Secret and certificate, shared clients, what is missing."""
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from finetune_core.problems import InvalidInputError
+from finetune_core.spec import Storage
+from finetune_operator.storage import StorageConnector
+
+KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
+
+
+class Objects:
+    """Secrets and ConfigMaps by name, where the connector expects the cluster."""
+
+    def __init__(self) -> None:
+        self.secrets: dict[str, dict[str, str]] = {"keys": dict(KEYS)}
+        self.config_maps: dict[str, dict[str, str]] = {}
+
+    def get_secret(self, _namespace: str, name: str) -> dict[str, Any] | None:
+        if name not in self.secrets:
+            return None
+        return {"data": {key: base64.b64encode(value.encode()).decode() for key, value in self.secrets[name].items()}}
+
+    def get_config_map(self, _namespace: str, name: str) -> dict[str, Any] | None:
+        return {"data": self.config_maps[name]} if name in self.config_maps else None
+
+
+@pytest.fixture
+def objects() -> Objects:
+    return Objects()
+
+
+@pytest.fixture
+def connector(objects: Objects) -> Iterator[StorageConnector]:
+    connector = StorageConnector(objects)  # type: ignore[arg-type]
+    yield connector
+    connector.close()
+
+
+def storage(**fields: Any) -> Storage:
+    return Storage.model_validate({"endpoint": "http://s3.example.test:9000", "bucket": "results", **fields})
+
+
+def test_a_missing_secret_is_named_with_the_remedy(connector: StorageConnector) -> None:
+    with pytest.raises(InvalidInputError, match="Secret none is not in namespace team: create it with AWS_ACCESS_KEY"):
+        connector.connect("team", storage(secretRef={"name": "none"}))
+
+
+@pytest.mark.parametrize("missing", sorted(KEYS))
+def test_a_secret_that_lacks_a_key_is_named(connector: StorageConnector, objects: Objects, missing: str) -> None:
+    del objects.secrets["keys"][missing]
+    with pytest.raises(InvalidInputError, match=f"spec.storage.secretRef: Secret keys lacks {missing}"):
+        connector.connect("team", storage(secretRef={"name": "keys"}))
+
+
+def test_a_final_newline_in_a_secret_is_no_part_of_the_key(connector: StorageConnector, objects: Objects) -> None:
+    plain = connector.connect("team", storage(secretRef={"name": "keys"}))
+    objects.secrets["files"] = {key: f"{value}\n" for key, value in KEYS.items()}
+    assert connector.connect("team", storage(secretRef={"name": "files"})) is plain
+
+
+def test_what_else_is_in_a_secret_does_not_matter(connector: StorageConnector, objects: Objects) -> None:
+    objects.secrets["keys"] |= {"notes": "x"}
+    connector.connect("team", storage(secretRef={"name": "keys"}))
+
+
+def test_a_missing_certificate_is_named(connector: StorageConnector) -> None:
+    with pytest.raises(InvalidInputError, match=r"spec.storage.caBundle: ConfigMap ca in namespace team has no key"):
+        connector.connect("team", storage(caBundle={"name": "ca", "key": "ca.pem"}))
+
+
+def test_the_same_keys_share_one_connection_and_its_stores(connector: StorageConnector) -> None:
+    one = connector.connect("team", storage(secretRef={"name": "keys"}))
+    two = connector.connect("other-team", storage(secretRef={"name": "keys"}))
+    assert one is two
+    assert one.open("s3://results/out") is two.open("s3://results/out")
+
+
+def test_renewed_keys_make_another_connection(connector: StorageConnector, objects: Objects) -> None:
+    one = connector.connect("team", storage(secretRef={"name": "keys"}))
+    objects.secrets["keys"]["AWS_SECRET_ACCESS_KEY"] = "renewed"
+    assert connector.connect("team", storage(secretRef={"name": "keys"})) is not one
