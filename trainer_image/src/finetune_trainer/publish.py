@@ -8,6 +8,8 @@ import resource
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
+
 from finetune_core.best import rank
 from finetune_core.layout import ExperimentLayout, RunLayout
 from finetune_core.plan import Plan, PlannedRun
@@ -40,10 +42,8 @@ def publish(
         store.put(layout.predictions(result.attempt, name), data)
     kept = None
     if _keeps_model(store, plan, result):
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
         kept = layout.model(result.attempt)
-        upload_tree(store, folder, kept)
+        _upload_model(store, kept, model, tokenizer, folder)
     records = {name: record for name, (_, record) in predictions.items()}
     final = result.model_copy(update={"predictions": records, "model": kept})
     if not store.create(layout.result, final.to_json()):
@@ -69,6 +69,16 @@ def _keeps_model(store: Store, plan: Plan, result: RunResult) -> bool:
         if other is not None and other < own:
             return False
     return True
+
+
+def _upload_model(store: Store, key: str, model: Any, tokenizer: Any, folder: Path) -> None:
+    """A folder for `from_pretrained`; the weights go to the store without a detour over the pod's disk."""
+    model.config.architectures = [type(model).__name__]
+    model.config.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    upload_tree(store, folder, key)
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    store.put(f"{key}/model.safetensors", safetensors.torch.save(weights, metadata={"format": "pt"}))
 
 
 def put_json(store: Store, key: str, value: dict[str, Any]) -> None:
