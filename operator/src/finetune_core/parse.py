@@ -20,7 +20,14 @@ def parse_spec(raw: Mapping[str, Any]) -> ExperimentSpec:
     try:
         return ExperimentSpec.model_validate(raw)
     except ValidationError as error:
-        problems = (Problem(_path(one["loc"], raw), one["msg"]) for one in error.errors())
+        found = [(one["type"], one["loc"], one["msg"]) for one in error.errors()]
+        # A list whose entries are all wrong is counted as empty too: only its entries need correcting.
+        wrong_inside = {loc[:-depth] for _, loc, _ in found for depth in range(1, len(loc))}
+        problems = (
+            Problem(_path(loc, raw), message)
+            for kind, loc, message in found
+            if kind != "too_short" or loc not in wrong_inside
+        )
         raise InvalidInputError(tuple(sorted(set(problems)))) from error
 
 
