@@ -87,7 +87,7 @@ bench-trainer: $(READY) ## Our trainer against a script that does what run_glue.
 
 bench-operator: $(READY) ## A real API server, 1,000 experiments: latencies, requests, memory
 	@$(PYTHON) -m finetune_dev binaries kube-apiserver >/dev/null
-	$(PYTHON) -m bench_operator $(BENCH_ARGS)
+	PYTHONPATH=dev:bench:tests $(BIN)/python -m bench_operator $(BENCH_ARGS)
 
 clean: ## Remove the Python environment and caches inside the repository
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

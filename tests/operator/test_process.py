@@ -67,3 +67,14 @@ def test_told_to_stop_it_stops_within_seconds(world: World, operator: OperatorPr
     world.apply("exp", spec_of(world.server, {"rte": 1}))
     until(lambda: bool(world.jobs("exp")), "the Job", _SECONDS)
     assert operator.terminate(seconds=10) == 0
+
+
+def test_the_jobs_of_a_namespace_that_terminates_are_deleted(
+    api_server: ApiServer, world: World, tmp_path: Path
+) -> None:
+    """Without it, failing pods of a Job would hold the namespace up for minutes."""
+    with OperatorProcess(api_server.kubeconfig, tmp_path / "log"):
+        world.apply("exp", spec_of(world.server, {"rte": 1}))
+        until(lambda: bool(world.jobs("exp")), "the Job", _SECONDS)
+        world.core.delete_namespace(world.namespace)
+        until(lambda: not world.jobs("exp"), "the Jobs to be deleted", _SECONDS)

@@ -19,6 +19,7 @@ from finetune_store import S3Connection, Store, open_store
 _RETRY_SECONDS = 2.0
 """The operator looks again later rather than keep a worker waiting."""
 
+_TIMEOUT_SECONDS = 10.0
 _MAX_CONNECTIONS = 64
 _MAX_STORES = 64
 _CHECKED_SECONDS = 300.0
@@ -110,7 +111,9 @@ class Connection:
         """A store below the URI; nothing is sent yet."""
         with self._lock:
             if uri not in self._stores:
-                store = open_store(uri, connection=self._connection, retry_seconds=_RETRY_SECONDS)
+                store = open_store(
+                    uri, connection=self._connection, retry_seconds=_RETRY_SECONDS, timeout_seconds=_TIMEOUT_SECONDS
+                )
                 self._stores[uri] = MeteredStore(store, self._on_request)
             self._stores.move_to_end(uri)
             if len(self._stores) > _MAX_STORES:
