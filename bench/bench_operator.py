@@ -132,7 +132,7 @@ class Bench:
         memory = []
         for start in range(0, len(experiments), size):
             wave = experiments[start : start + size]
-            self._load.finish(wave, steps=self._options.steps)
+            self._load.finish(wave, steps=self._options.steps, rate=self._options.finish_rate)
             self._load.report(wave, seconds=self._options.patience)
             left = len(experiments) - start - len(wave)
             until(lambda: sample(self._operator).living <= left, "the wave's end", self._options.patience)  # noqa: B023
@@ -153,7 +153,7 @@ class Bench:
             self._namespaces, [f"more-{n}" for n in range(self._options.more)], rate=self._options.rate
         )
         until(lambda: all(each.created for each in experiments), "all Jobs", self._options.patience)
-        self._load.finish(experiments, steps=self._options.steps)
+        self._load.finish(experiments, steps=self._options.steps, rate=self._options.finish_rate)
         self._load.report(experiments, seconds=self._options.patience)
         until(lambda: sample(self._operator).living == 0, "the end", self._options.patience)
         after = sample(self._operator).rss_mib
@@ -200,7 +200,8 @@ def section(facts: dict[str, object], options: argparse.Namespace) -> str:
     """The figures as Markdown."""
     head = (
         f"## Operator under load\n\n`make bench-operator`: {options.experiments} experiments x {options.runs} runs in "
-        f"{options.namespaces} namespaces, applied at {options.rate:g} a second; real API server, etcd and S3 server "
+        f"{options.namespaces} namespaces, applied at {options.rate:g} a second, {options.finish_rate:g} Jobs a second "
+        f"going to their end in {options.steps} steps; real API server, etcd and S3 server "
         f"(SeaweedFS) and the script that plays the Jobs on the same machine. Reconcile times are upper bounds of "
         f"histogram buckets.\n\nMachine: {describe()}, {platform.system()}.\n"
     )
@@ -226,7 +227,8 @@ def main() -> None:
     parser.add_argument("--more", type=int, default=100, help="experiments of the wave after all have ended")
     parser.add_argument("--parallelism", type=int, default=5)
     parser.add_argument("--steps", type=int, default=5, help="changes of a Job's status on its way")
-    parser.add_argument("--rate", type=float, default=5.0, help="experiments applied a second; 0: at once")
+    parser.add_argument("--rate", type=float, default=10.0, help="experiments applied a second; 0: at once")
+    parser.add_argument("--finish-rate", type=float, default=2.5, help="Jobs that go to their end a second; 0: at once")
     parser.add_argument("--namespaces", type=int, default=20)
     parser.add_argument("--quiet-seconds", type=float, default=60.0)
     parser.add_argument("--patience", type=float, default=600.0, help="seconds after which a wait is given up")

@@ -107,9 +107,16 @@ class Load:
                 self._store.put(layout.run(run.task, run.run_id).progress, progress.to_json())
         self._play(each, completed=0)
 
-    def finish(self, experiments: list[Experiment], *, steps: int) -> None:
-        """Every Job goes to its end in so many steps."""
-        list(self._pool.map(lambda each: self._finish(each, steps), experiments))
+    def finish(self, experiments: list[Experiment], *, steps: int, rate: float) -> None:
+        """Every Job goes to its end in so many steps; so many Jobs a second set out for it (0: all at once)."""
+        begin = time.monotonic()
+
+        def finish(number: int) -> None:
+            if rate:
+                time.sleep(max(0.0, begin + number / rate - time.monotonic()))
+            self._finish(experiments[number], steps)
+
+        list(self._pool.map(finish, range(len(experiments))))
 
     def _finish(self, each: Experiment, steps: int) -> None:
         job_plan, done = self._job_plan(each), 0
