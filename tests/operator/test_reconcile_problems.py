@@ -239,3 +239,39 @@ def test_a_result_of_another_shape_does_not_stop_the_operator(world: World) -> N
     world.play(job, completed={0}, final="Complete")
     world.look("exp")
     assert world.jobs("exp", "train")[-1]["metadata"]["name"].endswith("-r1")
+
+
+def test_torn_progress_and_failure_reports_do_not_stop_the_operator(world: World) -> None:
+    world.apply("exp", spec_of(world.server, {"rte": 2}))
+    world.look("exp")
+    job = world.job("exp")
+    layout = ExperimentLayout(world.namespace, "exp")
+    for run in world.plan("exp").runs:
+        files = layout.run("rte", run.run_id)
+        world.store.put(files.progress, b"{")
+        world.store.put(files.failure("a"), b"{")
+    world.play(job, failed={0}, active=1)
+    world.restart()
+    world.look("exp")
+    (told,) = world.status("exp")["failures"]
+    assert told["reason"] == "Unknown"
+    assert "failures/a.json" in told["message"]
+
+
+def test_a_job_whose_plan_is_gone_is_replaced(world: World) -> None:
+    world.apply("exp", spec_of(world.server, {"rte": 2}))
+    world.look("exp")
+    job = world.job("exp")
+    world.put_results(job, 0)
+    world.core.delete_namespaced_config_map(job["metadata"]["annotations"]["finetune.dev/plan"], world.namespace)
+    world.play(job, completed={0}, active=1, ready=0)
+    world.restart()
+    world.look("exp")
+    assert world.reason("exp") == "ReplacingJob"
+    world.play(job, completed={0})
+    world.look("exp", times=2)
+    new = world.job("exp")
+    assert new["metadata"]["uid"] != job["metadata"]["uid"]
+    assert len(world.job_plan(new).indexes) == 1
+    world.to_the_end("exp")
+    assert world.reason("exp") == "AllRunsSucceeded"

@@ -1,6 +1,8 @@
 """Looking at the world: children from the API server, results from the store, as little as is needed."""
 
+import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from pydantic import ValidationError
 
@@ -20,6 +22,9 @@ from finetune_operator.memory import Memory
 from finetune_operator.views import hangs_silently, job_view, pod_view
 from finetune_store import NotFoundError, Store
 
+logger = logging.getLogger(__name__)
+
+_UNREADABLE = "unreadable plan"
 _MAX_PROGRESS = 32
 _MAX_ASKED = 3
 
@@ -55,7 +60,13 @@ class Observer:
     def jobs(self) -> tuple[JobView, ...]:
         """The experiment's Jobs."""
         found = self._cluster.list_jobs(self._owner.namespace, names.selector(self._owner.name))
-        return tuple(job_view(job, owner_uid=self._owner.uid, indexes=self._indexes(job)) for job in found)
+        return tuple(self._job(job) for job in found)
+
+    def _job(self, job: Json) -> JobView:
+        indexes = self._indexes(job)
+        view = job_view(job, owner_uid=self._owner.uid, indexes=indexes)
+        # Nobody can tell which runs it does: like a Job of another revision, it is retired and replaced.
+        return replace(view, revision=_UNREADABLE) if view.plan and not indexes else view
 
     def pods(self, selector: str = "") -> tuple[PodView, ...]:
         """The experiment's pods, with what events say of those that hang silently."""
@@ -79,9 +90,11 @@ class Observer:
         if plan_name not in self._memory.indexes:
             config_map = self._cluster.get_config_map(self._owner.namespace, plan_name)
             text = ((config_map or {}).get("data") or {}).get(PLAN_FILE)
-            if not text:
+            try:
+                self._memory.indexes[plan_name] = JobPlan.model_validate_json(text or "").indexes
+            except ValidationError:
+                logger.warning("the plan %s is gone or of another version", plan_name)
                 return ()
-            self._memory.indexes[plan_name] = JobPlan.model_validate_json(text).indexes
         return self._memory.indexes[plan_name]
 
     def _read_results(self, store: Store, plan: Plan, jobs: Iterable[JobView]) -> None:
@@ -213,12 +226,15 @@ def _last_failure(store: Store, folder: str) -> RunError | None:
     reports = max(store.list(folder), key=lambda info: (info.modified, info.key), default=None)
     if reports is None:
         return None
-    failure = Failure.model_validate_json(store.get(reports.key))
+    try:
+        failure = Failure.model_validate_json(store.get(reports.key))
+    except (NotFoundError, ValidationError):
+        return RunError("Unknown", f"{store.uri(reports.key)} says why, but not in words of this version.")
     return RunError(failure.reason.value, failure.message)
 
 
 def _progress(store: Store, key: str) -> Progress | None:
     try:
         return Progress.model_validate_json(store.get(key))
-    except NotFoundError:
+    except (NotFoundError, ValidationError):
         return None
