@@ -173,3 +173,24 @@ def test_changed_data_gives_new_runs_and_unchanged_data_none(world: World) -> No
     world.apply("exp", spec_of(world.server, {"rte": 1}, data={"uri": uris[1]}, execution={"retryToken": "a"}))
     world.look("exp")
     assert world.status("exp")["runs"]["summary"] == "0/1"
+
+
+def test_another_store_is_looked_at_anew_and_what_was_copied_there_counts(world: World) -> None:
+    spec = spec_of(world.server, {"rte": 2})
+    world.apply("exp", spec)
+    world.look("exp")
+    job = world.job("exp")
+    world.put_results(job, 0)
+    world.put_results(job, 1)
+    world.play(job, completed={0}, active=1)
+    world.look("exp")
+    assert world.status("exp")["runs"]["succeeded"] == 1
+    copied = world.job_plan(job).runs_at(1)[0]
+    key = f"{world.namespace}/exp/runs/rte/{copied.run_id}/result.json"
+    world.store_root.put(f"elsewhere/{key}", world.store.get(key))
+    world.apply("exp", {**spec, "storage": {**spec["storage"], "prefix": "elsewhere"}})
+    world.look("exp")
+    status = world.status("exp")
+    assert status["runs"]["succeeded"] == 1
+    assert status["tasks"][0]["best"]["runId"] == copied.run_id
+    assert status["tasks"][0]["best"]["uri"].startswith("s3://results/elsewhere/")

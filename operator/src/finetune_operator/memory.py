@@ -31,3 +31,7 @@ class Memory:
     connection: Connection | None = None
     connected_for: Storage | None = None
     connected_at: float = 0.0
+
+    def clear(self) -> None:
+        """Forget everything: it was about another store."""
+        vars(self).update(vars(Memory()))

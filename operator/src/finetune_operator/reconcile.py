@@ -210,6 +210,8 @@ class Reconciler:
 
     def _connect(self, subject: Subject, storage: Storage) -> Connection:
         memory, now = subject.memory, time.monotonic()
+        if memory.connected_for is not None and memory.connected_for != storage:
+            memory.clear()
         old = memory.connection
         if old and memory.connected_for == storage and now - memory.connected_at < _CREDENTIALS_SECONDS:
             return old
