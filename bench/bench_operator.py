@@ -15,80 +15,22 @@ import platform
 import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
-
-from prometheus_client.parser import text_string_to_metric_families
 
 from finetune_dev.apiserver import ApiServer
 from machine import describe, write_section
 from operator_load import Experiment, Load
+from operator_sample import Sample, sample
 from support.apiserver import client_of, install_crds, until
 from support.operator_process import OperatorProcess
 from support.seaweed import SeaweedS3
 from support.world import fill_bucket
 
-WRITES = frozenset({"POST", "PATCH", "PUT", "DELETE"})
 WAVES = 10
 
 
-@dataclass(frozen=True)
-class Sample:
-    """The operator's figures at a moment."""
-
-    api: Counter[tuple[str, str]]
-    store: Counter[str]
-    reconciles: Counter[float]
-    errors: int
-    living: int
-    rss_mib: float
-
-    def since(self, earlier: "Sample") -> "Sample":
-        """What happened in between; `living` and `rss_mib` stay those of now."""
-        return Sample(
-            self.api - earlier.api,
-            self.store - earlier.store,
-            self.reconciles - earlier.reconciles,
-            self.errors - earlier.errors,
-            self.living,
-            self.rss_mib,
-        )
-
-    @property
-    def looks(self) -> int:
-        """Reconciles, counted."""
-        return int(max(self.reconciles.values(), default=0))
-
-    def quantile(self, q: float) -> float:
-        """Upper bound, in seconds, of the histogram's bucket that holds the quantile; inf beyond the last."""
-        return min((bound for bound, count in self.reconciles.items() if count >= q * self.looks), default=0.0)
-
-
-def sample(operator: OperatorProcess) -> Sample:
-    """Read /metrics and the process's memory."""
-    api: Counter[tuple[str, str]] = Counter()
-    store: Counter[str] = Counter()
-    reconciles: Counter[float] = Counter()
-    errors, living = 0, 0
-    for family in text_string_to_metric_families(operator.get("/metrics")[1]):
-        for one in family.samples:
-            if one.name == "finetune_api_requests_total":
-                api[one.labels["verb"], one.labels["resource"]] += int(one.value)
-            elif one.name == "finetune_store_requests_total":
-                store[one.labels["operation"]] += int(one.value)
-            elif one.name == "finetune_reconcile_seconds_bucket":
-                reconciles[float(one.labels["le"])] += int(one.value)
-            elif one.name == "finetune_reconcile_errors_total":
-                errors += int(one.value)
-            elif one.name == "finetune_living_experiments":
-                living = int(one.value)
-    status = Path(f"/proc/{operator.pid}/status").read_text()
-    resident = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
-    return Sample(api, store, reconciles, errors, living, int(resident) / 1024)
-
-
 class Bench:
-    """One run of the benchmark; `lines` becomes its section of RESULTS.md."""
+    """One run of the benchmark; `facts` become its section of RESULTS.md."""
 
     def __init__(self, options: argparse.Namespace, load: Load, operator: OperatorProcess) -> None:
         self._options, self._load, self._operator = options, load, operator
@@ -123,7 +65,7 @@ class Bench:
         time.sleep(self._options.quiet_seconds)
         seen, seconds = sample(self._operator).since(before), time.monotonic() - begin
         self._note("nothing changes", seen, seconds, len(experiments))
-        self.facts["writes to the API server while nothing changes"] = _writes(seen.api)
+        self.facts["writes to the API server while nothing changes"] = seen.writes
         self.facts["listings of the store while nothing changes"] = seen.store["list"]
 
     def _to_the_end(self, experiments: list[Experiment]) -> None:
@@ -164,7 +106,7 @@ class Bench:
         while True:
             before = sample(self._operator)
             time.sleep(max(20, before.living * 0.05) + 5)
-            if _writes(sample(self._operator).api - before.api) == 0:
+            if sample(self._operator).since(before).writes == 0:
                 return
 
     def _note(self, phase: str, seen: Sample, seconds: float, experiments: int) -> None:
@@ -179,10 +121,6 @@ class Bench:
             "memory, MiB": round(seen.rss_mib),
         }
         print(f"{phase}: {json.dumps(self.facts[phase])}", flush=True)
-
-
-def _writes(api: Counter[tuple[str, str]]) -> int:
-    return sum(count for (verb, _), count in api.items() if verb in WRITES)
 
 
 def _per(counts: Counter, experiments: int) -> dict[str, float]:
