@@ -3,23 +3,18 @@
 The cluster must be up and have the images (`make e2e` sees to both): where it has not, the tests fail, they never skip.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-from kubernetes.client import ApiException
 
-from e2e.harness import GLUE, K8S, SMALL_GLUE, TINY_MODEL, Experiment, operator_ready, wait_until
+from e2e.harness import GLUE, SMALL_GLUE, TINY_MODEL, Experiment, Experiments, operator_ready, wait_until
+from e2e.namespaces import fresh_namespace
 from finetune_dev import release
 from finetune_store import Store, upload_tree
 from glue_demo import tiny_bert, write
 
 GLUE_TASKS = ("cola", "rte", "mrpc", "stsb", "wnli", "sst2")
-
-Experiments = Callable[[str], Experiment]
-"""Makes the handle of an experiment of a name in a test's namespace."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,38 +37,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         for local, uri in ((model, TINY_MODEL), (official, GLUE), (small, SMALL_GLUE)):
             upload_tree(opened, local, uri.removeprefix(f"s3://{release.BUCKET}/"))
         yield opened
-
-
-@contextmanager
-def fresh_namespace() -> Iterator[str]:
-    """A namespace with the store's Secret; deleted, with all in it, at the end."""
-    name = f"e2e-{uuid4().hex[:8]}"
-    release.make_namespace(name)
-    try:
-        yield name
-    finally:
-        delete_namespace(name)
-
-
-def delete_namespace(name: str) -> None:
-    """Delete a namespace, if it is there, and wait until it is gone."""
-    try:
-        K8S.core.delete_namespace(name)
-    except ApiException as error:
-        if error.status not in {404, 409}:
-            raise
-    wait_until(f"namespace {name} to be gone", lambda: not namespace_exists(name), seconds=120)
-
-
-def namespace_exists(name: str) -> bool:
-    """Whether there is a namespace of that name, be it terminating."""
-    try:
-        K8S.core.read_namespace(name)
-    except ApiException as error:
-        if error.status == 404:
-            return False
-        raise
-    return True
 
 
 @pytest.fixture

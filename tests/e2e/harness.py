@@ -223,6 +223,10 @@ class Experiment:
         return "\n".join([*parts, f"--- the operator's log\n{log}"])
 
 
+Experiments = Callable[[str], Experiment]
+"""Makes the handle of an experiment of a name in a test's namespace."""
+
+
 def _looked(namespace: str, *arguments: str) -> str:
     try:
         return kubectl("--namespace", namespace, *arguments)[-6000:]

@@ -9,12 +9,12 @@ from contextlib import suppress
 import pytest
 from kubernetes.client import ApiException
 
-from e2e.conftest import Experiments, delete_namespace, fresh_namespace, namespace_exists
 from e2e.harness import (
     ENDLESS,
     K8S,
     SHORT,
     Experiment,
+    Experiments,
     condition_of,
     ended,
     evict,
@@ -25,6 +25,7 @@ from e2e.harness import (
     spec,
     wait_until,
 )
+from e2e.namespaces import delete_namespace, fresh_namespace, namespace_exists
 from finetune_core.results import RunResult
 from finetune_dev import release
 from finetune_store import Store

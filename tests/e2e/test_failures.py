@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from e2e.conftest import Experiments
 from e2e.harness import (
     ENDLESS,
     K8S,
     SHORT,
     SMALL_GLUE,
     Experiment,
+    Experiments,
     condition_of,
     ended,
     evict,
@@ -26,6 +26,8 @@ from e2e.harness import (
 from finetune_dev import release
 from finetune_dev.kubectl import kubectl
 from finetune_store import Store, delete_tree
+
+pytestmark = pytest.mark.timeout(600)
 
 WITHIN_A_MINUTE = 60
 

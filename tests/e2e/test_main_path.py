@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from e2e.conftest import Experiments, fresh_namespace
-from e2e.harness import GLUE, Experiment, condition_of, reason, spec
+from e2e.harness import GLUE, Experiment, Experiments, condition_of, reason, spec
+from e2e.namespaces import fresh_namespace
 from finetune_core.tasks import GLUE_TASKS, SUBMISSION_FILES
 from finetune_store import Store
 

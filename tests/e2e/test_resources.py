@@ -5,8 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from e2e.conftest import Experiments
-from e2e.harness import K8S, SHORT, reason, spec, wait_until
+from e2e.harness import K8S, SHORT, Experiments, reason, spec, wait_until
 from finetune_dev.kubectl import kubectl
 
 pytestmark = pytest.mark.timeout(400)
