@@ -35,7 +35,7 @@ lint: $(READY) ## ruff, mypy --strict, import contracts, helm lint, CRDs up to d
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(PYTHON) -m finetune_dev.crds --check
-	$(PYTHON) -m finetune_dev helm lint --strict helm/finetune-operator
+	$$($(PYTHON) -m finetune_dev binaries helm) lint --strict helm/finetune-operator
 
 format: $(READY) ## Format the code
 	$(BIN)/ruff format $(PACKAGES)
