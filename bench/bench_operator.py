@@ -11,6 +11,7 @@ clock; requests, reconcile times and memory are the operator's own figures (/met
 
 import argparse
 import json
+import os
 import platform
 import tempfile
 import time
@@ -119,6 +120,7 @@ class Bench:
             "API requests per experiment": _per(seen.api, experiments),
             "store requests per experiment": _per(seen.store, experiments),
             "memory, MiB": round(seen.rss_mib),
+            "load average of the machine": round(os.getloadavg()[0], 1),
         }
         print(f"{phase}: {json.dumps(self.facts[phase])}", flush=True)
 
