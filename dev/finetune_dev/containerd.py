@@ -41,8 +41,13 @@ class Containerd:
         """
         image = oci.find_image(layout, reference)
         before = self._untagged_of(reference)
-        blobs = oci.missing(image, self._digests())
-        self._import(layout, image, blobs)
+        try:
+            self._import(layout, image, oci.missing(image, self._digests()))
+        except CommandError as error:
+            # containerd's garbage collector can take the snapshot of a layer before the next one stands on it (seen
+            # once: "parent snapshot ... does not exist"); what was imported counts at the second try.
+            say(f"once more, after: {str(error).splitlines()[-1]}")
+            self._import(layout, image, oci.missing(image, self._digests()))
         for digest in image.blobs:
             _share(oci.blob_path(self.root / _CONTENT, digest), oci.blob_path(layout, digest))
         if stale := before - self._untagged_of(reference):
