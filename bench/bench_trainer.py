@@ -84,6 +84,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--ablation", action="store_true", help="single choices switched, on the first task")
     parser.add_argument("--scratch", default=None, help="folder for temporary files")
     arguments = parser.parse_args()
+    arguments.model_name = Path(arguments.model).name if arguments.model else "MiniLM (22 M parameters)"
     arguments.model = arguments.model or str(minilm_path())
     return arguments
 
@@ -182,7 +183,7 @@ def report(rows: list[tuple[str, list[Measured], list[Measured]]], arguments: ar
     lines = [
         "## Trainer against run_glue's defaults",
         "",
-        f"{describe()}. {source}, {Path(arguments.model).name}, {arguments.max_steps} steps of 32, evaluation every "
+        f"{describe()}. {source}, model {arguments.model_name}, {arguments.max_steps} steps of 32, evaluation every "
         f"{arguments.eval_steps}, learning rate {arguments.learning_rate:g}, {arguments.seeds} paired seeds; ours in "
         f"{best_precision()}. Whole process from start to predictions, median over seeds; metrics x100.",
         "",
