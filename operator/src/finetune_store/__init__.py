@@ -23,6 +23,7 @@ from finetune_store._errors import (
     UnsupportedError,
     WrongRegionError,
 )
+from finetune_store._files import file_md5
 from finetune_store._keys import join, relative_key
 from finetune_store._model import ObjectInfo, Store
 from finetune_store._open import open_store
@@ -49,6 +50,7 @@ __all__ = [
     "creates_once",
     "delete_tree",
     "download_tree",
+    "file_md5",
     "join",
     "open_store",
     "relative_key",

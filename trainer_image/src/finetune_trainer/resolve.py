@@ -1,11 +1,10 @@
 """What lies in a folder on a volume: paths, MD5s and sizes, for content digests."""
 
-import hashlib
 import os
 from pathlib import Path
 from typing import Any
 
-from finetune_store import S3Connection
+from finetune_store import S3Connection, file_md5
 from finetune_trainer.errors import UserError
 from finetune_trainer.inputs import Inputs, work_folder
 
@@ -17,12 +16,9 @@ def resolve(uri: str) -> dict[str, Any]:
     try:
         folder = inputs.local_folder(uri)
         files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-        found = [{"path": p.relative_to(folder).as_posix(), "md5": _md5(p), "size": p.stat().st_size} for p in files]
+        found = [
+            {"path": p.relative_to(folder).as_posix(), "md5": file_md5(p), "size": p.stat().st_size} for p in files
+        ]
     except (UserError, OSError) as error:
         return {"problem": f"{uri} cannot be read: {error}"}
     return {"files": found} if found else {"problem": f"nothing lies at {uri}: check claim and path"}
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -1,6 +1,5 @@
 """Token data of a task's splits: from memory, from the store's cache, or read and tokenised now."""
 
-import hashlib
 import logging
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from finetune_core.canonical import short_hash
 from finetune_core.datafiles import AX, DataLayout
 from finetune_core.layout import token_cache
 from finetune_core.plan import TaskPlan
-from finetune_store import NotFoundError, Store, StoreError
+from finetune_store import NotFoundError, Store, StoreError, file_md5
 from finetune_trainer.data.rows import Rows
 from finetune_trainer.data.tables import read_tables
 from finetune_trainer.data.tokens import Tokens, tokenise
@@ -43,7 +42,7 @@ class Splits:
     def load(self, task: TaskPlan, split: str, tokenizer: Any, tokenizer_digest: str) -> Tokens:
         """The tokens of a split; UserError if its file is malformed."""
         paths = self._paths(task, split)
-        content = [_md5(path) for path in paths] or [task.data.digest]
+        content = [file_md5(path) for path in paths] or [task.data.digest]
         definition = task.definition.model_dump(mode="json", include={"name", "labels", "text_columns", "label_column"})
         key = short_hash(
             [CACHE_VERSION, tokenizer_digest, content, split, task.settings.max_seq_length, definition], 32
@@ -91,11 +90,6 @@ class Splits:
 
     def _cache_key(self, key: str) -> str:
         return f"{token_cache(self._namespace, key)}/tokens.npz"
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def _from_hub(task: TaskPlan, split: str) -> Rows:
