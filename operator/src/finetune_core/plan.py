@@ -3,6 +3,7 @@
 A plan is a pure function of the spec and of what its inputs were resolved to; the same inputs give the same bytes.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -132,6 +133,11 @@ def expand_runs(tasks: dict[str, TaskPlan], model: ResolvedModel, runs: dict[str
         for task in tasks
         for k in range(runs[task])
     ]
+
+
+def expand_seeds(task: TaskPlan, model: ResolvedModel, seeds: Iterable[int]) -> list[PlannedRun]:
+    """The runs of one task with given seeds, in their order."""
+    return [_planned_run(task, model, k, seed) for k, seed in enumerate(seeds)]
 
 
 def _planned_run(task: TaskPlan, model: ResolvedModel, k: int, seed: int) -> PlannedRun:

@@ -1,0 +1,123 @@
+"""What drivers leave behind: claims, heartbeats, trial results, ends of tasks; versioned schemas."""
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic.alias_generators import to_camel
+
+from finetune_core.results import finite
+
+TRIAL_SCHEMA_VERSION = 1
+
+
+class _Frozen(BaseModel):
+    # Readers accept fields that a later version added.
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+
+    def to_json(self) -> bytes:
+        """Indented JSON with a final newline, for people and programs."""
+        return (self.model_dump_json(by_alias=True, indent=2) + "\n").encode()
+
+
+class TrialState(StrEnum):
+    """How a trial ended."""
+
+    COMPLETED = "Completed"
+    STOPPED = "Stopped"
+    """Stopped early by the scheduler: its best value so far counts."""
+    FAILED = "Failed"
+
+
+class EndReason(StrEnum):
+    """Why a task has no trial left to do."""
+
+    ALL_TRIALS = "AllTrials"
+    GOAL_REACHED = "GoalReached"
+    TIME_BUDGET = "TimeBudget"
+    TOO_MANY_FAILED = "TooManyFailedTrials"
+
+
+class Claim(_Frozen):
+    """A driver has taken a trial. Whoever takes it over after a lease keeps the configuration of the first claim."""
+
+    driver: str
+    cluster: int
+    config: dict[str, Any]
+    time: str
+
+
+class Heartbeat(_Frozen):
+    """A driver lives; rewritten every few seconds. `running` are trials as "trials/rte/00003"."""
+
+    driver: str
+    cluster: int
+    beat: int
+    running: tuple[str, ...] = ()
+    time: str
+
+
+class TrialReport(_Frozen):
+    """One evaluation of a trial: means over its seeds. `progress` is the share of its steps, 0 to 1."""
+
+    step: int
+    progress: float
+    seconds: float
+    metrics: dict[str, float | None]
+
+    @field_validator("metrics")
+    @classmethod
+    def _finite(cls, metrics: dict[str, float | None]) -> dict[str, float | None]:
+        return {name: finite(value) for name, value in metrics.items()}
+
+
+class TrialResult(_Frozen):
+    """A trial that ended. `value` is the objective's best over the history, None if none was finite.
+
+    `duplicate_of` names the index whose result this one repeats: the same configuration was proposed twice.
+    """
+
+    schema_version: int = TRIAL_SCHEMA_VERSION
+    trial_id: str
+    task: str
+    index: int
+    state: TrialState
+    config: dict[str, Any]
+    settings: dict[str, Any]
+    metric: str
+    greater_is_better: bool
+    value: float | None
+    step: int
+    total_steps: int
+    metrics: dict[str, float | None] = {}
+    seeds: tuple[int, ...]
+    run_ids: tuple[str, ...]
+    history: tuple[TrialReport, ...] = ()
+    error: str | None = None
+    duplicate_of: int | None = None
+    driver: str
+    cluster: int
+    started_at: str
+    finished_at: str
+    seconds: float
+
+    @field_validator("value")
+    @classmethod
+    def _finite_value(cls, value: float | None) -> float | None:
+        return finite(value)
+
+
+class TaskStart(_Frozen):
+    """When a task's first driver began; the time budget counts from here."""
+
+    driver: str
+    time: str
+
+
+class TaskEnd(_Frozen):
+    """No trial of the task is left to do."""
+
+    driver: str
+    reason: EndReason
+    message: str
+    time: str
