@@ -2,19 +2,23 @@
 
 from dataclasses import dataclass
 
+from finetune_core.observation import WorkKind
 from finetune_core.plan import JobPlan
+from finetune_core.search.plan import SearchJobPlan
 
 
 @dataclass(frozen=True)
 class CreateTrainJob:
-    """Create the Job `name` and the immutable ConfigMap of its plan."""
+    """Create the Job or RayJob `name` and the immutable ConfigMap of its plan."""
 
     name: str
     revision: str
     round: int
-    job_plan: JobPlan
+    job_plan: JobPlan | SearchJobPlan
     parallelism: int
     suspend: bool
+    kind: WorkKind = WorkKind.JOB
+    lane: str = ""
 
 
 @dataclass(frozen=True)
@@ -24,14 +28,16 @@ class PatchJob:
     name: str
     parallelism: int | None = None
     suspend: bool | None = None
+    kind: WorkKind = WorkKind.JOB
 
 
 @dataclass(frozen=True)
 class DeleteJob:
-    """Delete a Job, its pods and its plan ConfigMap (`plan`, empty for none)."""
+    """Delete a Job or RayJob, its pods and its plan ConfigMap (`plan`, empty for none)."""
 
     name: str
     plan: str = ""
+    kind: WorkKind = WorkKind.JOB
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@
         checkpoint/latest.json   checkpoint/<step>/...
         attempts/<attempt>/metrics.jsonl predictions/<file>.tsv model/...
         failures/<attempt>.json
+    ray/<RayJob>.json          what its driver has done
     best/<task>.json   best/predictions/<file>.tsv   best/predictions/<custom task>/<file>.tsv
     results.json results.csv results.md runs.csv   submission.zip submission.json
 <namespace>/.cache/...      tokenised data, by digest (a name that no experiment can have)
@@ -100,6 +101,10 @@ class ExperimentLayout:
     def run(self, task: str, run_id: str) -> RunLayout:
         """Keys of a run."""
         return RunLayout(f"{self.root}/runs/{task}/{run_id}")
+
+    def driver_report(self, ray_job: str) -> str:
+        """What the driver of a RayJob has done (`DriverReport`)."""
+        return f"{self.root}/ray/{ray_job}.json"
 
     def results(self, suffix: str) -> str:
         """The results table: json, csv or md."""

@@ -18,9 +18,19 @@ class JobRole(StrEnum):
     RESOLVE = "resolve"
 
 
+class WorkKind(StrEnum):
+    """The Kubernetes kind of the object that does the work."""
+
+    JOB = "Job"
+    RAY_JOB = "RayJob"
+
+
 @dataclass(frozen=True)
 class JobView:
-    """A Job as far as decisions depend on it.
+    """A Job or RayJob as far as decisions depend on it.
+
+    A RayJob has no completion indexes of its own: each unit of its plan is one index, and which of them are completed
+    or failed is what its driver reports. `lane` tells the RayJobs of a search's clusters apart.
 
     `completed` and `failed` are completion indexes; `indexes` maps each to the run ids that it does, as the ConfigMap
     `plan` has it. `owned` is false for a Job that an earlier experiment of the same name left behind.
@@ -45,6 +55,8 @@ class JobView:
     indexes: tuple[tuple[str, ...], ...] = ()
     plan: str = ""
     created: str = ""
+    kind: WorkKind = WorkKind.JOB
+    lane: str = ""
 
     @property
     def finished(self) -> bool:

@@ -68,6 +68,22 @@ class Progress(_Frozen):
     time: str
 
 
+class DriverFailure(_Frozen):
+    """Why a unit of work will not be tried again by the driver."""
+
+    reason: str
+    message: str
+
+
+class DriverReport(_Frozen):
+    """What the driver of a RayJob has done so far, rewritten when it changes; units are run ids, or task/cluster."""
+
+    done: tuple[str, ...] = ()
+    failed: dict[str, DriverFailure] = {}
+    running: tuple[str, ...] = ()
+    time: str
+
+
 class PredictionFile(_Frozen):
     """A predicted test set: rows without the header, SHA-256 of the bytes, digest of the test data."""
 

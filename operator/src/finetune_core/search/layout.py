@@ -3,6 +3,7 @@
 <namespace>/<search>/search.json                     the plan in force
     tasks/<task>/start.json end.json                 when its first driver began; why no trial is left to do
     drivers/<driver>.json                            heartbeat, rewritten while the driver lives
+    ray/<RayJob>.json                                what its driver has done
     trials/<task>/<index>/claims/<n>.json            the n-th driver that took the trial, and its configuration
     trials/<task>/<index>/result.json                written last, once: the trial has ended
     finalists/<task>/<index>/...                     the same, for configurations that are run again on fresh seeds
@@ -76,6 +77,10 @@ class SearchLayout:
     def driver(self, driver: str) -> str:
         """A driver's heartbeat."""
         return f"{self.root}/drivers/{driver}.json"
+
+    def driver_report(self, ray_job: str) -> str:
+        """What the driver of a RayJob has done (`DriverReport`)."""
+        return f"{self.root}/ray/{ray_job}.json"
 
     def trials(self, kind: TrialKind, task: str) -> str:
         """Folder of a task's trials."""

@@ -77,16 +77,43 @@ class PodTemplate(ApiModel):
     runtime_class_name: Annotated[Name | None, Field(description="Runtime class, e.g. nvidia.")] = None
 
 
+class RayOptions(ApiModel):
+    """Ray clusters of `mode: RayCluster`: a head that runs nothing but the driver, and workers that do the runs."""
+
+    cpus_per_run: Annotated[
+        float | None,
+        Field(gt=0, le=1024, description="CPUs that Ray counts for one run. Default: all of a worker pod's."),
+    ] = None
+    gpus_per_run: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=64,
+            description="GPUs that Ray counts for one run; 0.25 has four runs share a GPU. Default: all of a worker's.",
+        ),
+    ] = None
+    head_resources: Resources | None = Field(default=None, description="What the head pod asks for.")
+    pre_running_deadline_seconds: Annotated[
+        int,
+        Field(ge=30, le=86_400, description="How long a cluster may take to start (image pull, scheduling)."),
+    ] = 1800
+
+
 class Execution(ApiModel):
     """How the runs are executed."""
 
     mode: Annotated[
         ExecutionMode,
-        Field(description="Jobs: one Indexed Job. RayCluster: one KubeRay RayJob (not there yet: refused)."),
+        Field(description="Jobs: one Indexed Job. RayCluster: KubeRay RayJobs (KubeRay must be installed)."),
     ] = ExecutionMode.JOBS
+    ray: RayOptions | None = Field(default=None, description="Settings of mode RayCluster.")
     parallelism: Annotated[
         int,
-        Field(ge=0, le=1000, description="Pods at a time. Can be changed while the experiment runs."),
+        Field(
+            ge=0,
+            le=1000,
+            description="Pods at a time (RayCluster: worker pods of a cluster). Jobs: can be changed while it runs.",
+        ),
     ] = 1
     runs_per_pod: Annotated[
         int,
