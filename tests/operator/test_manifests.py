@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from finetune_core.decide import MAX_ROUNDS, job_name, report_job_name
+from finetune_core.lane import MAX_ROUNDS, job_name
 from finetune_core.plan import ExecutionLimits, job_plan
+from finetune_core.reporting import report_job_name
 from finetune_core.spec import MAX_NAME_LENGTH, MAX_RUNS, Execution, Storage
 from finetune_operator import manifests
 from finetune_operator.manifests import Owner, PodSettings, template_fingerprint
