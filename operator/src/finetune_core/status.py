@@ -13,11 +13,12 @@ MAX_MESSAGE = 1024
 
 
 class ConditionType(StrEnum):
-    """The conditions that every experiment shows from first sight."""
+    """The conditions that are shown from first sight: the third by experiments, the fourth by searches."""
 
     VALID = "Valid"
     SUCCEEDED = "Succeeded"
     LEADERBOARD_READY = "LeaderboardReady"
+    BEST_HYPERPARAMETERS_READY = "BestHyperparametersReady"
 
 
 class ConditionStatus(StrEnum):
@@ -60,6 +61,13 @@ class Reason(StrEnum):
     COMPLETE = "Complete"
     WITH_PLACEHOLDERS = "WithPlaceholders"
     TASKS_MISSING = "TasksMissing"
+
+    SEARCH_CHANGED = "SearchChanged"
+    ALL_TRIALS_ENDED = "AllTrialsEnded"
+    SOME_TRIALS_FAILED = "SomeTrialsFailed"
+    WAITING_FOR_TRIALS = "WaitingForTrials"
+    EXPORTED = "Exported"
+    NOTHING_TO_EXPORT = "NothingToExport"
 
 
 class Condition(ApiModel):
