@@ -1,5 +1,6 @@
 """What the operator can do to the world; each is safe to do twice."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from finetune_core.observation import WorkKind
@@ -50,4 +51,20 @@ class CreateReportJob:
     failed: tuple[str, ...]
 
 
-Action = CreateTrainJob | PatchJob | DeleteJob | CreateReportJob
+@dataclass(frozen=True)
+class PutHyperparameters:
+    """Create or replace the ConfigMap of a search's best hyperparameters; `digest` says what it was made from."""
+
+    name: str
+    digest: str
+    data: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ReopenTask:
+    """Delete the end of a search's task `name`: the spec asks for more than was done when it ended."""
+
+    name: str
+
+
+Action = CreateTrainJob | PatchJob | DeleteJob | CreateReportJob | PutHyperparameters | ReopenTask

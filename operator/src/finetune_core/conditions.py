@@ -1,6 +1,7 @@
 """From what was observed and decided to `status`: conditions, counts, tasks, failures."""
 
 from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 from finetune_core.aggregate import TaskSummary, summarise
 from finetune_core.decide import Decision
@@ -9,6 +10,7 @@ from finetune_core.observation import Observation, ReportView, RunError
 from finetune_core.outcome import Outcome
 from finetune_core.plan import Plan
 from finetune_core.problems import Problem
+from finetune_core.search.status import HPSearchStatus
 from finetune_core.spec import MissingTasks
 from finetune_core.status import (
     MAX_FAILURES,
@@ -27,6 +29,9 @@ from finetune_core.status import (
     TaskStatus,
 )
 
+StatusT = TypeVar("StatusT", ExperimentStatus, HPSearchStatus)
+"""The status of either kind."""
+
 _SUCCESS = frozenset({Reason.ALL_RUNS_SUCCEEDED, Reason.SOME_RUNS_FAILED})
 _FAILURE = frozenset({Reason.TASK_FAILED, Reason.REPORT_FAILED, Reason.INVALID_SPEC})
 _MAX_FAILURE_MESSAGE = 500
@@ -35,7 +40,7 @@ _MAX_FAILURE_MESSAGE = 500
 class Conditions:
     """Builds conditions for one generation at one time, keeping transition times of what did not change."""
 
-    def __init__(self, previous: ExperimentStatus, *, generation: int, now: str) -> None:
+    def __init__(self, previous: ExperimentStatus | HPSearchStatus, *, generation: int, now: str) -> None:
         self._previous = {condition.type: condition for condition in previous.conditions}
         self._generation = generation
         self._now = now
@@ -59,12 +64,20 @@ def shorten(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def _outcome_of(status: ExperimentStatus | HPSearchStatus) -> tuple[ConditionType, Reason]:
+    """The condition of what the kind is there for, and its reason until then."""
+    if isinstance(status, HPSearchStatus):
+        return ConditionType.BEST_HYPERPARAMETERS_READY, Reason.WAITING_FOR_TRIALS
+    return ConditionType.LEADERBOARD_READY, Reason.WAITING_FOR_RUNS
+
+
 def invalid_status(
-    previous: ExperimentStatus, problems: Iterable[Problem], *, reason: Reason, generation: int, now: str
-) -> ExperimentStatus:
+    previous: StatusT, problems: Iterable[Problem], *, reason: Reason, generation: int, now: str
+) -> StatusT:
     """The status of a spec that cannot be run: every problem in one message; earlier results stay."""
     message = "; ".join(str(problem) for problem in problems)
     conditions = Conditions(previous, generation=generation, now=now)
+    outcome, _ = _outcome_of(previous)
     done = "Correct the spec (see condition Valid) and apply it again."
     return previous.model_copy(
         update={
@@ -73,17 +86,18 @@ def invalid_status(
             "conditions": (
                 conditions.make(ConditionType.VALID, ConditionStatus.FALSE, reason, message),
                 conditions.make(ConditionType.SUCCEEDED, ConditionStatus.FALSE, Reason.INVALID_SPEC, done),
-                conditions.make(ConditionType.LEADERBOARD_READY, ConditionStatus.UNKNOWN, Reason.INVALID_SPEC, done),
+                conditions.make(outcome, ConditionStatus.UNKNOWN, Reason.INVALID_SPEC, done),
             ),
         }
     )
 
 
 def waiting_status(
-    previous: ExperimentStatus, reason: Reason, message: str, *, valid: bool, generation: int, now: str
-) -> ExperimentStatus:
+    previous: StatusT, reason: Reason, message: str, *, valid: bool, generation: int, now: str
+) -> StatusT:
     """The status while something outside is waited for (storage, inputs); what was known stays."""
     conditions = Conditions(previous, generation=generation, now=now)
+    outcome, awaited = _outcome_of(previous)
     status, why, text = (
         (ConditionStatus.TRUE, Reason.ACCEPTED, "The spec is valid.")
         if valid
@@ -95,9 +109,7 @@ def waiting_status(
             "conditions": (
                 conditions.make(ConditionType.VALID, status, why, text),
                 conditions.make(ConditionType.SUCCEEDED, ConditionStatus.UNKNOWN, reason, message),
-                conditions.make(
-                    ConditionType.LEADERBOARD_READY, ConditionStatus.UNKNOWN, Reason.WAITING_FOR_RUNS, message
-                ),
+                conditions.make(outcome, ConditionStatus.UNKNOWN, awaited, message),
             ),
         }
     )

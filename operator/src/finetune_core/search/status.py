@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from finetune_core.spec.base import ApiModel, free_form
-from finetune_core.status import Condition, RunFailure
+from finetune_core.status import Condition
 
 MAX_BEST_TEXT = 120
 
@@ -49,6 +49,15 @@ class SearchTaskStatus(ApiModel):
     ] = None
 
 
+class UnitFailure(ApiModel):
+    """Why the search of a task was given up by one of the clusters."""
+
+    task: Annotated[str, Field(description="The task.")]
+    cluster: Annotated[int, Field(description="Index of the cluster (RayCluster) or pod (Jobs).")]
+    reason: Annotated[str, Field(description="One word.")]
+    message: Annotated[str, Field(description="What happened and what to do.")]
+
+
 class SearchResultUris(ApiModel):
     """Where the results lie."""
 
@@ -81,7 +90,7 @@ class HPSearchStatus(ApiModel):
     ] = ()
     best: Annotated[str | None, Field(description="Each task's best value, for the BEST column.")] = None
     eta: Annotated[str | None, Field(description="About how long it still takes, coarsely.")] = None
-    failures: Annotated[tuple[RunFailure, ...], Field(description="The first failures of drivers and why.")] = ()
+    failures: Annotated[tuple[UnitFailure, ...], Field(description="What was given up first and why.")] = ()
     failures_omitted: Annotated[int | None, Field(description="Failures that are not listed.")] = None
     warnings: Annotated[tuple[str, ...], Field(description="What is allowed but probably not meant.")] = ()
     plan_digest: Annotated[str | None, Field(description="Digest of the plan in force.")] = None

@@ -1,0 +1,186 @@
+"""From what was observed and decided about a search to its `status`: conditions, counts, tasks, failures."""
+
+import math
+from collections.abc import Iterable, Mapping
+
+from finetune_core.conditions import Conditions, shorten
+from finetune_core.eta import coarse
+from finetune_core.observation import RunError
+from finetune_core.search.decide import SearchDecision, config_map_name, split_unit
+from finetune_core.search.eta import remaining_seconds
+from finetune_core.search.export import BestConfig
+from finetune_core.search.layout import SearchLayout
+from finetune_core.search.observation import SearchObservation
+from finetune_core.search.plan import SearchPlan
+from finetune_core.search.status import (
+    MAX_BEST_TEXT,
+    BestTrial,
+    HPSearchStatus,
+    SearchResultUris,
+    SearchTaskStatus,
+    TrialCounts,
+    UnitFailure,
+)
+from finetune_core.search.trials import TrialResult, TrialState
+from finetune_core.status import (
+    MAX_FAILURES,
+    MAX_WARNINGS,
+    Condition,
+    ConditionStatus,
+    ConditionType,
+    Reason,
+)
+
+_SUCCESS = frozenset({Reason.ALL_TRIALS_ENDED, Reason.SOME_TRIALS_FAILED})
+_IN_UNITS = frozenset({"loss", "mse", "mae", "rmse"})
+_MAX_FAILURE_MESSAGE = 500
+
+
+def build_search_status(
+    seen: SearchObservation,
+    decision: SearchDecision,
+    previous: HPSearchStatus,
+    *,
+    uri: str,
+    warnings: tuple[str, ...],
+    generation: int,
+    now: str,
+) -> HPSearchStatus:
+    """The whole status, worked out anew; `uri` is the search's folder in the store."""
+    best = seen.best.tasks
+    reported = decision.done and decision.reason != Reason.REPORT_FAILED
+    exported = reported and bool(best)
+    counts = _counts(seen, decision)
+    failures = _failures(decision.failed)
+    started = min((job.created for job in decision.current if job.created), default=None)
+    return HPSearchStatus(
+        observed_generation=generation,
+        conditions=_conditions(decision, best, reported, Conditions(previous, generation=generation, now=now)),
+        trials=counts,
+        tasks=tuple(_task_status(seen, task, best.get(task)) for task in seen.plan.order),
+        best=_best_text(seen.plan, best),
+        eta=None if decision.done else coarse(remaining_seconds(seen, counts.running)),
+        failures=failures[:MAX_FAILURES],
+        failures_omitted=max(0, len(failures) - MAX_FAILURES) or None,
+        warnings=warnings[:MAX_WARNINGS],
+        plan_digest=seen.plan.digest,
+        model_digest=seen.plan.model.digest,
+        model_uri=seen.plan.model.uri,
+        jobs=tuple(sorted(job.name for job in decision.current)),
+        config_map=config_map_name(seen.plan.search) if exported else None,
+        results=_uris(seen.plan, uri) if reported else None,
+        start_time=previous.start_time or started,
+        completion_time=(previous.completion_time or now) if decision.done else None,
+    )
+
+
+def _conditions(
+    decision: SearchDecision, best: Mapping[str, BestConfig], reported: bool, conditions: Conditions
+) -> tuple[Condition, ...]:
+    succeeded = ConditionStatus.UNKNOWN
+    if decision.done:
+        succeeded = ConditionStatus.TRUE if decision.reason in _SUCCESS else ConditionStatus.FALSE
+    return (
+        conditions.make(ConditionType.VALID, ConditionStatus.TRUE, Reason.ACCEPTED, "The spec is valid."),
+        conditions.make(ConditionType.SUCCEEDED, succeeded, decision.reason, decision.message),
+        conditions.make(ConditionType.BEST_HYPERPARAMETERS_READY, *_ready(decision, best, reported)),
+    )
+
+
+def _ready(
+    decision: SearchDecision, best: Mapping[str, BestConfig], reported: bool
+) -> tuple[ConditionStatus, Reason, str]:
+    if reported and best:
+        return ConditionStatus.TRUE, Reason.EXPORTED, f"Best hyperparameters of {', '.join(best)}."
+    if reported:
+        return ConditionStatus.FALSE, Reason.NOTHING_TO_EXPORT, "No trial has a value."
+    if decision.done:
+        return ConditionStatus.FALSE, decision.reason, decision.message
+    return ConditionStatus.UNKNOWN, Reason.WAITING_FOR_TRIALS, "Exported when all trials have ended."
+
+
+def _counts(seen: SearchObservation, decision: SearchDecision) -> TrialCounts:
+    trials = [one for task in seen.plan.order for one in seen.trials.get(task, ())]
+    # Lowering spec.trials below what has ended takes nothing back.
+    total = sum(max(seen.plan.tasks[task].trials, seen.ended_trials(task)) for task in seen.plan.order)
+    at_work = any(job.active for job in decision.current)
+    return TrialCounts(
+        total=total,
+        running=sum(seen.claimed.get(task, 0) for task in seen.open_tasks) if at_work else 0,
+        completed=_in_state(trials, TrialState.COMPLETED),
+        stopped=_in_state(trials, TrialState.STOPPED),
+        failed=_in_state(trials, TrialState.FAILED),
+        summary=f"{len(trials)}/{total}",
+    )
+
+
+def _in_state(trials: Iterable[TrialResult], state: TrialState) -> int:
+    return sum(one.state == state for one in trials)
+
+
+def _task_status(seen: SearchObservation, task: str, best: BestConfig | None) -> SearchTaskStatus:
+    planned, trials = seen.plan.tasks[task], seen.trials.get(task, ())
+    end = seen.ends.get(task) if task not in seen.open_tasks else None
+    return SearchTaskStatus(
+        name=task,
+        metric=planned.settings.metric_for_best_model,
+        trials=f"{len(trials)}/{max(planned.trials, len(trials))}",
+        failed=_in_state(trials, TrialState.FAILED),
+        end=end.reason.value if end else None,
+        best=_best_trial(seen, task, best) if best else None,
+        proxy_for=planned.proxy_for or None,
+    )
+
+
+def _best_trial(seen: SearchObservation, task: str, best: BestConfig) -> BestTrial:
+    results = seen.finalists if best.finalist else seen.trials
+    # A finalist runs a trial's configuration again: its step is that of its own best value.
+    same = [one for one in results.get(task, ()) if one.value == best.value and one.config == best.hyperparameters]
+    return BestTrial(
+        trial=best.trial,
+        trial_id=best.trial_id,
+        value=best.value,
+        step=min(same, key=lambda one: one.index).step if same else 0,
+        hyperparameters=best.hyperparameters,
+        finalist=best.finalist,
+    )
+
+
+def _best_text(plan: SearchPlan, best: Mapping[str, BestConfig]) -> str | None:
+    shown = [f"{task} {_readable(best[task])}" for task in plan.order if task in best]
+    return shorten(", ".join(shown), MAX_BEST_TEXT) if shown else None
+
+
+def _readable(best: BestConfig) -> str:
+    """Shares and correlations x100 with two digits, as GLUE's tables have them; other values as they are."""
+    if best.metric not in _IN_UNITS and math.fabs(best.value) <= 1:
+        return f"{100 * best.value:.2f}"
+    return f"{best.value:.4g}"
+
+
+def _failures(failed: Mapping[str, RunError]) -> tuple[UnitFailure, ...]:
+    return tuple(
+        UnitFailure(
+            task=split_unit(unit)[0],
+            cluster=split_unit(unit)[1],
+            reason=failed[unit].reason,
+            message=shorten(failed[unit].message, _MAX_FAILURE_MESSAGE),
+        )
+        for unit in sorted(failed, key=split_unit)
+    )
+
+
+def _uris(plan: SearchPlan, uri: str) -> SearchResultUris:
+    layout = SearchLayout(plan.namespace, plan.search)
+
+    def at(key: str) -> str:
+        return uri + key.removeprefix(layout.root)
+
+    return SearchResultUris(
+        json_=at(layout.summary("json")),
+        csv=at(layout.summary("csv")),
+        markdown=at(layout.summary("md")),
+        html=at(layout.summary("html")),
+        trials=at(layout.trials_table),
+        hyperparameters=at(layout.best).removesuffix("/best.json"),
+    )
