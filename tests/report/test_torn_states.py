@@ -41,7 +41,7 @@ def complete(store: DirectoryStore, plan: Plan) -> ResultsDocument | None:
         document = ResultsDocument.model_validate_json(store.get(layout_of(plan).results("json")))
     except NotFoundError:
         return None
-    assert is_intact(store, layout_of(plan), document)
+    assert is_intact(store, layout_of(plan).root, layout_of(plan).results("json"), document)
     for task in document.tasks:
         if task.best is not None:
             assert read_json(store, layout_of(plan).best(task.task))["runId"] == task.best.run_id

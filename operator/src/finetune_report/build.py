@@ -68,7 +68,13 @@ def _publish(
     # All that can fail for want of good inputs comes before the old report stops counting.
     predictions = best_predictions(store, plan, document, findings.results)
     submission, manifest = _submission(plan, predictions, open_data)
-    publication = Publication(store, layout)
+    publication = Publication(
+        store,
+        layout.root,
+        layout.results("json"),
+        folders=[f"{layout.root}/best"],
+        optional=[layout.submission, layout.submission_manifest],
+    )
     publication.begin()
     for name, file in predictions.items():
         publication.write(layout.best_predictions(name), file.content)

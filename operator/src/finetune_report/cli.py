@@ -1,4 +1,4 @@
-"""`finetune-report`: build an experiment's report, show it, check a leaderboard zip."""
+"""`finetune-report`: build the report of an experiment or of a search, show it, check a leaderboard zip."""
 
 import argparse
 import importlib.util
@@ -15,6 +15,7 @@ from finetune_core.layout import ExperimentLayout
 from finetune_core.plan import JobPlan, Plan
 from finetune_core.problems import FinetuneError
 from finetune_core.results import ExitCode, FailureReason
+from finetune_core.search.summary_tables import summary_markdown
 from finetune_core.submission_checks import validate_zip
 from finetune_report.build import build
 from finetune_report.errors import OvertakenError, ReportError
@@ -63,6 +64,11 @@ def _parser() -> argparse.ArgumentParser:
     building.add_argument("--failed-file", type=Path, metavar="FILE", help="the same, one a line")
     building.add_argument("--expect-digest", metavar="DIGEST", help="write nothing unless the results have this digest")
     building.set_defaults(command=_build)
+    searching = commands.add_parser("search", parents=[store], help="write a search's tables, plots and best values")
+    searching.add_argument("--namespace", required=True, metavar="NAMESPACE")
+    searching.add_argument("--search", required=True, metavar="NAME")
+    searching.add_argument("--expect-digest", metavar="DIGEST", help="write nothing unless its trials have this digest")
+    searching.set_defaults(command=_search)
     showing = commands.add_parser("show", parents=[store], help="print the table of results")
     showing.add_argument("experiment", metavar="NAMESPACE/EXPERIMENT")
     showing.set_defaults(command=_show)
@@ -77,6 +83,15 @@ def _build(options: argparse.Namespace) -> int:
     plan = _read_plan(options, store)
     failed = [*options.failed, *_lines(options.failed_file)]
     build(store, plan, failed, open_data=_data_opener(), expected=options.expect_digest)
+    return ExitCode.SUCCESS
+
+
+def _search(options: argparse.Namespace) -> int:
+    # Only the trainer's image has what draws plots; the other commands work without.
+    from finetune_report.search.build import build_search  # noqa: PLC0415
+
+    summary = build_search(_open(options.store), options.namespace, options.search, expected=options.expect_digest)
+    _print_markdown(summary_markdown(summary).decode())
     return ExitCode.SUCCESS
 
 

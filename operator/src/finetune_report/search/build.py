@@ -1,0 +1,109 @@
+"""Making the report of a search, from the store and back to it."""
+
+import logging
+
+from pydantic import ValidationError
+
+from finetune_core.search.export import BestHyperparameters, export_digest
+from finetune_core.search.hyperparameter_files import task_yaml
+from finetune_core.search.layout import SearchLayout
+from finetune_core.search.plan import SearchPlan
+from finetune_core.search.summarise import SearchFindings, summarise
+from finetune_core.search.summary import SearchSummary
+from finetune_core.search.summary_tables import summary_csv, summary_markdown
+from finetune_core.search.trials_table import trials_csv
+from finetune_report.errors import OvertakenError
+from finetune_report.publish import Publication, is_intact
+from finetune_report.search.canvas import Picture
+from finetune_report.search.gather import gather, read_ends, read_plan
+from finetune_report.search.namespace import update_namespace_table
+from finetune_report.search.page import summary_html
+from finetune_report.search.plots import plot_task
+from finetune_store import NotFoundError, Store
+
+_log = logging.getLogger(__name__)
+
+
+def build_search(store: Store, namespace: str, search: str, *, expected: str | None = None) -> SearchSummary:
+    """Write the report of a search; what lies there already, whole and current, stays.
+
+    `expected` is the `export_digest` that the caller wants reported. Safe to be killed anywhere and to be run again.
+    Raises ReportError for what only a person can put right, OvertakenError where the world moved on, StoreError.
+    """
+    layout = SearchLayout(namespace, search)
+    plan = read_plan(store, layout)
+    ends = read_ends(store, layout, plan)
+    digest = export_digest(plan, ends)
+    if expected is not None and digest != expected:
+        raise OvertakenError(
+            f"the trials of {store.uri(layout.root)} are not those that this report was ordered for (digest {digest}, "
+            f"not {expected}; tasks that have ended: {', '.join(ends) or 'none'})"
+        )
+    written = _current(store, layout, digest)
+    if written is None:
+        findings = gather(store, layout, plan, ends)
+        written = _publish(store, layout, plan, findings, findings.best(plan, digest))
+    _log.info("report %s of %s is written", digest, written.uri)
+    return written
+
+
+def _publish(
+    store: Store, layout: SearchLayout, plan: SearchPlan, findings: SearchFindings, export: BestHyperparameters
+) -> SearchSummary:
+    summary = summarise(plan, findings, export, uri=store.uri(layout.root))
+    # All that can fail comes before the old report stops counting.
+    pictures = {task: plot_task(plan, findings, task) for task in plan.order}
+    summary = _with_plots(summary, pictures)
+    files = _files(layout, plan, findings, export, summary, pictures)
+    folders = [f"{layout.root}/hps", f"{layout.root}/plots"]
+    publication = Publication(store, layout.root, layout.summary("json"), folders=folders, optional=())
+    publication.begin()
+    for key, content in files.items():
+        publication.write(key, content)
+    # Before the marker: once that is there nobody makes this report again.
+    update_namespace_table(store, layout.namespace)
+    return publication.finish(summary)
+
+
+def _files(
+    layout: SearchLayout,
+    plan: SearchPlan,
+    findings: SearchFindings,
+    export: BestHyperparameters,
+    summary: SearchSummary,
+    pictures: dict[str, list[Picture]],
+) -> dict[str, bytes]:
+    files = {layout.trials_table: trials_csv(plan, findings)}
+    for picture in (picture for of_task in pictures.values() for picture in of_task if picture.note is None):
+        files[layout.plot(picture.file, "png")] = picture.png
+        files[layout.plot(picture.file, "svg")] = picture.svg
+    for task in export.tasks:
+        files[layout.hyperparameters(task)] = task_yaml(export, task).encode()
+    files[layout.best] = (export.model_dump_json(by_alias=True, indent=2) + "\n").encode()
+    files[layout.summary("csv")] = summary_csv(summary)
+    files[layout.summary("md")] = summary_markdown(summary)
+    files[layout.summary("html")] = summary_html(summary, pictures)
+    return files
+
+
+def _with_plots(summary: SearchSummary, pictures: dict[str, list[Picture]]) -> SearchSummary:
+    tasks = tuple(
+        task.model_copy(
+            update={
+                "plots": {one.name: f"plots/{one.file}" for one in pictures[task.task] if one.note is None},
+                "notes": tuple(one.note for one in pictures[task.task] if one.note is not None),
+            }
+        )
+        for task in summary.tasks
+    )
+    return summary.model_copy(update={"tasks": tasks})
+
+
+def _current(store: Store, layout: SearchLayout, digest: str) -> SearchSummary | None:
+    """The report in the store, if it is whole and was made from what `digest` stands for."""
+    marker = layout.summary("json")
+    try:
+        summary = SearchSummary.model_validate_json(store.get(marker))
+    except (NotFoundError, ValidationError):
+        return None
+    return summary if summary.report_digest == digest and is_intact(store, layout.root, marker, summary) else None

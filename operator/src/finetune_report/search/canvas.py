@@ -1,0 +1,114 @@
+"""How plots look, and how they become the same bytes every time."""
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from finetune_core.metrics import greater_is_better
+from finetune_core.search.trials import TrialState
+
+BLUE, ORANGE, RED, GREEN, GREY = "#0072B2", "#E69F00", "#D55E00", "#009E73", "#666666"
+"""Told apart with any colour vision: https://jfly.uni-koeln.de/color/"""
+
+MARKS: Mapping[TrialState, Mapping[str, Any]] = {
+    TrialState.COMPLETED: {"marker": "o", "color": BLUE, "label": "completed"},
+    TrialState.STOPPED: {"marker": "v", "color": ORANGE, "facecolors": "none", "label": "stopped early"},
+    TrialState.FAILED: {"marker": "x", "color": RED, "label": "failed (no value)"},
+}
+
+_LABELS = {
+    "learningRate": "learning rate (peak)",
+    "maxSteps": "training length (optimizer steps)",
+    "numTrainEpochs": "training length (epochs)",
+    "warmupRatio": "warm-up (share of steps)",
+    "warmupSteps": "warm-up (optimizer steps)",
+    "trainBatchSize": "batch size (examples)",
+    "evalSteps": "evaluation interval (steps)",
+    "weightDecay": "weight decay",
+    "maxSeqLength": "longest input (tokens)",
+    "maxGradNorm": "gradient clipping (norm)",
+    "lrSchedulerType": "learning rate schedule",
+    "adamBeta1": "Adam β₁",
+    "adamBeta2": "Adam β₂",
+    "adamEpsilon": "Adam ε",
+}
+
+_STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",  # ships with matplotlib, so every machine draws alike
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "svg.hashsalt": "finetune",
+    "axes.unicode_minus": False,
+}
+_DPI = 130
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A plot as PNG and SVG; or a note that says why there is none. `file` is its name without suffix."""
+
+    name: str
+    file: str
+    title: str = ""
+    png: bytes = b""
+    svg: bytes = b""
+    note: str | None = None
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The look of all plots; figures have to be made and drawn within."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_STYLE)
+        yield
+
+
+def picture(name: str, task: str, title: str, figure: Figure) -> Picture:
+    """Draw a figure, to be called within `style`. No dates and no versions go in: the same figure, the same bytes."""
+    png, svg = io.BytesIO(), io.BytesIO()
+    figure.savefig(png, format="png", dpi=_DPI, metadata={"Software": None})
+    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    return Picture(name=name, file=f"{task}-{name}", title=title, png=png.getvalue(), svg=svg.getvalue())
+
+
+def label_of(hyperparameter: str) -> str:
+    """A hyperparameter with its unit."""
+    return _LABELS.get(hyperparameter, hyperparameter)
+
+
+def objective_label(metric: str) -> str:
+    """The objective with its unit, as the tables have it."""
+    return f"{metric} on the dev set{' (× 100)' if greater_is_better(metric) else ''}"
+
+
+def shown(metric: str, value: float) -> float:
+    """A value in the unit of `objective_label`."""
+    return 100 * value if greater_is_better(metric) else value
+
+
+def failed_marks(axes: Axes, xs: Sequence[float]) -> None:
+    """Crosses along the lower edge: failed trials have no value, only a place."""
+    axes.scatter(
+        xs, [0.015] * len(xs), transform=axes.get_xaxis_transform(), s=26, zorder=3, **MARKS[TrialState.FAILED]
+    )
+
+
+def legend_below(figure: Figure, axes: Axes) -> None:
+    """One legend for all panels, below them, where it hides no point."""
+    handles: dict[str, Any] = {}
+    for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+        handles.setdefault(label, handle)
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=max(1, len(handles)))

@@ -1,0 +1,124 @@
+"""What the drivers of a search left in the object store."""
+
+import logging
+import re
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from finetune_core.search.layout import SearchLayout, TrialKind
+from finetune_core.search.plan import SearchPlan
+from finetune_core.search.summarise import SearchFindings
+from finetune_core.search.trials import Claim, TaskEnd, TaskStart, TrialResult
+from finetune_report.errors import ReportError
+from finetune_store import NotFoundError, Store
+
+_log = logging.getLogger(__name__)
+
+_READERS = 8
+_TRIAL_FILE = re.compile(r"(\d+)/(result\.json|claims/\d+\.json)")
+
+_Model = TypeVar("_Model", bound=BaseModel)
+_Place = tuple[TrialKind, str, int]
+
+
+def read_plan(store: Store, layout: SearchLayout) -> SearchPlan:
+    """The plan in force. ReportError if there is none, or none of this version."""
+    try:
+        return SearchPlan.model_validate_json(store.get(layout.plan))
+    except NotFoundError as error:
+        raise ReportError(
+            f"{store.uri(layout.plan)} does not exist: is it the right store, namespace and search?"
+        ) from error
+    except ValidationError as error:
+        raise ReportError(f"{store.uri(layout.plan)} is no plan of this version: {error.errors()[0]['msg']}") from error
+
+
+def read_ends(store: Store, layout: SearchLayout, plan: SearchPlan) -> dict[str, TaskEnd]:
+    """How the tasks ended, in the plan's order; a task that has not is left out. ReportError, StoreError."""
+    found = ((task, _read(store, layout.end(task), TaskEnd)) for task in plan.order)
+    return {task: end for task, end in found if end is not None}
+
+
+def gather(store: Store, layout: SearchLayout, plan: SearchPlan, ends: dict[str, TaskEnd]) -> SearchFindings:
+    """Everything else: one listing a task and kind, then one read a trial. ReportError, StoreError."""
+    files: dict[_Place, list[str]] = {}
+    for kind in TrialKind:
+        for task in plan.order:
+            files |= _trials(store, layout, kind, task)
+    ended = [place for place, names in files.items() if "result.json" in names]
+    with ThreadPoolExecutor(_READERS) as pool:
+        results = dict(zip(ended, pool.map(lambda place: _result(store, layout, place), ended), strict=True))
+        starts = dict(zip(plan.order, pool.map(lambda task: _start(store, layout, task), plan.order), strict=True))
+    open_ = [place for place in sorted(files) if place not in results]
+    return SearchFindings(
+        trials=_by_task(results, TrialKind.TRIALS),
+        finalists=_by_task(results, TrialKind.FINALISTS),
+        unfinished={place: _first_claim(store, layout, place, files[place]) for place in open_},
+        starts={task: start for task, start in starts.items() if start is not None},
+        ends=ends,
+    )
+
+
+def _trials(store: Store, layout: SearchLayout, kind: TrialKind, task: str) -> dict[_Place, list[str]]:
+    """Names below each trial's folder."""
+    folder = layout.trials(kind, task)
+    found: dict[_Place, list[str]] = {}
+    for info in store.list(folder):
+        if match := _TRIAL_FILE.fullmatch(info.key.removeprefix(f"{folder}/")):
+            found.setdefault((kind, task, int(match[1])), []).append(match[2])
+    return found
+
+
+def _by_task(results: dict[_Place, TrialResult], kind: TrialKind) -> dict[str, list[TrialResult]]:
+    found: dict[str, list[TrialResult]] = {}
+    for (of_kind, task, _), result in sorted(results.items()):
+        if of_kind == kind:
+            found.setdefault(task, []).append(result)
+    return found
+
+
+def _result(store: Store, layout: SearchLayout, place: _Place) -> TrialResult:
+    kind, task, index = place
+    key = layout.trial(kind, task, index).result
+    result = _read(store, key, TrialResult)
+    if result is None:
+        raise ReportError(f"{store.uri(key)} was removed while the report was made: run the report again")
+    if (result.task, result.index) != (task, index):
+        raise ReportError(
+            f"{store.uri(key)} is of trial {result.index} of {result.task}: it was put there by hand; delete it to "
+            "have the trial done again"
+        )
+    return result
+
+
+def _start(store: Store, layout: SearchLayout, task: str) -> TaskStart | None:
+    return _tolerant(lambda: _read(store, layout.start(task), TaskStart))
+
+
+def _first_claim(store: Store, layout: SearchLayout, place: _Place, names: Iterable[str]) -> Claim | None:
+    first = min(names)
+    return _tolerant(lambda: _read(store, f"{layout.trial(*place).root}/{first}", Claim))
+
+
+def _tolerant(read: Callable[[], _Model | None]) -> _Model | None:
+    """None for what cannot be read: it adds a detail to the report and decides nothing."""
+    try:
+        return read()
+    except ReportError as error:
+        _log.warning("left out of the report: %s", error)
+        return None
+
+
+def _read(store: Store, key: str, model: type[_Model]) -> _Model | None:
+    try:
+        return model.model_validate_json(store.get(key))
+    except NotFoundError:
+        return None
+    except ValidationError as error:
+        raise ReportError(
+            f"{store.uri(key)} is no {model.__name__} of this version ({error.errors()[0]['msg']}): delete it to have "
+            "it written again by the search"
+        ) from error

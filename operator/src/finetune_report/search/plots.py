@@ -1,0 +1,171 @@
+"""The plots of a searched task."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from finetune_core.search.best import best_trial
+from finetune_core.search.plan import SearchPlan
+from finetune_core.search.summarise import SearchFindings, by_finish, seconds_between, start_of
+from finetune_core.search.trials import TrialResult, TrialState
+from finetune_report.search import canvas
+from finetune_report.search.axes import Scale, scale_of
+from finetune_report.search.canvas import Picture
+from finetune_report.search.importance import importance_picture
+from finetune_report.search.parallel import parallel_picture
+
+_COLUMNS = 3
+_VALUED = (TrialState.COMPLETED, TrialState.STOPPED)
+
+
+@dataclass(frozen=True)
+class _Task:
+    name: str
+    metric: str
+    more: bool
+    trials: Sequence[TrialResult]  # each configuration once, in the order in which they ended
+    scales: Sequence[Scale]
+    start: str | None
+
+    def valued(self, state: TrialState) -> list[TrialResult]:
+        return [one for one in self.trials if one.state == state and one.value is not None]
+
+    @property
+    def without_value(self) -> list[TrialResult]:
+        return [one for one in self.trials if one.state == TrialState.FAILED or one.value is None]
+
+    def value(self, trial: TrialResult) -> float:
+        return canvas.shown(self.metric, trial.value if trial.value is not None else float("nan"))
+
+
+def plot_task(plan: SearchPlan, findings: SearchFindings, task: str) -> list[Picture]:
+    """All plots of a task, or notes that say why one is missing."""
+    searched = plan.tasks[task]
+    trials = by_finish(findings.trials.get(task, ()))
+    if best_trial(trials) is None:
+        return [Picture("none", f"{task}-none", note="There are no plots: no trial has a value.")]
+    names = sorted(searched.space, key=lambda name: (name != "learningRate", name))
+    seen = _Task(
+        name=task,
+        metric=searched.settings.metric_for_best_model,
+        more=searched.greater_is_better,
+        trials=trials,
+        scales=[scale_of(name, searched.space[name], trials) for name in names],
+        start=start_of(findings, task),
+    )
+    with canvas.style():
+        return [
+            _hyperparameters(seen),
+            _progress(seen),
+            parallel_picture(task, seen.metric, seen.scales, trials, more=seen.more),
+            importance_picture(task, searched.space, trials, metric=seen.metric, more=seen.more),
+        ]
+
+
+def _hyperparameters(task: _Task) -> Picture:
+    """The objective against every hyperparameter, a panel each."""
+    count = len(task.scales)
+    columns = min(_COLUMNS, count)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(max(3.6 * columns, 5.2), 3.1 * rows + 0.7), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False, sharey=True).flatten()
+    for number, (axes, scale) in enumerate(zip(panels, task.scales, strict=False)):
+        _against(axes, task, scale)
+        if number % columns == 0:
+            axes.set_ylabel(canvas.objective_label(task.metric))
+    for axes in panels[count:]:
+        axes.set_visible(False)
+    title = f"{task.name}: objective against hyperparameters"
+    figure.suptitle(title)
+    canvas.legend_below(figure, panels[0])
+    return canvas.picture("hyperparameters", task.name, title, figure)
+
+
+def _against(axes: Axes, task: _Task, scale: Scale) -> None:
+    for state in _VALUED:
+        placed = [(x, task.value(one)) for one in task.valued(state) if (x := scale.place(one.config)) is not None]
+        if placed:
+            axes.scatter([x for x, _ in placed], [y for _, y in placed], s=26, zorder=3, **canvas.MARKS[state])
+    best = best_trial(task.trials)
+    if best is not None and (x := scale.place(best.config)) is not None:
+        ring: dict[str, Any] = {"s": 130, "facecolors": "none", "edgecolors": "black", "linewidths": 1.2, "zorder": 4}
+        axes.scatter([x], [task.value(best)], label="best", **ring)
+    if lost := [x for one in task.without_value if (x := scale.place(one.config)) is not None]:
+        canvas.failed_marks(axes, lost)
+    axes.set_xlabel(canvas.label_of(scale.name))
+    _finish_axis(axes, scale)
+
+
+def _finish_axis(axes: Axes, scale: Scale) -> None:
+    low, high = scale.limits
+    if scale.categories is not None:
+        _category_ticks(axes, [label for _, label in scale.ticks()])
+        axes.set_xlim(-0.5, high + 0.5)
+    elif scale.log:
+        axes.set_xscale("log")
+        room = (high / low) ** 0.05 if high > low else 1.5
+        axes.set_xlim(low / room, high * room)
+    else:
+        room = (high - low) * 0.05 or 0.5
+        axes.set_xlim(low - room, high + room)
+
+
+def _category_ticks(axes: Axes, labels: list[str]) -> None:
+    """Names as long as `constant_with_warmup` are broken; what still does not fit side by side stands upright."""
+    broken = [label.replace("_", "_\n") if len(label) > 10 else label for label in labels]
+    widest = max((len(line) for label in broken for line in label.split("\n")), default=0)
+    if widest * len(labels) > 36:
+        axes.set_xticks(range(len(labels)), labels, rotation=90)
+    else:
+        axes.set_xticks(range(len(labels)), broken)
+
+
+def _progress(task: _Task) -> Picture:
+    """The best value so far against trials, and against wall time."""
+    figure = Figure(figsize=(8.4, 3.8), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    numbered = [(float(number), one) for number, one in enumerate(task.trials, start=1)]
+    timed = [
+        (seconds, one) for one in task.trials if (seconds := seconds_between(task.start, one.finished_at)) is not None
+    ]
+    unit, length = _time_unit(max((seconds for seconds, _ in timed), default=0.0))
+    _so_far(left, task, numbered)
+    _so_far(right, task, [(seconds / length, one) for seconds, one in timed])
+    left.set_xlabel("trials ended")
+    left.xaxis.get_major_locator().set_params(integer=True)
+    left.set_ylabel(canvas.objective_label(task.metric))
+    right.set_xlabel(f"wall time since the search began ({unit})")
+    right.set_xlim(left=0)
+    title = f"{task.name}: best value so far"
+    figure.suptitle(title)
+    canvas.legend_below(figure, left)
+    return canvas.picture("progress", task.name, title, figure)
+
+
+def _so_far(axes: Axes, task: _Task, trials: list[tuple[float, TrialResult]]) -> None:
+    for state in _VALUED:
+        points = [(x, task.value(one)) for x, one in trials if one.state == state and one.value is not None]
+        if points:
+            mark = canvas.MARKS[state]
+            axes.scatter([x for x, _ in points], [y for _, y in points], s=18, alpha=0.75, zorder=2, **mark)
+    if lost := [x for x, one in trials if one in task.without_value]:
+        canvas.failed_marks(axes, lost)
+    line: list[tuple[float, float]] = []
+    for x, one in trials:
+        if one.value is not None and one.state != TrialState.FAILED:
+            value = task.value(one)
+            line.append((x, (max if task.more else min)(value, line[-1][1]) if line else value))
+    if line:
+        line.append((trials[-1][0], line[-1][1]))
+        axes.step(
+            [x for x, _ in line], [y for _, y in line], where="post", color="black", label="best so far", zorder=3
+        )
+
+
+def _time_unit(seconds: float) -> tuple[str, float]:
+    if seconds >= 3 * 3600:
+        return "hours", 3600.0
+    return ("minutes", 60.0) if seconds >= 180 else ("seconds", 1.0)
