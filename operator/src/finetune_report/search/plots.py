@@ -18,6 +18,7 @@ from finetune_report.search.importance import importance_picture
 from finetune_report.search.parallel import parallel_picture
 
 _COLUMNS = 3
+_GOLDEN = (5**0.5 - 1) / 2
 _VALUED = (TrialState.COMPLETED, TrialState.STOPPED)
 
 
@@ -86,17 +87,26 @@ def _hyperparameters(task: _Task) -> Picture:
 
 def _against(axes: Axes, task: _Task, scale: Scale) -> None:
     for state in _VALUED:
-        placed = [(x, task.value(one)) for one in task.valued(state) if (x := scale.place(one.config)) is not None]
+        placed = [(x, task.value(one)) for one in task.valued(state) if (x := _place(scale, one)) is not None]
         if placed:
             axes.scatter([x for x, _ in placed], [y for _, y in placed], s=26, zorder=3, **canvas.MARKS[state])
     best = best_trial(task.trials)
-    if best is not None and (x := scale.place(best.config)) is not None:
+    if best is not None and (x := _place(scale, best)) is not None:
         ring: dict[str, Any] = {"s": 130, "facecolors": "none", "edgecolors": "black", "linewidths": 1.2, "zorder": 4}
         axes.scatter([x], [task.value(best)], label="best", **ring)
-    if lost := [x for one in task.without_value if (x := scale.place(one.config)) is not None]:
+    if lost := [x for one in task.without_value if (x := _place(scale, one)) is not None]:
         canvas.failed_marks(axes, lost)
     axes.set_xlabel(canvas.label_of(scale.name))
     _finish_axis(axes, scale)
+
+
+def _place(scale: Scale, trial: TrialResult) -> float | None:
+    """Trials of one category are spread over its width, always the same way, or they would hide each other."""
+    place = scale.place(trial.config)
+    if place is None or scale.categories is None:
+        return place
+    # Multiples of the golden ratio spread evenly, however many there are.
+    return place + 0.4 * (trial.index * _GOLDEN % 1 - 0.5)
 
 
 def _finish_axis(axes: Axes, scale: Scale) -> None:
