@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator
 
 from finetune_core.search.export import BestConfig, BestHyperparameters
-from finetune_core.search.summary_tables import NOTHING, figure, settings, table
+from finetune_core.search.summary_tables import table
 from finetune_core.search.trials_table import to_csv
+from finetune_core.search.wording import NOTHING, figure, settings
 
 _COLUMNS = (
     "model", "modelDigest", "task", "search", "proxy", "metric", "value", "seeds", "finalist",

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-from finetune_core.search.summary_tables import setting
 from finetune_core.search.trials import TrialResult
+from finetune_core.search.wording import setting
 from finetune_core.spec.search import Distribution
 
 

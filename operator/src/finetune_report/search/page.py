@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from finetune_core.search import summary_tables as tables
+from finetune_core.search import wording
 from finetune_core.search.summary import SearchSummary, TaskSummary
 from finetune_report.search.canvas import Picture
 
@@ -24,7 +25,7 @@ def summary_html(summary: SearchSummary, pictures: Mapping[str, Sequence[Picture
     )
     page = environment.get_template("summary.html").render(
         summary=summary,
-        facts=list(tables.facts(summary)),
+        facts=list(wording.facts(summary)),
         best_header=tables.best_header(),
         best_rows=list(tables.best_rows(summary)),
         tasks=[_task(task, pictures.get(task.task, ())) for task in summary.tasks],
@@ -36,12 +37,12 @@ def _task(task: TaskSummary, pictures: Sequence[Picture]) -> dict[str, object]:
     best = task.best.hyperparameters if task.best else {}
     return {
         "name": task.task,
-        "best": tables.best_line(task),
-        "hyperparameters": [(name, tables.setting(value)) for name, value in best.items()],
-        "lines": [tables.counts_line(task), tables.cost_line(task)],
+        "best": wording.best_line(task),
+        "hyperparameters": [(name, wording.setting(value)) for name, value in best.items()],
+        "lines": [wording.counts_line(task), wording.cost_line(task)],
         "finalists_header": tables.FINALISTS_HEADER,
         "finalists": [tables.finalist_cells(task, row) for row in task.finalists],
-        "bias": tables.bias_line(task),
+        "bias": wording.bias_line(task),
         "top_header": tables.top_header(task),
         "top": [tables.top_cells(task, rank, row) for rank, row in enumerate(task.top, start=1)],
         "plots": [

@@ -6,6 +6,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from finetune_core.search.best import best_trial
 from finetune_core.search.plan import SearchPlan
@@ -71,8 +72,10 @@ def _hyperparameters(task: _Task) -> Picture:
     count = len(task.scales)
     columns = min(_COLUMNS, count)
     rows = -(-count // columns)
-    figure = Figure(figsize=(max(3.6 * columns, 5.2), 3.1 * rows + 0.7), layout="constrained")
+    tall = 4.3 if any(_upright(_broken(scale)) for scale in task.scales if scale.categories is not None) else 3.1
+    figure = Figure(figsize=(max(3.6 * columns, 5.2), tall * rows + 0.7), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True).flatten()
+    panels[0].margins(y=0.08)  # room for the ring around the best
     for number, (axes, scale) in enumerate(zip(panels, task.scales, strict=False)):
         _against(axes, task, scale)
         if number % columns == 0:
@@ -112,10 +115,17 @@ def _place(scale: Scale, trial: TrialResult) -> float | None:
 def _finish_axis(axes: Axes, scale: Scale) -> None:
     low, high = scale.limits
     if scale.categories is not None:
-        _category_ticks(axes, [label for _, label in scale.ticks()])
+        labels = [label for _, label in scale.ticks()]
+        upright = _upright(_broken(scale))
+        axes.set_xticks(range(len(labels)), labels if upright else _broken(scale), rotation=90 if upright else 0)
         axes.set_xlim(-0.5, high + 0.5)
     elif scale.log:
         axes.set_xscale("log")
+        # The usual labels of less than two decades (2 × 10⁻⁵, 3 × 10⁻⁵, ...) run into each other.
+        if high / low < 100:
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
+            axes.xaxis.set_minor_formatter(NullFormatter())
         room = (high / low) ** 0.05 if high > low else 1.5
         axes.set_xlim(low / room, high * room)
     else:
@@ -123,14 +133,14 @@ def _finish_axis(axes: Axes, scale: Scale) -> None:
         axes.set_xlim(low - room, high + room)
 
 
-def _category_ticks(axes: Axes, labels: list[str]) -> None:
-    """Names as long as `constant_with_warmup` are broken; what still does not fit side by side stands upright."""
-    broken = [label.replace("_", "_\n") if len(label) > 10 else label for label in labels]
-    widest = max((len(line) for label in broken for line in label.split("\n")), default=0)
-    if widest * len(labels) > 36:
-        axes.set_xticks(range(len(labels)), labels, rotation=90)
-    else:
-        axes.set_xticks(range(len(labels)), broken)
+def _broken(scale: Scale) -> list[str]:
+    """Names of categories; those as long as `constant_with_warmup` on several lines."""
+    return [label.replace("_", "_\n") if len(label) > 10 else label for _, label in scale.ticks()]
+
+
+def _upright(labels: list[str]) -> bool:
+    """Whether they are too wide to stand side by side below one panel."""
+    return len(labels) * max(len(line) for label in labels for line in label.split("\n")) > 36
 
 
 def _progress(task: _Task) -> Picture:
@@ -145,7 +155,8 @@ def _progress(task: _Task) -> Picture:
     _so_far(left, task, numbered)
     _so_far(right, task, [(seconds / length, one) for seconds, one in timed])
     left.set_xlabel("trials ended")
-    left.xaxis.get_major_locator().set_params(integer=True)
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
+    left.set_xlim(0, 1.03 * len(task.trials) + 0.5)
     left.set_ylabel(canvas.objective_label(task.metric))
     right.set_xlabel(f"wall time since the search began ({unit})")
     right.set_xlim(left=0)
