@@ -74,7 +74,9 @@ def test_a_task_without_a_name_goes_by_its_place() -> None:
     ("fields", "expected"),
     [
         ({"execution": {"mode": "RayCluster"}}, "spec.execution.mode: RayCluster is not supported yet"),
-        ({"hyperparametersFrom": {"uri": "s3://b/hps"}}, "spec.hyperparametersFrom: not supported yet"),
+        ({"hyperparametersFrom": {"uri": "s3://b/hps"}}, None),
+        ({"hyperparametersFrom": {"uri": "file:///hps"}}, "spec.hyperparametersFrom.uri: file:///hps must be s3://"),
+        ({"hyperparametersFrom": {}}, "spec.hyperparametersFrom: set exactly one of"),
         ({"predict": False, "leaderboard": {}}, "spec.predict: leaderboard needs predictions"),
         ({"model": {"uri": "file:///m"}}, "spec.model.uri: file:// works in local runs only"),
         ({"data": {"uri": "file:///d"}}, "spec.data.uri: file:// works in local runs only"),

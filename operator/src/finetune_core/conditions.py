@@ -21,6 +21,7 @@ from finetune_core.status import (
     ConditionStatus,
     ConditionType,
     ExperimentStatus,
+    HyperparametersStatus,
     LeaderboardStatus,
     Reason,
     ResultUris,
@@ -125,8 +126,12 @@ def build_status(
     warnings: tuple[str, ...],
     generation: int,
     now: str,
+    newer: bool = False,
 ) -> ExperimentStatus:
-    """The whole status, worked out anew; `uri` is the experiment's folder in the store."""
+    """The whole status, worked out anew; `uri` is the experiment's folder in the store.
+
+    `newer`: where the hyperparameters came from, there are others by now.
+    """
     report = seen.report if decision.done and decision.reason != Reason.REPORT_FAILED else None
     summary = summarise(seen.plan, seen.outcomes.values())
     failures = _failures(seen.plan, decision.failed)
@@ -145,6 +150,7 @@ def build_status(
         job=decision.current.name if decision.current else None,
         results=_uris(seen.plan, uri) if report else None,
         leaderboard=_leaderboard(seen.plan, report, uri),
+        hyperparameters=_hyperparameters(seen.plan, newer=newer),
         start_time=previous.start_time or (decision.current.created if decision.current else None) or None,
         completion_time=(previous.completion_time or now) if decision.done else None,
     )
@@ -243,6 +249,18 @@ def _uris(plan: Plan, uri: str) -> ResultUris:
     root = ExperimentLayout(plan.namespace, plan.experiment)
     json_, csv, markdown = (uri + root.results(suffix).removeprefix(root.root) for suffix in ("json", "csv", "md"))
     return ResultUris(json_=json_, csv=csv, markdown=markdown)
+
+
+def _hyperparameters(plan: Plan, *, newer: bool) -> HyperparametersStatus | None:
+    if plan.tuned is None:
+        return None
+    used = (plan.tasks[task].hyperparameters_source for task in plan.task_names)
+    return HyperparametersStatus(
+        source=plan.tuned.where,
+        digest=plan.tuned.digest,
+        tasks=tuple(f"{task}: {source or 'not covered'}" for task, source in zip(plan.task_names, used, strict=True)),
+        newer_available=newer,
+    )
 
 
 def _leaderboard(plan: Plan, report: ReportView | None, uri: str) -> LeaderboardStatus | None:

@@ -9,8 +9,10 @@ from finetune_core.metrics import BINARY_ONLY_METRICS, CLASSIFICATION_METRICS, R
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_core.recipes import recipe_for
 from finetune_core.settings import Settings, resolve_settings
-from finetune_core.spec import MAX_RUNS, ExecutionMode, ExperimentSpec, Precision, TaskSpec, Training
+from finetune_core.spec import MAX_RUNS, ExecutionMode, ExperimentSpec, HPSearchSpec, Precision, TaskSpec, Training
 from finetune_core.tasks import GLUE_TASKS, ProblemType, TaskDefinition
+
+AnySpec = ExperimentSpec | HPSearchSpec
 
 _GPU_SUFFIX = "/gpu"
 
@@ -31,7 +33,7 @@ def parse_spec(raw: Mapping[str, Any]) -> ExperimentSpec:
         raise InvalidInputError(tuple(sorted(set(problems)))) from error
 
 
-def task_specs(spec: ExperimentSpec) -> tuple[TaskSpec, ...]:
+def task_specs(spec: AnySpec) -> tuple[TaskSpec, ...]:
     """The spec's tasks; all nine of GLUE where it lists none."""
     return spec.tasks or tuple(TaskSpec(name=name) for name in GLUE_TASKS)
 
@@ -64,7 +66,7 @@ def runs_of(spec: ExperimentSpec, task: TaskSpec) -> int:
     return task.runs or spec.runs or recipe_for(task.name).runs
 
 
-def default_precision(spec: ExperimentSpec) -> Precision:
+def default_precision(spec: AnySpec) -> Precision:
     """What `auto` means: bf16 where a GPU is asked for, fp32 otherwise (docs/decisions/precision.md)."""
     resources = spec.execution.resources
     asked = {**(resources.requests or {}), **(resources.limits or {})} if resources else {}
@@ -92,8 +94,7 @@ def warnings(spec: ExperimentSpec, tuned: Mapping[str, Training] | None = None) 
 def _spec_problems(spec: ExperimentSpec, *, in_cluster: bool, tuned: Mapping[str, Training]) -> Iterator[Problem]:
     if spec.execution.mode == ExecutionMode.RAY_CLUSTER:
         yield Problem("spec.execution.mode", "RayCluster is not supported yet: use Jobs")
-    if spec.hyperparameters_from:
-        yield Problem("spec.hyperparametersFrom", "not supported yet: write the values under spec.tasks[].training")
+    yield from _tuned_source_problems(spec)
     if spec.leaderboard and not spec.predict:
         yield Problem("spec.predict", "leaderboard needs predictions: remove predict: false or leaderboard")
     if in_cluster:
@@ -108,6 +109,17 @@ def _spec_problems(spec: ExperimentSpec, *, in_cluster: bool, tuned: Mapping[str
     yield from _training_problems("spec.training", spec.training)
     for task in tasks:
         yield from _task_problems(spec, task, tuned.get(task.name))
+
+
+def _tuned_source_problems(spec: ExperimentSpec) -> Iterator[Problem]:
+    source = spec.hyperparameters_from
+    if source is None:
+        return
+    given = (source.hp_search_ref, source.config_map_ref, source.uri)
+    if sum(one is not None for one in given) != 1:
+        yield Problem("spec.hyperparametersFrom", "set exactly one of hpSearchRef, configMapRef and uri")
+    if source.uri is not None and not source.uri.startswith("s3://"):
+        yield Problem("spec.hyperparametersFrom.uri", f"{source.uri} must be s3://bucket/path")
 
 
 def _local_uris(spec: ExperimentSpec) -> Iterator[Problem]:

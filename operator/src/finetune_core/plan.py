@@ -11,6 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from finetune_core.canonical import canonical_json, short_hash
 from finetune_core.datafiles import SplitFiles
+from finetune_core.hyperparameters import TunedTasks
 from finetune_core.identity import RECIPE_VERSION, derive_seed, run_id
 from finetune_core.settings import Settings
 from finetune_core.spec import ExperimentSpec, MissingTasks, ModelRetention
@@ -74,6 +75,8 @@ class Plan(_Frozen):
     leaderboard: MissingTasks | None = None
     resolved_for: str = ""
     """What the inputs were pinned for (see `pin_key`); not part of any digest."""
+    tuned: TunedTasks | None = None
+    """All that hyperparametersFrom held when it was first read; the tasks' settings hold what is used of it."""
 
     def to_bytes(self) -> bytes:
         """Canonical JSON: the same plan twice is the same bytes."""
@@ -81,8 +84,8 @@ class Plan(_Frozen):
 
     @property
     def digest(self) -> str:
-        """16 hex digits over the whole plan, but for what its inputs were pinned for."""
-        return short_hash(self.model_dump(mode="json", by_alias=True, exclude={"resolved_for"}))
+        """16 hex digits over all that its tasks and runs are; not over what its inputs were pinned for."""
+        return short_hash(self.model_dump(mode="json", by_alias=True, exclude={"resolved_for", "tuned"}))
 
     @property
     def work_digest(self) -> str:
@@ -165,6 +168,7 @@ def make_plan(
     tasks: dict[str, TaskPlan],
     runs: dict[str, int],
     resolved_for: str = "",
+    tuned: TunedTasks | None = None,
 ) -> Plan:
     """The plan of a spec whose inputs are resolved."""
     return Plan(
@@ -177,6 +181,7 @@ def make_plan(
         retention=spec.retention.models,
         leaderboard=spec.leaderboard.missing_tasks if spec.leaderboard else None,
         resolved_for=resolved_for,
+        tuned=tuned,
     )
 
 
@@ -187,6 +192,7 @@ def pin_key(spec: ExperimentSpec, uid: str) -> str:
     restarts does not.
     """
     fields = {"model", "data", "tasks", "runs", "seed", "training", "predict", "leaderboard", "retention"}
+    fields.add("hyperparameters_from")
     planned = spec.model_dump(mode="json", by_alias=True, include=fields)
     resources = spec.execution.resources
     asked = resources.model_dump(mode="json", by_alias=True) if resources else None

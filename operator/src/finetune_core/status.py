@@ -145,6 +145,18 @@ class LeaderboardStatus(ApiModel):
     placeholders: Annotated[tuple[str, ...], Field(description="Files that hold placeholders.")] = ()
 
 
+class HyperparametersStatus(ApiModel):
+    """The tuned hyperparameters that were pinned for the experiment."""
+
+    source: Annotated[str, Field(description="What they were read from.")]
+    digest: Annotated[str, Field(description="Digest of the values.")]
+    tasks: Annotated[tuple[str, ...], Field(description="Where each task's values came from.")] = ()
+    newer_available: Annotated[
+        bool,
+        Field(description="Whether the source holds other values by now; an experiment keeps those it began with."),
+    ] = False
+
+
 class ExperimentStatus(ApiModel):
     """The observed state of an experiment."""
 
@@ -176,6 +188,9 @@ class ExperimentStatus(ApiModel):
     job: Annotated[str | None, Field(description="The Job that does the runs.")] = None
     results: ResultUris | None = Field(default=None, description="Where the results lie.")
     leaderboard: LeaderboardStatus | None = Field(default=None, description="The leaderboard zip.")
+    hyperparameters: HyperparametersStatus | None = Field(
+        default=None, description="The tuned hyperparameters in use, where spec.hyperparametersFrom is set."
+    )
     start_time: Annotated[str | None, Field(description="When the first Job was created.")] = None
     completion_time: Annotated[str | None, Field(description="When the last run ended and was reported.")] = None
 

@@ -3,9 +3,19 @@
 import logging
 from collections.abc import Callable
 
-from finetune_core.actions import Action, CreateReportJob, CreateTrainJob, DeleteJob, PatchJob
+from finetune_core.actions import (
+    Action,
+    CreateReportJob,
+    CreateTrainJob,
+    DeleteJob,
+    PatchJob,
+    PutHyperparameters,
+    ReopenTask,
+)
 from finetune_core.layout import ExperimentLayout
 from finetune_core.plan import Plan
+from finetune_core.search.layout import SearchLayout
+from finetune_core.search.plan import SearchPlan
 from finetune_operator import manifests
 from finetune_operator.cluster import Cluster, ConflictError
 from finetune_store import Store
@@ -14,14 +24,14 @@ logger = logging.getLogger(__name__)
 
 
 class Actor:
-    """Acts for one experiment."""
+    """Acts for one experiment or search."""
 
     def __init__(self, cluster: Cluster, owner: manifests.Owner, settings: manifests.PodSettings) -> None:
         self._cluster = cluster
         self._owner = owner
         self._settings = settings
 
-    def act(self, action: Action, *, store: Store, plan: Plan) -> None:
+    def act(self, action: Action, *, store: Store, plan: Plan | SearchPlan) -> None:
         """Do one action; ClusterError or StoreError if it cannot be done now."""
         about = {"experiment": f"{self._owner.namespace}/{self._owner.name}", "child": action.name}
         logger.info(type(action).__name__, extra=about)
@@ -39,8 +49,12 @@ class Actor:
                 self._cluster.delete_job(self._owner.namespace, name)
             case CreateReportJob():
                 # The report reads the plan in the store: it must be the one that was decided on.
-                store.put(ExperimentLayout(plan.namespace, plan.experiment).plan, plan.to_bytes())
+                store.put(_plan_key(plan), plan.to_bytes())
                 self._create_report_job(action)
+            case PutHyperparameters():
+                self._put_hyperparameters(action)
+            case ReopenTask(task):
+                store.delete(SearchLayout(self._owner.namespace, self._owner.name).end(task))
 
     def create_resolve_job(self, *, name: str, uris: tuple[str, ...], key: str) -> None:
         """Have a pod look at volumes."""
@@ -72,6 +86,23 @@ class Actor:
             failed=action.failed,
         )
         _ensure(lambda: self._cluster.create_job(self._owner.namespace, job))
+
+    def _put_hyperparameters(self, action: PutHyperparameters) -> None:
+        namespace = self._owner.namespace
+        manifest = manifests.hyperparameters_config_map(
+            self._owner, name=action.name, digest=action.digest, data=action.data
+        )
+        try:
+            self._cluster.create_config_map(namespace, manifest)
+        except ConflictError:
+            # Whose it is was looked at before (SearchReconciler).
+            self._cluster.replace_config_map(namespace, manifest)
+
+
+def _plan_key(plan: Plan | SearchPlan) -> str:
+    if isinstance(plan, SearchPlan):
+        return SearchLayout(plan.namespace, plan.search).plan
+    return ExperimentLayout(plan.namespace, plan.experiment).plan
 
 
 def _ensure(create: Callable[[], None]) -> None:

@@ -73,6 +73,15 @@ class Cluster:
         path = f"{_experiments(namespace)}/{quote(name)}/status"
         self._call("PATCH", path, body={"status": patch}, content_type=_MERGE_PATCH, missing_ok=True)
 
+    def get_search(self, namespace: str, name: str) -> Json | None:
+        """The HPSearch, or None."""
+        return self._get(_searches(namespace), name)
+
+    def patch_search_status(self, namespace: str, name: str, patch: Json) -> None:
+        """Merge-patch the status subresource; quietly nothing if the search is gone."""
+        path = f"{_searches(namespace)}/{quote(name)}/status"
+        self._call("PATCH", path, body={"status": patch}, content_type=_MERGE_PATCH, missing_ok=True)
+
     def list_jobs(self, namespace: str, selector: str) -> list[Json]:
         """The Jobs that the selector picks."""
         return self._list(_jobs(namespace), {"labelSelector": selector})
@@ -112,6 +121,10 @@ class Cluster:
         """Create a ConfigMap; ConflictError if there is one of that name."""
         self._call("POST", _config_maps(namespace), body=manifest)
 
+    def replace_config_map(self, namespace: str, manifest: Json) -> None:
+        """Replace a ConfigMap by its name; RejectedError if there is none."""
+        self._call("PUT", f"{_config_maps(namespace)}/{quote(manifest['metadata']['name'])}", body=manifest)
+
     def delete_config_map(self, namespace: str, name: str) -> None:
         """Delete a ConfigMap; quietly nothing if it is gone."""
         self._call("DELETE", f"{_config_maps(namespace)}/{quote(name)}", missing_ok=True)
@@ -143,7 +156,7 @@ class Cluster:
         missing_ok: bool = False,
     ) -> Json | None:
         self._on_request(verb, _resource(path))
-        query = {**(query or {}), **({"fieldManager": names.FIELD_MANAGER} if verb in {"POST", "PATCH"} else {})}
+        query = {**(query or {}), **({"fieldManager": names.FIELD_MANAGER} if verb in {"POST", "PUT", "PATCH"} else {})}
         request = self._client.param_serialize(
             verb,
             path,
@@ -186,6 +199,10 @@ def _message(data: bytes) -> str:
 
 def _experiments(namespace: str) -> str:
     return f"/apis/{names.API_GROUP}/{names.API_VERSION}/namespaces/{quote(namespace)}/{names.EXPERIMENT_PLURAL}"
+
+
+def _searches(namespace: str) -> str:
+    return f"/apis/{names.API_GROUP}/{names.API_VERSION}/namespaces/{quote(namespace)}/{names.SEARCH_PLURAL}"
 
 
 def _jobs(namespace: str) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from finetune_core.conditions import StatusT
+from finetune_core.search.status import HPSearchStatus
 from finetune_core.status import Condition, ConditionStatus, ConditionType, ExperimentStatus, Reason
 
 _WARNINGS = frozenset(
@@ -10,6 +12,7 @@ _WARNINGS = frozenset(
         Reason.BLOCKED,
         Reason.STORAGE_UNAVAILABLE,
         Reason.SOME_RUNS_FAILED,
+        Reason.SOME_TRIALS_FAILED,
         Reason.TASK_FAILED,
         Reason.REPORT_FAILED,
     }
@@ -25,12 +28,14 @@ class Notice:
     message: str
 
 
-def notices(before: ExperimentStatus, after: ExperimentStatus) -> tuple[Notice, ...]:
-    """One event for each condition whose reason changed, and one for each run that failed since."""
+def notices(before: StatusT, after: StatusT) -> tuple[Notice, ...]:
+    """One event for each condition whose reason changed, and one for each run, or search, that failed since."""
     return (*_conditions(before, after), *_failures(before, after))
 
 
-def _conditions(before: ExperimentStatus, after: ExperimentStatus) -> Iterator[Notice]:
+def _conditions(
+    before: ExperimentStatus | HPSearchStatus, after: ExperimentStatus | HPSearchStatus
+) -> Iterator[Notice]:
     old = {condition.type: condition for condition in before.conditions}
     for condition in after.conditions:
         previous = old.get(condition.type)
@@ -45,6 +50,8 @@ def _worth_telling(condition: Condition) -> bool:
         return condition.status == ConditionStatus.FALSE
     if condition.type == ConditionType.LEADERBOARD_READY:
         return condition.reason in {Reason.TASKS_MISSING, Reason.COMPLETE, Reason.WITH_PLACEHOLDERS}
+    if condition.type == ConditionType.BEST_HYPERPARAMETERS_READY:
+        return condition.reason in {Reason.EXPORTED, Reason.NOTHING_TO_EXPORT}
     return condition.reason != Reason.INVALID_SPEC
 
 
@@ -53,9 +60,18 @@ def _kind(condition: Condition) -> str:
     return "Warning" if bad else "Normal"
 
 
-def _failures(before: ExperimentStatus, after: ExperimentStatus) -> Iterator[Notice]:
-    known = {failure.run_id for failure in before.failures}
-    for failure in after.failures:
-        if failure.run_id not in known:
-            message = f"{failure.task} run {failure.run} ({failure.run_id}): {failure.reason}: {failure.message}"
-            yield Notice("Warning", "RunFailed", message)
+def _failures(before: ExperimentStatus | HPSearchStatus, after: ExperimentStatus | HPSearchStatus) -> Iterator[Notice]:
+    known = {key for key, _ in _told(before)}
+    for key, message in _told(after):
+        if key not in known:
+            yield Notice("Warning", "SearchFailed" if isinstance(after, HPSearchStatus) else "RunFailed", message)
+
+
+def _told(status: ExperimentStatus | HPSearchStatus) -> Iterator[tuple[str, str]]:
+    """What failed, by a key that stays, and what is said of it."""
+    if isinstance(status, HPSearchStatus):
+        for unit in status.failures:
+            yield f"{unit.task}/{unit.cluster}", f"{unit.task} in cluster {unit.cluster}: {unit.reason}: {unit.message}"
+        return
+    for run in status.failures:
+        yield run.run_id, f"{run.task} run {run.run} ({run.run_id}): {run.reason}: {run.message}"

@@ -12,10 +12,10 @@ from typing import Protocol
 
 from finetune_core.datafiles import DataLayout, SplitFiles, custom_files, find_glue_files
 from finetune_core.identity import FileEntry, content_digest
-from finetune_core.parse import define, task_specs
+from finetune_core.parse import AnySpec, define, task_specs
 from finetune_core.plan import ResolvedData, ResolvedModel
 from finetune_core.problems import FinetuneError, InvalidInputError, Problem
-from finetune_core.spec import Data, ExperimentSpec, TaskData, TaskSpec
+from finetune_core.spec import Data, TaskData, TaskSpec
 from finetune_core.tasks import TaskDefinition
 
 _WEIGHTS = (".safetensors", ".bin")
@@ -48,7 +48,7 @@ class ResolvedInputs:
     data: dict[str, ResolvedData]
 
 
-def resolve_inputs(spec: ExperimentSpec, source: FolderSource) -> ResolvedInputs:
+def resolve_inputs(spec: AnySpec, source: FolderSource) -> ResolvedInputs:
     """Pin everything; InvalidInputError lists all inputs that cannot be used at once."""
     problems: list[Problem] = []
     model: ResolvedModel | None = None
@@ -67,7 +67,7 @@ def resolve_inputs(spec: ExperimentSpec, source: FolderSource) -> ResolvedInputs
     return ResolvedInputs(model, data)
 
 
-def _resolve_model(spec: ExperimentSpec, source: FolderSource) -> ResolvedModel:
+def _resolve_model(spec: AnySpec, source: FolderSource) -> ResolvedModel:
     uri, field = spec.model.uri, "spec.model.uri"
     folder = source.look(uri, field=field, kind="model")
     if folder.commit:
@@ -81,7 +81,7 @@ def _resolve_model(spec: ExperimentSpec, source: FolderSource) -> ResolvedModel:
     )
 
 
-def _resolve_data(spec: ExperimentSpec, task: TaskSpec, source: FolderSource) -> ResolvedData:
+def _resolve_data(spec: AnySpec, task: TaskSpec, source: FolderSource) -> ResolvedData:
     definition = define(task)
     own = task.data.uri if task.data else None
     uri = own or (spec.data or Data()).uri

@@ -4,6 +4,7 @@ Security: pods run as a fixed non-root user with a read-only root file system, n
 they pass the `restricted` Pod Security Standard.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from finetune_core.layout import ExperimentLayout
 from finetune_core.observation import JobRole
 from finetune_core.plan import JobPlan
 from finetune_core.results import ExitCode
+from finetune_core.search.plan import SearchJobPlan
 from finetune_core.spec import Execution, PodTemplate, Storage
 from finetune_operator import names
 
@@ -25,23 +27,27 @@ PVC_ROOT = "/mnt/pvc"
 WORK_FOLDER = "/work"
 CONTAINER = "trainer"
 REPORT_RESOURCES = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "2Gi"}}
+_PLAN = ["--plan", f"{PLAN_FOLDER}/{PLAN_FILE}"]
+_RUN = ["finetune-trainer", "run", *_PLAN]
+_SEARCH = ["finetune-trainer", "search", *_PLAN, "--index", "$(JOB_COMPLETION_INDEX)"]
 _SECRET_KEYS = {"AWS_ACCESS_KEY_ID": False, "AWS_SECRET_ACCESS_KEY": False, "AWS_SESSION_TOKEN": True}
 
 
 @dataclass(frozen=True)
 class Owner:
-    """The experiment that children belong to."""
+    """The experiment or search that children belong to."""
 
     namespace: str
     name: str
     uid: str
+    kind: str = names.EXPERIMENT_KIND
 
     @property
     def reference(self) -> Json:
-        """An owner reference: children go with the experiment, results stay."""
+        """An owner reference: children go with their owner, results stay."""
         return {
             "apiVersion": f"{names.API_GROUP}/{names.API_VERSION}",
-            "kind": names.EXPERIMENT_KIND,
+            "kind": self.kind,
             "name": self.name,
             "uid": self.uid,
             "controller": True,
@@ -71,7 +77,7 @@ def store_uri(storage: Storage) -> str:
     return f"s3://{storage.bucket}" + (f"/{storage.prefix}" if storage.prefix else "")
 
 
-def plan_config_map(owner: Owner, job: str, job_plan: JobPlan) -> Json:
+def plan_config_map(owner: Owner, job: str, job_plan: JobPlan | SearchJobPlan) -> Json:
     """The immutable ConfigMap that index -> run is read from by the Job of that name, and by no other."""
     return {
         "apiVersion": "v1",
@@ -82,14 +88,14 @@ def plan_config_map(owner: Owner, job: str, job_plan: JobPlan) -> Json:
     }
 
 
-def plan_name(job: str, job_plan: JobPlan) -> str:
+def plan_name(job: str, job_plan: JobPlan | SearchJobPlan) -> str:
     """Name of the plan's ConfigMap: one name is one content, since it cannot be changed."""
     return f"{job}-{short_hash(job_plan.model_dump(mode='json', by_alias=True), 10)}"
 
 
 def template_fingerprint(settings: PodSettings) -> str:
     """Hash of all that a live Job cannot change: pod template, retries, queue."""
-    spec = _train_spec(settings, plan="", completions=1, parallelism=1, suspend=False)
+    spec = _train_spec(settings, command=_RUN, plan="", completions=1, parallelism=1, suspend=False)
     return short_hash([spec, settings.execution.queue_name, settings.execution.runs_per_pod], 12)
 
 
@@ -100,11 +106,11 @@ def train_job(
     name: str,
     revision: str,
     round_: int,
-    job_plan: JobPlan,
+    job_plan: JobPlan | SearchJobPlan,
     parallelism: int,
     suspend: bool,
 ) -> Json:
-    """The Indexed Job of an experiment: completion index i does the runs at index i of its plan."""
+    """The Indexed Job: completion index i does the runs at index i of its plan, or searches as unit i of it."""
     plan = plan_name(name, job_plan)
     metadata = _metadata(owner, name, JobRole.TRAIN)
     metadata["annotations"] = {
@@ -114,14 +120,28 @@ def train_job(
     }
     if settings.execution.queue_name:
         metadata["labels"][names.QUEUE_LABEL] = settings.execution.queue_name
-    spec = _train_spec(settings, plan=plan, completions=len(job_plan.indexes), parallelism=parallelism, suspend=suspend)
+    spec = _train_spec(
+        settings,
+        command=_work_command(job_plan),
+        plan=plan,
+        completions=len(job_plan.units if isinstance(job_plan, SearchJobPlan) else job_plan.indexes),
+        parallelism=parallelism,
+        suspend=suspend,
+    )
     _label_pods(spec, owner, JobRole.TRAIN)
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
 
 
-def _train_spec(settings: PodSettings, *, plan: str, completions: int, parallelism: int, suspend: bool) -> Json:
+def _work_command(job_plan: JobPlan | SearchJobPlan) -> list[str]:
+    # Kubernetes puts the pod's completion index in the place of $(...).
+    return _SEARCH if isinstance(job_plan, SearchJobPlan) else _RUN
+
+
+def _train_spec(
+    settings: PodSettings, *, command: list[str], plan: str, completions: int, parallelism: int, suspend: bool
+) -> Json:
     execution = settings.execution
-    container = _container(settings, ["finetune-trainer", "run", "--plan", f"{PLAN_FOLDER}/{PLAN_FILE}"])
+    container = _container(settings, command)
     if execution.resources:
         container["resources"] = execution.resources.model_dump(mode="json", exclude_none=True)
     return {
@@ -155,9 +175,7 @@ def report_job(
     owner: Owner, settings: PodSettings, *, name: str, revision: str, digest: str, failed: tuple[str, ...]
 ) -> Json:
     """The Job that writes tables, best predictions and the zip from what lies in the store."""
-    experiment = ExperimentLayout(owner.namespace, owner.name)
-    command = ["finetune-report", "build", "--plan-key", experiment.plan, "--expect-digest", digest]
-    container = _container(settings, [*command, *(["--failed", *failed] if failed else [])])
+    container = _container(settings, _report_command(owner, digest, failed))
     container["resources"] = REPORT_RESOURCES
     metadata = _metadata(owner, name, JobRole.REPORT)
     metadata["annotations"] = {names.REVISION_ANNOTATION: revision}
@@ -183,6 +201,32 @@ def report_job(
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
 
 
+def _report_command(owner: Owner, digest: str, failed: tuple[str, ...]) -> list[str]:
+    if owner.kind == names.SEARCH_KIND:
+        where = ["--namespace", owner.namespace, "--name", owner.name]
+        return ["finetune-report", "search", *where, "--expect-digest", digest]
+    plan = ExperimentLayout(owner.namespace, owner.name).plan
+    command = ["finetune-report", "build", "--plan-key", plan, "--expect-digest", digest]
+    return [*command, *(["--failed", *failed] if failed else [])]
+
+
+def hyperparameters_config_map(owner: Owner, *, name: str, digest: str, data: Mapping[str, str]) -> Json:
+    """The ConfigMap of a search's best hyperparameters; `digest` says what it was made from."""
+    labels = {names.MANAGED_BY_LABEL: names.MANAGED_BY, names.owner_label(owner.kind): owner.name}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": name,
+            "namespace": owner.namespace,
+            "labels": labels,
+            "annotations": {names.DIGEST_ANNOTATION: digest},
+            "ownerReferences": [owner.reference],
+        },
+        "data": dict(data),
+    }
+
+
 def _metadata(owner: Owner, name: str, role: JobRole) -> Json:
     return {
         "name": name,
@@ -195,7 +239,7 @@ def _metadata(owner: Owner, name: str, role: JobRole) -> Json:
 def _labels(owner: Owner, role: JobRole) -> dict[str, str]:
     return {
         names.MANAGED_BY_LABEL: names.MANAGED_BY,
-        names.EXPERIMENT_LABEL: owner.name,
+        names.owner_label(owner.kind): owner.name,
         names.ROLE_LABEL: role.value,
     }
 
@@ -305,7 +349,7 @@ def event(owner: Owner, *, kind: str, reason: str, message: str, now: str, suffi
         "metadata": {"name": f"{owner.name}.{suffix}", "namespace": owner.namespace},
         "involvedObject": {
             "apiVersion": f"{names.API_GROUP}/{names.API_VERSION}",
-            "kind": names.EXPERIMENT_KIND,
+            "kind": owner.kind,
             "name": owner.name,
             "namespace": owner.namespace,
             "uid": owner.uid,

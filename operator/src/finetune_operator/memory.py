@@ -1,4 +1,4 @@
-"""What the operator remembers of a living experiment, to ask less; all of it can be read again."""
+"""What the operator remembers of a living experiment or search, to ask less; all of it can be read again."""
 
 from dataclasses import dataclass, field
 
@@ -6,16 +6,34 @@ from finetune_core.observation import ReportView, RunError
 from finetune_core.outcome import Outcome
 from finetune_core.plan import Plan
 from finetune_core.results import Progress
+from finetune_core.search.plan import SearchPlan
+from finetune_core.search.trials import TaskEnd, TrialResult
 from finetune_core.spec import Storage
 from finetune_operator.storage import Connection
 
 
 @dataclass
-class Memory:
+class LookMemory:
+    """What looks at either kind remember; `indexes` are those of the plan ConfigMaps by name."""
+
+    indexes: dict[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    report_jobs_seen: frozenset[str] | None = None
+    connection: Connection | None = None
+    connected_for: Storage | None = None
+    connected_at: float = 0.0
+
+    def clear(self) -> None:
+        """Forget everything: it was about another store."""
+        vars(self).update(vars(type(self)()))
+
+
+@dataclass
+class Memory(LookMemory):
     """One living experiment; dropped when it ends.
 
     `asked` are (Job, run id) whose result was looked for after the Job counted them as ended; `scanned` is the digest
-    of the plan whose results were listed.
+    of the plan whose results were listed; `newer` says whether tuned hyperparameters have changed since they were
+    pinned, as of the monotonic time `newer_asked`.
     """
 
     plan: Plan | None = None
@@ -25,13 +43,24 @@ class Memory:
     errors: dict[str, RunError] = field(default_factory=dict)
     progress: dict[str, Progress] = field(default_factory=dict)
     progress_read: float = 0.0
-    indexes: dict[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
     report: ReportView | None = None
-    report_jobs_seen: frozenset[str] | None = None
-    connection: Connection | None = None
-    connected_for: Storage | None = None
-    connected_at: float = 0.0
+    newer: bool = False
+    newer_asked: float | None = None
 
-    def clear(self) -> None:
-        """Forget everything: it was about another store."""
-        vars(self).update(vars(Memory()))
+
+@dataclass
+class SearchMemory(LookMemory):
+    """One living search; dropped when it ends.
+
+    `results` are trials and finalists by their key in the store, without histories; `claimed` counts trials of a task
+    that have no result yet; `listed` is the monotonic time of the last listing.
+    """
+
+    plan: SearchPlan | None = None
+    results: dict[str, TrialResult] = field(default_factory=dict)
+    unreadable: set[str] = field(default_factory=set)
+    claimed: dict[str, int] = field(default_factory=dict)
+    ends: dict[str, TaskEnd] = field(default_factory=dict)
+    listed: float | None = None
+    jobs_ended: frozenset[tuple[str, int]] = frozenset()
+    report: str | None = None

@@ -1,8 +1,6 @@
 """Looking at the world: children from the API server, results from the store, as little as is needed."""
 
-import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from pydantic import ValidationError
 
@@ -10,37 +8,28 @@ from finetune_core.eta import coarse, remaining_seconds
 from finetune_core.layout import ExperimentLayout
 from finetune_core.observation import JobRole, JobView, Observation, PodView, ReportView, RunError
 from finetune_core.outcome import Outcome
-from finetune_core.plan import JobPlan, Plan
+from finetune_core.plan import Plan
 from finetune_core.results import Failure, Progress, RunResult
 from finetune_core.results_schema import ResultsDocument
 from finetune_core.spec import Execution
 from finetune_core.status import MAX_FAILURES
-from finetune_operator import names
-from finetune_operator.cluster import Cluster, Json
-from finetune_operator.manifests import PLAN_FILE, Owner
+from finetune_operator.children import Children
 from finetune_operator.memory import Memory
-from finetune_operator.views import hangs_silently, job_view, pod_view
 from finetune_store import NotFoundError, Store
 
-logger = logging.getLogger(__name__)
-
-_UNREADABLE = "unreadable plan"
 _MAX_PROGRESS = 32
-_MAX_ASKED = 3
 
 
 class Observer:
     """Looks at one experiment's children and results, remembering in `memory` what cannot change any more."""
 
-    def __init__(self, cluster: Cluster, owner: Owner, memory: Memory) -> None:
-        self._cluster = cluster
-        self._owner = owner
+    def __init__(self, children: Children, memory: Memory) -> None:
+        self._children = children
         self._memory = memory
 
     def observe(self, store: Store, plan: Plan, execution: Execution, template: str) -> Observation:
         """Everything that a decision needs; StoreError or ClusterError if one side cannot be reached."""
-        jobs = self.jobs()
-        self._memory.indexes = {job.plan: job.indexes for job in jobs if job.indexes}
+        jobs = self._children.jobs()
         self._read_results(store, plan, jobs)
         pods = self._pods(jobs, plan)
         self._read_errors(store, plan, jobs)
@@ -56,46 +45,6 @@ class Observer:
             errors={key: value for key, value in self._memory.errors.items() if key in planned},
             report=self._memory.report,
         )
-
-    def jobs(self) -> tuple[JobView, ...]:
-        """The experiment's Jobs."""
-        found = self._cluster.list_jobs(self._owner.namespace, names.selector(self._owner.name))
-        return tuple(self._job(job) for job in found)
-
-    def _job(self, job: Json) -> JobView:
-        indexes = self._indexes(job)
-        view = job_view(job, owner_uid=self._owner.uid, indexes=indexes)
-        # Nobody can tell which runs it does: like a Job of another revision, it is retired and replaced.
-        return replace(view, revision=_UNREADABLE) if view.plan and not indexes else view
-
-    def pods(self, selector: str = "") -> tuple[PodView, ...]:
-        """The experiment's pods, with what events say of those that hang silently."""
-        found = self._cluster.list_pods(self._owner.namespace, names.selector(self._owner.name) + selector)
-        # A request each, so only of a few: the others hang for the same reason.
-        silent = sorted((pod for pod in found if hangs_silently(pod)), key=lambda pod: str(pod["metadata"]["name"]))
-        told = {pod["metadata"]["uid"]: self._warning(pod) for pod in silent[:_MAX_ASKED]}
-        return tuple(pod_view(pod, told.get(pod["metadata"]["uid"])) for pod in found)
-
-    def _warning(self, pod: Json) -> str | None:
-        warnings = self._cluster.pod_warnings(self._owner.namespace, pod["metadata"]["uid"])
-        mounts = [
-            event["message"] for event in warnings if event.get("reason") in {"FailedMount", "FailedAttachVolume"}
-        ]
-        return mounts[-1] if mounts else None
-
-    def _indexes(self, job: Json) -> tuple[tuple[str, ...], ...]:
-        plan_name = (job["metadata"].get("annotations") or {}).get(names.PLAN_ANNOTATION)
-        if plan_name is None:
-            return ()
-        if plan_name not in self._memory.indexes:
-            config_map = self._cluster.get_config_map(self._owner.namespace, plan_name)
-            text = ((config_map or {}).get("data") or {}).get(PLAN_FILE)
-            try:
-                self._memory.indexes[plan_name] = JobPlan.model_validate_json(text or "").indexes
-            except ValidationError:
-                logger.warning("the plan %s is gone or of another version", plan_name)
-                return ()
-        return self._memory.indexes[plan_name]
 
     def _read_results(self, store: Store, plan: Plan, jobs: Iterable[JobView]) -> None:
         layout = ExperimentLayout(plan.namespace, plan.experiment)
@@ -135,7 +84,7 @@ class Observer:
             job.active == job.ready and not job.failed and job.failed_for is None and not job.deleting for job in jobs
         )
         about_to_start = pending and not any(job.role == JobRole.TRAIN for job in jobs)
-        return () if quiet and not about_to_start else self.pods()
+        return () if quiet and not about_to_start else self._children.pods()
 
     def _read_errors(self, store: Store, plan: Plan, jobs: Iterable[JobView]) -> None:
         layout = ExperimentLayout(plan.namespace, plan.experiment)

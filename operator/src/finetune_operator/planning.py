@@ -1,123 +1,113 @@
-"""The plan in force: inputs pinned once per spec, kept in the store, made anew when the spec changes."""
+"""The plan in force: inputs and tuned values pinned once per spec and kept in the store."""
 
 import logging
+from dataclasses import dataclass
 
-import urllib3
 from pydantic import ValidationError
 
+from finetune_core.hyperparameters import TunedTasks
 from finetune_core.layout import ExperimentLayout
-from finetune_core.parse import define, runs_of, settings_of, task_specs
+from finetune_core.parse import check_spec, define, runs_of, settings_of, task_specs
 from finetune_core.plan import Plan, TaskPlan, make_plan, pin_key
-from finetune_core.problems import InvalidInputError, Problem
+from finetune_core.problems import Problem
 from finetune_core.spec import ExperimentSpec
 from finetune_core.status import Reason
 from finetune_operator import manifests
-from finetune_operator.acting import Actor
-from finetune_operator.inputs import NotYetError, ResolvedInputs, resolve_inputs
+from finetune_operator.inputs import ResolvedInputs
 from finetune_operator.memory import Memory
-from finetune_operator.observe import Observer
-from finetune_operator.problems import CannotRunError, WaitingError
-from finetune_operator.sources import NeedsPodError, Sources, resolution_key
-from finetune_operator.storage import Connection
+from finetune_operator.problems import CannotRunError
+from finetune_operator.resolving import Resolver
+from finetune_operator.tuning import TuningReader
 from finetune_store import NotFoundError, Store
 
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
 class Planner:
     """Finds or makes the plan of one experiment."""
 
-    def __init__(
-        self,
-        owner: manifests.Owner,
-        *,
-        memory: Memory,
-        connection: Connection,
-        store: Store,
-        observer: Observer,
-        actor: Actor,
-        http: urllib3.PoolManager,
-    ) -> None:
-        self._owner = owner
-        self._memory = memory
-        self._connection = connection
-        self._store = store
-        self._observer = observer
-        self._actor = actor
-        self._http = http
-        self._layout = ExperimentLayout(owner.namespace, owner.name)
+    owner: manifests.Owner
+    memory: Memory
+    store: Store
+    resolver: Resolver
+    tuning: TuningReader
 
     def plan(self, spec: ExperimentSpec) -> Plan:
         """The plan for a spec; CannotRunError if an input cannot be used, WaitingError while one is looked at."""
-        pin = pin_key(spec, self._owner.uid)
-        plan = self._memory.plan or self._stored()
+        pin = pin_key(spec, self.owner.uid)
+        plan = self.memory.plan or self._stored()
         if plan is None or plan.resolved_for != pin:
-            plan = _make_plan(spec, self._owner, self._resolve(spec, pin), pin)
-            self._store.put(self._layout.plan, plan.to_bytes())
-        self._memory.plan = plan
+            tuned = self._tuned(spec, plan)
+            inputs = self.resolver.resolve(spec, pin)
+            _check_tuned(spec, tuned, inputs)
+            plan = _make_plan(spec, self.owner, inputs, pin, tuned)
+            self.store.put(self._key, plan.to_bytes())
+        self.memory.plan = plan
         return plan
+
+    @property
+    def _key(self) -> str:
+        return ExperimentLayout(self.owner.namespace, self.owner.name).plan
 
     def _stored(self) -> Plan | None:
         try:
-            return Plan.model_validate_json(self._store.get(self._layout.plan))
+            return Plan.model_validate_json(self.store.get(self._key))
         except NotFoundError:
             return None
         except ValidationError:
-            logger.warning("the plan of another version is made anew", extra={"experiment": self._layout.root})
+            logger.warning("the plan of another version is made anew", extra={"experiment": self._key})
             return None
 
-    def _resolve(self, spec: ExperimentSpec, pin: str) -> ResolvedInputs:
-        volumes = volume_uris(spec)
-        sources = Sources(
-            open_uri=self._connection.open,
-            http=self._http,
-            results=self._store,
-            volumes=volumes,
-            key=resolution_key(self._layout.root, pin, volumes),
+    def _tuned(self, spec: ExperimentSpec, old: Plan | None) -> TunedTasks | None:
+        """Pinned when first read: the same source gives the same values, across changes of the spec and deletion."""
+        source = spec.hyperparameters_from
+        if source is None:
+            return None
+        if old is not None and old.tuned is not None and old.tuned.source == source:
+            return old.tuned
+        return self.tuning.read(source)
+
+
+def tuned_warnings(plan: Plan) -> tuple[str, ...]:
+    """Tasks that a source of tuned hyperparameters does not cover."""
+    if plan.tuned is None:
+        return ()
+    where = plan.tuned.where
+    return tuple(
+        f"{task}: not covered by {where}; the spec's own values are used"
+        for task in plan.task_names
+        if task not in plan.tuned.tasks
+    )
+
+
+def _check_tuned(spec: ExperimentSpec, tuned: TunedTasks | None, inputs: ResolvedInputs) -> None:
+    if tuned is None:
+        return
+    problems = check_spec(spec, tuned=tuned.layers)
+    reference = tuned.source.hp_search_ref
+    if reference and not reference.allow_other_model and tuned.model_digest != inputs.model.digest:
+        message = (
+            f"HPSearch {reference.name} was over {tuned.model_uri} ({tuned.model_digest}), the experiment is over "
+            f"{inputs.model.uri} ({inputs.model.digest}): search with this model, or set allowOtherModel: true"
         )
-        try:
-            return resolve_inputs(spec, sources)
-        except InvalidInputError as error:
-            raise CannotRunError(error.problems, Reason.INPUT_NOT_FOUND, retry=True) from error
-        except NeedsPodError as error:
-            raise self._look_by_pod(error) from error
-        except NotYetError as error:
-            raise WaitingError(Reason.RESOLVING_INPUTS, str(error)) from error
-
-    def _look_by_pod(self, need: NeedsPodError) -> CannotRunError | WaitingError:
-        name = manifests.resolve_job_name(self._owner, need.key)
-        job = next((job for job in self._observer.jobs() if job.name == name), None)
-        if job is None:
-            self._actor.create_resolve_job(name=name, uris=need.uris, key=need.key)
-            return WaitingError(Reason.RESOLVING_INPUTS, f"{need}.")
-        pods = [pod for pod in self._observer.pods() if pod.job == name]
-        blocked = next((pod for pod in pods if pod.blocked and not pod.ended), None)
-        if blocked is not None:
-            why = f"pod {blocked.name} cannot start: {blocked.blocked}: {blocked.blocked_message}"
-            return WaitingError(Reason.BLOCKED, f"{need}: {why}")
-        if job.failed_for is None:
-            return WaitingError(Reason.RESOLVING_INPUTS, f"{need}.")
-        why = next((pod.failure_message for pod in pods if pod.failure_message), job.failed_for)
-        problem = Problem("spec", f"{need}, which failed: {why}. Set execution.retryToken to try again")
-        return CannotRunError((problem,), Reason.INPUT_NOT_FOUND, retry=True)
+        problems = (*problems, Problem("spec.hyperparametersFrom.hpSearchRef", message))
+    if problems:
+        raise CannotRunError(problems, Reason.INPUT_NOT_FOUND, retry=True)
 
 
-def volume_uris(spec: ExperimentSpec) -> tuple[str, ...]:
-    """The pvc:// URIs of a spec."""
-    uris = {spec.model.uri, spec.data.uri if spec.data else ""}
-    uris |= {task.data.uri or "" for task in task_specs(spec) if task.data}
-    return tuple(sorted(uri for uri in uris if uri.startswith("pvc://")))
-
-
-def claims(spec: ExperimentSpec) -> tuple[str, ...]:
-    """The persistent volume claims that a spec's pods mount."""
-    return tuple(sorted({uri.removeprefix("pvc://").partition("/")[0] for uri in volume_uris(spec)}))
-
-
-def _make_plan(spec: ExperimentSpec, owner: manifests.Owner, inputs: ResolvedInputs, pin: str) -> Plan:
+def _make_plan(
+    spec: ExperimentSpec, owner: manifests.Owner, inputs: ResolvedInputs, pin: str, tuned: TunedTasks | None
+) -> Plan:
     tasks = task_specs(spec)
+    values = tuned.tasks if tuned else {}
     plans = {
-        task.name: TaskPlan(definition=define(task), settings=settings_of(spec, task), data=inputs.data[task.name])
+        task.name: TaskPlan(
+            definition=define(task),
+            settings=settings_of(spec, task, values[task.name].training if task.name in values else None),
+            data=inputs.data[task.name],
+            hyperparameters_source=str(values[task.name]) if task.name in values else None,
+        )
         for task in tasks
     }
     return make_plan(
@@ -128,4 +118,5 @@ def _make_plan(spec: ExperimentSpec, owner: manifests.Owner, inputs: ResolvedInp
         tasks=plans,
         runs={task.name: runs_of(spec, task) for task in tasks},
         resolved_for=pin,
+        tuned=tuned,
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from finetune_core.conditions import Conditions, shorten
 from finetune_core.eta import coarse
+from finetune_core.metrics import LOWER_IS_BETTER
 from finetune_core.observation import RunError
 from finetune_core.search.decide import SearchDecision, config_map_name, split_unit
 from finetune_core.search.eta import remaining_seconds
@@ -32,7 +33,7 @@ from finetune_core.status import (
 )
 
 _SUCCESS = frozenset({Reason.ALL_TRIALS_ENDED, Reason.SOME_TRIALS_FAILED})
-_IN_UNITS = frozenset({"loss", "mse", "mae", "rmse"})
+_IN_UNITS = LOWER_IS_BETTER
 _MAX_FAILURE_MESSAGE = 500
 
 

@@ -17,8 +17,8 @@ class SearchObservation:
     """Everything that `decide_search()` looks at; the order of jobs, pods and trials does not matter.
 
     `trials` and `finalists` are by task, without their histories; `claimed` counts trials of a task that were taken
-    and have no result yet. `report` and `config_map` are the digests of what the summary in the store and the
-    ConfigMap in the cluster were made from.
+    and have no result yet, `unreadable` those whose result is of another version. `report` and `config_map` are the
+    digests of what the summary in the store and the ConfigMap in the cluster were made from.
     """
 
     plan: SearchPlan
@@ -31,6 +31,7 @@ class SearchObservation:
     trials: Mapping[str, tuple[TrialResult, ...]] = field(default_factory=dict)
     finalists: Mapping[str, tuple[TrialResult, ...]] = field(default_factory=dict)
     claimed: Mapping[str, int] = field(default_factory=dict)
+    unreadable: Mapping[str, int] = field(default_factory=dict)
     ends: Mapping[str, TaskEnd] = field(default_factory=dict)
     errors: Mapping[str, RunError] = field(default_factory=dict)
     report: str | None = None
@@ -52,7 +53,7 @@ class SearchObservation:
             for task in self.plan.order
             if task in self.ends
             and self.ends[task].reason == EndReason.ALL_TRIALS
-            and self.ended_trials(task) < self.plan.tasks[task].trials
+            and self.ended_trials(task) + self.unreadable.get(task, 0) < self.plan.tasks[task].trials
         )
 
     @property

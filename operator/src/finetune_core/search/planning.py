@@ -1,0 +1,87 @@
+"""From a search's spec, its inputs resolved, to its plan. Pure."""
+
+import math
+from collections.abc import Mapping
+
+from finetune_core.canonical import short_hash
+from finetune_core.metrics import greater_is_better
+from finetune_core.parse import default_precision, define
+from finetune_core.plan import ResolvedData, ResolvedModel
+from finetune_core.search.plan import SearchPlan, SearchTaskPlan
+from finetune_core.settings import resolve_settings
+from finetune_core.spec import MAX_TRIALS, Algorithm, Asha, Direction, HPSearchSpec, SearchTask, Space, Training
+
+DEFAULT_TRIALS = 20
+
+_NOT_PLANNED = {"clusters", "concurrent_trials", "execution", "storage"}
+
+
+def make_search_plan(
+    spec: HPSearchSpec,
+    *,
+    namespace: str,
+    name: str,
+    model: ResolvedModel,
+    data: Mapping[str, ResolvedData],
+    resolved_for: str = "",
+) -> SearchPlan:
+    """The plan of a spec that `check_search` has found nothing wrong with."""
+    return SearchPlan(
+        namespace=namespace,
+        search=name,
+        model=model,
+        tasks={task.name: _task_plan(spec, task, data[task.name]) for task in spec.tasks},
+        order=tuple(task.name for task in spec.tasks),
+        seed=spec.seed,
+        algorithm=spec.algorithm,
+        scheduler=spec.scheduler,
+        asha=spec.asha or Asha(),
+        seeds_per_trial=spec.seeds_per_trial,
+        max_failed_trials=spec.max_failed_trials,
+        finalists=spec.finalists,
+        time_budget_seconds=spec.time_budget_seconds,
+        resolved_for=resolved_for,
+    )
+
+
+def space_of(spec: HPSearchSpec, task: SearchTask) -> Space:
+    """The search's space, its entries replaced by the task's of the same name."""
+    return {**(spec.space or {}), **(task.space or {})}
+
+
+def trials_of(spec: HPSearchSpec, task: SearchTask) -> int:
+    """How many trials a task has: with Grid at most the whole grid."""
+    asked = task.trials or spec.trials
+    if spec.algorithm != Algorithm.GRID:
+        return asked or DEFAULT_TRIALS
+    sizes = (len(values.grid or values.choice or (None,)) for values in space_of(spec, task).values())
+    return min(math.prod(sizes), asked or MAX_TRIALS)
+
+
+def search_pin_key(spec: HPSearchSpec, uid: str) -> str:
+    """What inputs are resolved for once, as `pin_key` has it for experiments."""
+    planned = spec.model_dump(mode="json", by_alias=True, exclude=_NOT_PLANNED)
+    resources = spec.execution.resources
+    asked = resources.model_dump(mode="json", by_alias=True) if resources else None
+    return short_hash([uid, planned, spec.execution.retry_token, asked])
+
+
+def _task_plan(spec: HPSearchSpec, task: SearchTask, data: ResolvedData) -> SearchTaskPlan:
+    objective = spec.objective
+    definition = define(task)
+    layers: list[Training | None] = [spec.training, task.training]
+    if objective and objective.metric:
+        layers.append(Training(metric_for_best_model=objective.metric))
+    settings = resolve_settings(definition, layers, default_precision=default_precision(spec))
+    direction = objective.direction if objective else None
+    more = greater_is_better(settings.metric_for_best_model) if direction is None else direction == Direction.MAXIMIZE
+    return SearchTaskPlan(
+        definition=definition,
+        settings=settings,
+        data=data,
+        trials=trials_of(spec, task),
+        space=space_of(spec, task),
+        greater_is_better=more,
+        goal=objective.goal if objective else None,
+        proxy_for=task.proxy_for or (),
+    )

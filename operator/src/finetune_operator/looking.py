@@ -1,0 +1,224 @@
+"""What looks at experiments and at searches share: one object, one look, errors turned into conditions.
+
+Level-triggered and safe to be cut off anywhere: nothing is kept that cannot be read again.
+"""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Generic, TypeVar
+
+import urllib3
+
+from finetune_core.conditions import StatusT, invalid_status, waiting_status
+from finetune_core.parse import AnySpec
+from finetune_core.problems import InvalidInputError, Problem
+from finetune_core.spec import Storage
+from finetune_core.status import ConditionStatus, ConditionType, Reason
+from finetune_operator import manifests
+from finetune_operator.cluster import Cluster, ForbiddenError, Json, RejectedError
+from finetune_operator.config import Config
+from finetune_operator.events import notices
+from finetune_operator.memory import LookMemory
+from finetune_operator.patching import merge_patch
+from finetune_operator.problems import CannotRunError, WaitingError
+from finetune_operator.resolving import claims
+from finetune_operator.settled import is_settled
+from finetune_operator.storage import Connection, StorageConnector
+from finetune_store import StoreError
+
+MemoryT = TypeVar("MemoryT", bound=LookMemory)
+
+_SLOW_SECONDS = 30.0
+_CREDENTIALS_SECONDS = 300.0
+_AFTER_ACTION_SECONDS = 2.0
+_RESYNC_SECONDS_EACH = 0.05
+
+
+@dataclass(frozen=True)
+class Subject(Generic[StatusT, MemoryT]):
+    """What is being looked at, as the API server gave it."""
+
+    owner: manifests.Owner
+    generation: int
+    raw_status: Json
+    status: StatusT
+    memory: MemoryT
+
+
+class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
+    """Reconciles objects of one kind one key at a time; thread-safe for different keys."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        config: Config,
+        *,
+        connector: StorageConnector | None = None,
+        http: urllib3.PoolManager | None = None,
+        utc_now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._cluster = cluster
+        self._config = config
+        self._connector = connector or StorageConnector(cluster)
+        self._http = http or urllib3.PoolManager()
+        self._utc_now = utc_now
+        self._memories: dict[tuple[str, str, str], MemoryT] = {}
+
+    def close(self) -> None:
+        """Remove what is kept on disk; no look may be under way."""
+        self._connector.close()
+
+    def remembered(self) -> int:
+        """How many objects are remembered: the living ones."""
+        return len(self._memories)
+
+    def reconcile(self, namespace: str, name: str) -> float | None:
+        """Take one look; seconds until the next one is wanted, None when only an event can change anything."""
+        resource = self._get(namespace, name)
+        if resource is None or "deletionTimestamp" in resource["metadata"] or is_settled(resource):
+            self._forget(namespace, name)
+            return None
+        subject = self._subject(resource)
+        status, delay = self._look(subject, resource["spec"])
+        self._write_status(subject, status)
+        if delay is None:
+            self._forget(namespace, name)
+        return delay
+
+    @abstractmethod
+    def _get(self, namespace: str, name: str) -> Json | None:
+        """The object, or None."""
+
+    @abstractmethod
+    def _patch_status(self, owner: manifests.Owner, patch: Json) -> None:
+        """Merge-patch the object's status."""
+
+    @abstractmethod
+    def _owner(self, metadata: Json) -> manifests.Owner:
+        """The object as the owner of its children."""
+
+    @abstractmethod
+    def _parse_status(self, raw: Json) -> StatusT:
+        """The status; an empty one if it cannot be read."""
+
+    @abstractmethod
+    def _new_memory(self) -> MemoryT:
+        """A memory of nothing."""
+
+    @abstractmethod
+    def _advance(self, subject: Subject[StatusT, MemoryT], raw_spec: Json) -> tuple[StatusT, float | None]:
+        """One step towards what the spec asks for: the new status and seconds until the next look."""
+
+    def _subject(self, resource: Json) -> Subject[StatusT, MemoryT]:
+        metadata = resource["metadata"]
+        owner = self._owner(metadata)
+        raw = resource.get("status") or {}
+        key = (owner.namespace, owner.name, owner.uid)
+        memory = self._memories.setdefault(key, self._new_memory())
+        return Subject(owner, metadata["generation"], raw, self._parse_status(raw), memory)
+
+    def _forget(self, namespace: str, name: str) -> None:
+        for key in [key for key in list(self._memories) if key[:2] == (namespace, name)]:
+            self._memories.pop(key, None)
+
+    def _look(self, subject: Subject[StatusT, MemoryT], raw_spec: Json) -> tuple[StatusT, float | None]:
+        try:
+            return self._advance(subject, raw_spec)
+        except CannotRunError as error:
+            status = self._invalid(subject, error.problems, error.reason)
+            return status, _SLOW_SECONDS if error.retry else None
+        except WaitingError as error:
+            return self._waiting(subject, error.reason, str(error)), self._resync_seconds()
+        except StoreError as error:
+            return self._without_storage(subject, error)
+        except RejectedError as error:
+            # What CEL and the checks of specs cannot see: a pod template that is no pod's, a policy of the cluster.
+            problem = Problem("spec.execution", f"the cluster refuses what it asks for: {error}")
+            return self._invalid(subject, (problem,), Reason.REJECTED), _SLOW_SECONDS
+        except ForbiddenError as error:
+            # A quota that is used up, or a rule that the operator's role lacks: the message says which.
+            return self._waiting(subject, Reason.BLOCKED, str(error)), _SLOW_SECONDS
+
+    def _without_storage(self, subject: Subject[StatusT, MemoryT], error: StoreError) -> tuple[StatusT, float]:
+        # The Secret is read anew at the next look: it may be what was wrong.
+        subject.memory.connection = None
+        if not error.transient:
+            problem = Problem("spec.storage", str(error))
+            return self._invalid(subject, (problem,), Reason.STORAGE_REFUSED), _SLOW_SECONDS
+        message = f"{error}. Runs go on by themselves; results are counted when it is back."
+        return self._waiting(subject, Reason.STORAGE_UNAVAILABLE, message), self._resync_seconds()
+
+    def _invalid(self, subject: Subject[StatusT, MemoryT], problems: tuple[Problem, ...], reason: Reason) -> StatusT:
+        return invalid_status(subject.status, problems, reason=reason, generation=subject.generation, now=self._now())
+
+    def _waiting(self, subject: Subject[StatusT, MemoryT], reason: Reason, message: str) -> StatusT:
+        valid = any(
+            c.type == ConditionType.VALID and c.status == ConditionStatus.TRUE for c in subject.status.conditions
+        )
+        return waiting_status(
+            subject.status, reason, message, valid=valid, generation=subject.generation, now=self._now()
+        )
+
+    def _storage(self, storage: Storage | None) -> Storage:
+        """The spec's storage or the operator's default; CannotRunError where there is neither."""
+        chosen = storage or self._config.default_storage
+        if chosen is None:
+            missing = Problem("spec.storage", "not set, and the operator was installed without a default storage")
+            raise CannotRunError((missing,), Reason.INVALID_SPEC, retry=False)
+        return chosen
+
+    def _pod_settings(self, spec: AnySpec, storage: Storage) -> manifests.PodSettings:
+        return manifests.PodSettings(
+            execution=spec.execution,
+            storage=storage,
+            default_image=self._config.trainer_image,
+            default_pull_policy=self._config.image_pull_policy,
+            claims=claims(spec),
+            log_format=self._config.log_format,
+        )
+
+    def _connect(self, subject: Subject[StatusT, MemoryT], storage: Storage) -> Connection:
+        memory, now = subject.memory, time.monotonic()
+        if memory.connected_for is not None and memory.connected_for != storage:
+            memory.clear()
+        old = memory.connection
+        if old and memory.connected_for == storage and now - memory.connected_at < _CREDENTIALS_SECONDS:
+            return old
+        try:
+            memory.connection = self._connector.connect(subject.owner.namespace, storage)
+        except InvalidInputError as error:
+            raise CannotRunError(error.problems, Reason.SECRET_NOT_FOUND, retry=True) from error
+        memory.connected_for, memory.connected_at = storage, now
+        return memory.connection
+
+    def _next_look(self, *, acted: bool, done: bool) -> float | None:
+        if acted:
+            return _AFTER_ACTION_SECONDS
+        return None if done else self._resync_seconds()
+
+    def _resync_seconds(self) -> float:
+        """How long to leave an object alone when no event comes: longer, the more of them there are."""
+        return max(self._config.resync_seconds, len(self._memories) * _RESYNC_SECONDS_EACH)
+
+    def _write_status(self, subject: Subject[StatusT, MemoryT], status: StatusT) -> None:
+        patch = merge_patch(subject.raw_status, status.to_patch())
+        if not patch:
+            return
+        owner, now = subject.owner, self._now()
+        self._patch_status(owner, patch)
+        for place, notice in enumerate(notices(subject.status, status)):
+            event = manifests.event(
+                owner,
+                kind=notice.kind,
+                reason=notice.reason,
+                message=notice.message,
+                now=now,
+                suffix=f"{time.time_ns():x}{place}",
+            )
+            self._cluster.create_event(owner.namespace, event)
+
+    def _now(self) -> str:
+        return self._utc_now().strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,138 @@
+"""Looking at a search: children from the API server, trials and ends from the store, each result read once."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from pydantic import ValidationError
+
+from finetune_core.observation import JobRole, JobView, PodView
+from finetune_core.search.layout import SearchLayout, TrialKind
+from finetune_core.search.observation import SearchObservation
+from finetune_core.search.plan import SearchPlan
+from finetune_core.search.summary import SearchSummary
+from finetune_core.search.trials import TaskEnd, TrialResult
+from finetune_core.spec import HPSearchSpec
+from finetune_operator.children import Children
+from finetune_operator.memory import SearchMemory
+from finetune_store import NotFoundError, Store
+
+_RESULT = "/result.json"
+_END = "/end.json"
+
+
+class SearchObserver:
+    """Looks at one search's children and results, remembering in `memory` what cannot change any more."""
+
+    def __init__(self, children: Children, memory: SearchMemory) -> None:
+        self._children = children
+        self._memory = memory
+
+    def observe(
+        self, store: Store, plan: SearchPlan, spec: HPSearchSpec, template: str, *, now: float, every: float
+    ) -> SearchObservation:
+        """Everything that a decision needs; the store is listed at most every `every` seconds, or when a pod ended."""
+        jobs = self._children.jobs()
+        layout = SearchLayout(plan.namespace, plan.search)
+        ended = frozenset((job.name, index) for job in jobs for index in job.completed | job.failed)
+        listed = self._memory.listed
+        if listed is None or now - listed >= every or ended != self._memory.jobs_ended:
+            # Ends first: the trials that one of them comes after are then in the listing.
+            self._read_ends(store, layout, plan)
+            self._read_trials(store, layout)
+            self._memory.listed, self._memory.jobs_ended = now, ended
+        self._read_report(store, layout, jobs)
+        return SearchObservation(
+            plan=plan,
+            execution=spec.execution,
+            template=template,
+            clusters=spec.clusters,
+            concurrent_trials=spec.concurrent_trials,
+            jobs=jobs,
+            pods=self._pods(jobs),
+            trials=self._results(layout, plan, TrialKind.TRIALS),
+            finalists=self._results(layout, plan, TrialKind.FINALISTS),
+            claimed=dict(self._memory.claimed),
+            unreadable={task: self._unreadable(layout, task) for task in plan.order},
+            ends=dict(self._memory.ends),
+            report=self._memory.report,
+        )
+
+    def _results(self, layout: SearchLayout, plan: SearchPlan, kind: TrialKind) -> dict[str, tuple[TrialResult, ...]]:
+        found = {}
+        for task in plan.order:
+            folder = layout.trials(kind, task) + "/"
+            found[task] = tuple(
+                result for key, result in sorted(self._memory.results.items()) if key.startswith(folder)
+            )
+        return found
+
+    def _unreadable(self, layout: SearchLayout, task: str) -> int:
+        folder = layout.trials(TrialKind.TRIALS, task) + "/"
+        return sum(key.startswith(folder) for key in self._memory.unreadable)
+
+    def _read_trials(self, store: Store, layout: SearchLayout) -> None:
+        """A claimed trial without a result is one at work; results are written once, so each is read once."""
+        taken: Counter[str] = Counter()
+        for kind in TrialKind:
+            folder = f"{layout.root}/{kind.value}"
+            keys = [info.key for info in store.list(folder)]
+            results = {key for key in keys if key.endswith(_RESULT)}
+            for key in sorted(results - self._memory.results.keys() - self._memory.unreadable):
+                self._read_result(store, key)
+            self._forget_deleted(folder, results)
+            if kind == TrialKind.TRIALS:
+                claimed = {key.partition("/claims/")[0] for key in keys if "/claims/" in key}
+                done = {key.removesuffix(_RESULT) for key in results}
+                taken.update(trial.removeprefix(f"{folder}/").partition("/")[0] for trial in claimed - done)
+        self._memory.claimed = dict(taken)
+
+    def _forget_deleted(self, folder: str, results: set[str]) -> None:
+        """Trials that were deleted from the store are gone."""
+        for key in [key for key in self._memory.results if key.startswith(f"{folder}/") and key not in results]:
+            del self._memory.results[key]
+
+    def _read_result(self, store: Store, key: str) -> None:
+        try:
+            result = TrialResult.model_validate_json(store.get(key))
+        except NotFoundError:
+            return
+        except ValidationError:
+            # One trial of another version is no reason to leave the others unseen.
+            self._memory.unreadable.add(key)
+            return
+        self._memory.results[key] = result.model_copy(update={"history": (), "settings": {}, "metrics": {}})
+
+    def _read_ends(self, store: Store, layout: SearchLayout, plan: SearchPlan) -> None:
+        there = {info.key for info in store.list(layout.ends) if info.key.endswith(_END)}
+        known = {task: end for task, end in self._memory.ends.items() if layout.end(task) in there}
+        for task in plan.order:
+            if layout.end(task) in there and task not in known:
+                end = _end(store, layout.end(task))
+                if end is not None:
+                    known[task] = end
+        self._memory.ends = known
+
+    def _read_report(self, store: Store, layout: SearchLayout, jobs: Iterable[JobView]) -> None:
+        complete = frozenset(job.name for job in jobs if job.role == JobRole.REPORT and job.complete)
+        if complete == self._memory.report_jobs_seen:
+            return
+        try:
+            self._memory.report = SearchSummary.model_validate_json(store.get(layout.summary("json"))).report_digest
+        except (NotFoundError, ValidationError):
+            # None yet, or one of another version: made anew.
+            self._memory.report = None
+        self._memory.report_jobs_seen = complete
+
+    def _pods(self, jobs: tuple[JobView, ...]) -> tuple[PodView, ...]:
+        """Pods, where they can say something that the Jobs' counters do not."""
+        quiet = all(
+            job.active == job.ready and not job.failed and job.failed_for is None and not job.deleting for job in jobs
+        )
+        return () if quiet else self._children.pods()
+
+
+def _end(store: Store, key: str) -> TaskEnd | None:
+    try:
+        return TaskEnd.model_validate_json(store.get(key))
+    except (NotFoundError, ValidationError):
+        return None
