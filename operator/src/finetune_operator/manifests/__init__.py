@@ -1,0 +1,23 @@
+"""Pure builders of the objects that the operator creates; no client, no clock."""
+
+from finetune_operator.manifests.config_maps import hyperparameters_config_map, plan_config_map, plan_name
+from finetune_operator.manifests.events import event
+from finetune_operator.manifests.jobs import report_job, resolve_job, resolve_job_name, template_fingerprint, train_job
+from finetune_operator.manifests.owners import Owner
+from finetune_operator.manifests.pods import PLAN_FILE, PodSettings, store_uri
+
+__all__ = [
+    "PLAN_FILE",
+    "Owner",
+    "PodSettings",
+    "event",
+    "hyperparameters_config_map",
+    "plan_config_map",
+    "plan_name",
+    "report_job",
+    "resolve_job",
+    "resolve_job_name",
+    "store_uri",
+    "template_fingerprint",
+    "train_job",
+]

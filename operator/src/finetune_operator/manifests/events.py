@@ -1,0 +1,29 @@
+"""Events about experiments and searches."""
+
+from finetune_operator import names
+from finetune_operator.manifests.owners import Json, Owner
+
+
+def event(owner: Owner, *, kind: str, reason: str, message: str, now: str, suffix: str) -> Json:
+    """A core/v1 Event about the experiment; `kind` is Normal or Warning."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": f"{owner.name}.{suffix}", "namespace": owner.namespace},
+        "involvedObject": {
+            "apiVersion": f"{names.API_GROUP}/{names.API_VERSION}",
+            "kind": owner.kind,
+            "name": owner.name,
+            "namespace": owner.namespace,
+            "uid": owner.uid,
+        },
+        "type": kind,
+        "reason": reason,
+        "message": message[:1000],
+        "firstTimestamp": now,
+        "lastTimestamp": now,
+        "count": 1,
+        "source": {"component": names.MANAGED_BY},
+        "reportingComponent": names.MANAGED_BY,
+        "reportingInstance": names.MANAGED_BY,
+    }

@@ -1,0 +1,50 @@
+"""Whose child an object is: owner references and labels."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from finetune_core.observation import JobRole
+from finetune_operator import names
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The experiment or search that children belong to."""
+
+    namespace: str
+    name: str
+    uid: str
+    kind: str = names.EXPERIMENT_KIND
+
+    @property
+    def reference(self) -> Json:
+        """An owner reference: children go with their owner, results stay."""
+        return {
+            "apiVersion": f"{names.API_GROUP}/{names.API_VERSION}",
+            "kind": self.kind,
+            "name": self.name,
+            "uid": self.uid,
+            "controller": True,
+            "blockOwnerDeletion": False,
+        }
+
+
+def metadata_of(owner: Owner, name: str, role: JobRole) -> Json:
+    """Metadata of a child that has a role."""
+    return {
+        "name": name,
+        "namespace": owner.namespace,
+        "labels": labels_of(owner, role),
+        "ownerReferences": [owner.reference],
+    }
+
+
+def labels_of(owner: Owner, role: JobRole) -> dict[str, str]:
+    """The labels by which children, and their pods, are found."""
+    return {
+        names.MANAGED_BY_LABEL: names.MANAGED_BY,
+        names.owner_label(owner.kind): owner.name,
+        names.ROLE_LABEL: role.value,
+    }

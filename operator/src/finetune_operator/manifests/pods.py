@@ -1,0 +1,141 @@
+"""Pods: a fixed non-root user, a read-only root file system, no capabilities and no API token.
+
+They pass the `restricted` Pod Security Standard.
+"""
+
+from dataclasses import dataclass
+
+from finetune_core.observation import JobRole
+from finetune_core.spec import Execution, PodTemplate, Storage
+from finetune_operator.manifests.owners import Json, Owner, labels_of
+
+USER_ID = 65532
+PLAN_FOLDER = "/etc/finetune/plan"
+PLAN_FILE = "plan.json"
+CA_FOLDER = "/etc/finetune/ca"
+PVC_ROOT = "/mnt/pvc"
+WORK_FOLDER = "/work"
+CONTAINER = "trainer"
+_SECRET_KEYS = {"AWS_ACCESS_KEY_ID": False, "AWS_SECRET_ACCESS_KEY": False, "AWS_SESSION_TOKEN": True}
+
+
+@dataclass(frozen=True)
+class PodSettings:
+    """What all pods of an experiment share: image, storage, claims, log format."""
+
+    execution: Execution
+    storage: Storage
+    default_image: str
+    default_pull_policy: str | None
+    claims: tuple[str, ...]
+    log_format: str
+
+    @property
+    def store_uri(self) -> str:
+        """The store that the pods write to."""
+        return store_uri(self.storage)
+
+
+def store_uri(storage: Storage) -> str:
+    """`s3://bucket/prefix` of a storage block."""
+    return f"s3://{storage.bucket}" + (f"/{storage.prefix}" if storage.prefix else "")
+
+
+def label_pods(spec: Json, owner: Owner, role: JobRole) -> None:
+    """Label the pods of a Job's spec as the owner's."""
+    labels = spec["template"]["metadata"].setdefault("labels", {})
+    # Ours last: a user's label must not hide a pod from the operator.
+    labels.update(labels_of(owner, role))
+
+
+def pod_container(settings: PodSettings, command: list[str]) -> Json:
+    """The one container of a pod of ours, without resources."""
+    execution = settings.execution
+    policy = execution.image_pull_policy or settings.default_pull_policy
+    extra = execution.pod_template or PodTemplate()
+    return {
+        "name": CONTAINER,
+        "image": execution.image or settings.default_image,
+        **({"imagePullPolicy": str(policy)} if policy else {}),
+        "command": command,
+        "env": [*_environment(settings), *(extra.env or [])],
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [{"name": "work", "mountPath": WORK_FOLDER}, {"name": "tmp", "mountPath": "/tmp"}],
+    }
+
+
+def _environment(settings: PodSettings) -> list[Json]:
+    storage = settings.storage
+    plain = {
+        "FINETUNE_STORE": settings.store_uri,
+        "FINETUNE_WORK": WORK_FOLDER,
+        "FINETUNE_PVC_ROOT": PVC_ROOT,
+        "FINETUNE_LOG_FORMAT": settings.log_format,
+        "FINETUNE_IMAGE": settings.execution.image or settings.default_image,
+        "HOME": WORK_FOLDER,
+        "AWS_ENDPOINT_URL": storage.endpoint,
+        "AWS_REGION": storage.region,
+        "AWS_CA_BUNDLE": f"{CA_FOLDER}/{storage.ca_bundle.key}" if storage.ca_bundle else None,
+    }
+    environment: list[Json] = [{"name": name, "value": value} for name, value in plain.items() if value]
+    environment.append({"name": "FINETUNE_ATTEMPT", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}})
+    if storage.secret_ref:
+        environment += [_secret_key(name, storage.secret_ref.name, optional) for name, optional in _SECRET_KEYS.items()]
+    return environment
+
+
+def _secret_key(name: str, secret: str, optional: bool) -> Json:
+    return {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": name, "optional": optional}}}
+
+
+def pod_template(settings: PodSettings, container: Json, plan: str | None, grace_seconds: int) -> Json:
+    """A pod around the container, with its volumes; `plan` is the ConfigMap of the plan, mounted at PLAN_FOLDER."""
+    extra = settings.execution.pod_template or PodTemplate()
+    volumes: list[Json] = [{"name": "work", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}]
+    mounts: list[Json] = container["volumeMounts"]
+    if plan is not None:
+        volumes.append({"name": "plan", "configMap": {"name": plan}})
+        mounts.append({"name": "plan", "mountPath": PLAN_FOLDER, "readOnly": True})
+    if settings.storage.ca_bundle:
+        volumes.append({"name": "ca", "configMap": {"name": settings.storage.ca_bundle.name}})
+        mounts.append({"name": "ca", "mountPath": CA_FOLDER, "readOnly": True})
+    for place, claim in enumerate(settings.claims):
+        volumes.append({"name": f"pvc-{place}", "persistentVolumeClaim": {"claimName": claim, "readOnly": True}})
+        mounts.append({"name": f"pvc-{place}", "mountPath": f"{PVC_ROOT}/{claim}", "readOnly": True})
+    mounts.extend(extra.volume_mounts or [])
+    spec = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": grace_seconds,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER_ID,
+            "runAsGroup": USER_ID,
+            "fsGroup": USER_ID,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [container],
+        "volumes": [*volumes, *(extra.volumes or [])],
+        **_scheduling(extra),
+    }
+    metadata = {"labels": dict(extra.labels or {}), "annotations": dict(extra.annotations or {})}
+    return {"metadata": metadata, "spec": spec}
+
+
+def _scheduling(extra: PodTemplate) -> Json:
+    fields = {
+        "nodeSelector": extra.node_selector,
+        "tolerations": extra.tolerations,
+        "affinity": extra.affinity,
+        "imagePullSecrets": extra.image_pull_secrets,
+        "serviceAccountName": extra.service_account_name,
+        "priorityClassName": extra.priority_class_name,
+        "runtimeClassName": extra.runtime_class_name,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
