@@ -135,7 +135,7 @@ def report_job(
 
 def _report_command(owner: Owner, digest: str, failed: tuple[str, ...]) -> list[str]:
     if owner.kind == names.SEARCH_KIND:
-        where = ["--namespace", owner.namespace, "--name", owner.name]
+        where = ["--namespace", owner.namespace, "--search", owner.name]
         return ["finetune-report", "search", *where, "--expect-digest", digest]
     plan = ExperimentLayout(owner.namespace, owner.name).plan
     command = ["finetune-report", "build", "--plan-key", plan, "--expect-digest", digest]
