@@ -12,7 +12,7 @@ from finetune_core.observation import Observation
 from finetune_core.parse import check_spec, parse_spec, warnings
 from finetune_core.plan import Plan
 from finetune_core.problems import InvalidInputError
-from finetune_core.spec import ExecutionMode, ExperimentSpec
+from finetune_core.spec import ExperimentSpec
 from finetune_core.status import ExperimentStatus, Reason
 from finetune_operator import manifests
 from finetune_operator.acting import Actor
@@ -126,6 +126,5 @@ def _valid_spec(raw: Json) -> ExperimentSpec:
         raise CannotRunError(error.problems, Reason.INVALID_SPEC, retry=False) from error
     problems = check_spec(spec)
     if problems:
-        ray = spec.execution.mode == ExecutionMode.RAY_CLUSTER
-        raise CannotRunError(problems, Reason.MODE_NOT_SUPPORTED if ray else Reason.INVALID_SPEC, retry=False)
+        raise CannotRunError(problems, Reason.INVALID_SPEC, retry=False)
     return spec

@@ -3,7 +3,7 @@
 from finetune_core.status import ConditionStatus, ConditionType, Reason
 from finetune_operator.cluster import Json
 
-_SETTLED_INVALID = frozenset({Reason.INVALID_SPEC, Reason.MODE_NOT_SUPPORTED})
+_SETTLED_INVALID = frozenset({Reason.INVALID_SPEC})
 
 
 def is_settled(resource: Json) -> bool:
