@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from datasets import ClassLabel, Dataset, DatasetDict, Value
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
@@ -105,6 +106,7 @@ def training_arguments(arguments: argparse.Namespace, metric: str) -> TrainingAr
         warmup_steps=0.1,
         per_device_train_batch_size=32,
         bf16=arguments.bf16,
+        use_cpu=not torch.cuda.is_available(),
         report_to="none",
         logging_steps=500,
     )
