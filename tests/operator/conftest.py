@@ -7,10 +7,11 @@ import pytest
 from kubernetes import client
 
 from support.apiserver import api_client, api_server, namespace
+from support.search_world import SearchWorld
 from support.seaweed import SeaweedS3
 from support.world import World, create_secret, fill_bucket
 
-__all__ = ["api_client", "api_server", "namespace", "other_world", "s3", "world"]
+__all__ = ["api_client", "api_server", "namespace", "other_world", "s3", "searching", "world"]
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +27,15 @@ def world(api_client: client.ApiClient, namespace: str, s3: SeaweedS3) -> Iterat
     """A fresh namespace with the store's Secret and the operator."""
     create_secret(api_client, namespace, s3)
     world = World(api_client, namespace, s3)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def searching(api_client: client.ApiClient, namespace: str, s3: SeaweedS3) -> Iterator[SearchWorld]:
+    """A fresh namespace with an operator of experiments and of searches."""
+    create_secret(api_client, namespace, s3)
+    world = SearchWorld(api_client, namespace, s3)
     yield world
     world.close()
 

@@ -250,7 +250,7 @@ class World:
 
     def play_report(self, name: str) -> None:
         """Do what the newest unfinished report Job's pod does, with its own arguments."""
-        job = next(job for job in self.jobs(name, "report") if not _ended(job))
+        job = next(job for job in self.jobs(name, "report") if not job_ended(job))
         command = job["spec"]["template"]["spec"]["containers"][0]["command"]
         digest = command[command.index("--expect-digest") + 1]
         failed = command[command.index("--failed") + 1 :] if "--failed" in command else []
@@ -270,9 +270,9 @@ class World:
             if self.look(name) is None:
                 return
             for job in self.jobs(name, "train"):
-                if not _ended(job) and not job["spec"].get("suspend"):
+                if not job_ended(job) and not job["spec"].get("suspend"):
                     self.finish(job, failed=failed)
-            if any(not _ended(job) for job in self.jobs(name, "report")):
+            if any(not job_ended(job) for job in self.jobs(name, "report")):
                 self.play_report(name)
         raise AssertionError(f"{name} does not come to an end: {json.dumps(self.status(name), indent=1)}")
 
@@ -294,6 +294,7 @@ def _condition(type_: str, reason: str) -> Json:
     return {"type": type_, "status": "True", "reason": reason, "message": "played", "lastTransitionTime": NOW}
 
 
-def _ended(job: Json) -> bool:
+def job_ended(job: Json) -> bool:
+    """Whether a Job has reached a final condition."""
     conditions = (job.get("status") or {}).get("conditions") or ()
     return any(c["type"] in {"Complete", "Failed"} and c["status"] == "True" for c in conditions)

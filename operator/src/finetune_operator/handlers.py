@@ -16,10 +16,18 @@ _OURS: dict[str, Any] = {names.MANAGED_BY_LABEL: names.MANAGED_BY}
 
 
 def is_news(event: str | None, body: Mapping[str, Any]) -> bool:
-    """Whether an event about an experiment is more than the echo of our own writing its status."""
+    """Whether an event about an experiment or search is more than the echo of our own writing its status."""
     metadata, status = body["metadata"], body.get("status") or {}
     known = status.get("observedGeneration") == metadata["generation"] and "deletionTimestamp" not in metadata
     return event != "MODIFIED" or not known
+
+
+def owner_of(labels: Mapping[str, str]) -> tuple[str, str] | None:
+    """Kind and name of a child's owner, by its labels; None for what is no child of ours."""
+    for kind in (names.EXPERIMENT_KIND, names.SEARCH_KIND):
+        if names.owner_label(kind) in labels:
+            return kind, labels[names.owner_label(kind)]
+    return None
 
 
 def register(registry: kopf.OperatorRegistry, service: Service, *, clusterwide: bool) -> None:
@@ -55,11 +63,24 @@ def register(registry: kopf.OperatorRegistry, service: Service, *, clusterwide: 
         **_: Any,
     ) -> None:
         if is_news(type, body):
-            await service.poke(namespace or "", name)
+            await service.poke(names.EXPERIMENT_KIND, namespace or "", name)
+
+    @kopf.on.event(names.API_GROUP, names.API_VERSION, names.SEARCH_PLURAL, registry=registry)
+    async def search_changed(
+        type: str | None,  # noqa: A002 - kopf's name for it
+        body: kopf.Body,
+        namespace: str | None,
+        name: str,
+        **_: Any,
+    ) -> None:
+        if is_news(type, body):
+            await service.poke(names.SEARCH_KIND, namespace or "", name)
 
     @kopf.on.event("batch", "v1", "jobs", labels=_OURS, registry=registry)
     async def job_changed(namespace: str | None, labels: kopf.Labels, **_: Any) -> None:
-        await service.poke(namespace or "", labels[names.EXPERIMENT_LABEL])
+        owner = owner_of(labels)
+        if owner is not None:
+            await service.poke(owner[0], namespace or "", owner[1])
 
     if clusterwide:
 

@@ -9,10 +9,12 @@ from aiohttp import web
 from prometheus_client import generate_latest
 
 from finetune_core.problems import FinetuneError
+from finetune_operator import names
 from finetune_operator.cluster import Cluster
 from finetune_operator.config import Config
 from finetune_operator.queue import WorkQueue
 from finetune_operator.reconcile import Reconciler
+from finetune_operator.reconcile_search import SearchReconciler
 from finetune_operator.storage import StorageConnector
 from finetune_operator.telemetry import Health, Telemetry
 
@@ -20,8 +22,9 @@ logger = logging.getLogger(__name__)
 
 
 class Key(NamedTuple):
-    """An experiment."""
+    """An experiment or a search."""
 
+    kind: str
     namespace: str
     name: str
 
@@ -35,7 +38,11 @@ class Service:
         self._health = Health()
         self._cluster = cluster
         connector = StorageConnector(cluster, on_request=telemetry.count_store_request)
-        self._reconciler = Reconciler(cluster, config, connector=connector)
+        self._reconcilers: dict[str, Reconciler | SearchReconciler] = {
+            names.EXPERIMENT_KIND: Reconciler(cluster, config, connector=connector),
+            names.SEARCH_KIND: SearchReconciler(cluster, config, connector=connector),
+        }
+        self._connector = connector
         self._threads = ThreadPoolExecutor(config.workers, thread_name_prefix="reconcile")
         self._queue: WorkQueue[Key] = WorkQueue(self._work, workers=config.workers, on_error=self._report)
         self._tasks: list[asyncio.Task[None]] = []
@@ -55,11 +62,11 @@ class Service:
         for runner in self._runners:
             await runner.cleanup()
         self._threads.shutdown(wait=False, cancel_futures=True)
-        self._reconciler.close()
+        self._connector.close()
 
-    async def poke(self, namespace: str, name: str) -> None:
-        """Have an experiment looked at now."""
-        await self._queue.add(Key(namespace, name))
+    async def poke(self, kind: str, namespace: str, name: str) -> None:
+        """Have an experiment or a search looked at now."""
+        await self._queue.add(Key(kind, namespace, name))
 
     async def clear_namespace(self, namespace: str) -> None:
         """Delete our Jobs in a namespace that terminates: failing pods of a Job would hold it for minutes."""
@@ -73,7 +80,8 @@ class Service:
     async def _work(self, key: Key) -> float | None:
         loop = asyncio.get_running_loop()
         with self._telemetry.reconcile_seconds.time():
-            delay = await loop.run_in_executor(self._threads, self._reconciler.reconcile, key.namespace, key.name)
+            reconcile = self._reconcilers[key.kind].reconcile
+            delay = await loop.run_in_executor(self._threads, reconcile, key.namespace, key.name)
         self._health.succeeded()
         self._telemetry.last_success.set_to_current_time()
         return delay
@@ -81,9 +89,8 @@ class Service:
     def _report(self, key: Key, error: Exception) -> None:
         self._telemetry.reconcile_errors.labels(error=type(error).__name__).inc()
         known = isinstance(error, FinetuneError)
-        logger.error(
-            "reconcile failed: %s", error, extra={"experiment": "/".join(key)}, exc_info=None if known else error
-        )
+        about = {"kind": key.kind, "experiment": f"{key.namespace}/{key.name}"}
+        logger.error("reconcile failed: %s", error, extra=about, exc_info=None if known else error)
 
     async def _serve(self, port: int, routes: dict[str, "web.Handler"]) -> None:  # type: ignore[name-defined]
         app = web.Application()
@@ -99,6 +106,6 @@ class Service:
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         self._telemetry.queue_length.set(len(self._queue))
-        self._telemetry.living.set(self._reconciler.remembered())
+        self._telemetry.living.set(sum(one.remembered() for one in self._reconcilers.values()))
         body = generate_latest(self._telemetry.registry)
         return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})

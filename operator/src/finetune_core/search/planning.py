@@ -1,6 +1,5 @@
 """From a search's spec, its inputs resolved, to its plan. Pure."""
 
-import math
 from collections.abc import Mapping
 
 from finetune_core.canonical import short_hash
@@ -8,6 +7,7 @@ from finetune_core.metrics import greater_is_better
 from finetune_core.parse import default_precision, define
 from finetune_core.plan import ResolvedData, ResolvedModel
 from finetune_core.search.plan import SearchPlan, SearchTaskPlan
+from finetune_core.search.space import grid_size
 from finetune_core.settings import resolve_settings
 from finetune_core.spec import MAX_TRIALS, Algorithm, Asha, Direction, HPSearchSpec, SearchTask, Space, Training
 
@@ -50,12 +50,14 @@ def space_of(spec: HPSearchSpec, task: SearchTask) -> Space:
 
 
 def trials_of(spec: HPSearchSpec, task: SearchTask) -> int:
-    """How many trials a task has: with Grid at most the whole grid."""
+    """How many trials a task has. Grid: the whole grid unless told otherwise, and never the same point twice."""
     asked = task.trials or spec.trials
     if spec.algorithm != Algorithm.GRID:
         return asked or DEFAULT_TRIALS
-    sizes = (len(values.grid or values.choice or (None,)) for values in space_of(spec, task).values())
-    return min(math.prod(sizes), asked or MAX_TRIALS)
+    space = space_of(spec, task)
+    size = min(grid_size(space), MAX_TRIALS)
+    only_grids = all(values.grid is not None for values in space.values())
+    return min(asked or size, size) if only_grids else asked or size
 
 
 def search_pin_key(spec: HPSearchSpec, uid: str) -> str:

@@ -1,0 +1,119 @@
+"""One search, one look: observe, decide, act, write status."""
+
+import logging
+import time
+from dataclasses import replace
+
+from pydantic import ValidationError
+
+from finetune_core.problems import InvalidInputError
+from finetune_core.search.conditions import build_search_status
+from finetune_core.search.decide import config_map_name, decide_search
+from finetune_core.search.layout import SearchLayout
+from finetune_core.search.observation import SearchObservation
+from finetune_core.search.parse import check_search, parse_search, search_warnings
+from finetune_core.search.status import HPSearchStatus
+from finetune_core.spec import HPSearchSpec
+from finetune_core.status import Reason
+from finetune_operator import manifests, names
+from finetune_operator.acting import Actor
+from finetune_operator.children import Children
+from finetune_operator.cluster import Json
+from finetune_operator.looking import BaseReconciler, Subject
+from finetune_operator.memory import SearchMemory
+from finetune_operator.observe_search import SearchObserver
+from finetune_operator.planning_search import SearchPlanner
+from finetune_operator.problems import CannotRunError, WaitingError
+from finetune_operator.ray_children import RayChildren
+from finetune_operator.resolving import Resolver
+
+logger = logging.getLogger(__name__)
+
+SearchSubject = Subject[HPSearchStatus, SearchMemory]
+
+
+class SearchReconciler(BaseReconciler[HPSearchStatus, SearchMemory]):
+    """Reconciles hyperparameter searches."""
+
+    def _get(self, namespace: str, name: str) -> Json | None:
+        return self._cluster.get_search(namespace, name)
+
+    def _patch_status(self, owner: manifests.Owner, patch: Json) -> None:
+        self._cluster.patch_search_status(owner.namespace, owner.name, patch)
+
+    def _owner(self, metadata: Json) -> manifests.Owner:
+        return manifests.Owner(metadata["namespace"], metadata["name"], metadata["uid"], names.SEARCH_KIND)
+
+    def _parse_status(self, raw: Json) -> HPSearchStatus:
+        try:
+            return HPSearchStatus.model_validate(raw)
+        except ValidationError:
+            # Written by another version: nothing in it is needed, it is worked out anew.
+            logger.warning("the status of another version is replaced")
+            return HPSearchStatus()
+
+    def _new_memory(self) -> SearchMemory:
+        return SearchMemory()
+
+    def _advance(self, subject: SearchSubject, raw_spec: Json) -> tuple[HPSearchStatus, float | None]:
+        spec, owner = _valid_spec(raw_spec), subject.owner
+        storage = self._storage(spec.storage)
+        settings = self._pod_settings(spec, storage)
+        connection = self._connect(subject, storage)
+        if subject.memory.plan is None:
+            connection.check(manifests.store_uri(storage))
+        store = connection.open(manifests.store_uri(storage))
+        ray = RayChildren(self._cluster, owner, subject.memory, store, required=uses_ray(spec.execution))
+        children = Children(self._cluster, owner, subject.memory, ray)
+        actor = Actor(self._cluster, owner, settings)
+        root = SearchLayout(owner.namespace, owner.name).root
+        resolver = Resolver(owner, connection, store, children, actor, self._http, root)
+        plan = SearchPlanner(owner, subject.memory, store, resolver).plan(spec)
+        template = manifests.template_fingerprint(settings)
+        observer = SearchObserver(children, subject.memory)
+        seen = observer.observe(store, plan, spec, template, now=time.monotonic(), every=self._resync_seconds())
+        seen = self._with_config_map(owner, seen)
+        decision = decide_search(seen)
+        for action in decision.actions:
+            actor.act(action, store=store, plan=plan)
+        if decision.actions:
+            # What was done may have changed what lies in the store.
+            subject.memory.listed = None
+        status = build_search_status(
+            seen,
+            decision,
+            subject.status,
+            uri=store.uri(root),
+            warnings=search_warnings(spec),
+            generation=subject.generation,
+            now=self._now(),
+        )
+        return status, self._next_look(acted=bool(decision.actions), done=decision.done)
+
+    def _with_config_map(self, owner: manifests.Owner, seen: SearchObservation) -> SearchObservation:
+        """Looked at once the report is there; a ConfigMap of that name that is not the search's is left alone."""
+        if seen.report != seen.digest:
+            return seen
+        name = config_map_name(owner.name)
+        found = self._cluster.get_config_map(owner.namespace, name)
+        if found is None:
+            return seen
+        metadata = found["metadata"]
+        labels = metadata.get("labels") or {}
+        if labels.get(names.MANAGED_BY_LABEL) != names.MANAGED_BY or labels.get(names.SEARCH_LABEL) != owner.name:
+            message = f"ConfigMap {name} exists and is not of this search: delete it, or give the search another name."
+            raise WaitingError(Reason.BLOCKED, message)
+        owned = any(one["uid"] == owner.uid for one in metadata.get("ownerReferences") or ())
+        digest = (metadata.get("annotations") or {}).get(names.DIGEST_ANNOTATION)
+        return replace(seen, config_map=digest if owned else None)
+
+
+def _valid_spec(raw: Json) -> HPSearchSpec:
+    try:
+        spec = parse_search(raw)
+        problems = check_search(spec)
+    except InvalidInputError as error:
+        raise CannotRunError(error.problems, Reason.INVALID_SPEC, retry=False) from error
+    if problems:
+        raise CannotRunError(problems, Reason.INVALID_SPEC, retry=False)
+    return spec
