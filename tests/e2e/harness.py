@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import yaml
 from kubernetes import client, config
 
 from finetune_core.layout import ExperimentLayout
 from finetune_core.results import RunResult
+from finetune_core.search.trials import TrialResult
 from finetune_dev import release
 from finetune_dev.errors import CommandError, TimedOutError
 from finetune_dev.kubectl import kubectl
@@ -27,7 +28,6 @@ from finetune_store import Store
 Json = dict[str, Any]
 
 API = ("finetune.dev", "v1alpha1")
-PLURAL = "finetuneexperiments"
 TINY_MODEL = f"s3://{release.BUCKET}/e2e/tiny"
 GLUE = f"s3://{release.BUCKET}/e2e/glue"
 """Test sets as long as the leaderboard asks."""
@@ -40,7 +40,7 @@ ONE_THREAD = {"name": "OMP_NUM_THREADS", "value": "1"}
 """Threads that wait for each other's turn would make tiny models slower where pods share few cores."""
 
 _POLITE_SECONDS = 0.3
-_SELECTOR = "app.kubernetes.io/managed-by=finetune-operator,finetune.dev/experiment="
+_MANAGED = "app.kubernetes.io/managed-by=finetune-operator"
 
 
 class Kubernetes:
@@ -110,12 +110,21 @@ class Experiment:
     name: str
     store: Store = field(repr=False)
 
+    kind: ClassVar[str] = "FinetuneExperiment"
+    plural: ClassVar[str] = "finetuneexperiments"
+    label: ClassVar[str] = "finetune.dev/experiment"
+
+    @property
+    def selector(self) -> str:
+        """Picks its children."""
+        return f"{_MANAGED},{self.label}={self.name}"
+
     @property
     def layout(self) -> ExperimentLayout:
         """Where its results lie in the store."""
         return ExperimentLayout(self.namespace, self.name)
 
-    def apply(self, spec: Json) -> "Experiment":
+    def apply(self, spec: Json) -> Self:
         """kubectl apply; CommandError with the API server's words where it is refused."""
         kubectl("apply", "-f", "-", stdin=json.dumps(self.manifest(spec)))
         return self
@@ -131,17 +140,17 @@ class Experiment:
     def manifest(self, spec: Json) -> Json:
         """The experiment with a spec."""
         metadata = {"namespace": self.namespace, "name": self.name}
-        return {"apiVersion": "/".join(API), "kind": "FinetuneExperiment", "metadata": metadata, "spec": spec}
+        return {"apiVersion": "/".join(API), "kind": self.kind, "metadata": metadata, "spec": spec}
 
     def delete(self) -> None:
         """Delete it and wait until its pods are gone too."""
-        K8S.custom.delete_namespaced_custom_object(*API, self.namespace, PLURAL, self.name)
+        K8S.custom.delete_namespaced_custom_object(*API, self.namespace, self.plural, self.name)
         self.until("its pods to be gone", lambda _: not self.pods())
 
     def resource(self) -> Json:
         """The experiment as it is; {} where there is none."""
         try:
-            found: Json = K8S.custom.get_namespaced_custom_object(*API, self.namespace, PLURAL, self.name)
+            found: Json = K8S.custom.get_namespaced_custom_object(*API, self.namespace, self.plural, self.name)
         except client.ApiException as error:
             if error.status == 404:
                 return {}
@@ -156,7 +165,7 @@ class Experiment:
 
     def pods(self) -> list[Any]:
         """Its pods, oldest first."""
-        found = K8S.core.list_namespaced_pod(self.namespace, label_selector=_SELECTOR + self.name).items
+        found = K8S.core.list_namespaced_pod(self.namespace, label_selector=self.selector).items
         return sorted(found, key=lambda pod: (pod.metadata.creation_timestamp, pod.metadata.name))
 
     def running(self) -> list[Any]:
@@ -165,7 +174,7 @@ class Experiment:
 
     def jobs(self, role: str = "train") -> list[Any]:
         """Its Jobs of a role."""
-        selector = f"{_SELECTOR}{self.name},finetune.dev/role={role}"
+        selector = f"{self.selector},finetune.dev/role={role}"
         return list(K8S.batch.list_namespaced_job(self.namespace, label_selector=selector).items)
 
     def until(self, what: str, condition: Callable[[Json], bool], *, seconds: float = 180) -> Json:
@@ -217,12 +226,26 @@ class Experiment:
         looks = {
             "events": ("get", "events", "--sort-by=.lastTimestamp"),
             "jobs and pods": ("get", "jobs,pods", "--output=wide"),
-            "its pods' logs": ("logs", f"--selector={_SELECTOR}{self.name}", "--tail=15", "--prefix"),
+            "its pods' logs": ("logs", f"--selector={self.selector}", "--tail=15", "--prefix"),
         }
         parts = [f"--- status\n{status}"]
         parts += [f"--- {title}\n{_looked(self.namespace, *look)}" for title, look in looks.items()]
         log = _looked(release.NAMESPACE, "logs", f"deployment/{release.RELEASE}", "--tail=40")
         return "\n".join([*parts, f"--- the operator's log\n{log}"])
+
+
+@dataclass(frozen=True)
+class Search(Experiment):
+    """A hyperparameter search on the cluster."""
+
+    kind: ClassVar[str] = "HPSearch"
+    plural: ClassVar[str] = "hpsearches"
+    label: ClassVar[str] = "finetune.dev/search"
+
+    def trials(self) -> list[TrialResult]:
+        """The trials that have ended, by task and index."""
+        keys = sorted(key for key in self.stored("trials") if key.endswith("/result.json"))
+        return [TrialResult.model_validate_json(self.read(key)) for key in keys]
 
 
 Experiments = Callable[[str], Experiment]

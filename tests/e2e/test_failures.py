@@ -106,7 +106,6 @@ CONDITIONS: dict[str, tuple[dict[str, Any], str, str]] = {
         "InputNotFound",
         "spec.tasks[wnli].data.uri",
     ),
-    "ray": (spec(["wnli"], execution={"mode": "RayCluster"}), "ModeNotSupported", "RayCluster"),
 }
 
 
