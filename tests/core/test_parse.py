@@ -73,7 +73,7 @@ def test_a_task_without_a_name_goes_by_its_place() -> None:
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ({"execution": {"mode": "RayCluster"}}, "spec.execution.mode: RayCluster is not supported yet"),
+        ({"execution": {"mode": "RayCluster"}}, None),
         ({"hyperparametersFrom": {"uri": "s3://b/hps"}}, None),
         ({"hyperparametersFrom": {"uri": "file:///hps"}}, "spec.hyperparametersFrom.uri: file:///hps must be s3://"),
         ({"hyperparametersFrom": {}}, "spec.hyperparametersFrom: set exactly one of"),
@@ -133,14 +133,14 @@ def test_more_runs_than_an_experiment_can_have_are_refused() -> None:
 
 def test_all_problems_come_at_once_in_a_fixed_order() -> None:
     fields = {
-        "execution": {"mode": "RayCluster"},
+        "data": {"uri": "file:///d"},
         "predict": False,
         "leaderboard": {},
         "tasks": [{"name": "cloa"}, {"name": "cola", "training": {"metricForBestModel": "f1"}}],
     }
     found = check_spec(spec(**fields))
     assert [problem.field for problem in found] == [
-        "spec.execution.mode",
+        "spec.data.uri",
         "spec.predict",
         "spec.tasks[cloa].name",
         "spec.tasks[cola].training.metricForBestModel",

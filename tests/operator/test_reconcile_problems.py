@@ -96,16 +96,17 @@ def test_a_task_whose_data_is_not_there_is_named(world: World) -> None:
     assert "no training file for task qnli" in valid(world)[2]
 
 
-def test_a_ray_cluster_is_refused_until_it_is_supported_and_not_looked_at_again(world: World) -> None:
+def test_without_kuberay_a_ray_cluster_waits_for_it_and_says_so(world: World) -> None:
     world.apply("exp", spec_of(world.server, {"rte": 1}, execution={"mode": "RayCluster"}))
-    assert world.look("exp") is None
-    assert valid(world)[:2] == ("False", "ModeNotSupported")
-    world.requests.clear()
-    world.look("exp")
-    assert dict(world.requests) == {("GET", "finetuneexperiments"): 1}
+    assert world.look("exp") == 30
+    assert valid(world)[:2] == ("False", "KubeRayMissing")
+    assert "install it" in valid(world)[2]
+    succeeded = world.condition("exp", "Succeeded")
+    assert (succeeded["status"], succeeded["reason"]) == ("Unknown", "KubeRayMissing")
     world.apply("exp", spec_of(world.server, {"rte": 1}))
-    world.look("exp")
+    world.look("exp", times=2)
     assert valid(world)[0] == "True"
+    assert world.job("exp")
 
 
 def test_a_refused_spec_leaves_the_job_at_work_alone(world: World) -> None:

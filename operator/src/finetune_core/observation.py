@@ -1,6 +1,6 @@
 """What the operator sees of an experiment: its children and its results, as plain values for `decide()`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -26,11 +26,20 @@ class WorkKind(StrEnum):
 
 
 @dataclass(frozen=True)
+class RunError:
+    """Why a run failed, from its failure report in the store or from its pod."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
 class JobView:
     """A Job or RayJob as far as decisions depend on it.
 
     A RayJob has no completion indexes of its own: each unit of its plan is one index, and which of them are completed
-    or failed is what its driver reports. `lane` tells the RayJobs of a search's clusters apart.
+    or failed is what its driver reports, as is which are `running`; `errors` says why it gave units up. Its `active`
+    and `ready` count worker pods. `lane` tells the RayJobs of a search's clusters apart.
 
     `completed` and `failed` are completion indexes; `indexes` maps each to the run ids that it does, as the ConfigMap
     `plan` has it. `owned` is false for a Job that an earlier experiment of the same name left behind.
@@ -57,6 +66,8 @@ class JobView:
     created: str = ""
     kind: WorkKind = WorkKind.JOB
     lane: str = ""
+    running: frozenset[int] = frozenset()
+    errors: tuple[tuple[str, RunError], ...] = ()
 
     @property
     def finished(self) -> bool:
@@ -96,14 +107,6 @@ class ReportView:
 
 
 @dataclass(frozen=True)
-class RunError:
-    """Why a run failed, from its failure report in the store or from its pod."""
-
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True)
 class Observation:
     """Everything that `decide()` looks at; the order of `jobs` and `pods` does not matter."""
 
@@ -129,3 +132,8 @@ class Observation:
     def of_role(self, role: JobRole) -> tuple[JobView, ...]:
         """The Jobs of a role, by name."""
         return tuple(sorted((job for job in self.jobs if job.role == role), key=lambda job: job.name))
+
+
+def errors_of(jobs: Iterable[JobView]) -> dict[str, RunError]:
+    """Why units were given up, as RayJobs and their drivers say; the latest round's word counts."""
+    return {unit: error for job in sorted(jobs, key=lambda job: job.round) for unit, error in job.errors}

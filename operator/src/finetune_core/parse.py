@@ -9,7 +9,7 @@ from finetune_core.metrics import BINARY_ONLY_METRICS, CLASSIFICATION_METRICS, R
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_core.recipes import recipe_for
 from finetune_core.settings import Settings, resolve_settings
-from finetune_core.spec import MAX_RUNS, ExecutionMode, ExperimentSpec, HPSearchSpec, Precision, TaskSpec, Training
+from finetune_core.spec import MAX_RUNS, ExperimentSpec, HPSearchSpec, Precision, TaskSpec, Training
 from finetune_core.tasks import GLUE_TASKS, ProblemType, TaskDefinition
 
 AnySpec = ExperimentSpec | HPSearchSpec
@@ -92,8 +92,6 @@ def warnings(spec: ExperimentSpec, tuned: Mapping[str, Training] | None = None) 
 
 
 def _spec_problems(spec: ExperimentSpec, *, in_cluster: bool, tuned: Mapping[str, Training]) -> Iterator[Problem]:
-    if spec.execution.mode == ExecutionMode.RAY_CLUSTER:
-        yield Problem("spec.execution.mode", "RayCluster is not supported yet: use Jobs")
     yield from _tuned_source_problems(spec)
     if spec.leaderboard and not spec.predict:
         yield Problem("spec.predict", "leaderboard needs predictions: remove predict: false or leaderboard")

@@ -35,7 +35,7 @@ class Reason(StrEnum):
     ACCEPTED = "Accepted"
     INVALID_SPEC = "InvalidSpec"
     INPUT_NOT_FOUND = "InputNotFound"
-    MODE_NOT_SUPPORTED = "ModeNotSupported"
+    KUBERAY_MISSING = "KubeRayMissing"
     SECRET_NOT_FOUND = "SecretNotFound"
     STORAGE_REFUSED = "StorageRefused"
     REJECTED = "Rejected"
@@ -73,7 +73,7 @@ class Reason(StrEnum):
 class Condition(ApiModel):
     """One condition, as Kubernetes' metav1.Condition."""
 
-    type: Annotated[str, Field(description="Valid, Succeeded or LeaderboardReady.")]
+    type: Annotated[str, Field(description="Valid, Succeeded; LeaderboardReady or BestHyperparametersReady.")]
     status: Annotated[ConditionStatus, Field(description="True, False or Unknown (not decided yet).")]
     reason: Annotated[str, Field(description="One word for programs.")]
     message: Annotated[str, Field(description="What it means and what to do.")]

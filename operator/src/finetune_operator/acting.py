@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from typing import TypedDict
 
 from finetune_core.actions import (
     Action,
@@ -13,14 +14,26 @@ from finetune_core.actions import (
     ReopenTask,
 )
 from finetune_core.layout import ExperimentLayout
-from finetune_core.plan import Plan
+from finetune_core.observation import WorkKind
+from finetune_core.plan import JobPlan, Plan
 from finetune_core.search.layout import SearchLayout
-from finetune_core.search.plan import SearchPlan
+from finetune_core.search.plan import SearchJobPlan, SearchPlan
 from finetune_operator import manifests
 from finetune_operator.cluster import Cluster, ConflictError
 from finetune_store import Store
 
 logger = logging.getLogger(__name__)
+
+
+class _Work(TypedDict):
+    """What builders of Jobs and of RayJobs are told alike."""
+
+    name: str
+    revision: str
+    round_: int
+    job_plan: JobPlan | SearchJobPlan
+    parallelism: int
+    suspend: bool
 
 
 class Actor:
@@ -37,16 +50,11 @@ class Actor:
         logger.info(type(action).__name__, extra=about)
         match action:
             case CreateTrainJob():
-                self._create_train_job(action)
-            case PatchJob(name, parallelism, suspend):
-                changes = {"parallelism": parallelism, "suspend": suspend}
-                patch = {key: value for key, value in changes.items() if value is not None}
-                self._cluster.patch_job(self._owner.namespace, name, {"spec": patch})
-            case DeleteJob(name, config_map):
-                # The Job last: as long as it is there, a look that was cut off is made up for.
-                if config_map:
-                    self._cluster.delete_config_map(self._owner.namespace, config_map)
-                self._cluster.delete_job(self._owner.namespace, name)
+                self._create_work(action, store)
+            case PatchJob():
+                self._patch_job(action)
+            case DeleteJob():
+                self._delete_job(action)
             case CreateReportJob():
                 # The report reads the plan in the store: it must be the one that was decided on.
                 store.put(_plan_key(plan), plan.to_bytes())
@@ -61,20 +69,32 @@ class Actor:
         job = manifests.resolve_job(self._owner, self._settings, name=name, uris=uris, key=key)
         _ensure(lambda: self._cluster.create_job(self._owner.namespace, job))
 
-    def _create_train_job(self, action: CreateTrainJob) -> None:
+    def _create_work(self, action: CreateTrainJob, store: Store) -> None:
+        namespace, ray = self._owner.namespace, action.kind == WorkKind.RAY_JOB
         config_map = manifests.plan_config_map(self._owner, action.name, action.job_plan)
-        job = manifests.train_job(
-            self._owner,
-            self._settings,
-            name=action.name,
-            revision=action.revision,
-            round_=action.round,
-            job_plan=action.job_plan,
-            parallelism=action.parallelism,
-            suspend=action.suspend,
-        )
-        _ensure(lambda: self._cluster.create_config_map(self._owner.namespace, config_map))
-        _ensure(lambda: self._cluster.create_job(self._owner.namespace, job))
+        if ray:
+            # One of that name may have been before: its driver's words are not those of the next.
+            store.delete(manifests.driver_report_key(self._owner, action.name))
+        _ensure(lambda: self._cluster.create_config_map(namespace, config_map))
+        if ray:
+            ray_job = manifests.ray_job(self._owner, self._settings, lane=action.lane, **_work(action))
+            _ensure(lambda: self._cluster.create_ray_job(namespace, ray_job))
+        else:
+            job = manifests.train_job(self._owner, self._settings, **_work(action))
+            _ensure(lambda: self._cluster.create_job(namespace, job))
+
+    def _patch_job(self, action: PatchJob) -> None:
+        changes = {"parallelism": action.parallelism, "suspend": action.suspend}
+        patch = {"spec": {key: value for key, value in changes.items() if value is not None}}
+        ray = action.kind == WorkKind.RAY_JOB
+        (self._cluster.patch_ray_job if ray else self._cluster.patch_job)(self._owner.namespace, action.name, patch)
+
+    def _delete_job(self, action: DeleteJob) -> None:
+        # The Job last: as long as it is there, a look that was cut off is made up for.
+        if action.plan:
+            self._cluster.delete_config_map(self._owner.namespace, action.plan)
+        ray = action.kind == WorkKind.RAY_JOB
+        (self._cluster.delete_ray_job if ray else self._cluster.delete_job)(self._owner.namespace, action.name)
 
     def _create_report_job(self, action: CreateReportJob) -> None:
         job = manifests.report_job(
@@ -97,6 +117,17 @@ class Actor:
         except ConflictError:
             # Whose it is was looked at before (SearchReconciler).
             self._cluster.replace_config_map(namespace, manifest)
+
+
+def _work(action: CreateTrainJob) -> _Work:
+    return {
+        "name": action.name,
+        "revision": action.revision,
+        "round_": action.round,
+        "job_plan": action.job_plan,
+        "parallelism": action.parallelism,
+        "suspend": action.suspend,
+    }
 
 
 def _plan_key(plan: Plan | SearchPlan) -> str:

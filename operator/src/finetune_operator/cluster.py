@@ -4,6 +4,7 @@ ClusterError
 ├── ForbiddenError      RBAC lacks a rule
 ├── ConflictError       it exists already, or changed meanwhile
 ├── RejectedError       the API server refuses the object (validation, quota, a terminating namespace)
+│   └── KindMissingError its CRD is not installed
 └── ApiUnavailableError the API server cannot be reached or is overloaded; worth trying again
 """
 
@@ -38,6 +39,10 @@ class ConflictError(ClusterError):
 
 class RejectedError(ClusterError):
     """The API server refuses the object."""
+
+
+class KindMissingError(RejectedError):
+    """The API server does not know the kind: its CRD is not installed."""
 
 
 class ApiUnavailableError(ClusterError):
@@ -103,6 +108,24 @@ class Cluster:
         """Delete a Job and, in the background, its pods; quietly nothing if it is gone."""
         body = {"propagationPolicy": "Background"}
         self._call("DELETE", f"{_jobs(namespace)}/{quote(name)}", body=body, missing_ok=True)
+
+    def list_ray_jobs(self, namespace: str, selector: str) -> list[Json]:
+        """The RayJobs that the selector picks; KindMissingError without KubeRay's CRDs."""
+        return self._list(_ray_jobs(namespace), {"labelSelector": selector})
+
+    def create_ray_job(self, namespace: str, manifest: Json) -> None:
+        """Create a RayJob; ConflictError if there is one of that name."""
+        self._call("POST", _ray_jobs(namespace), body=manifest)
+
+    def patch_ray_job(self, namespace: str, name: str, patch: Json) -> None:
+        """Merge-patch a RayJob; quietly nothing if it is gone."""
+        path = f"{_ray_jobs(namespace)}/{quote(name)}"
+        self._call("PATCH", path, body=patch, content_type=_MERGE_PATCH, missing_ok=True)
+
+    def delete_ray_job(self, namespace: str, name: str) -> None:
+        """Delete a RayJob and, in the background, its cluster; quietly nothing if it is gone."""
+        body = {"propagationPolicy": "Background"}
+        self._call("DELETE", f"{_ray_jobs(namespace)}/{quote(name)}", body=body, missing_ok=True)
 
     def list_pods(self, namespace: str, selector: str) -> list[Json]:
         """The pods that the selector picks."""
@@ -187,6 +210,9 @@ def _error(status: int, what: str, data: bytes) -> ClusterError:
         return ConflictError(message)
     if status == 429 or status >= 500:
         return ApiUnavailableError(message)
+    if status == 404 and data.startswith(b"404 "):
+        # Of an object or namespace that is not there, the answer is a Status.
+        return KindMissingError(message)
     return RejectedError(message)
 
 
@@ -207,6 +233,10 @@ def _searches(namespace: str) -> str:
 
 def _jobs(namespace: str) -> str:
     return f"/apis/batch/v1/namespaces/{quote(namespace)}/jobs"
+
+
+def _ray_jobs(namespace: str) -> str:
+    return f"/apis/{names.RAY_GROUP}/{names.RAY_VERSION}/namespaces/{quote(namespace)}/{names.RAY_JOB_PLURAL}"
 
 
 def _config_maps(namespace: str) -> str:

@@ -44,7 +44,8 @@ def register(registry: kopf.OperatorRegistry, service: Service, *, clusterwide: 
         settings.watching.server_timeout = 300
         settings.watching.client_timeout = 330
         settings.watching.connect_timeout = 30
-        settings.watching.label_selectors["batch", "jobs"] = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY}"
+        for kind in (("batch", "jobs"), (names.RAY_GROUP, names.RAY_JOB_PLURAL)):
+            settings.watching.label_selectors[kind] = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY}"
         # Without rights on the whole cluster, kopf would look for namespaces and CRDs in vain for a minute.
         settings.scanning.disabled = not clusterwide
         settings.posting.enabled = False
@@ -78,6 +79,13 @@ def register(registry: kopf.OperatorRegistry, service: Service, *, clusterwide: 
 
     @kopf.on.event("batch", "v1", "jobs", labels=_OURS, registry=registry)
     async def job_changed(namespace: str | None, labels: kopf.Labels, **_: Any) -> None:
+        owner = owner_of(labels)
+        if owner is not None:
+            await service.poke(owner[0], namespace or "", owner[1])
+
+    # Where KubeRay is not installed, kopf warns once and, clusterwide, begins when its CRDs come.
+    @kopf.on.event(names.RAY_GROUP, names.RAY_VERSION, names.RAY_JOB_PLURAL, labels=_OURS, registry=registry)
+    async def ray_job_changed(namespace: str | None, labels: kopf.Labels, **_: Any) -> None:
         owner = owner_of(labels)
         if owner is not None:
             await service.poke(owner[0], namespace or "", owner[1])

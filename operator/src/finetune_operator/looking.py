@@ -18,7 +18,7 @@ from finetune_core.problems import InvalidInputError, Problem
 from finetune_core.spec import Storage
 from finetune_core.status import ConditionStatus, ConditionType, Reason
 from finetune_operator import manifests
-from finetune_operator.cluster import Cluster, ForbiddenError, Json, RejectedError
+from finetune_operator.cluster import Cluster, ForbiddenError, Json, KindMissingError, RejectedError
 from finetune_operator.config import Config
 from finetune_operator.events import notices
 from finetune_operator.memory import LookMemory
@@ -135,9 +135,7 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         except StoreError as error:
             return self._without_storage(subject, error)
         except RejectedError as error:
-            # What CEL and the checks of specs cannot see: a pod template that is no pod's, a policy of the cluster.
-            problem = Problem("spec.execution", f"the cluster refuses what it asks for: {error}")
-            return self._invalid(subject, (problem,), Reason.REJECTED), _SLOW_SECONDS
+            return self._refused(subject, error), _SLOW_SECONDS
         except ForbiddenError as error:
             # A quota that is used up, or a rule that the operator's role lacks: the message says which.
             return self._waiting(subject, Reason.BLOCKED, str(error)), _SLOW_SECONDS
@@ -150,6 +148,25 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
             return self._invalid(subject, (problem,), Reason.STORAGE_REFUSED), _SLOW_SECONDS
         message = f"{error}. Runs go on by themselves; results are counted when it is back."
         return self._waiting(subject, Reason.STORAGE_UNAVAILABLE, message), self._resync_seconds()
+
+    def _refused(self, subject: Subject[StatusT, MemoryT], error: RejectedError) -> StatusT:
+        if isinstance(error, KindMissingError):
+            return self._without_kuberay(subject)
+        # What CEL and the checks of specs cannot see: a pod template that is no pod's, a policy of the cluster.
+        problem = Problem("spec.execution", f"the cluster refuses what it asks for: {error}")
+        return self._invalid(subject, (problem,), Reason.REJECTED)
+
+    def _without_kuberay(self, subject: Subject[StatusT, MemoryT]) -> StatusT:
+        message = (
+            "mode RayCluster needs KubeRay, which is not installed in this cluster (no kind RayJob in ray.io/v1): "
+            "install it (https://docs.ray.io/en/latest/cluster/kubernetes/getting-started.html), or use mode Jobs"
+        )
+        status = self._waiting(subject, Reason.KUBERAY_MISSING, f"{message}.")
+        # The spec may stay as it is, and so nothing has failed: it goes on when KubeRay is there.
+        invalid = self._invalid(subject, (Problem("spec.execution.mode", message),), Reason.KUBERAY_MISSING)
+        valid = {one.type: one for one in invalid.conditions}[ConditionType.VALID]
+        conditions = tuple(valid if one.type == valid.type else one for one in status.conditions)
+        return status.model_copy(update={"conditions": conditions})
 
     def _invalid(self, subject: Subject[StatusT, MemoryT], problems: tuple[Problem, ...], reason: Reason) -> StatusT:
         return invalid_status(subject.status, problems, reason=reason, generation=subject.generation, now=self._now())

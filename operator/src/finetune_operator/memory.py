@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from finetune_core.observation import ReportView, RunError
 from finetune_core.outcome import Outcome
 from finetune_core.plan import Plan
-from finetune_core.results import Progress
+from finetune_core.results import DriverReport, Progress
 from finetune_core.search.plan import SearchPlan
 from finetune_core.search.trials import TaskEnd, TrialResult
 from finetune_core.spec import Storage
@@ -14,9 +14,16 @@ from finetune_operator.storage import Connection
 
 @dataclass
 class LookMemory:
-    """What looks at either kind remember; `indexes` are those of the plan ConfigMaps by name."""
+    """What looks at either kind remember; `indexes` are those of the plan ConfigMaps by name.
+
+    `ray_jobs`: whether there are any, None before the first look. `reports` are those of drivers that have ended and
+    `hindrances` what was last seen to keep a pod from starting, both by RayJob.
+    """
 
     indexes: dict[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    ray_jobs: bool | None = None
+    reports: dict[str, DriverReport] = field(default_factory=dict)
+    hindrances: dict[str, str] = field(default_factory=dict)
     report_jobs_seen: frozenset[str] | None = None
     connection: Connection | None = None
     connected_for: Storage | None = None

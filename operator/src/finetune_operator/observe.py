@@ -1,19 +1,28 @@
 """Looking at the world: children from the API server, results from the store, as little as is needed."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 
 from pydantic import ValidationError
 
 from finetune_core.eta import coarse, remaining_seconds
 from finetune_core.layout import ExperimentLayout
-from finetune_core.observation import JobRole, JobView, Observation, PodView, ReportView, RunError
+from finetune_core.observation import (
+    JobRole,
+    JobView,
+    Observation,
+    PodView,
+    ReportView,
+    RunError,
+    WorkKind,
+    errors_of,
+)
 from finetune_core.outcome import Outcome
 from finetune_core.plan import Plan
 from finetune_core.results import Failure, Progress, RunResult
 from finetune_core.results_schema import ResultsDocument
 from finetune_core.spec import Execution
 from finetune_core.status import MAX_FAILURES
-from finetune_operator.children import Children
+from finetune_operator.children import Children, are_quiet
 from finetune_operator.memory import Memory
 from finetune_store import NotFoundError, Store
 
@@ -32,7 +41,8 @@ class Observer:
         jobs = self._children.jobs()
         self._read_results(store, plan, jobs)
         pods = self._pods(jobs, plan)
-        self._read_errors(store, plan, jobs)
+        driver = errors_of(jobs)
+        self._read_errors(store, plan, jobs, driver.keys())
         self._read_report(store, plan, jobs)
         planned = {run.run_id for run in plan.runs}
         return Observation(
@@ -42,7 +52,7 @@ class Observer:
             jobs=jobs,
             pods=pods,
             outcomes={key: value for key, value in self._memory.outcomes.items() if key in planned},
-            errors={key: value for key, value in self._memory.errors.items() if key in planned},
+            errors={key: value for key, value in {**self._memory.errors, **driver}.items() if key in planned},
             report=self._memory.report,
         )
 
@@ -80,17 +90,15 @@ class Observer:
     def _pods(self, jobs: tuple[JobView, ...], plan: Plan) -> tuple[PodView, ...]:
         """Pods, where they can say something that the Jobs' counters do not."""
         pending = any(run.run_id not in self._memory.outcomes for run in plan.runs)
-        quiet = all(
-            job.active == job.ready and not job.failed and job.failed_for is None and not job.deleting for job in jobs
-        )
         about_to_start = pending and not any(job.role == JobRole.TRAIN for job in jobs)
-        return () if quiet and not about_to_start else self._children.pods()
+        return () if are_quiet(jobs) and not about_to_start else self._children.pods()
 
-    def _read_errors(self, store: Store, plan: Plan, jobs: Iterable[JobView]) -> None:
+    def _read_errors(self, store: Store, plan: Plan, jobs: Iterable[JobView], told: Set[str]) -> None:
+        """Why runs failed, of which nobody has told yet."""
         layout = ExperimentLayout(plan.namespace, plan.experiment)
         tasks = {run.run_id: run.task for run in plan.runs}
         failed = {run for job in jobs for index in job.failed for run in _runs_at(job, index)}
-        unknown = sorted(failed & tasks.keys() - self._memory.outcomes.keys() - self._memory.errors.keys())
+        unknown = sorted(failed & tasks.keys() - self._memory.outcomes.keys() - self._memory.errors.keys() - told)
         for run_id in unknown[:MAX_FAILURES]:
             error = _last_failure(store, layout.run(tasks[run_id], run_id).failures)
             if error is not None:
@@ -124,8 +132,12 @@ class Observer:
         layout = ExperimentLayout(seen.plan.namespace, seen.plan.experiment)
         tasks = {run.run_id: run.task for run in seen.plan.runs}
         self._memory.progress.clear()
-        open_ = [index for index in range(len(current.indexes)) if index not in current.completed | current.failed]
-        for index in open_[: min(current.active, _MAX_PROGRESS)]:
+        open_ = [
+            index
+            for index in sorted(current.running) or range(len(current.indexes))
+            if index not in current.completed | current.failed
+        ]
+        for index in open_[: min(len(current.running) or current.active, _MAX_PROGRESS)]:
             self._read_progress_of(store, layout, [run for run in current.indexes[index] if run in tasks], tasks)
 
     def _read_progress_of(
@@ -159,7 +171,14 @@ def read_report(store: Store, layout: ExperimentLayout) -> ReportView | None:
 
 
 def _ended_runs(jobs: Iterable[JobView]) -> set[tuple[str, str]]:
-    return {(job.name, run) for job in jobs for index in job.completed | job.failed for run in _runs_at(job, index)}
+    return {(job.name, run) for job in jobs for index in _ended_indexes(job) for run in _runs_at(job, index)}
+
+
+def _ended_indexes(job: JobView) -> frozenset[int]:
+    # A driver may be lost between a run's result and its report of it.
+    if job.kind == WorkKind.RAY_JOB and job.finished:
+        return frozenset(range(len(job.indexes)))
+    return job.completed | job.failed
 
 
 def _runs_at(job: JobView, index: int) -> tuple[str, ...]:

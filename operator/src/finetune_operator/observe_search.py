@@ -5,14 +5,14 @@ from collections.abc import Iterable
 
 from pydantic import ValidationError
 
-from finetune_core.observation import JobRole, JobView, PodView
+from finetune_core.observation import JobRole, JobView, PodView, errors_of
 from finetune_core.search.layout import SearchLayout, TrialKind
 from finetune_core.search.observation import SearchObservation
 from finetune_core.search.plan import SearchPlan
 from finetune_core.search.summary import SearchSummary
 from finetune_core.search.trials import TaskEnd, TrialResult
 from finetune_core.spec import HPSearchSpec
-from finetune_operator.children import Children
+from finetune_operator.children import Children, are_quiet
 from finetune_operator.memory import SearchMemory
 from finetune_store import NotFoundError, Store
 
@@ -54,6 +54,7 @@ class SearchObserver:
             claimed=dict(self._memory.claimed),
             unreadable={task: self._unreadable(layout, task) for task in plan.order},
             ends=dict(self._memory.ends),
+            errors=errors_of(jobs),
             report=self._memory.report,
         )
 
@@ -125,10 +126,7 @@ class SearchObserver:
 
     def _pods(self, jobs: tuple[JobView, ...]) -> tuple[PodView, ...]:
         """Pods, where they can say something that the Jobs' counters do not."""
-        quiet = all(
-            job.active == job.ready and not job.failed and job.failed_for is None and not job.deleting for job in jobs
-        )
-        return () if quiet else self._children.pods()
+        return () if are_quiet(jobs) else self._children.pods()
 
 
 def _end(store: Store, key: str) -> TaskEnd | None:

@@ -23,6 +23,7 @@ from finetune_operator.memory import Memory
 from finetune_operator.observe import Observer
 from finetune_operator.planning import Planner, tuned_warnings
 from finetune_operator.problems import CannotRunError, WaitingError
+from finetune_operator.ray_children import RayChildren
 from finetune_operator.resolving import Resolver
 from finetune_operator.tuning import TuningReader
 from finetune_store import StoreError
@@ -65,7 +66,8 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
         if subject.memory.plan is None:
             connection.check(manifests.store_uri(storage))
         store = connection.open(manifests.store_uri(storage))
-        children = Children(self._cluster, subject.owner, subject.memory)
+        ray = RayChildren(self._cluster, subject.owner, subject.memory, store, spec.execution)
+        children = Children(self._cluster, subject.owner, subject.memory, ray)
         observer = Observer(children, subject.memory)
         actor = Actor(self._cluster, subject.owner, settings)
         root = ExperimentLayout(subject.owner.namespace, subject.owner.name).root

@@ -63,7 +63,7 @@ class SearchReconciler(BaseReconciler[HPSearchStatus, SearchMemory]):
         if subject.memory.plan is None:
             connection.check(manifests.store_uri(storage))
         store = connection.open(manifests.store_uri(storage))
-        ray = RayChildren(self._cluster, owner, subject.memory, store, required=uses_ray(spec.execution))
+        ray = RayChildren(self._cluster, owner, subject.memory, store, spec.execution)
         children = Children(self._cluster, owner, subject.memory, ray)
         actor = Actor(self._cluster, owner, settings)
         root = SearchLayout(owner.namespace, owner.name).root

@@ -8,11 +8,10 @@ from finetune_core.results import ExitCode
 from finetune_core.search.plan import SearchJobPlan
 from finetune_operator import names
 from finetune_operator.manifests.config_maps import plan_name
-from finetune_operator.manifests.owners import Json, Owner, metadata_of
+from finetune_operator.manifests.owners import Json, Owner, metadata_of, work_metadata
 from finetune_operator.manifests.pods import (
     CONTAINER,
-    PLAN_FILE,
-    PLAN_FOLDER,
+    PLAN_OPTION,
     PodSettings,
     label_pods,
     pod_container,
@@ -20,15 +19,14 @@ from finetune_operator.manifests.pods import (
 )
 
 REPORT_RESOURCES = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "2Gi"}}
-_PLAN = ["--plan", f"{PLAN_FOLDER}/{PLAN_FILE}"]
-_RUN = ["finetune-trainer", "run", *_PLAN]
-_SEARCH = ["finetune-trainer", "search", *_PLAN, "--index", "$(JOB_COMPLETION_INDEX)"]
+_RUN = ["finetune-trainer", "run", *PLAN_OPTION]
+_SEARCH = ["finetune-trainer", "search", *PLAN_OPTION, "--index", "$(JOB_COMPLETION_INDEX)"]
 
 
-def template_fingerprint(settings: PodSettings) -> str:
-    """Hash of all that a live Job cannot change: pod template, retries, queue."""
+def job_fingerprint(settings: PodSettings) -> list[object]:
+    """All that a live Job cannot change: pod template, retries, queue."""
     spec = _train_spec(settings, command=_RUN, plan="", completions=1, parallelism=1, suspend=False)
-    return short_hash([spec, settings.execution.queue_name, settings.execution.runs_per_pod], 12)
+    return [spec, settings.execution.queue_name, settings.execution.runs_per_pod]
 
 
 def train_job(
@@ -44,14 +42,9 @@ def train_job(
 ) -> Json:
     """The Indexed Job: completion index i does the runs at index i of its plan, or searches as unit i of it."""
     plan = plan_name(name, job_plan)
-    metadata = metadata_of(owner, name, JobRole.TRAIN)
-    metadata["annotations"] = {
-        names.REVISION_ANNOTATION: revision,
-        names.ROUND_ANNOTATION: str(round_),
-        names.PLAN_ANNOTATION: plan,
-    }
-    if settings.execution.queue_name:
-        metadata["labels"][names.QUEUE_LABEL] = settings.execution.queue_name
+    metadata = work_metadata(
+        owner, name, revision=revision, round_=round_, plan=plan, queue=settings.execution.queue_name
+    )
     spec = _train_spec(
         settings,
         command=_work_command(job_plan),

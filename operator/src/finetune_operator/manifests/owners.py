@@ -48,3 +48,19 @@ def labels_of(owner: Owner, role: JobRole) -> dict[str, str]:
         names.owner_label(owner.kind): owner.name,
         names.ROLE_LABEL: role.value,
     }
+
+
+def work_metadata(
+    owner: Owner, name: str, *, revision: str, round_: int, plan: str, queue: str | None, lane: str = ""
+) -> Json:
+    """Metadata of a Job or RayJob that does work, with what a look at it must find again; `plan` is its ConfigMap."""
+    metadata = metadata_of(owner, name, JobRole.TRAIN)
+    metadata["annotations"] = {
+        names.REVISION_ANNOTATION: revision,
+        names.ROUND_ANNOTATION: str(round_),
+        names.PLAN_ANNOTATION: plan,
+    }
+    # Kueue decides when the Job of a queue starts.
+    extra = {names.QUEUE_LABEL: queue, names.LANE_LABEL: lane}
+    metadata["labels"].update({label: value for label, value in extra.items() if value})
+    return metadata

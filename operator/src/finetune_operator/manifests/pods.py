@@ -12,6 +12,7 @@ from finetune_operator.manifests.owners import Json, Owner, labels_of
 USER_ID = 65532
 PLAN_FOLDER = "/etc/finetune/plan"
 PLAN_FILE = "plan.json"
+PLAN_OPTION = ("--plan", f"{PLAN_FOLDER}/{PLAN_FILE}")
 CA_FOLDER = "/etc/finetune/ca"
 PVC_ROOT = "/mnt/pvc"
 WORK_FOLDER = "/work"

@@ -1,0 +1,183 @@
+"""RayJobs: a Ray cluster of one head and some workers, made for one driver and gone when that ends.
+
+The head runs the driver and no work (it has no CPUs to give); KubeRay's own operator submits the driver to it
+(HTTPMode), so that there is no third pod. Why so: docs/decisions/0008-rayjobs.md.
+"""
+
+import shlex
+from decimal import Decimal
+from math import ceil
+
+from kubernetes.utils.quantity import parse_quantity
+
+from finetune_core.layout import ExperimentLayout
+from finetune_core.observation import JobRole
+from finetune_core.plan import JobPlan
+from finetune_core.search.layout import SearchLayout
+from finetune_core.search.plan import SearchJobPlan
+from finetune_core.spec import Execution, RayOptions, Resources
+from finetune_operator import names
+from finetune_operator.manifests.config_maps import plan_name
+from finetune_operator.manifests.owners import Json, Owner, work_metadata
+from finetune_operator.manifests.pods import PLAN_OPTION, PodSettings, label_pods, pod_container, pod_template
+
+RAY_RELEASE = "2.60.0"
+"""Ray in the trainer image: since 2.53 KubeRay's probes ask Ray itself, where they needed wget in the image before."""
+
+HEAD_RESOURCES = {"requests": {"cpu": "200m", "memory": "1Gi"}, "limits": {"memory": "4Gi"}}
+_OBJECT_STORE_BYTES = 128 * 1024**2
+_GPU_SUFFIX = "/gpu"
+
+
+def ray_job(
+    owner: Owner,
+    settings: PodSettings,
+    *,
+    name: str,
+    revision: str,
+    round_: int,
+    job_plan: JobPlan | SearchJobPlan,
+    parallelism: int,
+    suspend: bool,
+    lane: str,
+) -> Json:
+    """The RayJob whose driver does every unit of a plan, on `parallelism` workers."""
+    plan = plan_name(name, job_plan)
+    metadata = work_metadata(
+        owner, name, revision=revision, round_=round_, plan=plan, queue=settings.execution.queue_name, lane=lane
+    )
+    spec = {
+        **_lifecycle(settings.execution, suspend=suspend),
+        "entrypoint": shlex.join(_driver(owner, name, job_plan)),
+        "rayClusterSpec": _cluster(settings, plan=plan, parallelism=parallelism),
+    }
+    for group in _groups(spec["rayClusterSpec"]):
+        label_pods(group, owner, JobRole.TRAIN)
+        group["template"]["metadata"]["labels"][names.RAY_JOB_LABEL] = name
+    return {
+        "apiVersion": f"{names.RAY_GROUP}/{names.RAY_VERSION}",
+        "kind": "RayJob",
+        "metadata": metadata,
+        "spec": spec,
+    }
+
+
+def ray_fingerprint(settings: PodSettings) -> list[object]:
+    """All that a live RayJob cannot change: KubeRay ignores changes to its cluster, the number of workers too."""
+    execution = settings.execution
+    cluster = _cluster(settings, plan="", parallelism=execution.parallelism)
+    return [_lifecycle(execution, suspend=False), cluster, execution.queue_name]
+
+
+def driver_report_key(owner: Owner, ray_job_name: str) -> str:
+    """Where in the store the driver of a RayJob reports."""
+    if owner.kind == names.SEARCH_KIND:
+        return SearchLayout(owner.namespace, owner.name).driver_report(ray_job_name)
+    return ExperimentLayout(owner.namespace, owner.name).driver_report(ray_job_name)
+
+
+def _driver(owner: Owner, name: str, job_plan: JobPlan | SearchJobPlan) -> list[str]:
+    report = ["--report-key", driver_report_key(owner, name)]
+    if isinstance(job_plan, SearchJobPlan):
+        cluster = job_plan.units[0][1]
+        return ["finetune-trainer", "search", *PLAN_OPTION, "--cluster", str(cluster), "--ray", *report]
+    return ["finetune-trainer", "drive", *PLAN_OPTION, *report]
+
+
+def _lifecycle(execution: Execution, *, suspend: bool) -> Json:
+    ray = execution.ray or RayOptions()
+    return {
+        "submissionMode": "HTTPMode",
+        "suspend": suspend,
+        # The operator begins lost work anew itself, with the units that are left.
+        "backoffLimit": 0,
+        # The cluster goes at once, GPUs are dear; the RayJob stays and tells how it ended.
+        "shutdownAfterJobFinishes": True,
+        "ttlSecondsAfterFinished": 0,
+        "preRunningDeadlineSeconds": ray.pre_running_deadline_seconds,
+    }
+
+
+def _cluster(settings: PodSettings, *, plan: str, parallelism: int) -> Json:
+    ray, worker = settings.execution.ray or RayOptions(), worker_resources(settings.execution)
+    head_resources = ray.head_resources.model_dump(mode="json", exclude_none=True) if ray.head_resources else None
+    return {
+        "rayVersion": RAY_RELEASE,
+        "headGroupSpec": {
+            "rayStartParams": {"dashboard-host": "0.0.0.0", **_start_params(cpus=0, gpus=0)},
+            "template": _node(settings, head_resources or HEAD_RESOURCES, plan),
+        },
+        "workerGroupSpecs": [
+            {
+                "groupName": "workers",
+                "replicas": parallelism,
+                "minReplicas": parallelism,
+                "maxReplicas": parallelism,
+                "rayStartParams": _start_params(cpus=_cpus(worker), gpus=_gpus(worker)),
+                "template": _node(settings, worker, plan),
+            }
+        ],
+    }
+
+
+def _groups(cluster: Json) -> list[Json]:
+    return [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
+
+
+def _start_params(*, cpus: int, gpus: int) -> dict[str, str]:
+    # What runs return is small; by default Ray would set aside 30% of the memory for it.
+    return {"num-cpus": str(cpus), "num-gpus": str(gpus), "object-store-memory": str(_OBJECT_STORE_BYTES)}
+
+
+def _node(settings: PodSettings, resources: Json, plan: str) -> Json:
+    container = pod_container(settings, [])
+    # KubeRay makes the command (ray start ...); one of our own would be put before it.
+    del container["command"]
+    container["env"] += [{"name": name, "value": value} for name, value in _ray_environment(settings).items()]
+    container["resources"] = resources
+    return pod_template(settings, container, plan, settings.execution.termination_grace_period_seconds)
+
+
+def _ray_environment(settings: PodSettings) -> dict[str, str]:
+    cpus, gpus = share_of_a_run(settings.execution)
+    return {
+        "FINETUNE_CPUS_PER_RUN": f"{cpus:g}",
+        "FINETUNE_GPUS_PER_RUN": f"{gpus:g}",
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+
+
+def share_of_a_run(execution: Execution) -> tuple[float, float]:
+    """CPUs and GPUs that Ray counts for one run: by default a worker's, so that it does one run at a time.
+
+    Runs that share a GPU share the worker's CPUs in the same proportion.
+    """
+    ray, worker = execution.ray or RayOptions(), worker_resources(execution)
+    cpus, gpus = _cpus(worker), _gpus(worker)
+    share = ray.gpus_per_run / gpus if gpus and ray.gpus_per_run else 1.0
+    return (
+        cpus * min(share, 1.0) if ray.cpus_per_run is None else ray.cpus_per_run,
+        gpus if ray.gpus_per_run is None else ray.gpus_per_run,
+    )
+
+
+def worker_resources(execution: Execution) -> Json:
+    """Requests and limits of a worker's container."""
+    resources: Json = (execution.resources or Resources()).model_dump(mode="json", exclude_none=True)
+    return resources
+
+
+def _cpus(resources: Json) -> int:
+    """As KubeRay counts them: limits before requests, rounded up; 1 where neither is given."""
+    asked = {**resources.get("requests", {}), **resources.get("limits", {})}
+    return max(1, ceil(_quantity(asked.get("cpu", 1))))
+
+
+def _gpus(resources: Json) -> int:
+    limits = resources.get("limits", {})
+    return sum(int(_quantity(amount)) for name, amount in limits.items() if name.endswith(_GPU_SUFFIX))
+
+
+def _quantity(amount: int | str) -> Decimal:
+    parsed: Decimal = parse_quantity(amount)  # type: ignore[no-untyped-call]
+    return parsed
