@@ -1,4 +1,6 @@
-"""`finetune-trainer`: `run` does the runs of a completion index, `resolve` digests folders on volumes."""
+"""`finetune-trainer`: `run` does the runs of a completion index, `resolve` digests folders on volumes,
+`search` drives a hyperparameter search.
+"""
 
 import argparse
 import json
@@ -14,7 +16,7 @@ from finetune_core.plan import JobPlan
 from finetune_core.results import ExitCode, FailureReason
 from finetune_store import S3Connection, StoreError, open_store
 from finetune_trainer import logs
-from finetune_trainer.errors import UserError
+from finetune_trainer.errors import RunError, UserError
 
 logger = logging.getLogger(__name__)
 
@@ -27,10 +29,10 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parse(argv)
     logs.configure(os.environ.get("FINETUNE_LOG_FORMAT", "text"))
     try:
-        return _run(arguments) if arguments.command == "run" else _resolve(arguments)
-    except UserError as error:
-        _explain(arguments.termination_log, FailureReason.USER_ERROR, str(error))
-        return ExitCode.USER_ERROR
+        return {"run": _run, "resolve": _resolve, "search": _search}[arguments.command](arguments)
+    except RunError as error:
+        _explain(arguments.termination_log, error.reason, str(error))
+        return error.exit_code
     except StoreError as error:
         _explain(arguments.termination_log, FailureReason.STORE, str(error))
         return ExitCode.RETRY if error.transient else ExitCode.USER_ERROR
@@ -52,6 +54,12 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     resolve = commands.add_parser("resolve", parents=[common], help="digest folders on volumes")
     resolve.add_argument("--uri", action="append", required=True, help="pvc://claim/path or file:///path")
     resolve.add_argument("--output", required=True, help="key in the store")
+    search = commands.add_parser("search", parents=[common], help="drive a hyperparameter search")
+    search.add_argument("--plan", type=Path, required=True, help="plan.json of a search's Job")
+    search.add_argument("--index", type=int, default=int(env.get("JOB_COMPLETION_INDEX", "0")))
+    search.add_argument("--cluster", type=int, help="all units of this cluster, one after another")
+    search.add_argument("--ray", action="store_true", help="on the Ray cluster that this process runs on")
+    search.add_argument("--report-key", help="key in the store of what the driver has done")
     arguments = parser.parse_args(argv)
     if not arguments.store:
         parser.error("no store: give --store or set FINETUNE_STORE")
@@ -71,7 +79,14 @@ def _run(arguments: argparse.Namespace) -> int:
     from finetune_trainer.pod import make_pod  # noqa: PLC0415 - imports torch, after signals are heeded
     from finetune_trainer.session import run_all  # noqa: PLC0415
 
-    pod = make_pod(plan, store=arguments.store, attempt=arguments.attempt, stop=stop, patience=_PATIENCE_SECONDS)
+    pod = make_pod(
+        plan.plan,
+        plan.limits,
+        store=arguments.store,
+        attempt=arguments.attempt,
+        stop=stop,
+        patience=_PATIENCE_SECONDS,
+    )
     return run_all(pod, runs, arguments.termination_log)
 
 
@@ -91,6 +106,12 @@ def _resolve(arguments: argparse.Namespace) -> int:
     found = {uri: resolve(uri) for uri in arguments.uri}
     store.put(arguments.output, json.dumps(found).encode())
     return ExitCode.SUCCESS
+
+
+def _search(arguments: argparse.Namespace) -> int:
+    from finetune_trainer.search.command import search  # noqa: PLC0415
+
+    return search(arguments, connection=S3Connection.from_env(os.environ), patience=_PATIENCE_SECONDS)
 
 
 def _explain(termination_log: Path, reason: FailureReason, message: str) -> None:

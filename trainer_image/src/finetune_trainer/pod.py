@@ -7,16 +7,16 @@ from pathlib import Path
 import torch
 import transformers
 
-from finetune_core.plan import JobPlan
+from finetune_core.plan import ExecutionLimits, Plan
 from finetune_store import S3Connection, open_store
 from finetune_trainer.data.splits import Splits
 from finetune_trainer.hardware import usable_cores
 from finetune_trainer.inputs import Inputs, work_folder
 from finetune_trainer.run import Pod
-from finetune_trainer.signals import StopFlag
+from finetune_trainer.signals import Stop
 
 
-def make_pod(job: JobPlan, *, store: str, attempt: str, stop: StopFlag, patience: float) -> Pod:
+def make_pod(plan: Plan, limits: ExecutionLimits, *, store: str, attempt: str, stop: Stop, patience: float) -> Pod:
     """Open stores and caches; nothing is fetched yet. `patience` is how long the store is waited for, in seconds."""
     _quieten()
     if "OMP_NUM_THREADS" not in os.environ:
@@ -31,12 +31,12 @@ def make_pod(job: JobPlan, *, store: str, attempt: str, stop: StopFlag, patience
         pvc_root=Path(os.environ.get("FINETUNE_PVC_ROOT", "/mnt/pvc")),
     )
     return Pod(
-        plan=job.plan,
-        limits=job.limits,
+        plan=plan,
+        limits=limits,
         patient=patient,
         hasty=open_store(store, connection=connection, retry_seconds=0),
         inputs=inputs,
-        splits=Splits(inputs, patient, job.plan.namespace),
+        splits=Splits(inputs, patient, plan.namespace),
         stop=stop,
         attempt=attempt,
         image=os.environ.get("FINETUNE_IMAGE"),

@@ -6,7 +6,8 @@ A store that is down must neither stop nor slow training: what could not be sent
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from finetune_core.layout import RunLayout
@@ -17,6 +18,16 @@ from finetune_trainer.errors import GaveUpError, StoppedError
 logger = logging.getLogger(__name__)
 
 _EVERY_SECONDS = 5.0
+
+Line = dict[str, Any]
+"""An evaluation as in metrics.jsonl: step, epoch, learningRate, trainLoss, time, seconds, and the metrics."""
+
+Observer = Callable[[Line], None]
+"""Sees every evaluation, those of earlier attempts included; may block, and may raise to end the run."""
+
+
+def unobserved(_: Line) -> None:
+    """Nobody looks."""
 
 
 class Clock:
@@ -38,6 +49,15 @@ class Clock:
         """Seconds over all attempts."""
         return self._before + time.monotonic() - self._started
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What happens in here takes none of the run's time."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._started += time.monotonic() - began
+
     @property
     def stopping(self) -> bool:
         """Whether the process was told to stop."""
@@ -58,14 +78,23 @@ class Clock:
 class Reporter:
     """Sends progress and metrics; `store` should not retry."""
 
-    def __init__(self, store: Store, layout: RunLayout, attempt: str, clock: Clock, now: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        layout: RunLayout,
+        attempt: str,
+        clock: Clock,
+        now: Callable[[], str],
+        observe: Observer = unobserved,
+    ) -> None:
         self._store = store
         self._layout = layout
         self._attempt = attempt
         self._clock = clock
         self._now = now
+        self._observe = observe
         self._sent = 0.0
-        self.lines: list[dict[str, Any]] = []
+        self.lines: list[Line] = []
 
     def progress(self, step: int, total: int, seconds_left: float | None, *, force: bool = False) -> None:
         """Tell where the run is, at most every few seconds unless forced."""
@@ -83,10 +112,21 @@ class Reporter:
         )
         self._send(self._layout.progress, progress.to_json())
 
-    def evaluation(self, line: dict[str, Any]) -> None:
+    def evaluation(self, line: Line) -> None:
         """Add a line to metrics.jsonl and send the whole file."""
-        self.lines.append({**line, "time": self._now()})
+        self.lines.append({**line, "time": self._now(), "seconds": round(self._clock.elapsed, 2)})
         self._send(self._layout.metrics(self._attempt), self.metrics_bytes())
+        self._show(self.lines[-1])
+
+    def restore(self, lines: list[Line]) -> None:
+        """The lines of earlier attempts."""
+        self.lines[:] = lines
+        for line in lines:
+            self._show(line)
+
+    def _show(self, line: Line) -> None:
+        with self._clock.paused():
+            self._observe(line)
 
     def metrics_bytes(self) -> bytes:
         """metrics.jsonl, NaN and infinities as null."""

@@ -27,8 +27,8 @@ from finetune_trainer.inputs import Inputs
 from finetune_trainer.metrics import measure
 from finetune_trainer.model import Head, load_model, load_tokenizer
 from finetune_trainer.predict import predict_logits, prediction_file
-from finetune_trainer.progress import Clock, Reporter, elapsed_before
-from finetune_trainer.signals import StopFlag
+from finetune_trainer.progress import Clock, Observer, Reporter, elapsed_before, unobserved
+from finetune_trainer.signals import Stop
 from finetune_trainer.training import RunCallback, RunTrainer, make_trainer
 
 logger = logging.getLogger(__name__)
@@ -49,16 +49,16 @@ class Pod:
     hasty: Store
     inputs: Inputs
     splits: Splits
-    stop: StopFlag
+    stop: Stop
     attempt: str
     image: str | None
     work: Path
 
 
 class Run:
-    """One attempt at one run."""
+    """One attempt at one run; `observe` sees its evaluations and may end it by raising."""
 
-    def __init__(self, pod: Pod, planned: PlannedRun) -> None:
+    def __init__(self, pod: Pod, planned: PlannedRun, *, observe: Observer = unobserved) -> None:
         self._pod = pod
         self._planned = planned
         self._task: TaskPlan = pod.plan.tasks[planned.task]
@@ -67,6 +67,9 @@ class Run:
         self._started = now()
         self._folder = pod.work / "runs" / planned.run_id
         self._sources: set[str] = set()
+        self._observe = observe
+        self.loaded = False
+        """Whether model and data were found to be usable."""
 
     def execute(self) -> RunResult:
         """Train, predict, publish; RunError (of some kind) if it does not come to a result."""
@@ -78,7 +81,7 @@ class Run:
             attempts=attempts,
             stopped=lambda: self._pod.stop.is_set,
         )
-        self._reporter = Reporter(self._pod.hasty, self._layout, self._pod.attempt, self._clock, now)
+        self._reporter = Reporter(self._pod.hasty, self._layout, self._pod.attempt, self._clock, now, self._observe)
         self._clock.check()
         self._reporter.progress(0, self._task.settings.max_steps or 0, None, force=True)
         try:
@@ -112,6 +115,7 @@ class Run:
         transformers.set_seed(self._planned.seed)
         model, head = load_model(folder, definition, self._pod.plan.model.type)
         self._head = head
+        self.loaded = True
         best = Best(settings)
         checkpoints = Checkpoints(self._pod.patient, self._layout, self._folder)
         callback = RunCallback(
@@ -162,7 +166,7 @@ class Run:
         resume_from = None
         if found is not None:
             folder, step = found
-            self._reporter.lines[:] = best.restore(folder)
+            self._reporter.restore(best.restore(folder))
             resume_from = str(folder)
             logger.info("going on from the checkpoint of step %d", step)
         trainer.train(resume_from_checkpoint=resume_from)

@@ -67,7 +67,7 @@ def _attempt(pod: Pod, planned: PlannedRun) -> Failure | None:
 
 
 def _failure(pod: Pod, planned: PlannedRun, error: Exception) -> Failure:
-    known = _known(pod, planned, error)
+    known = classify(pod, planned, error)
     return Failure(
         reason=known.reason,
         message=str(known)[:_MAX_MESSAGE],
@@ -81,7 +81,8 @@ def _failure(pod: Pod, planned: PlannedRun, error: Exception) -> Failure:
     )
 
 
-def _known(pod: Pod, planned: PlannedRun, error: Exception) -> RunError:
+def classify(pod: Pod, planned: PlannedRun, error: Exception) -> RunError:
+    """The error as one that says what its exit code is; itself where it does already."""
     if isinstance(error, RunError):
         return error
     if _out_of_memory(error):

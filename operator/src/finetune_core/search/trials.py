@@ -48,13 +48,17 @@ class Claim(_Frozen):
 
 
 class Heartbeat(_Frozen):
-    """A driver lives; rewritten every few seconds. `running` are trials as "trials/rte/00003"."""
+    """A driver lives; rewritten every few seconds. `running` are trials as "trials/rte/00003".
+
+    `ended`: it has ended in order, and what it had claimed is free at once.
+    """
 
     driver: str
     cluster: int
     beat: int
     running: tuple[str, ...] = ()
     time: str
+    ended: bool = False
 
 
 class TrialReport(_Frozen):

@@ -1,0 +1,62 @@
+"""`finetune-trainer search`: what its arguments mean."""
+
+import argparse
+import logging
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from finetune_core.results import ExitCode
+from finetune_core.search.plan import SearchJobPlan
+from finetune_store import S3Connection, open_store
+from finetune_trainer.errors import StoppedError, UserError
+from finetune_trainer.signals import StopFlag
+
+logger = logging.getLogger(__name__)
+
+
+def search(arguments: argparse.Namespace, *, connection: S3Connection, patience: float) -> int:
+    """Drive a unit (--index), or all units of a cluster (--cluster). UserError, StoreError, RunError."""
+    stop = StopFlag()
+    stop.install()
+    job = _read(arguments.plan)
+    units = _units(job, arguments.index, arguments.cluster)
+    from finetune_trainer.search.driver import Driver  # noqa: PLC0415 - imports ray, after signals are heeded
+
+    stores = tuple(open_store(arguments.store, connection=connection, retry_seconds=one) for one in (patience, 0.0))
+    driver = Driver(
+        job,
+        units,
+        stores=(stores[0], stores[1]),
+        uri=arguments.store,
+        stop=stop,
+        ray=arguments.ray,
+        patience=patience,
+        report_key=arguments.report_key,
+    )
+    try:
+        driver.run()
+    except StoppedError as error:
+        logger.info("%s", error)
+        return ExitCode.INTERRUPTED
+    return ExitCode.SUCCESS
+
+
+def _read(path: Path) -> SearchJobPlan:
+    try:
+        return SearchJobPlan.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"the plan cannot be read: {error}") from error
+    except ValidationError as error:
+        raise UserError(f"{path} is no plan of a search of this version: {error}") from error
+
+
+def _units(job: SearchJobPlan, index: int, cluster: int | None) -> tuple[tuple[str, int], ...]:
+    if cluster is not None:
+        units = tuple(unit for unit in job.units if unit[1] == cluster)
+        if not units:
+            raise UserError(f"the plan has no unit of cluster {cluster}")
+        return units
+    if not 0 <= index < len(job.units):
+        raise UserError(f"the plan has no index {index}: it has {len(job.units)}")
+    return (job.units[index],)

@@ -1,0 +1,136 @@
+"""The trials that this driver runs: their reports, and the result that each leaves in the store."""
+
+import logging
+import time
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+
+from finetune_core.layout import ExperimentLayout
+from finetune_core.search.best import best_trial
+from finetune_core.search.plan import describe_config
+from finetune_core.search.trials import TrialReport, TrialResult, TrialState
+from finetune_store import Store, StoreError, delete_tree
+from finetune_trainer.search.board import Board
+from finetune_trainer.search.claimant import Taken
+from finetune_trainer.search.leases import now
+from finetune_trainer.search.phase import Phase
+from finetune_trainer.search.reports import best_report
+
+logger = logging.getLogger(__name__)
+
+_MAX_ERROR = 2000
+
+
+@dataclass
+class _Open:
+    taken: Taken
+    started_at: str
+    began: float
+    history: dict[int, TrialReport] = field(default_factory=dict)
+    """By step: a trial that starts again reports what it has reported once more."""
+
+
+class Ledger:
+    """Reports come in, results go out. Everything is written before the trial's process is told to end."""
+
+    def __init__(self, store: Store, phase: Phase, board: Board) -> None:
+        self._store = store
+        self._phase = phase
+        self._board = board
+        self._open: dict[int, _Open] = {}
+        self.reported = False
+        """Whether any trial of this driver has reported anything: then model and data can be used."""
+
+    def start(self, taken: Taken) -> None:
+        """A trial begins."""
+        self._open[taken.index] = _Open(taken, now(), time.monotonic())
+        text = describe_config(taken.config)
+        logger.info("%s of %d starts: %s", self._phase.name(taken.index), self._phase.count, text, extra=self._about())
+
+    def report(self, index: int, report: TrialReport) -> None:
+        """A trial has been evaluated."""
+        self.reported = True
+        self._open[index].history[report.step] = report
+
+    def forget(self, index: int) -> None:
+        """A trial was interrupted: it has no result, and whoever takes it over goes on from its checkpoints."""
+        self._open.pop(index, None)
+        self._board.give_up(index)
+
+    def end(self, index: int, state: TrialState, error: str | None = None) -> TrialResult:
+        """Record how a trial ended; StoreError."""
+        opened = self._open.pop(index)
+        result = self._board.record(self._result(opened, state, error))
+        if state != TrialState.COMPLETED:
+            self._drop_checkpoints(result)
+        self._tell(result)
+        return result
+
+    def _result(self, opened: _Open, state: TrialState, error: str | None) -> TrialResult:
+        phase, searched = self._phase, self._phase.searched
+        metric = searched.settings.metric_for_best_model
+        history = tuple(opened.history[step] for step in sorted(opened.history))
+        best = best_report(history, metric, greater_is_better=searched.greater_is_better)
+        settings, run_ids = self._planned(opened)
+        last = history[-1] if history else None
+        return TrialResult(
+            trial_id=phase.trial_id(opened.taken.config),
+            task=phase.task,
+            index=opened.taken.index,
+            state=state,
+            config=opened.taken.config,
+            settings=settings,
+            metric=metric,
+            greater_is_better=searched.greater_is_better,
+            value=best.metrics[metric] if best else None,
+            step=best.step if best else 0,
+            total_steps=round(last.step / last.progress) if last and last.progress else 0,
+            metrics=best.metrics if best else {},
+            seeds=phase.seeds,
+            run_ids=run_ids,
+            history=history,
+            error=error[:_MAX_ERROR] if error else None,
+            driver=self._board.me[0],
+            cluster=self._board.me[1],
+            started_at=opened.started_at,
+            finished_at=now(),
+            seconds=last.seconds if last else round(time.monotonic() - opened.began, 2),
+        )
+
+    def _planned(self, opened: _Open) -> tuple[dict[str, object], tuple[str, ...]]:
+        try:
+            plan = self._phase.plan.trial_plan(self._phase.task, opened.taken.config, self._phase.seeds)
+        except ValidationError:  # its values are out of bounds: it failed without a run
+            return {}, ()
+        settings = plan.tasks[self._phase.task].settings
+        return settings.model_dump(mode="json", by_alias=True), tuple(run.run_id for run in plan.runs)
+
+    def _drop_checkpoints(self, result: TrialResult) -> None:
+        experiment = ExperimentLayout(self._phase.plan.namespace, self._phase.plan.search)
+        for run_id in result.run_ids:
+            try:
+                delete_tree(self._store, experiment.run(result.task, run_id).checkpoint)
+            except StoreError as error:
+                logger.warning("checkpoints of %s stay for now: %s", self._phase.name(result.index), error)
+
+    def _tell(self, result: TrialResult) -> None:
+        ended = self._board.results
+        best = best_trial(ended.values())
+        value = "no value" if result.value is None else f"{result.metric} {result.value:.6g} at step {result.step}"
+        best_text = "none" if best is None else f"{best.value:.6g} ({self._phase.name(best.index)})"
+        logger.log(
+            logging.INFO if result.state != TrialState.FAILED else logging.ERROR,
+            "%s %s: %s; best %s; %d of %d ended%s",
+            self._phase.name(result.index),
+            result.state.value.lower(),
+            value,
+            best_text,
+            len(ended),
+            self._phase.count,
+            f": {result.error}" if result.error else "",
+            extra=self._about(),
+        )
+
+    def _about(self) -> dict[str, str]:
+        return {"task": self._phase.task}

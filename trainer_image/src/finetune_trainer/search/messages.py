@@ -1,0 +1,59 @@
+"""What a trial's worker process tells the driver through Tune: flat dictionaries of plain values."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from finetune_core.search.trials import TrialReport
+
+OBJECTIVE = "objective"
+"""The objective for Tune's schedulers; one that is not finite counts as worse than any that is."""
+
+PROGRESS = "percent"
+"""Share of the trial's steps, 0 to 100: what schedulers know as time."""
+
+_WORST = 1e30
+
+
+@dataclass(frozen=True)
+class Ended:
+    """No evaluation will follow. `inputs`: model or data cannot be used, which no other trial could either."""
+
+    error: str | None = None
+    interrupted: bool = False
+    inputs: bool = False
+
+
+@dataclass(frozen=True)
+class Message:
+    """A report, and whether it was the last: then it repeats the one before (None if there was none)."""
+
+    report: TrialReport | None
+    ended: Ended | None
+
+    def to_tune(self, metric: str, *, greater_is_better: bool) -> dict[str, Any]:
+        """As a result for Tune."""
+        return {
+            **scheduler_result(self.report, metric, greater_is_better=greater_is_better),
+            "report": "" if self.report is None else self.report.model_dump_json(),
+            "ended": self.ended is not None,
+            "error": self.ended.error if self.ended else None,
+            "interrupted": bool(self.ended and self.ended.interrupted),
+            "inputs": bool(self.ended and self.ended.inputs),
+            "done": self.ended is not None,
+        }
+
+    @classmethod
+    def from_tune(cls, result: dict[str, Any]) -> "Message":
+        """Back from `to_tune`."""
+        report = TrialReport.model_validate_json(result["report"]) if result.get("report") else None
+        if not result.get("ended"):
+            return cls(report, None)
+        ended = Ended(result.get("error"), bool(result.get("interrupted")), bool(result.get("inputs")))
+        return cls(report, ended)
+
+
+def scheduler_result(report: TrialReport | None, metric: str, *, greater_is_better: bool) -> dict[str, Any]:
+    """What schedulers look at."""
+    value = report.metrics.get(metric) if report else None
+    worst = -_WORST if greater_is_better else _WORST
+    return {OBJECTIVE: worst if value is None else value, PROGRESS: 100.0 * report.progress if report else 0.0}
