@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-from finetune_core.crd import experiment_crd
+from finetune_core.crd import experiment_crd, search_crd
+from finetune_core.search.status import HPSearchStatus
 from finetune_core.status import ExperimentStatus
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -34,7 +35,7 @@ def render(crd: dict[str, Any]) -> str:
 
 def generated_files() -> dict[Path, str]:
     """Path below the repository -> text, of every generated file."""
-    crds = (experiment_crd(ExperimentStatus),)
+    crds = (experiment_crd(ExperimentStatus), search_crd(HPSearchStatus))
     names = {f"{crd['spec']['group']}_{crd['spec']['names']['plural']}.yaml": render(crd) for crd in crds}
     return {folder / name: text for folder in FOLDERS for name, text in names.items()}
 

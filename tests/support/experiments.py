@@ -9,6 +9,7 @@ from kubernetes import client
 MODEL = {"uri": "hf://org/name"}
 API = ("finetune.dev", "v1alpha1")
 PLURAL = "finetuneexperiments"
+PLURALS = {"FinetuneExperiment": PLURAL, "HPSearch": "hpsearches"}
 CUSTOM = {
     "name": "mine",
     "problemType": "Classification",
@@ -28,6 +29,21 @@ def experiment(name: str = "an-experiment", **spec: Any) -> dict[str, Any]:
     }
 
 
+def search(name: str = "a-search", **spec: Any) -> dict[str, Any]:
+    """A manifest of a search that is valid but for what `spec` and `name` make of it."""
+    return {
+        "apiVersion": "/".join(API),
+        "kind": "HPSearch",
+        "metadata": {"name": name},
+        "spec": {
+            "model": MODEL,
+            "tasks": [{"name": "rte"}],
+            "space": {"learningRate": {"logUniform": [1e-5, 1e-3]}},
+            **spec,
+        },
+    }
+
+
 def errors(api: client.ApiClient, manifest: Mapping[str, Any], namespace: str = "default") -> str | None:
     """The API server's words on why it refuses the manifest; None if it would take it. Nothing is stored."""
     try:
@@ -42,5 +58,5 @@ def errors(api: client.ApiClient, manifest: Mapping[str, Any], namespace: str = 
 def create(api: client.ApiClient, manifest: Mapping[str, Any], namespace: str, **options: str) -> dict[str, Any]:
     """Create the manifest as kubectl does: a field that the schema does not know is an error."""
     return client.CustomObjectsApi(api).create_namespaced_custom_object(
-        *API, namespace, PLURAL, manifest, field_validation="Strict", **options
+        *API, namespace, PLURALS[manifest["kind"]], manifest, field_validation="Strict", **options
     )

@@ -189,7 +189,8 @@ def _counts(seen: Observation, decision: Decision) -> RunCounts:
     failed = len(decision.failed)
     succeeded = total - len(seen.pending)
     open_ = total - succeeded - failed
-    running = min(decision.current.active, open_) if decision.current else 0
+    # Runs that share a GPU share a worker pod of a RayJob: there, its driver says how many are at work.
+    running = min(len(decision.current.running) or decision.current.active, open_) if decision.current else 0
     return RunCounts(
         total=total,
         pending=open_ - running,

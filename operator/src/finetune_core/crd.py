@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from finetune_core.spec import MAX_NAME_LENGTH, ExperimentSpec
+from finetune_core.spec import MAX_NAME_LENGTH, ExperimentSpec, HPSearchSpec
 from finetune_core.structural import Schema, structural_schema
 
 GROUP = "finetune.dev"
@@ -52,45 +52,78 @@ _EXPERIMENT_COLUMNS = (
 )
 
 
+_SEARCH_COLUMNS = (
+    _column("Status", _condition("Succeeded", "reason"), "Where the search is, or how it ended."),
+    _column("Trials", ".status.trials.summary", "Trials that have ended, of all trials."),
+    _column("Best", ".status.best", "Each task's best value so far."),
+    _column("ETA", ".status.eta", "Roughly how long the remaining trials take."),
+    _column("Age", ".metadata.creationTimestamp", "Time since the search was created.", kind="date"),
+    _column("Valid", _condition("Valid", "status"), "Whether the spec can be run.", wide=True),
+    _column("Model", ".spec.model.uri", "The pretrained model.", wide=True),
+    _column("Algorithm", ".spec.algorithm", "What proposes configurations.", wide=True),
+    _column("Message", _condition("Succeeded", "message"), "What the status means, in words.", wide=True),
+)
+
+
 def experiment_crd(status: type[BaseModel]) -> dict[str, Any]:
     """`finetuneexperiments.finetune.dev`; `status` is the model of its status."""
+    names = {
+        "kind": "FinetuneExperiment",
+        "listKind": "FinetuneExperimentList",
+        "plural": "finetuneexperiments",
+        "singular": "finetuneexperiment",
+        "shortNames": ["fte"],
+    }
+    purpose = (
+        "Fine-tunes one model on the tasks of a suite, each with several seeds, and collects the best runs, the "
+        "scores and the leaderboard zip."
+    )
+    return _crd(names, _EXPERIMENT_COLUMNS, _root_schema(purpose, ExperimentSpec, status))
+
+
+def search_crd(status: type[BaseModel]) -> dict[str, Any]:
+    """`hpsearches.finetune.dev`; `status` is the model of its status."""
+    names = {
+        "kind": "HPSearch",
+        "listKind": "HPSearchList",
+        "plural": "hpsearches",
+        "singular": "hpsearch",
+        "shortNames": ["hps"],
+    }
+    purpose = "Searches the best hyperparameters of one model on each of several tasks, and exports them."
+    return _crd(names, _SEARCH_COLUMNS, _root_schema(purpose, HPSearchSpec, status))
+
+
+def _crd(names: dict[str, Any], columns: tuple[dict[str, Any], ...], schema: Schema) -> dict[str, Any]:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {
-            "name": f"finetuneexperiments.{GROUP}",
-            # The chart must never delete a CRD: every experiment would go with it.
+            "name": f"{names['plural']}.{GROUP}",
+            # The chart must never delete a CRD: every object of its kind would go with it.
             "annotations": {"helm.sh/resource-policy": "keep"},
         },
         "spec": {
             "group": GROUP,
             "scope": "Namespaced",
-            "names": {
-                "kind": "FinetuneExperiment",
-                "listKind": "FinetuneExperimentList",
-                "plural": "finetuneexperiments",
-                "singular": "finetuneexperiment",
-                "shortNames": ["fte"],
-                "categories": [CATEGORY],
-            },
+            "names": {**names, "categories": [CATEGORY]},
             "versions": [
                 {
                     "name": VERSION,
                     "served": True,
                     "storage": True,
                     "subresources": {"status": {}},
-                    "additionalPrinterColumns": list(_EXPERIMENT_COLUMNS),
-                    "schema": {"openAPIV3Schema": _root_schema(ExperimentSpec, status)},
+                    "additionalPrinterColumns": list(columns),
+                    "schema": {"openAPIV3Schema": schema},
                 }
             ],
         },
     }
 
 
-def _root_schema(spec: type[BaseModel], status: type[BaseModel]) -> Schema:
+def _root_schema(purpose: str, spec: type[BaseModel], status: type[BaseModel]) -> Schema:
     return {
-        "description": "Fine-tunes one model on the tasks of a suite, each with several seeds, and collects the best "
-        "runs, the scores and the leaderboard zip.",
+        "description": purpose,
         "type": "object",
         "required": ["spec"],
         "properties": _OBJECT_META

@@ -12,6 +12,7 @@ tasks. Kubernetes' rules behind it: templates are immutable, and a Job is delete
 terminating, so that two pods never do the same work.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -87,12 +88,20 @@ def advance(lane: Lane) -> LaneState:
 
 
 def job_name(prefix: str, revision: str, round_: int, kind: WorkKind = WorkKind.JOB) -> str:
-    """Name of a Job (at most 53 characters for a prefix of 40) or RayJob (at most 47)."""
+    """Name of a Job (at most 53 characters for a prefix of 40) or RayJob (at most 47, beginning with a letter)."""
     ending = f"-{revision[:8]}" + (f"-r{round_}" if round_ else "")
-    if kind == WorkKind.RAY_JOB and len(prefix + ending) > MAX_RAY_JOB_NAME:
-        kept = MAX_RAY_JOB_NAME - len(ending) - 7
-        prefix = f"{prefix[:kept].rstrip('-')}-{short_hash(prefix, 6)}"
+    if kind == WorkKind.RAY_JOB:
+        prefix = _ray_label(prefix, MAX_RAY_JOB_NAME - len(ending))
     return prefix + ending
+
+
+def _ray_label(text: str, room: int) -> str:
+    """A DNS-1035 label, which KubeRay asks for; the hash tells apart what was cut or replaced."""
+    label = re.sub("[^a-z0-9-]", "-", text)
+    label = label if label[0].isalpha() else f"x-{label}"
+    if label == text and len(text) <= room:
+        return text
+    return f"{label[: room - 7].rstrip('-')}-{short_hash(text, 6)}"
 
 
 def blocked_pod(pods: tuple[PodView, ...], job: str) -> PodView | None:

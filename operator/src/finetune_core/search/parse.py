@@ -1,17 +1,17 @@
 """From raw manifests to specs of searches, and every problem of a spec at once."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
+from finetune_core.metrics import canonical_metric
 from finetune_core.parse import define, task_specs
 from finetune_core.problems import InvalidInputError, Problem
-from finetune_core.search.planning import space_of
-from finetune_core.spec import Distribution, HPSearchSpec, SearchTask, Training
+from finetune_core.search.planning import space_of, trials_of
+from finetune_core.spec import Algorithm, Distribution, HPSearchSpec, SearchTask, Training
+from finetune_core.spec.search import SEARCHABLE
 from finetune_core.tasks import GLUE_TASKS
-
-_ARGUMENTS = frozenset(field.alias or name for name, field in Training.model_fields.items())
 
 
 def parse_search(raw: Mapping[str, Any]) -> HPSearchSpec:
@@ -49,6 +49,7 @@ def _problems(spec: HPSearchSpec) -> Iterator[Problem]:
     names = [task.name for task in spec.tasks]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield Problem("spec.tasks", f"{name} is listed more than once: give each task one entry")
+    yield from _proxy_problems(spec)
     for task in spec.tasks:
         yield from _task_problems(spec, task)
 
@@ -62,23 +63,55 @@ def _task_problems(spec: HPSearchSpec, task: SearchTask) -> Iterator[Problem]:
     if not space:
         yield Problem(f"{field}.space", "nothing to search: give distributions here or under spec.space")
     for name, values in space.items():
-        if name not in _ARGUMENTS:
-            yield Problem(f"{field}.space.{name}", f"no training argument: use one of {', '.join(sorted(_ARGUMENTS))}")
-        yield from _distribution_problems(f"{field}.space.{name}", values)
+        yield from _distribution_problems(f"{field}.space.{name}", name, values)
+    if spec.algorithm == Algorithm.GRID and all(values.grid is None for values in space.values()):
+        yield Problem(f"{field}.space", "algorithm Grid needs at least one grid: [...]: add one, or use Random")
+    if spec.algorithm == Algorithm.TPE and any(values.grid is not None for values in space.values()):
+        yield Problem(f"{field}.space", "algorithm TPE does not go through grids: write choice: [...] instead")
+    if spec.finalists and spec.finalists.trials > trials_of(spec, task):
+        yield Problem("spec.finalists.trials", f"more than the trials of {task.name}: lower it or raise trials")
     metric = spec.objective.metric if spec.objective else None
-    if metric and metric.removeprefix("eval_") not in define(task).measured:
+    if metric and canonical_metric(metric) not in define(task).measured:
         known = ", ".join(define(task).measured)
         yield Problem("spec.objective.metric", f"{metric} is not measured in {task.name}: use one of {known}")
 
 
-def _distribution_problems(field: str, values: Distribution) -> Iterator[Problem]:
+def _proxy_problems(spec: HPSearchSpec) -> Iterator[Problem]:
+    searched = {task.name for task in spec.tasks}
+    proxied = [name for task in spec.tasks for name in task.proxy_for or ()]
+    for name in sorted(set(proxied)):
+        if name in searched:
+            yield Problem("spec.tasks", f"proxyFor: {name} is searched itself: remove one of the two")
+        if proxied.count(name) > 1:
+            yield Problem("spec.tasks", f"proxyFor: {name} is named twice: only one task can stand in for it")
+
+
+def _distribution_problems(field: str, name: str, values: Distribution) -> Iterator[Problem]:
+    if name not in SEARCHABLE:
+        yield Problem(field, f"{name} cannot be searched: use one of {', '.join(SEARCHABLE)}")
+        return
     given = values.model_dump(exclude_none=True, by_alias=True)
     if len(given) != 1:
-        yield Problem(field, f"set exactly one of {', '.join(sorted(Distribution.model_json_schema()['properties']))}")
-    for kind, bounds in given.items():
-        if kind in {"choice", "grid"}:
-            continue
-        if bounds[0] > bounds[1]:
-            yield Problem(field, f"{kind}: min {bounds[0]} exceeds max {bounds[1]}: swap them")
-        if kind.startswith("log") and bounds[0] <= 0:
-            yield Problem(field, f"{kind}: min {bounds[0]} must be greater than 0")
+        yield Problem(field, "set exactly one of uniform, logUniform, int, logInt, choice, grid")
+        return
+    ((kind, entries),) = given.items()
+    if kind not in {"choice", "grid"}:
+        low, high = entries
+        if low >= high:
+            yield Problem(field, f"{kind}: min {low} must be less than max {high}: swap them, or set it in training")
+            return
+        if kind.startswith("log") and low <= 0:
+            yield Problem(field, f"{kind}: min {low} must be greater than 0, which has no logarithm")
+            return
+        # A value between the bounds shows where a whole number is wanted.
+        entries = [low, high] if kind.lower().endswith("int") else [low, low + (high - low) * 0.123456789, high]
+    yield from _value_problems(field, name, entries)
+
+
+def _value_problems(field: str, name: str, values: Iterable[Any]) -> Iterator[Problem]:
+    for value in values:
+        try:
+            Training.model_validate({name: value})
+        except ValidationError as error:
+            yield Problem(field, f"{value} is no value of {name}: {error.errors()[0]['msg']}")
+            return

@@ -3,14 +3,34 @@
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from finetune_core.spec.base import ApiModel
+from finetune_core.spec.base import ApiModel, cel_list, free_form, rules
 from finetune_core.spec.execution import Data, Execution, Model, Storage
 from finetune_core.spec.tasks import TaskSpec
 from finetune_core.spec.training import Training
 
 MAX_TRIALS = 10_000
+
+SEARCHABLE = (
+    "learningRate",
+    "maxSteps",
+    "numTrainEpochs",
+    "warmupRatio",
+    "warmupSteps",
+    "trainBatchSize",
+    "weightDecay",
+    "adamBeta1",
+    "adamBeta2",
+    "adamEpsilon",
+    "maxGradNorm",
+    "maxSeqLength",
+    "lrSchedulerType",
+    "evalSteps",
+)
+"""The training arguments that a space can hold."""
+
+_RANGES = ("uniform", "logUniform", "int", "logInt")
 
 
 class Algorithm(StrEnum):
@@ -37,10 +57,31 @@ class Direction(StrEnum):
 
 
 _PAIR = Field(min_length=2, max_length=2)
+Scalar = Annotated[Any, Field(json_schema_extra=free_form())]
+
+
+def _ordered(kind: str) -> tuple[str, str]:
+    return (
+        f"!has(self.{kind}) || self.{kind}[0] < self.{kind}[1]",
+        f"{kind}: min must be less than max: swap them, or set a single value under training",
+    )
+
+
+def _positive(kind: str) -> tuple[str, str]:
+    return (f"!has(self.{kind}) || self.{kind}[0] > 0", f"{kind}: min must be greater than 0, which has no logarithm")
 
 
 class Distribution(ApiModel):
     """The values that one hyperparameter can take; exactly one field is set."""
+
+    # CEL does not see lists of values of any kind, so that one field is set is said by the number of properties.
+    model_config = ConfigDict(
+        json_schema_extra={
+            "minProperties": 1,
+            "maxProperties": 1,
+            **rules(*(_ordered(kind) for kind in _RANGES), _positive("logUniform"), _positive("logInt")),
+        }
+    )
 
     uniform: Annotated[
         tuple[float, ...] | None, _PAIR, Field(description="[min, max], every value equally likely.")
@@ -57,17 +98,31 @@ class Distribution(ApiModel):
         Field(description="[min, max], whole numbers, every magnitude equally likely; min > 0."),
     ] = None
     choice: Annotated[
-        tuple[Any, ...] | None,
+        tuple[Scalar, ...] | None,
         Field(min_length=1, max_length=100, description="One of these values, each equally likely."),
     ] = None
     grid: Annotated[
-        tuple[Any, ...] | None,
+        tuple[Scalar, ...] | None,
         Field(min_length=1, max_length=100, description="Each of these values in turn, crossed with other grids."),
     ] = None
 
 
 Space = dict[str, Distribution]
 """Training argument (as under spec.training) -> its distribution."""
+
+_SPACE_RULES = rules(
+    (
+        f"self.all(name, name in {cel_list(SEARCHABLE)})",
+        f"a space can hold these training arguments: {', '.join(SEARCHABLE)}",
+    ),
+    *(
+        (
+            f"!('{one}' in self && '{other}' in self)",
+            f"{one} and {other} exclude each other: search one of them",
+        )
+        for one, other in (("maxSteps", "numTrainEpochs"), ("warmupRatio", "warmupSteps"))
+    ),
+)
 
 
 class Objective(ApiModel):
@@ -112,7 +167,12 @@ class SearchTask(TaskSpec):
     )
     space: Annotated[
         Space | None,
-        Field(min_length=1, max_length=32, description="Distributions that replace those of spec.space by name."),
+        Field(
+            min_length=1,
+            max_length=32,
+            description="Distributions that replace those of spec.space by name.",
+            json_schema_extra=_SPACE_RULES,
+        ),
     ] = None
     proxy_for: Annotated[
         tuple[str, ...] | None,
@@ -126,6 +186,19 @@ class SearchTask(TaskSpec):
 
 class HPSearchSpec(ApiModel):
     """Which hyperparameters to search, on which tasks, and how."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "has(self.space) || self.tasks.all(task, has(task.space))",
+                "nothing to search: give distributions under space, or under tasks[].space of every task",
+            ),
+            (
+                "self.tasks.all(task, !has(task.runs))",
+                "tasks[].runs is for experiments: a search has trials and seedsPerTrial",
+            ),
+        )
+    )
 
     model: Model = Field(description="The pretrained model.")
     data: Data | None = Field(default=None, description="The data of all tasks. Default: GLUE from the hub.")
@@ -145,6 +218,7 @@ class HPSearchSpec(ApiModel):
             max_length=32,
             description="Training argument -> distribution, e.g. learningRate: {logUniform: [1e-5, 1e-3]}. "
             "Each task can replace entries.",
+            json_schema_extra=_SPACE_RULES,
         ),
     ] = None
     training: Training | None = Field(default=None, description="Training arguments that are not searched.")
