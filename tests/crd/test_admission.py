@@ -10,6 +10,7 @@ import yaml
 from kubernetes import client
 
 from finetune_core.parse import check_spec, parse_spec
+from finetune_core.search.parse import check_search, parse_search
 from finetune_dev.apiserver import ApiServer
 from support.apiserver import REPOSITORY, until
 from support.experiments import API, PLURAL, create, errors, experiment
@@ -163,12 +164,16 @@ def test_an_example_is_taken_by_kubectl(api_server: ApiServer, path: Path) -> No
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr
     # What the API server made of the file: YAML such as 1e-4 included.
-    spec = parse_spec(json.loads(done.stdout)["spec"])
-    assert check_spec(spec) == ()
+    taken = json.loads(done.stdout)
+    if taken["kind"] == "HPSearch":
+        assert check_search(parse_search(taken["spec"])) == ()
+    else:
+        assert check_spec(parse_spec(taken["spec"])) == ()
 
 
 def test_there_are_examples() -> None:
-    assert {path.name for path in EXAMPLES} >= {"quickstart.yaml", "bert-base.yaml", "custom-task.yaml"}
+    names = {path.stem for path in EXAMPLES}
+    assert names >= {"quickstart", "bert-base", "custom-task", "hpsearch", "search-quickstart", "tuned-experiment"}
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
