@@ -72,7 +72,7 @@ def pod_view(pod: Mapping[str, Any], warning: str | None = None) -> PodView:
     blocked = _blocked(status) or (("VolumeNotReady", warning) if warning else None)
     return PodView(
         name=metadata["name"],
-        job=labels.get(names.JOB_NAME_LABEL, ""),
+        job=labels.get(names.JOB_NAME_LABEL) or labels.get(names.RAY_JOB_LABEL, ""),
         role=JobRole(labels[names.ROLE_LABEL]),
         index=int(index) if index is not None else None,
         ended=status.get("phase") in {"Succeeded", "Failed"},
@@ -88,8 +88,11 @@ def hangs_silently(pod: Mapping[str, Any]) -> bool:
     """Whether a scheduled pod creates its containers and gives no reason why that takes so long."""
     status = pod.get("status") or {}
     scheduled = any(c["type"] == "PodScheduled" and c["status"] == "True" for c in status.get("conditions") or ())
+    # KubeRay's workers wait for their head in an init container.
+    starting = any("running" in (one.get("state") or {}) for one in status.get("initContainerStatuses") or ())
     waiting = {reason for reason, _ in _waiting(status)}
-    return status.get("phase") == "Pending" and scheduled and waiting <= {"ContainerCreating", "PodInitializing"}
+    silent = not starting and waiting <= {"ContainerCreating", "PodInitializing"}
+    return status.get("phase") == "Pending" and scheduled and silent
 
 
 def _blocked(status: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -100,7 +103,7 @@ def _blocked(status: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def _waiting(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for container in status.get("containerStatuses") or ():
+    for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
         waiting = (container.get("state") or {}).get("waiting")
         if waiting:
             yield waiting.get("reason", ""), waiting.get("message", "")
