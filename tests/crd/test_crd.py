@@ -35,11 +35,12 @@ def test_the_committed_files_are_what_the_types_say() -> None:
 
 
 def test_a_stale_or_missing_file_is_told(tmp_path: Path) -> None:
-    (fresh, text), (stale, _), *_ = crds.generated_files().items()
-    (tmp_path / fresh).parent.mkdir(parents=True)
-    (tmp_path / fresh).write_text(text)
+    (fresh, text), (stale, _), *missing = crds.generated_files().items()
+    for path, content in ((fresh, text), (stale, "old")):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(content)
 
-    assert crds.stale_files(tmp_path) == [stale]
+    assert crds.stale_files(tmp_path) == [stale, *(path for path, _ in missing)]
 
 
 def test_the_yaml_says_what_the_generator_said() -> None:

@@ -138,7 +138,7 @@ def test_bad_searches_are_refused_with_what_to_do(namespace: str, store: Store) 
     good = search_spec()
 
     assert "trials" in search.refused({**good, "trials": 0})
-    assert "learninRate" in search.refused({**good, "space": {"learninRate": {"uniform": [0.1, 0.2]}}})
+    assert "a space can hold" in search.refused({**good, "space": {"learninRate": {"uniform": [0.1, 0.2]}}})
     assert "min" in search.refused({**good, "space": {"learningRate": {"uniform": [0.2, 0.1]}}})
     assert "logUniform" in search.refused({**good, "space": {"learningRate": {"logUniform": [0, 0.1]}}})
     assert "space" in search.refused({**good, "space": {}})

@@ -78,14 +78,17 @@ def test_the_operator_works_with_its_rights(tmp_path: Path, values: dict[str, An
         create(api, experiment("one"), "team-a")
         log = tmp_path / "log"
 
+        def reasons() -> set[str]:
+            return {event.reason for event in client.CoreV1Api(api).list_namespaced_event("team-a").items}
+
         def judged() -> bool:
             assert process.poll() is None, log.read_text()
             seen = client.CustomObjectsApi(api).get_namespaced_custom_object(*API, "team-a", PLURAL, "one")
-            return bool(seen.get("status", {}).get("conditions"))
+            # The event is written after the status that it is about.
+            return bool(seen.get("status", {}).get("conditions")) and bool(reasons())
 
         with operator(access_as_operator(server, tmp_path), log, **values) as process:
-            until(judged, "the experiment to have conditions", SECONDS)
+            until(judged, "the experiment to have conditions and an event", SECONDS)
 
-        events = client.CoreV1Api(api).list_namespaced_event("team-a").items
-        assert {event.reason for event in events} == {"InvalidSpec"}
+        assert reasons() == {"InvalidSpec"}
         assert "orbidden" not in log.read_text()

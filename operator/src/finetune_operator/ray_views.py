@@ -70,7 +70,8 @@ def ray_job_view(
         active=len(workers),
         # The driver begins when all pods of the cluster are there: until then none is at work.
         ready=sum(map(_is_ready, workers)) if at_work else 0,
-        terminating=sum(map(_deleting, living)),
+        # Suspending takes the head away too.
+        terminating=sum(_deleting(pod) or (suspended and _is_head(pod)) for pod in living),
         completed=done,
         failed=_indexes(units, errors) - done,
         complete=_succeeded(status),
