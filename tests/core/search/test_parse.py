@@ -1,0 +1,73 @@
+"""Problems of a search's spec: all at once, each with its field and what to do."""
+
+from typing import Any
+
+import pytest
+
+from finetune_core.problems import InvalidInputError
+from finetune_core.search.parse import check_search, parse_search
+
+GOOD: dict[str, Any] = {
+    "model": {"uri": "s3://bucket/model"},
+    "tasks": [{"name": "rte"}],
+    "space": {"learningRate": {"logUniform": [1e-5, 1e-3]}},
+}
+
+
+def told(**fields: Any) -> str:
+    spec = {name: value for name, value in {**GOOD, **fields}.items() if value is not None}
+    return "\n".join(map(str, check_search(parse_search(spec))))
+
+
+def of(name: str, **kinds: Any) -> dict[str, Any]:
+    return {"space": {name: kinds}}
+
+
+def test_a_good_search_has_no_problem() -> None:
+    assert told() == ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        pytest.param(of("learningRate", uniform=[0.2, 0.1]), "must be less than max", id="min above max"),
+        pytest.param(of("learningRate", logUniform=[0, 0.1]), "must be greater than 0", id="log of zero"),
+        pytest.param(of("learningRate", uniform=[0.1, 0.2], choice=[0.1]), "exactly one", id="two kinds"),
+        pytest.param(of("learninRate", uniform=[0.1, 0.2]), "learninRate cannot be searched", id="unknown name"),
+        pytest.param(of("warmupRatio", uniform=[0.0, 2.0]), "2.0 is no value of warmupRatio", id="out of bounds"),
+        pytest.param(of("maxSteps", uniform=[10, 20]), "is no value of maxSteps", id="whole numbers"),
+        pytest.param(of("trainBatchSize", choice=["many"]), "many is no value", id="no number"),
+        pytest.param({"space": None}, "nothing to search", id="no space"),
+        pytest.param({"algorithm": "Grid"}, "needs at least one grid", id="grid without grids"),
+        pytest.param({"algorithm": "TPE", **of("learningRate", grid=[1e-5])}, "write choice", id="TPE over grids"),
+        pytest.param({"trials": 2, "finalists": {"trials": 3}}, "more than the trials of rte", id="finalists"),
+        pytest.param({"objective": {"metric": "pearson"}}, "pearson is not measured in rte", id="metric"),
+        pytest.param({"model": {"uri": "file:///m"}}, "local runs only", id="local files"),
+        pytest.param(
+            {"tasks": [{"name": "rte", "proxyFor": ["mrpc"]}, {"name": "mrpc"}]}, "searched itself", id="proxy searched"
+        ),
+        pytest.param(
+            {"tasks": [{"name": "rte", "proxyFor": ["cola"]}, {"name": "mrpc", "proxyFor": ["cola"]}]},
+            "named twice",
+            id="proxy twice",
+        ),
+    ],
+)
+def test_a_problem_is_told_with_its_remedy(fields: dict[str, Any], message: str) -> None:
+    assert message in told(**fields)
+
+
+def test_all_problems_come_at_once() -> None:
+    text = told(
+        tasks=[{"name": "rte"}, {"name": "rte"}],
+        space={"learninRate": {"uniform": [1, 2]}, "weightDecay": {"uniform": [2, 1]}},
+    )
+    assert "listed more than once" in text
+    assert "spec.tasks[rte].space.learninRate" in text
+    assert "spec.tasks[rte].space.weightDecay" in text
+
+
+def test_what_does_not_fit_the_schema_is_named_by_its_field() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        parse_search({**GOOD, "trials": 0})
+    assert "spec.trials" in str(caught.value)
