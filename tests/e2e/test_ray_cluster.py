@@ -1,0 +1,122 @@
+"""Experiments on Ray clusters, made by a real KubeRay: the same runs as in Jobs, whatever is taken away."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from e2e.harness import ENDLESS, K8S, SHORT, Experiment, Experiments, condition_of, reason, spec
+from e2e.namespaces import fresh_namespace
+from finetune_core.results import RunResult
+from finetune_store import Store
+
+pytestmark = pytest.mark.timeout(900)
+
+RAY_JOBS = ("ray.io", "v1")
+TASKS = ("wnli", "rte")
+
+
+def ray_spec(tasks: Any = TASKS, *, parallelism: int = 2, **fields: Any) -> dict[str, Any]:
+    """A short experiment on one Ray cluster."""
+    execution = {"mode": "RayCluster", "parallelism": parallelism, **fields.pop("execution", {})}
+    return spec(tasks, execution=execution, **fields)
+
+
+def ray_jobs(suite: Experiment) -> list[dict[str, Any]]:
+    """The experiment's RayJobs."""
+    found = K8S.custom.list_namespaced_custom_object(
+        *RAY_JOBS, suite.namespace, "rayjobs", label_selector=suite.selector
+    )
+    return list(found["items"])
+
+
+def workers(suite: Experiment) -> list[Any]:
+    """The pods that runs are done in."""
+    return [pod for pod in suite.running() if pod.metadata.labels.get("ray.io/node-type") == "worker"]
+
+
+def outcome(result: RunResult) -> tuple[int, float | None, int, tuple[tuple[str, float | None], ...]]:
+    return result.run, result.value, result.step, tuple(sorted(result.metrics.items()))
+
+
+@pytest.fixture(scope="module")
+def in_jobs(store: Store) -> Iterator[Experiment]:
+    """The same runs by Jobs."""
+    with fresh_namespace() as namespace:
+        suite = Experiment(namespace, "same", store).apply(spec(TASKS, runs=2))
+        assert reason(suite.ends()) == "AllRunsSucceeded", suite.describe()
+        yield suite
+
+
+def test_a_ray_cluster_does_the_same_runs_as_jobs_with_the_same_results(
+    in_jobs: Experiment, experiment: Experiments
+) -> None:
+    suite = experiment("same").apply(ray_spec(runs=2))
+
+    assert reason(suite.ends(seconds=480)) == "AllRunsSucceeded", suite.describe()
+
+    assert suite.jobs() == []
+    ours = {run: outcome(result) for run, result in suite.results().items()}
+    assert ours == {run: outcome(result) for run, result in in_jobs.results().items()}
+    assert {run: len(pods) for run, pods in suite.attempts().items()} == dict.fromkeys(suite.results(), 1)
+    status = suite.status()
+    assert status["runs"]["summary"] == "4/4"
+    assert status["score"] == in_jobs.status()["score"]
+    (job,) = ray_jobs(suite)
+    assert status["job"] == job["metadata"]["name"]
+    suite.until("the cluster to be gone", lambda _: not workers(suite))
+
+
+def test_a_worker_pod_that_is_deleted_costs_only_the_run_that_it_was_at(experiment: Experiments) -> None:
+    steps = {**SHORT, "maxSteps": 1500, "evalSteps": 500}
+    suite = experiment("deleted").apply(
+        ray_spec(["wnli"], runs=3, training=steps, execution={"checkpointIntervalSeconds": 5})
+    )
+    suite.until("runs to be at work", lambda _: len(workers(suite)) == 2 and suite.step() > 0, seconds=300)
+    pod = workers(suite)[0]
+    K8S.core.delete_namespaced_pod(pod.metadata.name, suite.namespace)
+
+    assert reason(suite.ends(seconds=600)) == "AllRunsSucceeded", suite.describe()
+
+    assert len(suite.results()) == 3
+    begun_again = [run for run, pods in suite.attempts().items() if len(pods) > 1]
+    assert len(begun_again) <= 1
+    (job,) = ray_jobs(suite)
+    assert job["metadata"]["annotations"]["finetune.dev/round"] == "0"
+
+
+def test_suspend_takes_the_cluster_away_and_resume_goes_on_from_the_checkpoints(experiment: Experiments) -> None:
+    def asked(**execution: object) -> dict[str, object]:
+        settings = {"checkpointIntervalSeconds": 5, **execution}
+        return ray_spec(["wnli"], parallelism=1, training=ENDLESS, execution=settings)
+
+    suite = experiment("paused").apply(asked())
+    suite.until(
+        "a checkpoint", lambda _: any("/checkpoint/latest.json" in key for key in suite.stored("runs")), seconds=300
+    )
+    (job,) = ray_jobs(suite)
+    suite.apply(asked(suspend=True))
+    suite.until("all pods to end", lambda status: reason(status) == "Suspended" and not suite.pods())
+    before = suite.step()
+
+    suite.apply(asked())
+
+    suite.until("it to go on from there", lambda _: bool(workers(suite)) and suite.step() > before, seconds=300)
+    assert [found["metadata"]["uid"] for found in ray_jobs(suite)] == [job["metadata"]["uid"]]
+
+
+def test_an_image_that_does_not_exist_is_told_at_once_and_ends_by_the_deadline(experiment: Experiments) -> None:
+    suite = experiment("no-image").apply(
+        ray_spec(
+            ["wnli"],
+            parallelism=1,
+            execution={"image": "registry.invalid/no/such:1", "ray": {"preRunningDeadlineSeconds": 90}},
+        )
+    )
+    status = suite.until("status to say why", lambda status: reason(status) == "Blocked", seconds=90)
+    assert "registry.invalid/no/such:1" in condition_of(status, "Succeeded")["message"]
+
+    status = suite.ends(seconds=240)
+
+    assert [failure["reason"] for failure in status["failures"]] == ["PreRunningDeadlineExceeded"]
+    assert len(ray_jobs(suite)) == 1
