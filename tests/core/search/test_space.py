@@ -65,7 +65,7 @@ def test_every_magnitude_is_as_likely_in_a_logarithmic_distribution() -> None:
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=3))
 def test_a_grid_is_gone_through_once(sizes: list[int]) -> None:
-    names = ("learningRate", "weightDecay", "warmupRatio")
+    names = ("learningRate", "warmupRatio", "weightDecay")
     grid = space(**{name: {"grid": [k / 10 for k in range(size)]} for name, size in zip(names, sizes, strict=False)})
     count = grid_size(grid)
 
@@ -75,6 +75,18 @@ def test_a_grid_is_gone_through_once(sizes: list[int]) -> None:
     ]
 
     assert points == list(itertools.product(*([k / 10 for k in range(size)] for size in sizes)))
+
+
+@pytest.mark.parametrize("algorithm", [Algorithm.RANDOM, Algorithm.GRID])
+def test_the_order_of_the_space_does_not_matter(algorithm: Algorithm) -> None:
+    """Canonical JSON, as plans are written, sorts names."""
+    made = WIDE | space(warmupRatio={"grid": [0, 0.1, 0.2]}, adamBeta1={"grid": [0.8, 0.9]})
+    turned = dict(reversed(made.items()))
+    for index in range(6):
+        one, other = (
+            configuration(each, algorithm=algorithm, seed=1, task="rte", index=index) for each in (made, turned)
+        )
+        assert one == other
 
 
 def test_tpe_has_no_configuration_of_an_index() -> None:

@@ -16,20 +16,21 @@ def configuration(space: Space, *, algorithm: Algorithm, seed: int, task: str, i
     """The configuration of trial `index`. ValueError for TPE, whose configurations depend on results.
 
     Random draws every hyperparameter by itself, so that adding one does not change the others. Grid takes the grids'
-    points in order, the last grid varying fastest and the whole beginning again after its end, and draws the rest.
+    points in order, the last one by name varying fastest and the whole beginning again after its end, and draws the
+    rest. The space's own order does not matter: a plan written as canonical JSON does not keep it.
     """
     if algorithm == Algorithm.TPE:
         raise ValueError("TPE's configurations are no function of the index")
     place = index % grid_size(space)
     config: Config = {}
-    for name in reversed(space):
+    for name in sorted(space, reverse=True):
         one = space[name]
         if one.grid is not None and algorithm == Algorithm.GRID:
             place, digit = divmod(place, len(one.grid))
             config[name] = one.grid[digit]
         else:
             config[name] = _draw(one, _generator(seed, task, index, name))
-    return dict(reversed(config.items()))
+    return {name: config[name] for name in space}
 
 
 def grid_size(space: Space) -> int:

@@ -1,0 +1,168 @@
+"""Who runs which trial: claims, leases, duplicates; without Ray."""
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from finetune_core.search.trials import TrialState
+from finetune_store import open_store
+from finetune_trainer.search.claimant import Nothing, Taken
+from support.search_boards import FakeClock, FakeDriver, phase, search_plan
+
+
+@pytest.fixture
+def store(tmp_path):
+    return open_store(f"file://{tmp_path}/store")
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+def test_each_driver_takes_other_trials_and_configurations_are_the_plans(store, clock):
+    made = phase(search_plan(trials=4))
+    one, two = (FakeDriver(name, store, made, clock) for name in ("one", "two"))
+    taken = [driver.take() for driver in (one, two, one, two)]
+    assert [each.index for each in taken] == [0, 1, 2, 3]
+    assert [each.config for each in taken] == [made.propose(index, [], [], lambda _: False) for index in range(4)]
+
+
+def test_of_drivers_at_the_same_moment_exactly_one_gets_a_trial(store, clock):
+    made = phase(search_plan(trials=12))
+    drivers = [FakeDriver(f"driver-{number}", store, made, clock) for number in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        taken = list(pool.map(lambda driver: [driver.take().index for _ in range(3)], drivers))
+    assert sorted(index for indexes in taken for index in indexes) == list(range(12))
+
+
+def test_nothing_is_taken_from_a_driver_that_lives(store, clock):
+    made = phase(search_plan(trials=1))
+    one, two = (FakeDriver(name, store, made, clock) for name in ("one", "two"))
+    one.take()
+    for _ in range(10):
+        clock.seconds += 30
+        one.beat()
+        assert two.claimant.next() == Nothing(finished=False)
+
+
+def test_a_dead_drivers_trial_is_taken_over_with_its_configuration_after_the_lease(store, clock):
+    made = phase(search_plan(trials=1))
+    one, two = (FakeDriver(name, store, made, clock) for name in ("one", "two"))
+    lost = one.take()
+    assert two.claimant.next() == Nothing(finished=False)
+    clock.seconds += 44
+    assert two.claimant.next() == Nothing(finished=False)
+    clock.seconds += 2
+    assert two.take() == lost
+    assert two.board.claims[0].number == 1
+
+
+def test_a_driver_that_ended_in_order_leaves_its_trial_at_once(store, clock):
+    made = phase(search_plan(trials=1))
+    one, two = (FakeDriver(name, store, made, clock) for name in ("one", "two"))
+    lost = one.take()
+    one.beat(ended=True)
+    assert two.take() == lost
+
+
+def test_a_driver_that_never_showed_a_heartbeat_is_dead_after_a_lease_of_looking(store, clock):
+    made = phase(search_plan(trials=1))
+    one, two = (FakeDriver(name, store, made, clock) for name in ("one", "two"))
+    lost = one.take()
+    store.delete(made.layout.driver("one"))
+    assert two.claimant.next() == Nothing(finished=False)
+    clock.seconds += 46
+    assert two.take() == lost
+
+
+def test_the_first_result_of_a_trial_stays(store, clock):
+    made = phase(search_plan(trials=1))
+    one, two = (FakeDriver(name, store, made, clock) for name in ("one", "two"))
+    lost = one.take()
+    two.claimant.next()
+    clock.seconds += 46
+    two.finish(two.take(), 0.7)
+    late = one.finish(lost, 0.9)
+    assert (late.driver, late.value) == ("two", 0.7)
+
+
+def test_all_trials_with_a_result_are_the_end(store, clock):
+    made = phase(search_plan(trials=2))
+    one, two = (FakeDriver(name, store, made, clock) for name in ("one", "two"))
+    one.finish(one.take())
+    last = two.take()
+    assert one.claimant.next() == Nothing(finished=False)
+    two.finish(last)
+    clock.seconds += 2
+    assert one.claimant.next() == Nothing(finished=True)
+
+
+def test_when_the_search_is_over_living_drivers_are_waited_for_and_dead_ones_are_not(store, clock):
+    made = phase(search_plan(trials=4))
+    one, two = (FakeDriver(name, store, made, clock) for name in ("one", "two"))
+    two.take()
+    one.over = True
+    assert one.claimant.next() == Nothing(finished=False)
+    clock.seconds += 46
+    assert one.claimant.next() == Nothing(finished=True)
+
+
+def test_a_configuration_that_has_a_result_is_recorded_as_its_repetition_and_not_run(store, clock):
+    made = phase(search_plan(trials=4, space={"trainBatchSize": {"choice": [16]}}))
+    driver = FakeDriver("one", store, made, clock)
+    first = driver.finish(driver.take(), 0.6)
+    assert driver.claimant.next() == Nothing(finished=True)
+    repeated = [driver.board.results[index] for index in (1, 2, 3)]
+    assert {one.duplicate_of for one in repeated} == {0}
+    assert {one.value for one in repeated} == {first.value}
+    assert {one.trial_id for one in repeated} == {first.trial_id}
+
+
+def test_a_configuration_that_is_being_run_waits_for_that_result(store, clock):
+    made = phase(search_plan(trials=2, space={"trainBatchSize": {"choice": [16]}}))
+    one, two = (FakeDriver(name, store, made, clock) for name in ("one", "two"))
+    running = one.take()
+    assert two.claimant.next() == Nothing(finished=False)
+    one.finish(running, 0.6, state=TrialState.STOPPED)
+    clock.seconds += 2
+    assert two.claimant.next() == Nothing(finished=True)
+    assert (two.board.results[1].duplicate_of, two.board.results[1].state) == (0, TrialState.STOPPED)
+
+
+def test_tpe_learns_from_every_drivers_trials_and_fixes_its_proposal_by_the_claim(store, clock):
+    made = phase(search_plan(trials=40, algorithm="TPE"))
+    teacher, student, other = (FakeDriver(name, store, made, clock) for name in ("teacher", "student", "other"))
+    for _ in range(30):
+        taken = teacher.take()
+        teacher.finish(taken, math.log10(taken.config["learningRate"]))
+    proposed = [student.take() for _ in range(8)]
+    assert sum(one.config["learningRate"] > 1e-3 for one in proposed) >= 6, "it looks where others found the best"
+    student.beat(ended=True)
+    assert other.take() == proposed[0]
+
+
+def test_tpe_does_not_propose_what_was_tried_while_there_is_something_else(store, clock):
+    made = phase(search_plan(trials=6, algorithm="TPE", space={"trainBatchSize": {"choice": [4, 8, 16, 32, 64, 128]}}))
+    driver = FakeDriver("one", store, made, clock)
+    taken = [driver.take() for _ in range(3)]
+    for one in taken:
+        driver.finish(one)
+    taken += [driver.take() for _ in range(2)]
+    sizes = [one.config["trainBatchSize"] for one in taken]
+    assert len(set(sizes)) == 5
+
+
+def test_tpe_takes_failed_stopped_and_foreign_trials(store, clock):
+    made = phase(search_plan(trials=20, algorithm="TPE"))
+    driver = FakeDriver("one", store, made, clock)
+    driver.finish(driver.take(), None, state=TrialState.FAILED)
+    driver.finish(driver.take(), 0.4, state=TrialState.STOPPED, history=((0.1, 0.4),))
+    driver.board.record(
+        driver.finish(driver.take(), 0.9).model_copy(
+            update={"index": 3, "config": {"weightDecay": 0.1}, "trial_id": "x"}
+        )
+    )
+    for _ in range(10):
+        assert isinstance(driver.claimant.next(), Taken)
