@@ -1,16 +1,39 @@
-"""Experiments on Ray clusters, made by a real KubeRay: the same runs as in Jobs, whatever is taken away."""
+"""Experiments on Ray clusters, made by a real KubeRay: the same runs as in Jobs, whatever is taken away.
 
+While the mode is switched off by default, so are these tests: FINETUNE_RAY_CLUSTER=on runs them, on a cluster with
+KubeRay, with the operator switched on for them.
+"""
+
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from e2e.harness import ENDLESS, K8S, SHORT, Experiment, Experiments, condition_of, reason, spec
+from e2e.harness import (
+    ENDLESS,
+    K8S,
+    SHORT,
+    Experiment,
+    Experiments,
+    condition_of,
+    operator_pod,
+    operator_ready,
+    reason,
+    spec,
+    wait_until,
+)
 from e2e.namespaces import fresh_namespace
 from finetune_core.results import RunResult
+from finetune_dev import release
+from finetune_dev.kubectl import kubectl
 from finetune_store import Store
 
-pytestmark = pytest.mark.timeout(900)
+SWITCH = "FINETUNE_RAY_CLUSTER"
+pytestmark = [
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(os.environ.get(SWITCH) != "on", reason=f"the mode is switched off; {SWITCH}=on tries it"),
+]
 
 RAY_JOBS = ("ray.io", "v1")
 TASKS = ("wnli", "rte")
@@ -37,6 +60,17 @@ def workers(suite: Experiment) -> list[Any]:
 
 def outcome(result: RunResult) -> tuple[int, float | None, int, tuple[tuple[str, float | None], ...]]:
     return result.run, result.value, result.step, tuple(sorted(result.metrics.items()))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def switched_on(store: Store) -> Iterator[None]:
+    """An operator that does the mode; afterwards it is as it was."""
+    for value in (f"{SWITCH}=on", f"{SWITCH}-"):
+        before = operator_pod().metadata.uid
+        kubectl("--namespace", release.NAMESPACE, "set", "env", f"deployment/{release.RELEASE}", value)
+        wait_until("the new operator", lambda: operator_pod().metadata.uid != before and operator_ready())  # noqa: B023
+        if value.endswith("on"):
+            yield
 
 
 @pytest.fixture(scope="module")
