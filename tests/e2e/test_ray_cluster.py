@@ -65,12 +65,17 @@ def outcome(result: RunResult) -> tuple[int, float | None, int, tuple[tuple[str,
 @pytest.fixture(scope="module", autouse=True)
 def switched_on(store: Store) -> Iterator[None]:
     """An operator that does the mode; afterwards it is as it was."""
-    for value in (f"{SWITCH}=on", f"{SWITCH}-"):
-        before = operator_pod().metadata.uid
-        kubectl("--namespace", release.NAMESPACE, "set", "env", f"deployment/{release.RELEASE}", value)
-        wait_until("the new operator", lambda: operator_pod().metadata.uid != before and operator_ready())  # noqa: B023
-        if value.endswith("on"):
-            yield
+    switch_operator(f"{SWITCH}=on")
+    yield
+    switch_operator(f"{SWITCH}-")
+
+
+def switch_operator(variable: str) -> None:
+    """Set a variable of the operator and wait for the pod that has it."""
+    before = operator_pod().metadata.uid
+    kubectl("--namespace", release.NAMESPACE, "set", "env", f"deployment/{release.RELEASE}", variable)
+    # Between the two there is none.
+    wait_until("the new operator", lambda: operator_ready() and operator_pod().metadata.uid != before)
 
 
 @pytest.fixture(scope="module")
