@@ -11,7 +11,7 @@ READY := .venv/.ready
 PYTHON := PYTHONPATH=dev:bench $(BIN)/python
 PACKAGES := operator/src trainer_image/src tests dev bench
 
-.PHONY: help setup lint format test e2e demo demo-down up down status images crds lock bench-trainer bench-operator clean
+.PHONY: help setup lint format test e2e demo demo-down up down status images crds lock bench-trainer bench-operator bench-search clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,6 +88,9 @@ bench-trainer: $(READY) ## Our trainer against a script that does what run_glue.
 bench-operator: $(READY) ## A real API server, 1,000 experiments: latencies, requests, memory
 	@$(PYTHON) -m finetune_dev binaries kube-apiserver >/dev/null
 	PYTHONPATH=dev:bench:tests $(BIN)/python -m bench_operator $(BENCH_ARGS)
+
+bench-search: $(READY) ## Random search to the end against ASHA and TPE, on one space and model
+	$(PYTHON) -m bench_search $(BENCH_ARGS)
 
 clean: ## Remove the Python environment and caches inside the repository
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
