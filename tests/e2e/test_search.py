@@ -113,10 +113,8 @@ def test_a_pod_killed_in_mid_search_costs_no_trial_and_the_best_values_are_used(
         assert "search" in json.dumps(plan["tasks"][task]["hyperparametersSource"])
 
 
-def test_the_operator_killed_and_the_search_suspended_lose_nothing(namespace: str, store: Store) -> None:
-    search = Search(namespace, "search", store)
-    wanted = search_spec(clusters=1, trials=4)
-    search.apply(wanted).until("a trial to end", lambda _: bool(search.trials()), seconds=400)
+def kill_operator(search: Search) -> None:
+    """SIGKILL, and wait until it is back."""
     before = operator_pod().status.container_statuses[0].restart_count
     signal_pod(operator_pod(), signal.SIGKILL)
     wait_until(
@@ -125,12 +123,22 @@ def test_the_operator_killed_and_the_search_suspended_lose_nothing(namespace: st
         hint=search.describe,
     )
 
+
+def test_the_search_suspended_and_the_operator_killed_lose_nothing(namespace: str, store: Store) -> None:
+    search = Search(namespace, "search", store)
+    # Enough trials that it is still at work when it is suspended.
+    wanted = search_spec(clusters=1, trials=20)
+    search.apply(wanted).until("a trial to end", lambda _: bool(search.trials()), seconds=400)
+
     search.apply({**wanted, "execution": {**wanted["execution"], "suspend": True}})
     search.until("no pod to run", lambda status: reason(status) == "Suspended" and not search.running())
+    kill_operator(search)
     search.apply(wanted)
+    search.until("pods to run again", lambda _: bool(search.running()))
+    kill_operator(search)
 
     assert reason(search.ends(seconds=600)) == "AllTrialsEnded", search.describe()
-    trials_once(search, 4)
+    trials_once(search, 20)
 
 
 def test_bad_searches_are_refused_with_what_to_do(namespace: str, store: Store) -> None:
