@@ -44,7 +44,9 @@ format: $(READY) ## Format the code
 test: $(READY) ## Unit, contract, API-server and trainer tests (no cluster needed)
 	@echo "==> API server for the tests (built once from source, about 2 minutes; cached in $(CACHE))"
 	@$(PYTHON) -m finetune_dev binaries kube-apiserver helm >/dev/null
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "not e2e"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "not e2e" --ignore tests/trainer_search
+	@echo "==> drivers of searches, one test at a time: each starts a Ray of its own"
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/trainer_search
 
 e2e: $(READY) ## End-to-end tests on the real local cluster with the real images
 	@$(PYTHON) -m finetune_dev up
