@@ -9,6 +9,7 @@ UV := $(or $(shell command -v uv 2>/dev/null),$(CACHE)/uv/bin/uv)
 BIN := .venv/bin
 READY := .venv/.ready
 PYTHON := PYTHONPATH=dev:bench $(BIN)/python
+RAY_TESTS := tests/trainer_search tests/trainer_drive
 PACKAGES := operator/src trainer_image/src tests dev bench
 
 .PHONY: help setup lint format test e2e demo demo-down up down status images crds lock bench-trainer bench-operator bench-search clean
@@ -44,9 +45,9 @@ format: $(READY) ## Format the code
 test: $(READY) ## Unit, contract, API-server and trainer tests (no cluster needed)
 	@echo "==> API server for the tests (built once from source, about 2 minutes; cached in $(CACHE))"
 	@$(PYTHON) -m finetune_dev binaries kube-apiserver helm >/dev/null
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "not e2e" --ignore tests/trainer_search
-	@echo "==> drivers of searches, one test at a time: each starts a Ray of its own"
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests/trainer_search
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "not e2e" $(addprefix --ignore ,$(RAY_TESTS))
+	@echo "==> drivers on Ray, one test at a time: each starts a Ray of its own"
+	OMP_NUM_THREADS=1 $(BIN)/pytest $(RAY_TESTS)
 
 e2e: $(READY) ## End-to-end tests on the real local cluster with the real images
 	@$(PYTHON) -m finetune_dev up

@@ -56,6 +56,7 @@ def execution_limits(execution: Execution) -> ExecutionLimits:
         run_timeout_seconds=execution.run_timeout_seconds,
         checkpoint_interval_seconds=execution.checkpoint_interval_seconds,
         max_attempts=execution.retries + ATTEMPT_ALLOWANCE,
+        retries=execution.retries,
     )
 
 

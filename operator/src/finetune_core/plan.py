@@ -105,11 +105,15 @@ class Plan(_Frozen):
 
 
 class ExecutionLimits(_Frozen):
-    """What a trainer process must keep to; not part of any run's identity."""
+    """What a trainer process must keep to; not part of any run's identity.
+
+    `retries` is for drivers; of a Job's runs Kubernetes counts the failures.
+    """
 
     run_timeout_seconds: int | None = None
     checkpoint_interval_seconds: int = 300
     max_attempts: int = 50
+    retries: int = 3
 
 
 class JobPlan(_Frozen):

@@ -40,6 +40,7 @@ class FailureReason(StrEnum):
     TIMEOUT = "RunTimeout"
     TOO_MANY_ATTEMPTS = "TooManyAttempts"
     STORE = "StoreUnavailable"
+    WORKER_DIED = "WorkerDied"
     INTERNAL = "InternalError"
 
 

@@ -1,5 +1,5 @@
 """`finetune-trainer`: `run` does the runs of a completion index, `resolve` digests folders on volumes,
-`search` drives a hyperparameter search.
+`search` drives a hyperparameter search, `drive` an experiment on a Ray cluster, `drain` ends a pod of such a cluster.
 """
 
 import argparse
@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parse(argv)
     logs.configure(os.environ.get("FINETUNE_LOG_FORMAT", "text"))
     try:
-        return {"run": _run, "resolve": _resolve, "search": _search}[arguments.command](arguments)
+        return _COMMANDS[arguments.command](arguments)
     except RunError as error:
         _explain(arguments.termination_log, error.reason, str(error))
         return error.exit_code
@@ -60,6 +60,10 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     search.add_argument("--cluster", type=int, help="all units of this cluster, one after another")
     search.add_argument("--ray", action="store_true", help="on the Ray cluster that this process runs on")
     search.add_argument("--report-key", help="key in the store of what the driver has done")
+    drive = commands.add_parser("drive", parents=[common], help="do all runs of a plan on this Ray cluster")
+    drive.add_argument("--plan", type=Path, required=True, help="plan.json of a RayJob")
+    drive.add_argument("--report-key", help="key in the store of what the driver has done")
+    commands.add_parser("drain", parents=[common], help="have the runs of this pod save their state, and wait for it")
     arguments = parser.parse_args(argv)
     if not arguments.store:
         parser.error("no store: give --store or set FINETUNE_STORE")
@@ -112,6 +116,23 @@ def _search(arguments: argparse.Namespace) -> int:
     from finetune_trainer.search.command import search  # noqa: PLC0415
 
     return search(arguments, connection=S3Connection.from_env(os.environ), patience=_PATIENCE_SECONDS)
+
+
+def _drive(arguments: argparse.Namespace) -> int:
+    from finetune_trainer.drive.command import drive  # noqa: PLC0415
+
+    plan = _read_plan(arguments.plan)
+    return drive(plan, arguments, connection=S3Connection.from_env(os.environ), patience=_PATIENCE_SECONDS)
+
+
+def _drain(_: argparse.Namespace) -> int:
+    from finetune_trainer.drain import drain  # noqa: PLC0415
+
+    drain()
+    return ExitCode.SUCCESS
+
+
+_COMMANDS = {"run": _run, "resolve": _resolve, "search": _search, "drive": _drive, "drain": _drain}
 
 
 def _explain(termination_log: Path, reason: FailureReason, message: str) -> None:

@@ -22,21 +22,33 @@ def run_all(pod: Pod, runs: tuple[PlannedRun, ...], termination_log: Path) -> in
     """Do the runs that have no result; the exit code of the pod."""
     failures: list[Failure] = []
     for planned in runs:
-        about = {"task": planned.task, "run": planned.run, "run_id": planned.run_id}
-        if _has_result(pod, planned):
-            logger.info("has its result already", extra=about)
-            continue
-        failure = _attempt(pod, planned)
+        failure = do_run(pod, planned)
         if failure is None:
             continue
-        logger.error("%s: %s", failure.reason.value, failure.message, extra=about)
         if failure.exit_code == ExitCode.INTERRUPTED:
             return ExitCode.INTERRUPTED
         failures.append(failure)
-        _record(pod, planned, failure)
     if failures:
         _explain(failures, termination_log)
     return exit_code([failure.exit_code for failure in failures])
+
+
+def do_run(pod: Pod, planned: PlannedRun) -> Failure | None:
+    """An attempt at a run, unless it has its result; why it came to none, which is then in the store too.
+
+    An interrupted attempt is no failure of the run: it leaves no trace but its checkpoint.
+    """
+    about = {"task": planned.task, "run": planned.run, "run_id": planned.run_id}
+    if _has_result(pod, planned):
+        logger.info("has its result already", extra=about)
+        return None
+    failure = _attempt(pod, planned)
+    if failure is None:
+        return None
+    logger.error("%s: %s", failure.reason.value, failure.message, extra=about)
+    if failure.exit_code != ExitCode.INTERRUPTED:
+        _record(pod, planned, failure)
+    return failure
 
 
 def exit_code(codes: list[int]) -> int:

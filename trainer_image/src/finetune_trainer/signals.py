@@ -32,23 +32,29 @@ class StopFile:
 
 
 class StopFlag:
-    """Set once the process is told to stop; a second signal changes nothing."""
+    """Set once the process is told to stop, by a signal or by `also`; a second signal changes nothing."""
 
-    def __init__(self) -> None:
-        self.is_set = False
+    def __init__(self, also: Stop | None = None) -> None:
+        self._told = False
+        self._also = also
         self._tell: Callable[[], None] | None = None
+
+    @property
+    def is_set(self) -> bool:
+        """Whether a signal came, or the other says so."""
+        return self._told or (self._also is not None and self._also.is_set)
 
     def install(self, tell: Callable[[], None] | None = None) -> None:
         """Heed SIGTERM and SIGINT from here on; `tell` is called at the first, or now if there was one already."""
         self._tell = tell
-        if self.is_set and tell:
+        if self._told and tell:
             tell()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
 
     def _stop(self, number: int, _frame: FrameType | None) -> None:
-        if not self.is_set:
+        if not self._told:
             logger.info("%s: saving the state after this step, then ending", signal.Signals(number).name)
-        self.is_set = True
+        self._told = True
         if self._tell:
             self._tell()

@@ -134,7 +134,11 @@ def _node(settings: PodSettings, resources: Json, plan: str) -> Json:
     # KubeRay makes the command (ray start ...); one of our own would be put before it.
     del container["command"]
     container["env"] += [{"name": name, "value": value} for name, value in _ray_environment(settings).items()]
+    if not any(variable["name"] == "OMP_NUM_THREADS" for variable in container["env"]):
+        container["env"].append({"name": "FINETUNE_THREADS_BY_CORES", "value": "1"})
     container["resources"] = resources
+    # On SIGTERM `ray start` ends all other processes at once; before it, they save what they are at.
+    container["lifecycle"] = {"preStop": {"exec": {"command": ["finetune-trainer", "drain"]}}}
     return pod_template(settings, container, plan, settings.execution.termination_grace_period_seconds)
 
 

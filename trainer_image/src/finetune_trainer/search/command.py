@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from finetune_core.results import ExitCode
 from finetune_core.search.plan import SearchJobPlan
 from finetune_store import S3Connection, open_store
+from finetune_trainer import drain
 from finetune_trainer.errors import StoppedError, UserError
 from finetune_trainer.signals import StopFlag
 
@@ -17,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 def search(arguments: argparse.Namespace, *, connection: S3Connection, patience: float) -> int:
     """Drive a unit (--index), or all units of a cluster (--cluster). UserError, StoreError, RunError."""
-    stop = StopFlag()
+    stop = StopFlag(also=drain.requested() if arguments.ray else None)
     stop.install()
     job = _read(arguments.plan)
     units = _units(job, arguments.index, arguments.cluster)
@@ -35,9 +36,13 @@ def search(arguments: argparse.Namespace, *, connection: S3Connection, patience:
         report_key=arguments.report_key,
     )
     try:
-        driver.run()
+        with drain.busy():
+            driver.run()
     except StoppedError as error:
         logger.info("%s", error)
+        return ExitCode.INTERRUPTED
+    except SystemExit:
+        # Ray's own answer to SIGTERM while it starts.
         return ExitCode.INTERRUPTED
     return ExitCode.SUCCESS
 

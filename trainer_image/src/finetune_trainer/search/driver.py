@@ -15,15 +15,16 @@ from finetune_core.search.plan import SearchJobPlan, SearchPlan, unit_name
 from finetune_core.search.trials import EndReason, TaskEnd, TaskStart, TrialResult
 from finetune_core.spec.search import TrialScheduler
 from finetune_store import Store
+from finetune_trainer import drain
+from finetune_trainer.driver_report import DriverReporter
 from finetune_trainer.errors import RunError, StoppedError, UserError
+from finetune_trainer.rays import Slots, joined_ray, local_ray
 from finetune_trainer.search import verdict
 from finetune_trainer.search.board import Board
-from finetune_trainer.search.cluster import Slots, joined_ray, local_ray
 from finetune_trainer.search.leases import Leases, Pulse, now
 from finetune_trainer.search.phase import Phase
 from finetune_trainer.search.proposals import given, proposer
 from finetune_trainer.search.tuning import Means, tune_phase
-from finetune_trainer.search.units import UnitReporter
 from finetune_trainer.signals import StopFlag
 
 logger = logging.getLogger(__name__)
@@ -59,14 +60,14 @@ class Driver:
         self._cluster = units[0][1]
         self._name = f"c{self._cluster}-{uuid.uuid4().hex[:12]}"
         self._board: Board | None = None
-        self._reporter = UnitReporter(self._hasty, report_key)
+        self._reporter = DriverReporter(self._hasty, report_key)
 
     def run(self) -> None:
         """Until every unit's task has its end. StoppedError if told to stop; UserError, StoreError."""
         units = [unit for unit in self._units if not self._has_end(unit[0])]
         for unit in self._units:
             if unit not in units:
-                self._reporter.done(unit)
+                self._reporter.done(unit_name(unit))
         if not units:
             logger.info("nothing is left to do")
             return
@@ -83,8 +84,9 @@ class Driver:
         )
         failures: list[UserError] = []
         with tempfile.TemporaryDirectory(prefix="driver-") as folder, pulse, self._joined() as slots:
+            # Trials on other nodes are told by the hook of their own pod.
+            stop_file = drain.request_file() if self._ray else Path(folder) / "stop"
             # Ray has put a handler of its own in place.
-            stop_file = Path(folder) / "stop"
             self._stop.install(stop_file.touch)
             means = Means(
                 store=self._store,
@@ -115,14 +117,14 @@ class Driver:
 
     def _unit(self, means: Means, unit: tuple[str, int]) -> list[UserError]:
         """One unit; the user's mistake does not stop the other units."""
-        self._reporter.running(unit)
+        self._reporter.running(unit_name(unit))
         try:
             self._task(means, unit[0])
         except UserError as error:
             logger.error("%s: %s", unit_name(unit), error)  # noqa: TRY400 - the message is what a person needs
-            self._reporter.failed(unit, error)
+            self._reporter.failed(unit_name(unit), error.reason.value, str(error))
             return [error]
-        self._reporter.done(unit)
+        self._reporter.done(unit_name(unit))
         return []
 
     def _task(self, means: Means, task: str) -> None:

@@ -19,7 +19,7 @@ from finetune_core.results import ExitCode, RunResult
 from finetune_core.search.plan import SearchPlan
 from finetune_core.search.trials import TrialReport
 from finetune_store import NotFoundError, StoreError
-from finetune_trainer import logs
+from finetune_trainer import drain, logs
 from finetune_trainer.errors import MemoryExceededError, RunError
 from finetune_trainer.progress import Line, Observer
 from finetune_trainer.search.messages import Ended, Message
@@ -71,8 +71,10 @@ class TrialTrainable(tune.Trainable):
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """The next trial in this process."""
+        """The next trial in this process, unless its pod is to end."""
         self._lockstep.end()
+        if drain.requested().is_set:
+            return False
         self._begin(new_config)
         return True
 
@@ -83,7 +85,8 @@ class TrialTrainable(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Train up to the next evaluation."""
         try:
-            lines = self._lockstep.advance()
+            with drain.busy():
+                lines = self._lockstep.advance()
         except StoreError as error:
             if error.transient:
                 raise

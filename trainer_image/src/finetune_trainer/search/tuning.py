@@ -11,9 +11,9 @@ from finetune_core.plan import ExecutionLimits
 from finetune_core.search.layout import TrialKind
 from finetune_core.search.trials import TrialResult
 from finetune_store import Store
+from finetune_trainer.rays import Slots
 from finetune_trainer.search.board import Board
 from finetune_trainer.search.claimant import Claimant
-from finetune_trainer.search.cluster import Slots
 from finetune_trainer.search.leases import Leases
 from finetune_trainer.search.ledger import Ledger
 from finetune_trainer.search.phase import Phase

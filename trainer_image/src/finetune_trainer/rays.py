@@ -1,4 +1,4 @@
-"""Ray for a driver: one of its own inside the pod, or the cluster that it runs on; and how many trials fit."""
+"""Ray for a driver: one of its own inside the pod, or the cluster that it runs on; and how many runs fit."""
 
 import logging
 import math
@@ -38,14 +38,15 @@ def _quieten() -> None:
 
 @dataclass(frozen=True)
 class Slots:
-    """What one trial takes, and how many trials fit."""
+    """What one run (or trial) takes, and how many fit; `share` is its part of a node's CPUs."""
 
     cpus: float
     gpus: float
     most: int | None = None
+    share: float = 1.0
 
     def count(self) -> int:
-        """Trials at a time, with the nodes that there are now; 0 while none fits."""
+        """How many fit, with the nodes that there are now; 0 while none fits."""
         fit = sum(self._on(node["Resources"]) for node in ray.nodes() if node["Alive"])
         return fit if self.most is None else min(fit, self.most)
 
@@ -88,15 +89,25 @@ def _gpu_share(available: float, trials: int) -> float:
 
 
 @contextmanager
-def joined_ray(*, cpus: float | None, gpus: float | None) -> Iterator[Slots]:
-    """The Ray cluster that this process was started on; a trial takes a whole worker unless told otherwise."""
+def joined_ray(*, cpus: float | None = None, gpus: float | None = None) -> Iterator[Slots]:
+    """The Ray cluster that this process was started on.
+
+    A run takes what is given here, else what the environment says (FINETUNE_CPUS_PER_RUN, FINETUNE_GPUS_PER_RUN), else
+    a whole worker.
+    """
     _quieten()
     ray.init(address="auto", logging_level=logging.WARNING)
     try:
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         most = {name: max((one.get(name, 0.0) for one in nodes), default=0.0) for name in ("CPU", "GPU")}
-        wanted = Slots(cpus=most["CPU"] if cpus is None else cpus, gpus=most["GPU"] if gpus is None else gpus)
-        logger.info("a trial takes %g CPUs and %g GPUs; %d fit now", wanted.cpus, wanted.gpus, wanted.count())
+        wanted_cpus = _asked("CPUS", cpus, most["CPU"])
+        share = min(1.0, wanted_cpus / most["CPU"]) if most["CPU"] else 1.0
+        wanted = Slots(cpus=wanted_cpus, gpus=_asked("GPUS", gpus, most["GPU"]), share=share)
+        logger.info("a run takes %g CPUs and %g GPUs; %d fit now", wanted.cpus, wanted.gpus, wanted.count())
         yield wanted
     finally:
         ray.shutdown()
+
+
+def _asked(name: str, given: float | None, default: float) -> float:
+    return float(os.environ.get(f"FINETUNE_{name}_PER_RUN", default)) if given is None else given
