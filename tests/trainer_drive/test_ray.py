@@ -62,10 +62,6 @@ class Suite:
     def results(self):
         return [RunResult.model_validate_json(self.store.get(self.layout(run).result)) for run in self.job.plan.runs]
 
-    def attempts(self):
-        keys = [info.key for run in self.job.plan.runs for info in self.store.list(self.layout(run).attempts)]
-        return {tuple(key.split("/attempts/")[1].split("/")[:1]) + (key.split("/")[4],) for key in keys}
-
     def report(self):
         return DriverReport.model_validate_json(self.store.get(KEY))
 
@@ -95,7 +91,7 @@ def test_runs_are_done_by_as_many_workers_as_fit_with_the_results_of_a_pod(works
     alone = type(workspace)(tmp_path / "alone", workspace.model, workspace.data)
     alone.root.mkdir()
     job = alone.plan([rte(), {"name": "stsb", "runs": 1, "training": SHORT}], runs_per_pod=9)
-    assert alone.run(job)[0] == 0
+    assert alone.start(job).wait(120) == 0
     assert ours == {
         one.run_id: (one.value, one.metrics, one.predictions)
         for one in (alone.result(job, place) for place in range(4))
