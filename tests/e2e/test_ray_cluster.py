@@ -1,10 +1,5 @@
-"""Experiments on Ray clusters, made by a real KubeRay: the same runs as in Jobs, whatever is taken away.
+"""Experiments on Ray clusters, made by a real KubeRay: the same runs as in Jobs, whatever is taken away."""
 
-While the mode is switched off by default, so are these tests: FINETUNE_RAY_CLUSTER=on runs them, on a cluster with
-KubeRay, with the operator switched on for them.
-"""
-
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,23 +12,14 @@ from e2e.harness import (
     Experiment,
     Experiments,
     condition_of,
-    operator_pod,
-    operator_ready,
     reason,
     spec,
-    wait_until,
 )
 from e2e.namespaces import fresh_namespace
 from finetune_core.results import RunResult
-from finetune_dev import release
-from finetune_dev.kubectl import kubectl
 from finetune_store import Store
 
-SWITCH = "FINETUNE_RAY_CLUSTER"
-pytestmark = [
-    pytest.mark.timeout(900),
-    pytest.mark.skipif(os.environ.get(SWITCH) != "on", reason=f"the mode is switched off; {SWITCH}=on tries it"),
-]
+pytestmark = pytest.mark.timeout(900)
 
 RAY_JOBS = ("ray.io", "v1")
 TASKS = ("wnli", "rte")
@@ -60,22 +46,6 @@ def workers(suite: Experiment) -> list[Any]:
 
 def outcome(result: RunResult) -> tuple[int, float | None, int, tuple[tuple[str, float | None], ...]]:
     return result.run, result.value, result.step, tuple(sorted(result.metrics.items()))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def switched_on(store: Store) -> Iterator[None]:
-    """An operator that does the mode; afterwards it is as it was."""
-    switch_operator(f"{SWITCH}=on")
-    yield
-    switch_operator(f"{SWITCH}-")
-
-
-def switch_operator(variable: str) -> None:
-    """Set a variable of the operator and wait for the pod that has it."""
-    before = operator_pod().metadata.uid
-    kubectl("--namespace", release.NAMESPACE, "set", "env", f"deployment/{release.RELEASE}", variable)
-    # Between the two there is none.
-    wait_until("the new operator", lambda: operator_ready() and operator_pod().metadata.uid != before)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,5 @@
 """What is wrong shows in the right place, in words that help, and goes away when it is put right."""
 
-from dataclasses import replace
-
 import pytest
 from kubernetes import client
 
@@ -96,16 +94,6 @@ def test_a_task_whose_data_is_not_there_is_named(world: World) -> None:
     world.apply("exp", spec_of(world.server, {"rte": 1, "qnli": 1}))
     world.look("exp")
     assert "no training file for task qnli" in valid(world)[2]
-
-
-def test_ray_cluster_mode_is_refused_where_it_is_switched_off(world: World) -> None:
-    world.config = replace(world.config, ray_cluster=False)
-    world.restart()
-    world.apply("exp", spec_of(world.server, {"rte": 1}, execution={"mode": "RayCluster"}))
-
-    assert world.look("exp") is None
-    assert valid(world)[:2] == ("False", "InvalidSpec")
-    assert "use Jobs" in valid(world)[2]
 
 
 def test_without_kuberay_a_ray_cluster_waits_for_it_and_says_so(world: World) -> None:

@@ -87,7 +87,7 @@ class World:
     api: client.ApiClient
     namespace: str
     server: SeaweedS3
-    config: Config = field(default_factory=lambda: Config(trainer_image=IMAGE, ray_cluster=True))
+    config: Config = field(default_factory=lambda: Config(trainer_image=IMAGE))
     requests: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:

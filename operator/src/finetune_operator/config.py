@@ -15,8 +15,7 @@ class Config:
     """How the operator works.
 
     `namespaces` empty means the whole cluster; `resync_seconds` is how often a living experiment is looked at without
-    an event (progress, ETA, pods that cannot start). `ray_cluster` lets `execution.mode: RayCluster` be tried, whose
-    drivers are not complete yet.
+    an event (progress, ETA, pods that cannot start).
     """
 
     trainer_image: str
@@ -28,7 +27,6 @@ class Config:
     metrics_port: int = 9090
     workers: int = 8
     resync_seconds: float = 20.0
-    ray_cluster: bool = False
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Config":
@@ -47,8 +45,6 @@ class Config:
             metrics_port=int(_number(env, "FINETUNE_METRICS_PORT", 9090, least=0)),
             workers=int(_number(env, "FINETUNE_WORKERS", 8, least=1)),
             resync_seconds=_number(env, "FINETUNE_RESYNC_SECONDS", 20, least=1),
-            ray_cluster=_one_of("FINETUNE_RAY_CLUSTER", env.get("FINETUNE_RAY_CLUSTER") or "off", ("on", "off"))
-            == "on",
         )
 
 

@@ -15,7 +15,7 @@ import urllib3
 from finetune_core.conditions import StatusT, invalid_status, waiting_status
 from finetune_core.parse import AnySpec
 from finetune_core.problems import InvalidInputError, Problem
-from finetune_core.spec import Execution, ExecutionMode, Storage
+from finetune_core.spec import Storage
 from finetune_core.status import ConditionStatus, ConditionType, Reason
 from finetune_operator import manifests
 from finetune_operator.cluster import Cluster, ForbiddenError, Json, KindMissingError, RejectedError
@@ -178,12 +178,6 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         return waiting_status(
             subject.status, reason, message, valid=valid, generation=subject.generation, now=self._now()
         )
-
-    def _require_mode(self, execution: Execution) -> None:
-        """CannotRunError for a mode that this operator does not do."""
-        if execution.mode == ExecutionMode.RAY_CLUSTER and not self._config.ray_cluster:
-            message = "RayCluster is not complete yet and switched off in this operator: use Jobs"
-            raise CannotRunError((Problem("spec.execution.mode", message),), Reason.INVALID_SPEC, retry=False)
 
     def _storage(self, storage: Storage | None) -> Storage:
         """The spec's storage or the operator's default; CannotRunError where there is neither."""

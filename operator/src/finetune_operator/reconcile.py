@@ -60,7 +60,6 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
 
     def _advance(self, subject: ExperimentSubject, raw_spec: Json) -> tuple[ExperimentStatus, float | None]:
         spec = _valid_spec(raw_spec)
-        self._require_mode(spec.execution)
         storage = self._storage(spec.storage)
         settings = self._pod_settings(spec, storage)
         connection = self._connect(subject, storage)

@@ -57,7 +57,6 @@ class SearchReconciler(BaseReconciler[HPSearchStatus, SearchMemory]):
 
     def _advance(self, subject: SearchSubject, raw_spec: Json) -> tuple[HPSearchStatus, float | None]:
         spec, owner = _valid_spec(raw_spec), subject.owner
-        self._require_mode(spec.execution)
         storage = self._storage(spec.storage)
         settings = self._pod_settings(spec, storage)
         connection = self._connect(subject, storage)

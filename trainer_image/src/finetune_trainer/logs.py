@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 from datetime import UTC, datetime
 
@@ -26,8 +27,20 @@ class _Formatter(logging.Formatter):
 
 
 def configure(log_format: str) -> None:
-    """Send logs to standard error; libraries only from warnings on."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Formatter(as_json=log_format == "json"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    """Send logs to standard error; libraries only from warnings on.
+
+    FINETUNE_LOG_FILE gets them too: below Ray, standard error is not the pod's log, and /proc/1/fd/2 is.
+    """
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    refused: OSError | None = None
+    if file := os.environ.get("FINETUNE_LOG_FILE"):
+        try:
+            handlers.append(logging.FileHandler(file))
+        except OSError as error:
+            refused = error
+    for handler in handlers:
+        handler.setFormatter(_Formatter(as_json=log_format == "json"))
+    logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)
     logging.getLogger("finetune_trainer").setLevel(logging.INFO)
+    if refused is not None:
+        logging.getLogger(__name__).warning("logs do not go to FINETUNE_LOG_FILE: %s", refused)
