@@ -52,6 +52,7 @@ test: $(READY) ## Unit, contract, API-server and trainer tests (no cluster neede
 e2e: $(READY) ## End-to-end tests on the real local cluster with the real images
 	@$(PYTHON) -m finetune_dev up
 	@$(PYTHON) -m finetune_dev images
+	@$(PYTHON) -m finetune_dev kuberay
 	$(BIN)/pytest -m e2e tests/e2e
 
 demo: $(READY) ## The main job for real: cluster, operator, an experiment, its results (GLUE_DIR=... for real data)

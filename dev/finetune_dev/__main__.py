@@ -33,6 +33,8 @@ def _run(options: argparse.Namespace) -> int:
             print(kubeconfig_path())
         case "images":
             Cluster().load_images()
+        case "kuberay":
+            Cluster().install_kuberay()
         case "binaries":
             for name in options.names or binaries.recipes():
                 print(binaries.ensure(name))
@@ -48,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("status", help="say what runs; exit code 1 where the cluster cannot be used")
     commands.add_parser("kubeconfig", help="print the path of the kubeconfig")
     commands.add_parser("images", help="build the project's images and load them into the cluster, where they changed")
+    commands.add_parser("kuberay", help="have KubeRay running in the cluster (for mode RayCluster)")
     build = commands.add_parser("binaries", help="have programs built, print their paths")
     build.add_argument("names", nargs="*", metavar="NAME", help="default: all")
     return parser

@@ -1,8 +1,8 @@
 """Programs built from Go modules, cached by what they are built from.
 
-Kubernetes' programs come from the module in `dev/go/kubernetes`, which pins them with all their dependencies; the
-others are commands that their own modules can build. A program appears in the cache only when it is complete: it is
-built under another name and renamed.
+Kubernetes' programs come from the module in `dev/go/kubernetes`, KubeRay's operator from that in `dev/go/kuberay`: both
+pin them with all their dependencies. The others are commands that their own modules can build. A program appears in the
+cache only when it is complete: it is built under another name and renamed.
 """
 
 import fcntl
@@ -21,6 +21,8 @@ from finetune_dev.shell import run, step
 
 KUBERNETES_MODULE = REPOSITORY / "dev/go/kubernetes"
 PAUSE_MODULE = REPOSITORY / "dev/go/pause"
+KUBERAY_MODULE = REPOSITORY / "dev/go/kuberay"
+KUBERAY_PACKAGE = "github.com/ray-project/kuberay/ray-operator"
 _VERSION_PACKAGE = "k8s.io/component-base/version"
 
 
@@ -55,11 +57,11 @@ class Recipe:
         return ["go", "install", *flags, f"{self.package}@{self.version}"]
 
 
-def kubernetes_version(go_mod: str) -> str:
-    """The version that a go.mod requires of k8s.io/kubernetes, such as `v1.35.4`."""
-    found = re.search(r"^\s*(?:require\s+)?k8s\.io/kubernetes (v\S+)", go_mod, re.MULTILINE)
+def required_version(go_mod: Path, package: str) -> str:
+    """The version that a go.mod requires of a package's module, such as `v1.35.4`; DevError where it does not."""
+    found = re.search(rf"^\s*(?:require\s+)?{re.escape(package)} (v\S+)", go_mod.read_text(), re.MULTILINE)
     if not found:
-        raise DevError(f"{KUBERNETES_MODULE / 'go.mod'} does not require k8s.io/kubernetes")
+        raise DevError(f"{go_mod} does not require {package}")
     return found.group(1)
 
 
@@ -72,12 +74,14 @@ def _kubernetes(name: str, version: str) -> Recipe:
 
 def recipes() -> dict[str, Recipe]:
     """Every program that can be built, by name, in the order in which they are worth having."""
-    version = kubernetes_version((KUBERNETES_MODULE / "go.mod").read_text())
+    version = required_version(KUBERNETES_MODULE / "go.mod", "k8s.io/kubernetes")
+    kuberay = required_version(KUBERAY_MODULE / "go.mod", KUBERAY_PACKAGE)
     names = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl")
     others = (
         Recipe("pause", ".", "v1", PAUSE_MODULE),
         Recipe("coredns", "github.com/coredns/coredns", "v1.15.0"),
         Recipe("helm", "helm.sh/helm/v4/cmd/helm", "v4.3.1"),
+        Recipe("kuberay-operator", KUBERAY_PACKAGE, kuberay, KUBERAY_MODULE),
     )
     return {recipe.name: recipe for recipe in (*(_kubernetes(name, version) for name in names), *others)}
 

@@ -45,6 +45,7 @@ TRAINER = Image(
 )
 SEAWEEDFS = Image("finetune-seaweedfs", "dev/images/seaweedfs/Dockerfile", ("dev/images/seaweedfs/requirements.lock",))
 PAUSE = Image("finetune-pause", "dev/images/pause/Dockerfile")
+KUBERAY = Image("finetune-kuberay", "dev/images/kuberay/Dockerfile")
 
 PROJECT_IMAGES = (OPERATOR, SEAWEEDFS, TRAINER)
 

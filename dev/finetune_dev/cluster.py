@@ -3,14 +3,14 @@
 import os
 import shutil
 
-from finetune_dev import kind
+from finetune_dev import binaries, kind, kuberay
 from finetune_dev.buildah import Builder
 from finetune_dev.built import BuiltCluster
-from finetune_dev.catalogue import PROJECT_IMAGES
+from finetune_dev.catalogue import KUBERAY, PROJECT_IMAGES
 from finetune_dev.choice import Provider, choose
 from finetune_dev.errors import DevError
 from finetune_dev.images import ImageStore
-from finetune_dev.kubectl import api_answers
+from finetune_dev.kubectl import api_answers, cluster_environment, program
 from finetune_dev.mounts import remove_tree
 from finetune_dev.paths import KUBECONFIG_VARIABLE, Paths, kubeconfig_path
 from finetune_dev.shell import say, step, succeeds
@@ -92,6 +92,19 @@ class Cluster:
                     raise DevError("the cluster is not up, so no images can be loaded: python -m finetune_dev up")
                 with step("images"):
                     ImageStore(self._paths, self._built.containerd).load_project()
+
+    def install_kuberay(self) -> None:
+        """Have KubeRay running; in a cluster that was not started from here it must be there."""
+        if self.provider is Provider.GIVEN:
+            if not succeeds(program("kubectl"), "get", "crd", "rayjobs.ray.io", environment=cluster_environment()):
+                raise DevError(f"the cluster of {KUBECONFIG_VARIABLE} has no KubeRay: install it there (1.6 or later)")
+            return
+        built = binaries.ensure("kuberay-operator", self._paths)
+        if self.provider is Provider.KIND:
+            kind.load_image(KUBERAY, built.parent)
+        else:
+            ImageStore(self._paths, self._built.containerd).load_program(KUBERAY, built)
+        kuberay.install(built)
 
     def _description(self) -> str:
         return {

@@ -39,15 +39,15 @@ class ImageStore:
             self._load(image, stamp)
         self._builder.release()
 
-    def load_pause(self, program: Path) -> None:
-        """Have the image beneath every pod in the cluster."""
+    def load_program(self, image: Image, program: Path) -> None:
+        """Have an image in the cluster that holds one built program and nothing else."""
         inputs = str(program)
-        stamp = self._stamp(PAUSE)
+        stamp = self._stamp(image)
         if stamp is None or stamp.inputs != inputs:
-            self._builder.build(PAUSE, program.parent, on_base=False)
+            self._builder.build(image, program.parent, on_base=False)
             self._builder.release()
-            stamp = self._write_stamp(PAUSE, inputs, inputs)
-        self._load(PAUSE, stamp)
+            stamp = self._write_stamp(image, inputs, inputs)
+        self._load(image, stamp)
 
     def _build(self, image: Image, base: str, before: Stamp | None) -> Stamp:
         # Taken before the build: what changes during it makes the image out of date.
@@ -83,4 +83,4 @@ class ImageStore:
 
 def load_pause(paths: Paths, containerd: Containerd) -> None:
     """Build the pause program and its image where they are not there yet, and load it."""
-    ImageStore(paths, containerd).load_pause(binaries.ensure("pause", paths))
+    ImageStore(paths, containerd).load_program(PAUSE, binaries.ensure("pause", paths))

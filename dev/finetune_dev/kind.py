@@ -1,7 +1,9 @@
 """The cluster by kind (https://kind.sigs.k8s.io), where a Docker daemon runs."""
 
+from pathlib import Path
+
 from finetune_dev.buildah import HOST_AUTHORITIES
-from finetune_dev.catalogue import PROJECT_IMAGES
+from finetune_dev.catalogue import PROJECT_IMAGES, Image
 from finetune_dev.paths import REPOSITORY, Paths
 from finetune_dev.shell import run, step
 
@@ -26,9 +28,14 @@ def down(paths: Paths) -> None:
 
 def load_images() -> None:
     """Build the project's images with Docker, which keeps their unchanged layers, and load them into the cluster."""
-    authorities = ["--secret", f"id=ca-bundle,src={HOST_AUTHORITIES}"] if HOST_AUTHORITIES.exists() else []
     for image in PROJECT_IMAGES:
-        with step(f"building {image.reference} and loading it into the cluster"):
-            named = ("--tag", image.reference, "--file", REPOSITORY / image.dockerfile)
-            run("docker", "build", *authorities, *named, REPOSITORY, environment={"DOCKER_BUILDKIT": "1"})
-            run("kind", "load", "docker-image", "--name", CLUSTER, image.reference)
+        load_image(image, REPOSITORY)
+
+
+def load_image(image: Image, context: Path) -> None:
+    """Build one image from a folder and load it into the cluster."""
+    authorities = ["--secret", f"id=ca-bundle,src={HOST_AUTHORITIES}"] if HOST_AUTHORITIES.exists() else []
+    with step(f"building {image.reference} and loading it into the cluster"):
+        named = ("--tag", image.reference, "--file", REPOSITORY / image.dockerfile)
+        run("docker", "build", *authorities, *named, context, environment={"DOCKER_BUILDKIT": "1"})
+        run("kind", "load", "docker-image", "--name", CLUSTER, image.reference)

@@ -26,14 +26,17 @@ def fake_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_version_is_the_one_that_go_mod_requires() -> None:
-    go_mod = "module m\n\nrequire (\n\tk8s.io/kubernetes v1.35.4\n\tk8s.io/klog/v2 v2.130.1\n)\n"
-    assert binaries.kubernetes_version(go_mod) == "v1.35.4"
+def test_the_version_is_the_one_that_go_mod_requires(tmp_path: Path) -> None:
+    go_mod = tmp_path / "go.mod"
+    go_mod.write_text("module m\n\nrequire (\n\tk8s.io/kubernetes v1.35.4\n\tk8s.io/klog/v2 v2.130.1\n)\n")
+    assert binaries.required_version(go_mod, "k8s.io/kubernetes") == "v1.35.4"
 
 
-def test_a_go_mod_without_kubernetes_is_named() -> None:
+def test_a_go_mod_without_the_package_is_named(tmp_path: Path) -> None:
+    go_mod = tmp_path / "go.mod"
+    go_mod.write_text("module m\n")
     with pytest.raises(DevError, match=r"go\.mod does not require k8s\.io/kubernetes"):
-        binaries.kubernetes_version("module m\n")
+        binaries.required_version(go_mod, "k8s.io/kubernetes")
 
 
 def test_key_changes_with_version_flags_and_pinned_sources(tmp_path: Path) -> None:
