@@ -45,8 +45,10 @@ def do_run(pod: Pod, planned: PlannedRun) -> Failure | None:
     failure = _attempt(pod, planned)
     if failure is None:
         return None
-    logger.error("%s: %s", failure.reason.value, failure.message, extra=about)
-    if failure.exit_code != ExitCode.INTERRUPTED:
+    if failure.exit_code == ExitCode.INTERRUPTED:
+        logger.info("%s", failure.message, extra=about)
+    else:
+        logger.error("%s: %s", failure.reason.value, failure.message, extra=about)
         _record(pod, planned, failure)
     return failure
 
