@@ -42,15 +42,25 @@ def content_digest(entries: Iterable[FileEntry]) -> str:
     return "md5s:" + hashlib.sha256("".join(lines).encode()).hexdigest()[:32]
 
 
-def run_id(*, model_digest: str, data_digest: str, task: dict[str, Any], settings: dict[str, Any], seed: int) -> str:
-    """16 hex digits over model content, data content, task definition, settings, seed and recipe version."""
-    return short_hash(
-        {
-            "recipeVersion": RECIPE_VERSION,
-            "model": model_digest,
-            "data": data_digest,
-            "task": task,
-            "settings": settings,
-            "seed": seed,
-        }
-    )
+def run_id(
+    *,
+    model_digest: str,
+    data_digest: str,
+    task: dict[str, Any],
+    settings: dict[str, Any],
+    seed: int,
+    model_type: str | None = None,
+) -> str:
+    """16 hex digits over model content, data content, task definition, settings, seed and recipe version.
+
+    `model_type` is what the spec says beside the model's own config.json: a BERT is other work as a sparse one.
+    """
+    facts = {
+        "recipeVersion": RECIPE_VERSION,
+        "model": model_digest,
+        "data": data_digest,
+        "task": task,
+        "settings": settings,
+        "seed": seed,
+    }
+    return short_hash(facts if model_type is None else {**facts, "modelType": model_type})

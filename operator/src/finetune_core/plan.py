@@ -154,6 +154,7 @@ def _planned_run(task: TaskPlan, model: ResolvedModel, k: int, seed: int) -> Pla
         task=_task_identity(task.definition),
         settings=task.settings.identity(),
         seed=seed,
+        model_type=model.type,
     )
     return PlannedRun(run_id=identifier, task=task.definition.name, run=k, seed=seed)
 

@@ -41,6 +41,7 @@ class FailureReason(StrEnum):
     TOO_MANY_ATTEMPTS = "TooManyAttempts"
     STORE = "StoreUnavailable"
     WORKER_DIED = "WorkerDied"
+    SPARSITY_LOST = "SparsityLost"
     INTERNAL = "InternalError"
 
 
@@ -92,6 +93,29 @@ class PredictionFile(_Frozen):
     sha256: str
 
 
+class Sparsity(_Frozen):
+    """Zeros of a model of a sparse type, counted over the weights that the type covers.
+
+    `weights` are covered, `masked` of them have to be zero, `non_zero` are not; `sparsity` = 1 - non_zero / weights.
+    `parameters` are those of the whole model; `non_zero_parameters` = parameters - (weights - non_zero).
+    """
+
+    weights: int
+    masked: int
+    non_zero: int
+    sparsity: float
+    parameters: int
+    non_zero_parameters: int
+
+
+class SparsityRecord(_Frozen):
+    """A sparse model as it was loaded, and with the weights that were predicted with."""
+
+    type: str
+    before: Sparsity
+    after: Sparsity
+
+
 class RunResult(_Frozen):
     """A run that succeeded. `metrics` are those of the best step; `value` is None if none was finite."""
 
@@ -126,6 +150,8 @@ class RunResult(_Frozen):
     image: str | None = None
     peak_memory_bytes: int | None = None
     token_cache: str | None = None
+    sparsity: SparsityRecord | None = None
+    """None for dense models."""
 
     @field_validator("value")
     @classmethod

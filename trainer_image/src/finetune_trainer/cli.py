@@ -1,5 +1,6 @@
 """`finetune-trainer`: `run` does the runs of a completion index, `resolve` digests folders on volumes,
-`search` drives a hyperparameter search, `drive` an experiment on a Ray cluster, `drain` ends a pod of such a cluster.
+`search` drives a hyperparameter search, `drive` an experiment on a Ray cluster, `drain` ends a pod of such a cluster,
+`prune` makes a sparse checkpoint.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 
 from finetune_core.plan import JobPlan
 from finetune_core.results import ExitCode, FailureReason
+from finetune_core.sparse import SPARSE_TYPES
 from finetune_store import S3Connection, StoreError, open_store
 from finetune_trainer import logs
 from finetune_trainer.errors import RunError, UserError
@@ -64,8 +66,15 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     drive.add_argument("--plan", type=Path, required=True, help="plan.json of a RayJob")
     drive.add_argument("--report-key", help="key in the store of what the driver has done")
     commands.add_parser("drain", parents=[common], help="have the runs of this pod save their state, and wait for it")
+    prune = commands.add_parser(
+        "prune", parents=[common], help="make a sparse checkpoint of a dense BERT, by magnitude"
+    )
+    prune.add_argument("--model", required=True, help="folder, hf://org/name, s3://bucket/path or file:///path")
+    prune.add_argument("--type", required=True, choices=sorted(SPARSE_TYPES), help="which weights become sparse")
+    prune.add_argument("--sparsity", type=float, required=True, help="share of zeros, as 0.85")
+    prune.add_argument("--output", required=True, help="folder, s3://bucket/path or file:///path, where nothing is yet")
     arguments = parser.parse_args(argv)
-    if not arguments.store:
+    if not arguments.store and arguments.command not in _WITHOUT_STORE:
         parser.error("no store: give --store or set FINETUNE_STORE")
     return arguments
 
@@ -132,7 +141,14 @@ def _drain(_: argparse.Namespace) -> int:
     return ExitCode.SUCCESS
 
 
-_COMMANDS = {"run": _run, "resolve": _resolve, "search": _search, "drive": _drive, "drain": _drain}
+def _prune(arguments: argparse.Namespace) -> int:
+    from finetune_trainer.sparse.command import prune  # noqa: PLC0415
+
+    return prune(arguments, connection=S3Connection.from_env(os.environ), patience=_PATIENCE_SECONDS)
+
+
+_COMMANDS = {"run": _run, "resolve": _resolve, "search": _search, "drive": _drive, "drain": _drain, "prune": _prune}
+_WITHOUT_STORE = {"prune"}
 
 
 def _explain(termination_log: Path, reason: FailureReason, message: str) -> None:

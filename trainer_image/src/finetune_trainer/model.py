@@ -13,6 +13,7 @@ import transformers
 
 from finetune_core.tasks import ProblemType, TaskDefinition
 from finetune_trainer.errors import UserError
+from finetune_trainer.sparse import require_sparse, sparse_config
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,10 @@ def load_tokenizer(folder: Path) -> tuple[Any, str]:
 
 
 def load_model(folder: Path, definition: TaskDefinition, model_type: str | None) -> tuple[Any, Head]:
-    """A sequence classification model in fp32; its new head is initialised from torch's current seed."""
+    """A sequence classification model in fp32; its new head is initialised from torch's current seed.
+
+    UserError if it cannot be loaded, or is not what `model_type` says; see `finetune_trainer.sparse` for sparse types.
+    """
     try:
         config = _config(folder, model_type)
         head = _head(config, definition)
@@ -56,12 +60,15 @@ def load_model(folder: Path, definition: TaskDefinition, model_type: str | None)
         )
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"the model cannot be loaded: {error}") from error
+    require_sparse(model)
     logger.info("the classification head is new and starts from the run's seed, unless the checkpoint has one")
     return model, head
 
 
 def _config(folder: Path, model_type: str | None) -> Any:
     raw = json.loads((folder / "config.json").read_text())
+    if (sparse := sparse_config(raw, model_type)) is not None:
+        return sparse
     if "model_type" not in raw and model_type:
         return transformers.AutoConfig.for_model(model_type, **raw)
     return transformers.AutoConfig.from_pretrained(folder)

@@ -5,30 +5,25 @@ import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import transformers
 
 from finetune_core.identity import RECIPE_VERSION
 from finetune_core.layout import ExperimentLayout, RunLayout
 from finetune_core.plan import ExecutionLimits, Plan, PlannedRun, TaskPlan
-from finetune_core.results import FailureReason, PredictionFile, RunResult
-from finetune_core.tasks import SubmissionFile
+from finetune_core.results import FailureReason, RunResult, SparsityRecord
 from finetune_store import Store
 from finetune_trainer import hardware, publish
+from finetune_trainer.assess import Assessor
 from finetune_trainer.best import Best
 from finetune_trainer.checkpoints import Checkpoints
 from finetune_trainer.data.splits import Splits
-from finetune_trainer.data.tokens import Collator, Tokens
 from finetune_trainer.errors import GaveUpError, RunError, StoppedError
 from finetune_trainer.inputs import Inputs
-from finetune_trainer.metrics import measure
-from finetune_trainer.model import Head, load_model, load_tokenizer
-from finetune_trainer.predict import predict_logits, prediction_file
+from finetune_trainer.model import load_model, load_tokenizer
 from finetune_trainer.progress import Clock, Observer, Reporter, elapsed_before, unobserved
 from finetune_trainer.signals import Stop
+from finetune_trainer.sparse import SparsityGuard
 from finetune_trainer.training import RunCallback, RunTrainer, make_trainer
 
 logger = logging.getLogger(__name__)
@@ -66,7 +61,6 @@ class Run:
         self._layout: RunLayout = experiment.run(planned.task, planned.run_id)
         self._started = now()
         self._folder = pod.work / "runs" / planned.run_id
-        self._sources: set[str] = set()
         self._observe = observe
         self.loaded = False
         """Whether model and data were found to be usable."""
@@ -107,14 +101,14 @@ class Run:
     def _train_and_publish(self, attempts: int) -> RunResult:
         settings, definition = self._task.settings, self._task.definition
         folder = self._pod.inputs.model(self._pod.plan.model.uri)
-        tokenizer, self._tokenizer_digest = load_tokenizer(folder)
-        self._tokenizer = tokenizer
-        train = self._load("train")
-        dev = {prefix: self._load(split) for prefix, split in definition.evaluation_splits.items()}
+        tokenizer, digest = load_tokenizer(folder)
+        assessor = self._assessor = Assessor(self._task, self._pod.splits, tokenizer, digest, self._clock)
+        train = assessor.load("train")
+        dev = {prefix: assessor.load(split) for prefix, split in definition.evaluation_splits.items()}
         self._clock.check()
         transformers.set_seed(self._planned.seed)
         model, head = load_model(folder, definition, self._pod.plan.model.type)
-        self._head = head
+        zeros = SparsityGuard(model)
         self.loaded = True
         best = Best(settings)
         checkpoints = Checkpoints(self._pod.patient, self._layout, self._folder)
@@ -123,22 +117,24 @@ class Run:
             clock=self._clock,
             reporter=self._reporter,
             checkpoints=checkpoints,
+            zeros=zeros,
             interval_seconds=self._pod.limits.checkpoint_interval_seconds,
         )
         trainer = make_trainer(
             settings,
             model=model,
             tokens=train,
-            collator=self._collate(train),
-            evaluate=lambda current: self._evaluate(trainer, current, dev, head),
-            callback=callback,
+            collator=assessor.collate(train, head),
+            evaluate=lambda current: assessor.evaluate(current, head, dev, trainer.compute_loss_context_manager),
+            callbacks=[*zeros.callbacks, callback],
             folder=self._folder,
             seed=self._planned.seed,
         )
         resumed = self._train(trainer, checkpoints, best)
         best.load_into(model)
-        predictions = self._predict(trainer, model, head) if self._pod.plan.predict else {}
-        result = self._result(best, resumed, attempts)
+        autocast = trainer.compute_loss_context_manager
+        predictions = assessor.predict(model, head, autocast) if self._pod.plan.predict else {}
+        result = self._result(best, resumed, attempts, zeros.record())
         return publish.publish(
             self._pod.patient,
             self._layout,
@@ -151,14 +147,6 @@ class Run:
             checkpoints=checkpoints,
             folder=self._folder / "model",
         )
-
-    def _load(self, split: str) -> Tokens:
-        tokens = self._pod.splits.load(self._task, split, self._tokenizer, self._tokenizer_digest)
-        self._sources.add(self._pod.splits.last_source)
-        return tokens
-
-    def _collate(self, tokens: Tokens) -> Collator:
-        return Collator(tokens, pad_id=self._tokenizer.pad_token_id or 0, label_order=self._head.order)
 
     def _train(self, trainer: RunTrainer, checkpoints: Checkpoints, best: Best) -> tuple[int, ...]:
         """Train to the end; the step that was resumed from. StoppedError if told to stop: the state is saved."""
@@ -174,43 +162,9 @@ class Run:
             raise StoppedError(f"told to stop; step {trainer.state.global_step} is saved")
         return (found[1],) if found else ()
 
-    def _evaluate(self, trainer: RunTrainer, model: Any, dev: dict[str, Tokens], head: Head) -> dict[str, float]:
-        metrics: dict[str, float] = {}
-        for prefix, tokens in dev.items():
-            # A signal is heeded after the evaluation, so that what it found is in the checkpoint.
-            logits = self._logits(trainer, model, tokens, signals=False)
-            labels = tokens.labels if tokens.labels is not None else np.zeros(len(tokens), np.float32)
-            truth = labels if head.order is None else head.order[labels.astype(np.int64)]
-            found = measure(self._task.definition, logits, truth)
-            metrics |= {f"{prefix}{name}": value for name, value in found.items()}
-        wanted = set(self._task.definition.measured)
-        return {name: value for name, value in metrics.items() if name in wanted}
-
-    def _logits(self, trainer: RunTrainer, model: Any, tokens: Tokens, *, signals: bool) -> npt.NDArray[np.float32]:
-        return predict_logits(
-            model,
-            tokens,
-            self._collate(tokens),
-            batch_size=self._task.settings.eval_batch_size,
-            autocast=trainer.compute_loss_context_manager,
-            on_batch=lambda: self._clock.check(signals=signals),
-        )
-
-    def _predict(self, trainer: RunTrainer, model: Any, head: Head) -> dict[str, tuple[bytes, PredictionFile]]:
-        definition = self._task.definition
-        available = self._pod.splits.available(self._task)
-        files: dict[str, tuple[str, SubmissionFile | None]] = {
-            file.name: (file.split, file) for file in definition.submission
-        }
-        wanted = files or {f"{split}.tsv": (split, None) for split in definition.test_splits}
-        predictions = {}
-        for name, (split, file) in wanted.items():
-            if split in available:
-                logits = self._logits(trainer, model, self._load(split), signals=True)
-                predictions[name] = prediction_file(definition, logits, head.names, file)
-        return predictions
-
-    def _result(self, best: Best, resumed: tuple[int, ...], attempts: int) -> RunResult:
+    def _result(
+        self, best: Best, resumed: tuple[int, ...], attempts: int, sparsity: SparsityRecord | None
+    ) -> RunResult:
         plan, planned, settings = self._pod.plan, self._planned, self._task.settings
         if not best.last_metrics:
             raise RunError("the run ended without an evaluation")
@@ -242,5 +196,6 @@ class Run:
             versions=publish.versions(),
             image=self._pod.image,
             peak_memory_bytes=publish.peak_memory(),
-            token_cache=" ".join(sorted(self._sources)),
+            token_cache=" ".join(sorted(self._assessor.sources)),
+            sparsity=sparsity,
         )

@@ -19,6 +19,7 @@ from finetune_trainer.data.tokens import Collator, TokenDataset, Tokens
 from finetune_trainer.errors import UserError
 from finetune_trainer.progress import Clock, Reporter
 from finetune_trainer.sampling import EpochSampler
+from finetune_trainer.sparse import SparsityGuard
 
 Evaluate = Callable[[Any], dict[str, float]]
 
@@ -47,12 +48,20 @@ class RunCallback(transformers.TrainerCallback):
     """Evaluates at the last step, keeps the best, tells progress, saves checkpoints, heeds signals and timeouts."""
 
     def __init__(
-        self, *, best: Best, clock: Clock, reporter: Reporter, checkpoints: Checkpoints, interval_seconds: int
+        self,
+        *,
+        best: Best,
+        clock: Clock,
+        reporter: Reporter,
+        checkpoints: Checkpoints,
+        zeros: SparsityGuard,
+        interval_seconds: int,
     ) -> None:
         self._best = best
         self._clock = clock
         self._reporter = reporter
         self._checkpoints = checkpoints
+        self._zeros = zeros
         self._interval = interval_seconds
         self._saved_at = time.monotonic()
         self._started_at = time.monotonic()
@@ -82,6 +91,7 @@ class RunCallback(transformers.TrainerCallback):
             "epoch": round(state.epoch or 0.0, 4),
             "learningRate": rate,
             "trainLoss": loss,
+            **self._zeros.line(state.global_step),
         }
         self._reporter.evaluation({**line, **values})
         if self._best.exhausted:
@@ -117,7 +127,7 @@ def make_trainer(
     tokens: Tokens,
     collator: Collator,
     evaluate: Evaluate,
-    callback: RunCallback,
+    callbacks: list[transformers.TrainerCallback],
     folder: Path,
     seed: int,
 ) -> RunTrainer:
@@ -132,7 +142,7 @@ def make_trainer(
         train_dataset=TokenDataset(tokens),
         eval_dataset=TokenDataset(tokens),
         data_collator=collator,
-        callbacks=[callback],
+        callbacks=callbacks,
     )
     for unwanted in (transformers.PrinterCallback, transformers.ProgressCallback):
         trainer.remove_callback(unwanted)

@@ -265,7 +265,8 @@ class Model(ApiModel):
             min_length=1,
             max_length=64,
             description="Model type (Hugging Face's model_type) where the checkpoint's config.json does not "
-            "say it. Default: as in config.json.",
+            "say it. Default: as in config.json. static_sparse_encoder_bert, static_sparse_non_attention_bert and "
+            "fully_static_sparse_bert make a BERT keep its zeros.",
         ),
     ] = None
 

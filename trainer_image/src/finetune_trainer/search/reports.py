@@ -9,7 +9,9 @@ from finetune_core.search.trials import TrialReport
 from finetune_core.settings import Settings
 from finetune_trainer.progress import Line
 
-_NO_METRICS = frozenset({"step", "epoch", "learningRate", "trainLoss", "time", "seconds"})
+_NO_METRICS = frozenset(
+    {"step", "epoch", "learningRate", "trainLoss", "time", "seconds", "sparsity", "nonZeroParameters"}
+)
 
 
 def total_steps(settings: Settings, line: Line) -> int:

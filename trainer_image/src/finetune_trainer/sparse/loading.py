@@ -1,0 +1,56 @@
+"""What `model.type` asks for and what a checkpoint is: found out before anything is trained."""
+
+import logging
+from typing import Any
+
+import torch
+
+from finetune_core.sparse import SPARSE_TYPES, SparseType
+from finetune_trainer.errors import UserError
+from finetune_trainer.sparse.architectures import CONFIGS, SparseBertConfig
+from finetune_trainer.sparse.masks import census, masked_modules
+
+logger = logging.getLogger(__name__)
+
+_DENSE_BELOW = 0.01
+"""Of the covered weights: single zeros (BERT's embedding of [PAD], for one) are no mask."""
+
+
+def sparse_config(raw: dict[str, Any], wanted: str | None) -> SparseBertConfig | None:
+    """The configuration of a sparse model; None if neither config.json (`raw`) nor `model.type` asks for one.
+
+    UserError if the two contradict each other, or if the checkpoint is of another architecture than BERT.
+    """
+    said = raw.get("model_type")
+    kind = wanted or said
+    if said in SPARSE_TYPES and kind != said:
+        raise UserError(
+            f"model.type is {kind}, but the checkpoint's config.json says {said}, whose zeros would not be kept: "
+            "remove model.type, or change model_type in config.json if that is what you want"
+        )
+    if kind is None or kind not in SPARSE_TYPES:
+        return None
+    if said not in (None, "bert", kind):
+        raise UserError(
+            f"model.type {kind} needs a BERT, but the checkpoint's config.json says model_type {said}: "
+            "use a BERT checkpoint, or remove model.type to train this one as it is"
+        )
+    fields = {name: value for name, value in raw.items() if name != "model_type"}
+    return CONFIGS[SparseType(kind)](**fields)
+
+
+def require_sparse(model: torch.nn.Module) -> None:
+    """UserError if a model of a sparse type is dense; a warning where some of its weights are. Dense types pass."""
+    modules = masked_modules(model)
+    if not modules:
+        return
+    found, kind = census(model), SparseType(model.config.model_type)  # type: ignore[arg-type, union-attr]
+    if found.masked < _DENSE_BELOW * found.weights:
+        raise UserError(
+            f"model.type {kind} needs a checkpoint with zeros, but {found.masked} of the {found.weights} weights that "
+            f"the type covers are masked: use model.type bert, or prune the model first: finetune-trainer prune "
+            f"--model MODEL --type {kind} --sparsity 0.85 --output FOLDER"
+        )
+    if dense := [name for name, module in modules.items() if not bool(module.zero_mask.any())]:  # type: ignore[operator]
+        logger.warning("%d of the %d layers that %s covers are dense: %s", len(dense), len(modules), kind, dense[0])
+    logger.info("%s: %.4f of %d weights are zero and stay so", kind, found.sparsity, found.weights)
