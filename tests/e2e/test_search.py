@@ -5,6 +5,7 @@ import io
 import json
 import signal
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -66,20 +67,38 @@ def table_of(search: Search) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(search.read("trials.csv").decode())))
 
 
+def kill_pod(search: Search) -> None:
+    """One driver's pod, at once."""
+    pod = search.running()[0]
+    K8S.core.delete_namespaced_pod(pod.metadata.name, search.namespace, grace_period_seconds=0)
+
+
+def kill_ray_cluster(search: Search) -> None:
+    """All pods of one Ray cluster, at once: its driver, and the trials that it runs."""
+    name = search.running()[0].metadata.labels["ray.io/cluster"]
+    selector = f"ray.io/cluster={name}"
+    K8S.core.delete_collection_namespaced_pod(search.namespace, label_selector=selector, grace_period_seconds=0)
+
+
+ON_RAY = {"execution": {"mode": "RayCluster", "parallelism": 1}}
+RANDOM, TPE_ASHA = {"algorithm": "Random"}, {"algorithm": "TPE", "scheduler": "ASHA"}
+
+
 @pytest.mark.parametrize(
-    "how",
+    ("how", "kill"),
     [
-        pytest.param({"algorithm": "Random"}, id="random"),
-        pytest.param({"algorithm": "TPE", "scheduler": "ASHA"}, id="tpe-asha"),
+        pytest.param(RANDOM, kill_pod, id="random"),
+        pytest.param(TPE_ASHA, kill_pod, id="tpe-asha"),
+        pytest.param({**RANDOM, **ON_RAY}, kill_ray_cluster, id="random-on-ray"),
+        pytest.param({**TPE_ASHA, **ON_RAY}, kill_ray_cluster, id="tpe-asha-on-ray"),
     ],
 )
-def test_a_pod_killed_in_mid_search_costs_no_trial_and_the_best_values_are_used(
-    namespace: str, store: Store, how: dict[str, str]
+def test_a_cluster_killed_in_mid_search_costs_no_trial_and_the_best_values_are_used(
+    namespace: str, store: Store, how: dict[str, Any], kill: Callable[[Search], None]
 ) -> None:
     search = Search(namespace, "search", store).apply(search_spec(**how))
     search.until("a trial to end", lambda _: bool(search.trials()), seconds=400)
-    for pod in search.running()[:1]:
-        K8S.core.delete_namespaced_pod(pod.metadata.name, namespace, grace_period_seconds=0)
+    kill(search)
 
     status = search.ends(seconds=600)
 

@@ -12,12 +12,12 @@ from threading import Thread
 import pytest
 import urllib3
 
+from finetune_core.inputs import NotYetError, resolve_inputs
 from finetune_core.problems import InvalidInputError
 from finetune_core.spec import ExperimentSpec
-from finetune_operator.hub import hub_commit
-from finetune_operator.inputs import NotYetError, resolve_inputs
 from finetune_operator.sources import NeedsPodError, Sources, resolution_key
 from finetune_store import DirectoryStore
+from finetune_store.hub import hub_commit
 
 COMMIT = "c" * 40
 FILES = {

@@ -7,13 +7,11 @@ from pydantic import ValidationError
 
 from finetune_core.hyperparameters import TunedTasks
 from finetune_core.layout import ExperimentLayout
-from finetune_core.parse import check_spec, define, runs_of, settings_of, task_specs
-from finetune_core.plan import Plan, TaskPlan, make_plan, pin_key
-from finetune_core.problems import Problem
+from finetune_core.plan import Plan, pin_key
+from finetune_core.planning import check_tuned, plan_experiment
 from finetune_core.spec import ExperimentSpec
 from finetune_core.status import Reason
 from finetune_operator import manifests
-from finetune_operator.inputs import ResolvedInputs
 from finetune_operator.memory import Memory
 from finetune_operator.problems import CannotRunError
 from finetune_operator.resolving import Resolver
@@ -40,8 +38,11 @@ class Planner:
         if plan is None or plan.resolved_for != pin:
             tuned = self._tuned(spec, plan)
             inputs = self.resolver.resolve(spec, pin)
-            _check_tuned(spec, tuned, inputs)
-            plan = _make_plan(spec, self.owner, inputs, pin, tuned)
+            problems = check_tuned(spec, tuned, inputs)
+            if problems:
+                raise CannotRunError(problems, Reason.INPUT_NOT_FOUND, retry=True)
+            where = {"namespace": self.owner.namespace, "name": self.owner.name}
+            plan = plan_experiment(spec, inputs, **where, resolved_for=pin, tuned=tuned)
             self.store.put(self._key, plan.to_bytes())
         self.memory.plan = plan
         return plan
@@ -78,45 +79,4 @@ def tuned_warnings(plan: Plan) -> tuple[str, ...]:
         f"{task}: not covered by {where}; the spec's own values are used"
         for task in plan.task_names
         if task not in plan.tuned.tasks
-    )
-
-
-def _check_tuned(spec: ExperimentSpec, tuned: TunedTasks | None, inputs: ResolvedInputs) -> None:
-    if tuned is None:
-        return
-    problems = check_spec(spec, tuned=tuned.layers)
-    reference = tuned.source.hp_search_ref
-    if reference and not reference.allow_other_model and tuned.model_digest != inputs.model.digest:
-        message = (
-            f"HPSearch {reference.name} was over {tuned.model_uri} ({tuned.model_digest}), the experiment is over "
-            f"{inputs.model.uri} ({inputs.model.digest}): search with this model, or set allowOtherModel: true"
-        )
-        problems = (*problems, Problem("spec.hyperparametersFrom.hpSearchRef", message))
-    if problems:
-        raise CannotRunError(problems, Reason.INPUT_NOT_FOUND, retry=True)
-
-
-def _make_plan(
-    spec: ExperimentSpec, owner: manifests.Owner, inputs: ResolvedInputs, pin: str, tuned: TunedTasks | None
-) -> Plan:
-    tasks = task_specs(spec)
-    values = tuned.tasks if tuned else {}
-    plans = {
-        task.name: TaskPlan(
-            definition=define(task),
-            settings=settings_of(spec, task, values[task.name].training if task.name in values else None),
-            data=inputs.data[task.name],
-            hyperparameters_source=str(values[task.name]) if task.name in values else None,
-        )
-        for task in tasks
-    }
-    return make_plan(
-        spec,
-        namespace=owner.namespace,
-        name=owner.name,
-        model=inputs.model,
-        tasks=plans,
-        runs={task.name: runs_of(spec, task) for task in tasks},
-        resolved_for=pin,
-        tuned=tuned,
     )

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import urllib3
 
+from finetune_core.inputs import NotYetError, ResolvedInputs, resolve_inputs
 from finetune_core.parse import AnySpec, task_specs
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_core.status import Reason
 from finetune_operator import manifests
 from finetune_operator.acting import Actor
 from finetune_operator.children import Children
-from finetune_operator.inputs import NotYetError, ResolvedInputs, resolve_inputs
 from finetune_operator.problems import CannotRunError, WaitingError
 from finetune_operator.sources import NeedsPodError, Sources, resolution_key
 from finetune_operator.storage import Connection

@@ -7,10 +7,10 @@ import urllib3
 
 from finetune_core.canonical import short_hash
 from finetune_core.identity import FileEntry
+from finetune_core.inputs import Folder, NotYetError
 from finetune_core.problems import InvalidInputError, Problem
-from finetune_operator.hub import hub_commit
-from finetune_operator.inputs import Folder, NotYetError
 from finetune_store import NotFoundError, Store, StoreError
+from finetune_store.hub import hub_commit
 
 
 class NeedsPodError(NotYetError):

@@ -5,8 +5,8 @@ import re
 
 import urllib3
 
+from finetune_core.inputs import NotYetError
 from finetune_core.problems import InvalidInputError, Problem
-from finetune_operator.inputs import NotYetError
 
 _DEFAULT_ENDPOINT = "https://huggingface.co"
 _REPOSITORY = re.compile(r"^hf://(?P<name>[\w.-]+(/[\w.-]+)?)(@(?P<revision>[\w./-]+))?$")

@@ -1,0 +1,56 @@
+"""From a spec and its pinned inputs to the plan of an experiment."""
+
+from finetune_core.hyperparameters import TunedTasks
+from finetune_core.inputs import ResolvedInputs
+from finetune_core.parse import check_spec, define, runs_of, settings_of, task_specs
+from finetune_core.plan import Plan, TaskPlan, make_plan
+from finetune_core.problems import Problem
+from finetune_core.spec import ExperimentSpec
+
+
+def check_tuned(spec: ExperimentSpec, tuned: TunedTasks | None, inputs: ResolvedInputs) -> tuple[Problem, ...]:
+    """What keeps tuned hyperparameters from being used: values that do not fit, a search of another model."""
+    if tuned is None:
+        return ()
+    problems = check_spec(spec, tuned=tuned.layers)
+    reference = tuned.source.hp_search_ref
+    if reference and not reference.allow_other_model and tuned.model_digest != inputs.model.digest:
+        message = (
+            f"HPSearch {reference.name} was over {tuned.model_uri} ({tuned.model_digest}), the experiment is over "
+            f"{inputs.model.uri} ({inputs.model.digest}): search with this model, or set allowOtherModel: true"
+        )
+        problems = (*problems, Problem("spec.hyperparametersFrom.hpSearchRef", message))
+    return problems
+
+
+def plan_experiment(
+    spec: ExperimentSpec,
+    inputs: ResolvedInputs,
+    *,
+    namespace: str,
+    name: str,
+    resolved_for: str = "",
+    tuned: TunedTasks | None = None,
+) -> Plan:
+    """The plan of a spec whose inputs are pinned, with tuned values where there are some."""
+    tasks = task_specs(spec)
+    values = tuned.tasks if tuned else {}
+    plans = {
+        task.name: TaskPlan(
+            definition=define(task),
+            settings=settings_of(spec, task, values[task.name].training if task.name in values else None),
+            data=inputs.data[task.name],
+            hyperparameters_source=str(values[task.name]) if task.name in values else None,
+        )
+        for task in tasks
+    }
+    return make_plan(
+        spec,
+        namespace=namespace,
+        name=name,
+        model=inputs.model,
+        tasks=plans,
+        runs={task.name: runs_of(spec, task) for task in tasks},
+        resolved_for=resolved_for,
+        tuned=tuned,
+    )
