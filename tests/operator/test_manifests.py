@@ -57,8 +57,10 @@ def train_job(**execution: Any) -> Json:
     )
 
 
-def report_job() -> Json:
-    return manifests.report_job(OWNER, settings(), name="exp-report-1", revision="r", digest="d", failed=("a", "b"))
+def report_job(**execution: Any) -> Json:
+    return manifests.report_job(
+        OWNER, settings(**execution), name="exp-report-1", revision="r", digest="d", failed=("a", "b")
+    )
 
 
 def resolve_job() -> Json:
@@ -189,6 +191,11 @@ def test_an_image_of_the_spec_wins_over_the_operators() -> None:
     assert container_of(train_job())["image"] == "example.test/trainer:1"
     changed = container_of(train_job(image="mine:2", imagePullPolicy="Always"))
     assert (changed["image"], changed["imagePullPolicy"]) == ("mine:2", "Always")
+
+
+def test_reports_are_made_by_the_operators_image_also_where_the_specs_cannot_be_pulled() -> None:
+    container = container_of(report_job(image="no-such:1", imagePullPolicy="Always"))
+    assert (container["image"], container["imagePullPolicy"]) == ("example.test/trainer:1", "IfNotPresent")
 
 
 def test_a_queue_name_labels_the_job_for_kueue() -> None:

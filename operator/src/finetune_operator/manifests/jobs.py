@@ -100,7 +100,8 @@ def report_job(
     owner: Owner, settings: PodSettings, *, name: str, revision: str, digest: str, failed: tuple[str, ...]
 ) -> Json:
     """The Job that writes tables, best predictions and the zip from what lies in the store."""
-    container = pod_container(settings, _report_command(owner, digest, failed))
+    # Of the operator's own version, and there even where the spec's image is not.
+    container = pod_container(settings, _report_command(owner, digest, failed), image=settings.default_image)
     container["resources"] = REPORT_RESOURCES
     metadata = metadata_of(owner, name, JobRole.REPORT)
     metadata["annotations"] = {names.REVISION_ANNOTATION: revision}
@@ -143,7 +144,7 @@ def resolve_job_name(owner: Owner, key: str) -> str:
 def resolve_job(owner: Owner, settings: PodSettings, *, name: str, uris: tuple[str, ...], key: str) -> Json:
     """The Job whose pod digests the files on volumes, without a GPU."""
     command = ["finetune-trainer", "resolve", *(f"--uri={uri}" for uri in uris), f"--output={key}"]
-    container = pod_container(settings, command)
+    container = pod_container(settings, command, image=settings.default_image)
     container["resources"] = REPORT_RESOURCES
     spec: Json = {
         "backoffLimit": 2,

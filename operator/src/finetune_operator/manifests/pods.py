@@ -49,14 +49,14 @@ def label_pods(spec: Json, owner: Owner, role: JobRole) -> None:
     labels.update(labels_of(owner, role))
 
 
-def pod_container(settings: PodSettings, command: list[str]) -> Json:
-    """The one container of a pod of ours, without resources."""
+def pod_container(settings: PodSettings, command: list[str], *, image: str | None = None) -> Json:
+    """The one container of a pod of ours, without resources; the spec's image (or the default) unless given one."""
     execution = settings.execution
-    policy = execution.image_pull_policy or settings.default_pull_policy
+    policy = (execution.image_pull_policy if image is None else None) or settings.default_pull_policy
     extra = execution.pod_template or PodTemplate()
     return {
         "name": CONTAINER,
-        "image": execution.image or settings.default_image,
+        "image": image or execution.image or settings.default_image,
         **({"imagePullPolicy": str(policy)} if policy else {}),
         "command": command,
         "env": [*_environment(settings), *(extra.env or [])],
