@@ -1,0 +1,45 @@
+"""Errors that a command ends with: one line on what is wrong, one on what to do.
+
+CliError
+├── NotFoundError      what was named is not there
+├── RefusedError       the other side says no
+└── UnreachableError   the other side does not answer
+"""
+
+from finetune_cli.exits import Exit
+from finetune_core.problems import FinetuneError
+
+
+class CliError(FinetuneError):
+    """A command cannot go on; `remedy` says what to do about it."""
+
+    code = Exit.PROBLEMS
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        self.message = message
+        self.remedy = remedy
+        super().__init__(f"{message}\n{remedy}" if remedy else message)
+
+
+class UsageError(CliError):
+    """The command line makes no sense."""
+
+    code = Exit.USAGE
+
+
+class NotFoundError(CliError):
+    """What was named is not there, or not there yet."""
+
+    code = Exit.NOT_FOUND
+
+
+class RefusedError(CliError):
+    """Cluster or store refuse it."""
+
+    code = Exit.REFUSED
+
+
+class UnreachableError(CliError):
+    """Cluster or store cannot be reached."""
+
+    code = Exit.UNREACHABLE

@@ -1,0 +1,112 @@
+"""Words for what JSON Schema finds: what is wrong, and what to do."""
+
+import json
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+_TYPES = {
+    "integer": "a whole number",
+    "number": "a number",
+    "string": "text",
+    "boolean": "true or false",
+    "array": "a list (each entry on a line of its own with - before it, or [a, b])",
+    "object": "a mapping (indented lines of `key: value`)",
+}
+_MAX_SHOWN = 60
+
+
+def near(word: str, known: Iterable[str]) -> str | None:
+    """The known word that was probably meant."""
+    by_lower = {one.lower().replace("_", "").replace("-", ""): one for one in known}
+    wanted = word.lower().replace("_", "").replace("-", "")
+    found = get_close_matches(wanted, by_lower, n=1, cutoff=0.7)
+    return by_lower[found[0]] if found else None
+
+
+def unknown_field(name: str, known: Iterable[str], homes: Iterable[str]) -> str:
+    """A field that the schema does not have; `homes` are places where there is one of that name."""
+    known, homes = list(known), list(homes)
+    meant = near(name, known)
+    if meant:
+        return f"there is no field {name}: did you mean {meant}?"
+    if homes:
+        return f"there is no field {name} here: move it to {' or '.join(homes)}"
+    return f"there is no field {name}: remove it; here can be {', '.join(sorted(known))}"
+
+
+def wrong_type(wanted: str, value: Any) -> str:
+    """A value of another type than the schema's."""
+    what = _TYPES[wanted]
+    match wanted, value:
+        case _, None:
+            return f"is empty: give it {what}, or remove the line"
+        case "string", bool() | int() | float():
+            kind = "a boolean" if isinstance(value, bool) else "a number"
+            return f"{shown(value)} is read as {kind}, not as text: put quotes around it"
+        case (("integer" | "number" | "boolean"), str()) if _means(wanted, value):
+            return f"{shown(value)} is text: write it without quotes"
+        case "integer", float():
+            return f"{shown(value)} is no whole number: write {round(value)}"
+        case _:
+            return f"{shown(value)} does not fit: this wants {what}"
+
+
+def not_in_enum(value: Any, allowed: list[str]) -> str:
+    """A value that is none of the schema's."""
+    meant = near(value, allowed) if isinstance(value, str) else None
+    hint = f"did you mean {meant}? It can be" if meant else "use one of"
+    return f"{shown(value)} is none of the values that this can have: {hint} {', '.join(allowed)}"
+
+
+def broken_bound(keyword: str, limit: Any, value: Any, schema: Mapping[str, Any]) -> str | None:
+    """A bound of a number, a text, a list or a mapping; None if the keyword is no bound."""
+    count = len(value) if hasattr(value, "__len__") else 0
+    more = "more than" if schema.get("exclusiveMinimum") else "at least"
+    less = "less than" if schema.get("exclusiveMaximum") else "at most"
+    words = {
+        "minimum": f"{shown(value)} is too small: use {more} {limit}",
+        "maximum": f"{shown(value)} is too large: use {less} {limit}",
+        "minLength": f"has {count} characters: give it at least {limit}",
+        "maxLength": f"has {count} characters: use at most {limit}",
+        "minItems": f"has {count} entries: give it at least {limit}, or remove it",
+        "maxItems": f"has {count} entries: use at most {limit}",
+        "minProperties": f"has {count} entries: give it at least {limit}, or remove it",
+        "maxProperties": f"has {count} entries ({', '.join(value) if isinstance(value, dict) else ''}): "
+        f"keep at most {limit}",
+    }
+    return words.get(keyword)
+
+
+def missing(name: str, schema: Mapping[str, Any]) -> str:
+    """A required field that is not there."""
+    purpose = f" ({first_sentence(schema)})" if schema.get("description") else ""
+    return f"{name} is missing: add it{purpose}"
+
+
+def no_match(value: Any, pattern: str, schema: Mapping[str, Any]) -> str:
+    """A text that is not of the form that the schema wants."""
+    wanted = schema.get("description") or f"text of the form {pattern}"
+    return f"{shown(value)} is not of the form that is wanted here: {wanted}"
+
+
+def first_sentence(schema: Mapping[str, Any]) -> str:
+    """The beginning of a field's description."""
+    return str(schema.get("description", "")).partition(". ")[0].rstrip(".")
+
+
+def shown(value: Any) -> str:
+    """A value as it is written, cut short."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 1]}…"
+
+
+def _means(wanted: str, text: str) -> bool:
+    """Whether the text would be a value of that type if it had no quotes."""
+    if wanted == "boolean":
+        return text.lower() in {"true", "false", "yes", "no"}
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,58 @@
+"""What commands print: tables for people, JSON and YAML for programs; colours only on a terminal."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from finetune_core.search.hyperparameter_files import to_yaml
+
+
+class Output(StrEnum):
+    """Formats of --output."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+
+
+OutputOption = Annotated[Output, typer.Option("--output", "-o", help="For people (table) or for programs.")]
+
+_PLAIN_WIDTH = 200
+
+
+def console() -> Console:
+    """Standard output; where no person looks, lines are not broken to fit a screen."""
+    return Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH, highlight=False, soft_wrap=False)
+
+
+def error_console() -> Console:
+    """Standard error."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """Something to know beside the output, on standard error."""
+    error_console().print(text, markup=False, style="dim")
+
+
+def emit(data: Any, output: Output) -> None:
+    """Data for programs: JSON or YAML."""
+    text = json.dumps(data, indent=2, ensure_ascii=False) + "\n" if output == Output.JSON else to_yaml(data)
+    sys.stdout.write(text)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> Table:
+    """A table as kubectl has them; columns whose head ends in `>` are aligned to the right. None shows as a dash."""
+    made = Table(title=title, box=None, pad_edge=False, title_justify="left", header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        right = column.endswith(">")
+        made.add_column(column.rstrip(">"), justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*("–" if cell is None else str(cell) for cell in row))
+    return made

@@ -1,0 +1,177 @@
+"""`finetune validate`: what is said of broken manifests, and where."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from finetune_cli.app import main
+from finetune_cli.manifest.check import check_text
+from finetune_cli.manifest.files import Source, check_source
+from finetune_cli.manifest.findings import Severity
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+BROKEN = sorted((REPOSITORY / "tests/data/broken").glob("*.yaml"))
+GOOD = """\
+apiVersion: finetune.dev/v1alpha1
+kind: FinetuneExperiment
+metadata: {name: good}
+spec:
+  model: {uri: hf://org/name}
+  tasks:
+    - name: rte
+  training: {maxSteps: 100, evalSteps: 50, learningRate: 5e-5}
+"""
+
+
+def expectations(path: Path) -> list[str]:
+    """`# expect: LINE: words` or `# expect: words`, at the end of a broken manifest."""
+    return re.findall(r"^# expect: (.+)$", path.read_text(errors="replace"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", BROKEN, ids=lambda path: path.stem)
+def test_a_broken_manifest_gets_its_message_with_line_and_remedy(path: Path) -> None:
+    findings = check_source(Source(str(path)))
+
+    said = [f"{one.place.line}: {one.message}" for one in findings if one.severity == Severity.ERROR]
+    assert expectations(path)
+    for expected in expectations(path):
+        line, words = re.fullmatch(r"(\d+: )?(.+)", expected).groups("")
+        assert any(one.startswith(line) and words in one for one in said), said
+
+
+def test_the_folder_of_broken_manifests_is_told_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", str(BROKEN[0].parent)]) == 1
+
+    out = capsys.readouterr().out
+    assert all(f"{path}:" in out for path in BROKEN)
+    assert "Traceback" not in out
+
+
+def test_the_examples_have_no_problems() -> None:
+    for path in sorted((REPOSITORY / "examples").glob("*.yaml")):
+        assert [str(one) for one in check_source(Source(str(path))) if one.severity == Severity.ERROR] == []
+
+
+def test_a_good_manifest_has_no_problems_and_5e_5_is_a_number() -> None:
+    assert check_text("good.yaml", GOOD) == []
+
+
+def test_problems_of_schema_rules_and_core_are_told_together() -> None:
+    text = GOOD.replace("hf://", "file:///").replace("evalSteps: 50", "evalSteps: 500, seeds: 3")
+
+    said = " ".join(one.message for one in check_text("a.yaml", text))
+
+    assert "file:// works in local runs only" in said
+    assert "evalSteps must not exceed maxSteps" in said
+    assert "there is no field seeds" in said
+
+
+def test_a_mistake_in_one_document_hides_nothing_in_the_next() -> None:
+    text = f"{GOOD}---\nkind: [\n---\n{GOOD.replace('rte', 'rta')}"
+
+    lines = [one.place.line for one in check_text("a.yaml", text)]
+
+    assert lines == [11, 18]
+
+
+def test_other_kinds_are_passed_over_beside_ours() -> None:
+    assert check_text("a.yaml", f"{GOOD}---\napiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\n") == []
+
+
+def test_a_file_without_any_of_ours_is_a_problem_only_where_it_is_named() -> None:
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n"
+
+    assert "holds no FinetuneExperiment" in check_text("a.yaml", secret)[0].message
+    assert check_text("a.yaml", secret, any_kind=True) == []
+    assert check_text("values.yaml", "image: {tag: a}\n", any_kind=True) == []
+
+
+def test_anchors_and_merges_are_read_as_kubectl_does() -> None:
+    text = GOOD.replace(
+        "  tasks:\n    - name: rte\n",
+        "  tasks:\n    - name: rte\n      training: &short {maxSteps: 10, evalSteps: 5}\n"
+        "    - name: cola\n      training: {<<: *short, evalSteps: 20}\n",
+    )
+
+    assert [(one.place.line, one.field) for one in check_text("a.yaml", text)] == [
+        (10, "spec.tasks[cola].training.evalSteps")
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &a [*a]\n",
+        "[" * 5000,
+        "a: &a [1,1]\n" + "".join(f"b{k}: &b{k} [*a,*a]\n" for k in range(3)),
+        "\x07",
+        "? [a]\n",
+    ],
+    ids=["anchor in itself", "deep", "anchors", "bell", "list as key"],
+)
+def test_strange_yaml_is_told_of_without_a_traceback(text: str) -> None:
+    assert check_text("a.yaml", text)
+
+
+def test_anchors_that_multiply_are_refused_before_they_fill_the_memory() -> None:
+    text = "a0: &a0 [x]\n" + "".join(f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 10)}]\n" for k in range(1, 12))
+
+    assert any("anchors" in one.message for one in check_text("a.yaml", text))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["spec", "name", "tasks", "model", "uri", "training", "space", "kind"])
+                | st.text(max_size=5),
+                inner,
+                max_size=4,
+            )
+        ),
+    )
+)
+def test_no_spec_whatever_ends_in_an_exception(spec: object) -> None:
+    for kind in ("FinetuneExperiment", "HPSearch"):
+        manifest = {"apiVersion": "finetune.dev/v1alpha1", "kind": kind, "metadata": {"name": "a"}, "spec": spec}
+        assert check_text("a.json", json.dumps(manifest)) is not None
+
+
+def test_findings_as_json_are_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(GOOD.replace("rte", "rta"))
+
+    assert main(["validate", "-o", "json", str(file)]) == 1
+
+    (finding,) = json.loads(capsys.readouterr().out)
+    assert finding["line"] == 7
+    assert finding["field"] == "spec.tasks[rta].name"
+
+
+def test_a_file_that_is_not_there_is_a_problem_with_a_remedy(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "no/such.yaml"]) == 1
+
+    assert "no/such.yaml:1:1: cannot be read" in capsys.readouterr().out
+
+
+def test_wrong_usage_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate"]) == 2
+    assert main(["validat", "x"]) == 2
+    capsys.readouterr()
+
+
+def test_warnings_alone_pass_unless_strict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(GOOD.replace("evalSteps: 50", "evalSteps: 30"))
+
+    assert main(["validate", str(file)]) == 0
+    assert main(["validate", "--strict", str(file)]) == 1
+    assert f"{file}:7:7: warning:" in capsys.readouterr().out.replace(os.linesep, "\n")
