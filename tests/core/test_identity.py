@@ -46,6 +46,7 @@ def test_run_id_is_sixteen_hex_digits_and_pinned() -> None:
         {"task": {"name": "rte"}},
         {"settings": {"maxSteps": 101}},
         {"seed": 8},
+        {"model_type": "static_sparse_encoder_bert"},
     ],
 )
 def test_everything_that_decides_a_result_changes_the_id(change: dict[str, Any]) -> None:

@@ -54,7 +54,7 @@ class Workspace:
             made,
             namespace="ns",
             name="exp",
-            model=ResolvedModel(uri=made.model.uri, digest="md5s:model"),
+            model=ResolvedModel(uri=made.model.uri, type=made.model.type, digest="md5s:model"),
             tasks=plans,
             runs={task.name: runs_of(made, task) for task in task_specs(made)},
         )
@@ -67,6 +67,14 @@ class Workspace:
         environment = {**os.environ, **self._environment(attempt)}
         with self.log.open("a") as log:
             return subprocess.Popen(command, env=environment, stderr=log, text=True)
+
+    def start_driver(self, job: JobPlan) -> subprocess.Popen[str]:
+        """The driver of all runs as a process, with a worker on this machine."""
+        file = self.root / "plan.json"
+        file.write_bytes(job.to_bytes())
+        command = [str(Path(sys.executable).with_name("finetune-trainer")), "drive", "--local", f"--plan={file}"]
+        with self.log.open("a") as log:
+            return subprocess.Popen(command, env={**os.environ, **self._environment("pod")}, stderr=log, text=True)
 
     def run(self, job: JobPlan, index: int = 0, *, attempt: str = "attempt-1") -> tuple[int, str]:
         """Exit code and log of the trainer, in this process: torch takes seconds to import."""
