@@ -62,8 +62,10 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     search.add_argument("--cluster", type=int, help="all units of this cluster, one after another")
     search.add_argument("--ray", action="store_true", help="on the Ray cluster that this process runs on")
     search.add_argument("--report-key", help="key in the store of what the driver has done")
-    drive = commands.add_parser("drive", parents=[common], help="do all runs of a plan on this Ray cluster")
+    drive = commands.add_parser("drive", parents=[common], help="do all runs of a plan on this Ray cluster, or --local")
     drive.add_argument("--plan", type=Path, required=True, help="plan.json of a RayJob")
+    drive.add_argument("--local", action="store_true", help="by processes of this machine, without Ray")
+    drive.add_argument("--workers", type=int, help="with --local: runs at a time; default: one a GPU, or one")
     drive.add_argument("--report-key", help="key in the store of what the driver has done")
     commands.add_parser("drain", parents=[common], help="have the runs of this pod save their state, and wait for it")
     prune = commands.add_parser(

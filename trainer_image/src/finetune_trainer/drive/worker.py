@@ -1,15 +1,14 @@
-"""A process on a Ray node that does one run after another, and keeps model files and tokenised data between them."""
+"""A process that does one run after another, and keeps model files and tokenised data between them."""
 
 import os
 import uuid
 from dataclasses import dataclass, replace
 
-import ray
-
 from finetune_core.plan import JobPlan
 from finetune_core.results import Failure
 from finetune_trainer import drain, logs
 from finetune_trainer.hardware import usable_cores
+from finetune_trainer.signals import Stop
 
 THREADS_BY_CORES = "FINETUNE_THREADS_BY_CORES"
 """Set in pods whose spec does not say OMP_NUM_THREADS itself: Ray sets that to what it counts for a process, which
@@ -18,18 +17,18 @@ is 1 for a pod without a CPU limit."""
 
 @dataclass(frozen=True)
 class Work:
-    """What all workers are told: the plan, the store's URI, seconds of patience with it, their share of a node."""
+    """What all workers are told: the plan, the store's URI, seconds of patience with it, their part of the cores."""
 
     job: JobPlan
     store: str
     patience: float
-    cpu_share: float
+    cpu_share: float = 1.0
 
 
 class Worker:
     """Told by the driver which run to do next."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, stop: Stop) -> None:
         logs.configure(os.environ.get("FINETUNE_LOG_FORMAT", "text"))
         # Runs with as many threads as in a pod of their own give the same results as there.
         if os.environ.get(THREADS_BY_CORES):
@@ -43,13 +42,9 @@ class Worker:
             work.job.limits,
             store=work.store,
             attempt=self._prefix,
-            stop=drain.requested(),
+            stop=stop,
             patience=work.patience,
         )
-
-    def node(self) -> str:
-        """The id of the Ray node that it is on."""
-        return str(ray.get_runtime_context().get_node_id())
 
     def do(self, run_id: str) -> Failure | None:
         """An attempt at a run; why it came to no result, if it did not."""

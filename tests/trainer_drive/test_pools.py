@@ -1,10 +1,11 @@
-"""The driver on a real Ray: workers are processes that are reused, told to stop, and killed."""
+"""The driver with real workers, on Ray and without: processes that are reused, told to stop, and killed."""
 
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+import psutil
 import pytest
 
 from finetune_core.layout import ExperimentLayout
@@ -14,7 +15,8 @@ from finetune_dev.shell import wait_for
 from finetune_store import open_store
 from finetune_trainer import drain
 from finetune_trainer.drive.driver import Driver
-from finetune_trainer.drive.pool import RayPool
+from finetune_trainer.drive.local_pool import LocalPool, shares
+from finetune_trainer.drive.ray_pool import RayPool
 from finetune_trainer.drive.worker import Work
 from finetune_trainer.driver_report import DriverReporter
 from finetune_trainer.rays import local_ray
@@ -30,22 +32,41 @@ def rte(**fields):
     return {"name": "rte", "runs": 3, "training": SHORT, **fields}
 
 
-class Suite:
-    """A plan, its store, and a driver on a Ray of its own."""
+@contextmanager
+def ray_pool(work, workers):
+    with local_ray(workers, cpus=None, gpus=None) as slots:
+        yield RayPool(work, slots)
 
-    def __init__(self, workspace, monkeypatch, tasks, **limits):
+
+@contextmanager
+def local_pool(work, workers):
+    pool = LocalPool(work, shares(workers, gpus=[]))
+    yield pool
+    pool.close()
+
+
+@pytest.fixture(params=[ray_pool, local_pool])
+def make_suite(request, workspace, monkeypatch):
+    return lambda tasks, **limits: Suite(workspace, monkeypatch, request.param, tasks, **limits)
+
+
+class Suite:
+    """A plan, its store, and a driver with a pool of its own."""
+
+    def __init__(self, workspace, monkeypatch, pool, tasks, **limits):
         self.workspace = workspace
+        self.pool = pool
         self.job = workspace.plan(tasks, limits=ExecutionLimits(checkpoint_interval_seconds=1, **limits))
         self.store = open_store(f"file://{workspace.store}")
         monkeypatch.setenv("FINETUNE_WORK", str(workspace.root / "work"))
         monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
     def drive(self, workers=2):
-        with local_ray(workers, cpus=None, gpus=None) as slots:
-            work = Work(job=self.job, store=f"file://{self.workspace.store}", patience=30.0, cpu_share=1.0)
+        work = Work(job=self.job, store=f"file://{self.workspace.store}", patience=30.0)
+        with self.pool(work, workers) as pool:
             return Driver(
                 self.job,
-                RayPool(work, slots),
+                pool,
                 reporter=DriverReporter(self.store, KEY),
                 stop=drain.requested(),
                 has_result=lambda run: self.store.stat(self.layout(run).result) is not None,
@@ -81,8 +102,8 @@ def worker_pids():
     return [int(mark.name) for mark in (drain.request_file().parent / "busy").glob("*")]
 
 
-def test_runs_are_done_by_as_many_workers_as_fit_with_the_results_of_a_pod(workspace, tmp_path, monkeypatch):
-    suite = Suite(workspace, monkeypatch, [rte(), {"name": "stsb", "runs": 1, "training": SHORT}])
+def test_runs_are_done_by_as_many_workers_as_fit_with_the_results_of_a_pod(make_suite, workspace, tmp_path):
+    suite = make_suite([rte(), {"name": "stsb", "runs": 1, "training": SHORT}])
 
     assert suite.drive() == ExitCode.SUCCESS
 
@@ -98,8 +119,8 @@ def test_runs_are_done_by_as_many_workers_as_fit_with_the_results_of_a_pod(works
     }
 
 
-def test_a_worker_that_is_killed_costs_the_run_that_it_was_at(workspace, monkeypatch):
-    suite = Suite(workspace, monkeypatch, [rte(runs=2, training=LONG)])
+def test_a_worker_that_is_killed_costs_the_run_that_it_was_at(make_suite):
+    suite = make_suite([rte(runs=2, training=LONG)])
     with suite.driving() as driven:
         suite.until_at_step(20)
         os.kill(worker_pids()[0], signal.SIGKILL)
@@ -108,8 +129,8 @@ def test_a_worker_that_is_killed_costs_the_run_that_it_was_at(workspace, monkeyp
     assert sorted(bool(one.resumed_from) for one in suite.results()) == [False, True]
 
 
-def test_a_pod_that_is_to_end_saves_its_runs_and_another_driver_goes_on(workspace, monkeypatch):
-    suite = Suite(workspace, monkeypatch, [rte(runs=2, training=LONG)])
+def test_a_pod_that_is_to_end_saves_its_runs_and_another_driver_goes_on(make_suite):
+    suite = make_suite([rte(runs=2, training=LONG)])
     with suite.driving() as driven:
         suite.until_at_step(20)
         drain.drain()
@@ -122,9 +143,9 @@ def test_a_pod_that_is_to_end_saves_its_runs_and_another_driver_goes_on(workspac
     assert all(one.resumed_from for one in suite.results())
 
 
-def test_bad_data_fails_its_runs_and_the_others_are_done(workspace, tmp_path, monkeypatch):
+def test_bad_data_fails_its_runs_and_the_others_are_done(make_suite, workspace, tmp_path):
     job = workspace.plan([rte(runs=1), {"name": "stsb", "runs": 1, "training": SHORT}])
-    suite = Suite(workspace, monkeypatch, [rte(runs=1), {"name": "stsb", "runs": 1, "training": SHORT}])
+    suite = make_suite([rte(runs=1), {"name": "stsb", "runs": 1, "training": SHORT}])
     stsb = job.plan.tasks["stsb"]
     files = stsb.data.splits.model_copy(update={"files": {**stsb.data.splits.files, "train": ("STS-B/gone.tsv",)}})
     broken = stsb.model_copy(update={"data": stsb.data.model_copy(update={"splits": files})})
@@ -136,3 +157,21 @@ def test_bad_data_fails_its_runs_and_the_others_are_done(workspace, tmp_path, mo
     (failed,) = suite.report().failed.values()
     assert "STS-B/gone.tsv" in failed.message
     assert len(suite.report().done) == 1
+
+
+def test_a_driver_that_is_killed_takes_its_workers_with_it_and_the_next_one_goes_on(workspace):
+    job = workspace.plan([rte(runs=1, training=LONG)], limits=ExecutionLimits(checkpoint_interval_seconds=1))
+    layout = workspace.layout(job)
+    store = open_store(f"file://{workspace.store}")
+    first = workspace.start_driver(job)
+    wait_for("a checkpoint", lambda: store.stat(layout.checkpoint_pointer) is not None, seconds=120)
+    (worker,) = psutil.Process(first.pid).children(recursive=True)[-1:]
+
+    first.kill()
+
+    psutil.wait_procs([worker], timeout=60)
+    assert not worker.is_running()
+    assert workspace.start_driver(job).wait(120) == 0
+    result = workspace.result(job)
+    assert result.resumed_from
+    assert result.attempts == 2
