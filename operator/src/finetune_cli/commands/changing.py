@@ -1,0 +1,133 @@
+"""`submit`, and what changes a live experiment or search: `suspend`, `resume`, `retry`, `add-runs`."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from finetune_cli.commands.common import AnyName, Context, ExperimentName, Json, Namespace, cluster, find
+from finetune_cli.commands.watching import follow
+from finetune_cli.errors import CliError, UsageError
+from finetune_cli.kube.kinds import EXPERIMENT, KINDS, Kind, kind_of
+from finetune_cli.manifest.check import manifests_of
+from finetune_cli.manifest.files import Source, check_source, read_text
+from finetune_cli.manifest.findings import Severity
+from finetune_cli.output import console, note
+from finetune_core.recipes import recipe_for
+from finetune_core.tasks import GLUE_TASKS
+
+if TYPE_CHECKING:
+    from finetune_cli.kube.client import Kube
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(submit)
+    app.command()(suspend)
+    app.command()(resume)
+    app.command()(retry)
+    app.command("add-runs")(add_runs)
+
+
+def submit(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Manifests; - is stdin.")],
+    namespace: Namespace = None,
+    context: Context = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Have the cluster check it, and change nothing.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Take over fields that others (kubectl) manage.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Watch it until it has ended.")] = False,
+) -> int:
+    """Check manifests, then create or update what they describe."""
+    manifests = [one for file in files for one in _checked(file)]
+    if watch and len(manifests) != 1:
+        raise UsageError("--watch is for one manifest", "Leave it out, and use `finetune watch` afterwards.")
+    kube = cluster(context, namespace)
+    for one in manifests:
+        _submit(kube, one, dry_run, force)
+    return follow(kube, f"{kind_of(manifests[0]['kind']).short}/{manifests[0]['metadata']['name']}", 2) if watch else 0
+
+
+def _checked(file: str) -> list[Json]:
+    """The experiments and searches of a file without problems."""
+    if file == "-":
+        raise UsageError("submit needs a file", "Write the manifest to a file: it is read twice.")
+    errors = [one for one in check_source(Source(file)) if one.severity == Severity.ERROR]
+    if errors:
+        raise CliError("\n".join(map(str, errors)), "Correct it; nothing was submitted.")
+    return manifests_of(read_text(file)[0])
+
+
+def _submit(kube: "Kube", manifest: Json, dry_run: bool, force: bool) -> None:
+    kind, name = kind_of(manifest["kind"]), manifest["metadata"]["name"]
+    asked = manifest["metadata"].setdefault("namespace", kube.namespace)
+    if asked != kube.namespace:
+        raise UsageError(f"{name} says namespace {asked}, not {kube.namespace}", f"Give -n {asked}, or remove it.")
+    before = kube.get(kind, name)
+    after = kube.apply(kind, manifest, dry_run=dry_run, force=force)
+    changed = before is None or before["metadata"].get("generation") != after["metadata"].get("generation")
+    what = "created" if before is None else "changed" if changed else "unchanged"
+    dry = " (dry run: nothing was changed)" if dry_run else ""
+    console().print(f"{kind.kind} {asked}/{name} {what}{dry}", markup=False)
+
+
+def suspend(name: AnyName, namespace: Namespace = None, context: Context = None) -> int:
+    """Stop the pods of an experiment or a search; they save a checkpoint first."""
+    return _change(name, namespace, context, {"execution": {"suspend": True}}, "suspended: `finetune resume` goes on")
+
+
+def resume(name: AnyName, namespace: Namespace = None, context: Context = None) -> int:
+    """Go on with what was suspended."""
+    return _change(name, namespace, context, {"execution": {"suspend": False}}, "goes on")
+
+
+def retry(name: AnyName, namespace: Namespace = None, context: Context = None) -> int:
+    """Run the failed runs again (and look for missing inputs again)."""
+    token = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return _change(name, namespace, context, {"execution": {"retryToken": token}}, "tries its failed runs again")
+
+
+def _change(name: str, namespace: str | None, context: str | None, spec: Json, said: str) -> int:
+    kube = cluster(context, namespace)
+    kind, item = find(kube, name, KINDS)
+    _patch(kube, kind, item, spec, said)
+    return 0
+
+
+def _patch(kube: "Kube", kind: Kind, item: Json, spec: Json, said: str) -> None:
+    own = item["metadata"]["name"]
+    # With the version that was read: what somebody else changed meanwhile is not overwritten.
+    version = {"resourceVersion": item["metadata"]["resourceVersion"]}
+    after = kube.patch(kind, own, {"metadata": version, "spec": spec})
+    unchanged = after["metadata"].get("generation") == item["metadata"].get("generation")
+    console().print(f"{kind.kind} {own} " + ("is so already" if unchanged else said), markup=False)
+
+
+def add_runs(
+    name: ExperimentName,
+    more: Annotated[int, typer.Argument(metavar="N", min=1, help="How many more runs of each task.")],
+    task: Annotated[list[str] | None, typer.Option("--task", help="Of this task alone; may be repeated.")] = None,
+    namespace: Namespace = None,
+    context: Context = None,
+) -> int:
+    """Run more seeds; the runs that are done stay done."""
+    kube = cluster(context, namespace)
+    kind, item = find(kube, name, (EXPERIMENT,))
+    spec, counts = more_runs(item["spec"], more, frozenset(task or ()))
+    _patch(kube, kind, item, spec, "has " + ", ".join(f"{runs} runs of {one}" for one, runs in counts.items()))
+    note("Finished runs are kept: only the new ones are done.")
+    return 0
+
+
+def more_runs(spec: Json, more: int, only: frozenset[str]) -> tuple[Json, dict[str, int]]:
+    """What to change in a spec to have so many more runs of each task (of `only`, if any), and the counts then."""
+    tasks = spec.get("tasks") or [{"name": task} for task in GLUE_TASKS]
+    names = [task["name"] for task in tasks]
+    if unknown := only - set(names):
+        raise UsageError(f"no task {', '.join(sorted(unknown))}", f"The experiment has {', '.join(names)}.")
+    counts = {
+        task["name"]: (task.get("runs") or spec.get("runs") or recipe_for(task["name"]).runs) + more
+        for task in tasks
+        if not only or task["name"] in only
+    }
+    changed = [{**task, "runs": counts[task["name"]]} if task["name"] in counts else task for task in tasks]
+    return {"tasks": changed}, counts

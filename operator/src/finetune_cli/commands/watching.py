@@ -1,0 +1,102 @@
+"""`status` and `watch`: where experiments and searches are."""
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.live import Live
+
+from finetune_cli.commands.common import Context, Json, Namespace, any_names, cluster, find
+from finetune_cli.exits import Exit
+from finetune_cli.kube.kinds import KINDS
+from finetune_cli.output import Output, OutputOption, console, emit, note, table
+from finetune_cli.shown.objects import LIST_COLUMNS, condition, ended, list_row, page
+
+if TYPE_CHECKING:
+    from finetune_cli.kube.client import Kube
+
+OptionalName = Annotated[
+    str | None,
+    typer.Argument(metavar="[NAME]", help="An experiment or a search. Default: all.", autocompletion=any_names),
+]
+Everywhere = Annotated[bool, typer.Option("--all-namespaces", "-A", help="In all namespaces.")]
+Interval = Annotated[float, typer.Option("--interval", min=0.1, help="Seconds between looks.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(status)
+    app.command()(watch)
+
+
+def status(
+    name: OptionalName = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    everywhere: Everywhere = False,
+    output: OutputOption = Output.TABLE,
+) -> int:
+    """Where experiments and searches are: a list, or all that is known of one."""
+    kube = cluster(context, namespace)
+    now = datetime.now(UTC)
+    items = [find(kube, name)[1]] if name else _all(kube, everywhere)
+    if output != Output.TABLE:
+        emit(items[0] if name else items, output)
+    elif name:
+        console().print(page(items[0], now))
+    elif items:
+        console().print(table(LIST_COLUMNS, [list_row(one, now, with_namespace=everywhere) for one in items]))
+    else:
+        where = "any namespace" if everywhere else f"namespace {kube.namespace}"
+        note(f"No experiments and no searches in {where}. Start one: finetune submit FILE; look elsewhere: -n, -A.")
+    return Exit.OK
+
+
+def watch(
+    name: OptionalName = None, namespace: Namespace = None, context: Context = None, interval: Interval = 2
+) -> int:
+    """Watch one until it has ended (exits with 0 if well, 1 if not), or the list until Ctrl-C."""
+    kube = cluster(context, namespace)
+    if name:
+        return follow(kube, name, interval)
+    with Live(console=console(), auto_refresh=False) as live:
+        while True:
+            now = datetime.now(UTC)
+            live.update(table(LIST_COLUMNS, [list_row(one, now) for one in _all(kube, False)]), refresh=True)
+            time.sleep(interval)
+
+
+def follow(kube: "Kube", name: str, interval: float) -> int:
+    """Show one until it has ended; the exit code says how. Where no person looks, one line a change."""
+    out = console()
+    said = ""
+    with Live(console=out, auto_refresh=False, vertical_overflow="visible") as live:
+        while True:
+            item = find(kube, name)[1]
+            if out.is_terminal:
+                live.update(page(item, datetime.now(UTC)), refresh=True)
+            elif (line := _line(item)) != said:
+                said = line
+                out.print(line, markup=False, soft_wrap=True)
+            outcome = ended(item)
+            if outcome is not None:
+                break
+            time.sleep(interval)
+    if not out.is_terminal:
+        out.print(page(item, datetime.now(UTC)))
+    return Exit.OK if outcome else Exit.PROBLEMS
+
+
+def _line(item: Json) -> str:
+    """Where it is, in a line that changes only when something happens."""
+    found = item.get("status") or {}
+    counts = found.get("trials") or found.get("runs") or {}
+    eta = f", ETA {found['eta']}" if found.get("eta") else ""
+    return f"{condition(item, 'Succeeded').get('reason') or 'Pending'} {counts.get('summary', '')}{eta}"
+
+
+def _all(kube: "Kube", everywhere: bool) -> list[Json]:
+    # The items of a list of custom resources carry their kind.
+    found = [one for kind in KINDS for one in kube.objects(kind, everywhere=everywhere)]
+    return sorted(found, key=lambda one: (one["metadata"]["namespace"], one["metadata"]["name"]))

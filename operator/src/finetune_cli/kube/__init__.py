@@ -1,0 +1,1 @@
+"""Kubernetes, as the command line needs it."""

@@ -1,0 +1,108 @@
+"""One experiment on this machine: its runs by a driver, then its report."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.live import Live
+
+from finetune_cli.errors import CliError
+from finetune_cli.local.planning import Planned
+from finetune_cli.local.programs import run_program
+from finetune_cli.local.watching import Watch, line, picture
+from finetune_cli.output import console, note
+from finetune_core.layout import ExperimentLayout
+from finetune_core.results import DriverFailure, ExitCode
+from finetune_store import Store
+
+
+class LocalRun:
+    """What is done for one command; `lock` is the descriptor that the programs inherit."""
+
+    def __init__(self, planned: Planned, store: Store, uri: str, lock: int, workers: int | None) -> None:
+        self._plan = planned.plan
+        self._job = planned.job
+        self._store = store
+        self._uri = uri
+        self._lock = lock
+        self._workers = workers
+        self._layout = ExperimentLayout(self._plan.namespace, self._plan.experiment)
+        self._log = log_file(uri, self._layout.root)
+        self._report_key = self._layout.driver_report("local")
+        self._watch = Watch(store, self._plan, self._report_key, workers=workers or 1)
+
+    def runs(self) -> bool:
+        """Do the runs that have no result, showing how far they are; False if interrupted. CliError, StoreError."""
+        if not self._job.indexes:
+            return True
+        self._store.delete(self._report_key)
+        note(f"{len(self._job.indexes)} of {len(self._plan.runs)} runs to do; log: {self._log}")
+        with self._display() as look:
+            code = self._program(*self._driver(), watch=look)
+            look()
+        if code and code != ExitCode.INTERRUPTED and not self._watch.report.failed:
+            raise CliError(f"the trainer ended with exit code {code}", f"see {self._log}")
+        return code != ExitCode.INTERRUPTED
+
+    def report(self) -> None:
+        """Write tables, best predictions and the zip. CliError."""
+        failed = ["--failed", *self._watch.report.failed] if self._watch.report.failed else []
+        code = self._program("finetune-report", "build", f"--plan-key={self._layout.plan}", *failed, watch=lambda: None)
+        if code:
+            raise CliError(f"the report ended with exit code {code}", f"see {self._log}")
+
+    def failures(self) -> list[tuple[str, DriverFailure]]:
+        """The runs that were given up, as `rte run 0`, and why."""
+        failed = self._watch.report.failed
+        return [(f"{run.task} run {run.run}", failed[run.run_id]) for run in self._plan.runs if run.run_id in failed]
+
+    def table(self) -> str:
+        """The table of results in Markdown."""
+        return self._store.get(self._layout.results("md")).decode()
+
+    def places(self) -> dict[str, str]:
+        """Where everything lies, by what it is."""
+        places = {"results": self._store.uri(self._layout.root)}
+        if self._store.stat(self._layout.submission) is not None:
+            places["leaderboard zip"] = self._store.uri(self._layout.submission)
+        return places
+
+    def _driver(self) -> list[str]:
+        plan = self._log.with_name("plan.json")
+        plan.parent.mkdir(parents=True, exist_ok=True)
+        plan.write_bytes(self._job.to_bytes())
+        command = ["finetune-trainer", "drive", "--local", f"--plan={plan}", f"--report-key={self._report_key}"]
+        return [*command, f"--workers={self._workers}"] if self._workers else command
+
+    def _program(self, *arguments: str, watch: Callable[[], None]) -> int:
+        return run_program(arguments, store=self._uri, log=self._log, lock=self._lock, watch=watch)
+
+    @contextmanager
+    def _display(self) -> Iterator[Callable[[], None]]:
+        """What is to be called now and then: a live picture on a terminal, else a line for each run that ends."""
+        self._watch.look()
+        if not sys.stdout.isatty():
+            yield self._lines
+            return
+        with Live(console=console(), auto_refresh=False, transient=True) as live:
+
+            def look() -> None:
+                self._watch.look()
+                live.update(picture(self._watch), refresh=True)
+
+            yield look
+
+    def _lines(self) -> None:
+        before = len(self._watch.outcomes)
+        for place, outcome in enumerate(self._watch.look(), start=before + 1):
+            print(line(self._plan, outcome, place), flush=True)
+
+
+def log_file(uri: str, root: str) -> Path:
+    """Where the programs log to: beside the results, or in the user's cache where these are in a bucket."""
+    if uri.startswith("file://"):
+        return Path(uri.removeprefix("file://")) / root / "local" / "run.log"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "finetune" / root / "run.log"

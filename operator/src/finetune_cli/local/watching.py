@@ -1,0 +1,129 @@
+"""What the runs of a plan have left in the store so far, and how it is shown while they go on."""
+
+import time
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+from rich.console import Group, RenderableType
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.text import Text
+
+from finetune_cli.local.planning import finished
+from finetune_cli.output import table
+from finetune_core.best import best_run
+from finetune_core.eta import coarse, remaining_seconds
+from finetune_core.layout import ExperimentLayout, RunLayout
+from finetune_core.outcome import Outcome
+from finetune_core.plan import Plan, PlannedRun
+from finetune_core.results import DriverReport, RunResult
+from finetune_core.results import Progress as RunProgress
+from finetune_store import NotFoundError, Store
+
+_LISTING_SECONDS = 5.0
+"""How often the store is listed; between, what the driver reports is enough."""
+
+
+@dataclass
+class Watch:
+    """A look at the store now and then: results, the driver's report, the progress of what is running."""
+
+    store: Store
+    plan: Plan
+    report_key: str
+    workers: int
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    report: DriverReport = field(default_factory=lambda: DriverReport(time=""))
+    progress: dict[str, RunProgress] = field(default_factory=dict)
+    _listed: float = -_LISTING_SECONDS
+
+    def look(self) -> list[Outcome]:
+        """Look again; the runs that ended since the last time. StoreError."""
+        self.report = self._read_report()
+        ended = set(self.report.done)
+        if time.monotonic() - self._listed >= _LISTING_SECONDS:
+            self._listed = time.monotonic()
+            ended |= finished(self.store, self.plan)
+        new = [run for run in self.plan.runs if run.run_id in ended - self.outcomes.keys()]
+        found = [Outcome.of(self._result(run)) for run in new]
+        self.outcomes |= {one.run_id: one for one in found}
+        running = [run for run in self.plan.runs if run.run_id in self.report.running]
+        read = {run.run_id: self._progress(run) for run in running}
+        self.progress = {run_id: one for run_id, one in read.items() if one is not None}
+        return found
+
+    def eta(self) -> str | None:
+        """About how long it still takes."""
+        ended = self.outcomes.keys() | self.report.failed.keys()
+        waiting = frozenset(run.run_id for run in self.plan.runs) - ended
+        seconds = remaining_seconds(self.plan, self.outcomes, self.progress, waiting, parallelism=self.workers)
+        return coarse(seconds)
+
+    def _layout(self, run: PlannedRun) -> RunLayout:
+        return ExperimentLayout(self.plan.namespace, self.plan.experiment).run(run.task, run.run_id)
+
+    def _result(self, run: PlannedRun) -> RunResult:
+        return RunResult.model_validate_json(self.store.get(self._layout(run).result))
+
+    def _progress(self, run: PlannedRun) -> RunProgress | None:
+        try:
+            key = self._layout(run).progress
+            return RunProgress.model_validate_json(self.store.get(key))
+        except (NotFoundError, ValidationError):
+            return None
+
+    def _read_report(self) -> DriverReport:
+        try:
+            return DriverReport.model_validate_json(self.store.get(self.report_key))
+        except (NotFoundError, ValidationError):
+            return self.report
+
+
+def picture(watch: Watch) -> RenderableType:
+    """The live picture: a row a task, a bar a running run, and how long it still takes."""
+    plan = watch.plan
+    ended = len(watch.outcomes) + len(watch.report.failed)
+    summary = f"{ended}/{len(plan.runs)} runs"
+    eta = watch.eta()
+    parts: list[RenderableType] = [
+        table(
+            ["TASK", "METRIC", "RUNS>", "FAILED>", "BEST>", "AT RUN>"], [_row(watch, task) for task in plan.task_names]
+        ),
+        _bars(watch),
+        Text(f"{summary}, {eta} left" if eta else summary, style="bold"),
+    ]
+    return Group(*parts)
+
+
+def line(plan: Plan, outcome: Outcome, done: int) -> str:
+    """One line for a run that ended, where no person watches a terminal."""
+    value = "no finite value" if outcome.value is None else f"{outcome.metric} {outcome.value:.4f}"
+    return (
+        f"{outcome.task} run {outcome.run}: {value} at step {outcome.step}, {outcome.train_seconds:.0f} s "
+        f"({done} of {len(plan.runs)})"
+    )
+
+
+def _row(watch: Watch, task: str) -> list[object]:
+    runs = watch.plan.runs_of(task)
+    found = [watch.outcomes[run.run_id] for run in runs if run.run_id in watch.outcomes]
+    failed = sum(run.run_id in watch.report.failed for run in runs)
+    best = best_run(found)
+    return [
+        task,
+        watch.plan.tasks[task].settings.metric_for_best_model,
+        f"{len(found)}/{len(runs)}",
+        failed or None,
+        None if best is None or best.value is None else f"{best.value:.4f}",
+        None if best is None else best.run,
+    ]
+
+
+def _bars(watch: Watch) -> Progress:
+    bars = Progress(
+        TextColumn("  {task.description}"), BarColumn(30), TextColumn("{task.completed:.0f}/{task.total:.0f} steps")
+    )
+    for run in watch.plan.runs:
+        progress = watch.progress.get(run.run_id)
+        if progress is not None:
+            bars.add_task(f"{run.task} run {run.run}", total=progress.total_steps or 1, completed=progress.step)
+    return bars

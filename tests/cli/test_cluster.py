@@ -1,0 +1,150 @@
+"""The commands that talk to a cluster, on a real API server with the operator at work."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from support.experiments import experiment
+from support.world import World, spec_of
+
+from .conftest import Run
+
+pytestmark = [pytest.mark.apiserver, pytest.mark.s3]
+
+
+def test_an_empty_namespace_says_how_to_begin(world: World, run: Run) -> None:
+    said = run("status", "-n", world.namespace)
+
+    assert said.code == 0
+    assert "finetune submit FILE" in said.err
+
+
+def test_status_lists_and_shows_one_with_its_tasks(world: World, run: Run) -> None:
+    world.apply("first", spec_of(world.server, {"rte": 2, "cola": 1}))
+    world.to_the_end("first")
+
+    listed = run("status", "-n", world.namespace)
+    shown = run("status", "first", "-n", world.namespace)
+
+    assert "experiment first AllRunsSucceeded 3/3" in listed.text
+    assert "runs 3/3" in shown.text
+    assert "rte 2/2 – accuracy 0.7100" in shown.text
+    assert "results: s3://results/out/" in shown.text
+
+
+def test_status_as_json_is_the_object(world: World, run: Run) -> None:
+    world.apply("first", spec_of(world.server, {"rte": 1}))
+
+    said = run("status", "fte/first", "-o", "json", "-n", world.namespace)
+
+    assert json.loads(said.out)["spec"]["tasks"] == [{"name": "rte", "runs": 1}]
+
+
+def test_a_name_that_is_not_there_gets_a_near_one(world: World, run: Run) -> None:
+    world.apply("first", spec_of(world.server, {"rte": 1}))
+
+    said = run("status", "frist", "-n", world.namespace)
+
+    assert said.code == 3
+    assert "there is no FinetuneExperiment or HPSearch frist" in said.text
+    assert "Did you mean first?" in said.text
+
+
+def test_submit_creates_then_changes_then_leaves_alone(world: World, run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "first.yaml"
+    manifest = experiment("first", **spec_of(world.server, {"rte": 1}))
+
+    said = []
+    for runs in (1, 2, 2):
+        manifest["spec"]["tasks"][0]["runs"] = runs
+        file.write_text(yaml.safe_dump(manifest))
+        said.append(run("submit", str(file), "-n", world.namespace).out.split()[-1])
+
+    assert said == ["created", "changed", "unchanged"]
+    assert world.resource("first")["spec"]["tasks"][0]["runs"] == 2
+
+
+def test_submit_refuses_what_is_broken_with_its_line_and_changes_nothing(
+    world: World, run: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / "first.yaml"
+    file.write_text(yaml.safe_dump(experiment("first", runs=0)))
+
+    said = run("submit", str(file), "-n", world.namespace)
+
+    assert said.code == 1
+    assert f"{file}:" in said.err
+    assert "use at least 1" in said.text
+    assert run("status", "first", "-n", world.namespace).code == 3
+
+
+def test_a_dry_run_asks_the_cluster_and_stores_nothing(world: World, run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "first.yaml"
+    file.write_text(yaml.safe_dump(experiment("first")))
+
+    assert "created (dry run" in run("submit", "--dry-run", str(file), "-n", world.namespace).out
+    assert run("status", "first", "-n", world.namespace).code == 3
+
+
+def test_watch_ends_with_the_experiment_and_says_how_it_ended(world: World, run: Run) -> None:
+    world.apply("good", spec_of(world.server, {"rte": 1}))
+    world.to_the_end("good")
+    world.apply("bad", spec_of(world.server, {"rte": 1}))
+    world.to_the_end("bad", failed=[0])
+
+    assert run("watch", "good", "-n", world.namespace).code == 0
+    assert run("watch", "bad", "-n", world.namespace).code == 1
+
+
+def test_suspend_and_resume_change_the_spec_once(world: World, run: Run) -> None:
+    world.apply("first", spec_of(world.server, {"rte": 1}))
+
+    said = [run(verb, "first", "-n", world.namespace).text for verb in ("suspend", "suspend", "resume")]
+
+    assert "suspended" in said[0]
+    assert "is so already" in said[1]
+    assert "goes on" in said[2]
+    assert world.resource("first")["spec"]["execution"]["suspend"] is False
+
+
+def test_retry_runs_the_failed_runs_again(world: World, run: Run) -> None:
+    world.apply("first", spec_of(world.server, {"rte": 1}))
+    world.to_the_end("first", failed=[0])
+    assert world.reason("first") == "TaskFailed"
+
+    run("retry", "first", "-n", world.namespace)
+    world.to_the_end("first")
+
+    assert world.reason("first") == "AllRunsSucceeded"
+
+
+def test_runs_are_added_to_one_task_and_the_others_stay(world: World, run: Run) -> None:
+    world.apply("first", spec_of(world.server, {"rte": 1, "cola": 1}))
+
+    said = run("add-runs", "first", "2", "--task", "rte", "-n", world.namespace)
+
+    assert "has 3 runs of rte" in said.out
+    assert [task["runs"] for task in world.resource("first")["spec"]["tasks"]] == [3, 1]
+
+
+def test_adding_runs_to_a_task_that_is_not_there_names_those_that_are(world: World, run: Run) -> None:
+    world.apply("first", spec_of(world.server, {"rte": 1}))
+
+    said = run("add-runs", "first", "2", "--task", "cola", "-n", world.namespace)
+
+    assert said.code == 2
+    assert "The experiment has rte" in said.text
+
+
+def test_without_a_cluster_the_message_says_what_to_do(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+
+    said = run("status")
+
+    assert said.code == 5
+    assert "there is no cluster to talk to" in said.text
+    assert "Set KUBECONFIG" in said.text
