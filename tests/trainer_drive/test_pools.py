@@ -168,6 +168,7 @@ def test_a_driver_that_is_killed_takes_its_workers_with_it_and_the_next_one_goes
     (worker,) = psutil.Process(first.pid).children(recursive=True)[-1:]
 
     first.kill()
+    first.wait()
 
     psutil.wait_procs([worker], timeout=60)
     assert not worker.is_running()

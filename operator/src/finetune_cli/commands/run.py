@@ -76,7 +76,7 @@ def read_manifest(file: str, kind: str, namespace: str | None) -> Manifest:
     text, problem = read_text(file)
     if problem:
         raise UsageError(f"{file}: {problem}")
-    findings = [one for one in check_text(file, text) if one.severity == Severity.ERROR]
+    findings = [one for one in check_text(file, text, in_cluster=False) if one.severity == Severity.ERROR]
     for one in findings:
         error_console().print(str(one), markup=False)
     if findings:

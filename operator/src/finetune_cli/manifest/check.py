@@ -17,18 +17,18 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9]
 _FIRST_WORD = re.compile(r"[A-Za-z]+(?:\.[A-Za-z]+)*")
 
 
-def check_text(file: str, text: str, *, any_kind: bool = False) -> list[Finding]:
+def check_text(file: str, text: str, *, any_kind: bool = False, in_cluster: bool = True) -> list[Finding]:
     """Everything wrong with the manifests of a file, in the order of its lines.
 
     any_kind: documents that are none of ours (a Secret, a chart's values) are passed over, and a file without any of
-    ours is nothing to complain of.
+    ours is nothing to complain of. in_cluster: whether they are for a cluster, which does not see local folders.
     """
     documents, mistakes = read(text)
     findings = [Finding(file, place, "", message) for place, message in mistakes]
     ours = 0
     for document in documents:
         if not any_kind or _is_ours(document.value) or _is_nameless(document.value):
-            found = list(_check(file, document, passing=_is_other(document.value)))
+            found = list(_check(file, document, passing=_is_other(document.value), in_cluster=in_cluster))
             findings += found
             ours += not _is_other(document.value)
     if not ours and not findings and not any_kind:
@@ -58,21 +58,21 @@ def _is_other(value: Any) -> bool:
     return isinstance(value, dict) and bool(value.get("kind")) and bool(value.get("apiVersion")) and not _is_ours(value)
 
 
-def _check(file: str, document: Document, *, passing: bool) -> Iterator[Finding]:
+def _check(file: str, document: Document, *, passing: bool, in_cluster: bool) -> Iterator[Finding]:
     if passing:
         return
     if not isinstance(document.value, dict):
         message = "is no manifest: it begins with apiVersion, kind, metadata and spec"
         yield Finding(file, document.place(()), "", message)
         return
-    troubles, hints = _troubles(document.value)
+    troubles, hints = _troubles(document.value, in_cluster)
     for severity, found in ((Severity.ERROR, troubles), (Severity.WARNING, hints)):
         for one in found:
             path = _subject(document, one)
             yield Finding(file, document.place(path), field_of(path, document.value), one.message, severity)
 
 
-def _troubles(value: dict[str, Any]) -> tuple[list[Trouble], list[Trouble]]:
+def _troubles(value: dict[str, Any], in_cluster: bool) -> tuple[list[Trouble], list[Trouble]]:
     troubles = [*_header(value), *_metadata(value.get("metadata"))]
     kind = value.get("kind")
     kind = kind if kind in KINDS else wording.near(str(kind), KINDS) if kind else None
@@ -85,11 +85,11 @@ def _troubles(value: dict[str, Any]) -> tuple[list[Trouble], list[Trouble]]:
     troubles += _unknown_parts(value)
     filled = with_defaults(spec_schema(kind), value["spec"])
     troubles += [_below_spec(one) for one in check_schema(kind, filled)]
-    return _deeper(kind, value, filled, troubles)
+    return _deeper(kind, value, filled, troubles, in_cluster)
 
 
 def _deeper(
-    kind: str, value: dict[str, Any], spec: dict[str, Any], troubles: list[Trouble]
+    kind: str, value: dict[str, Any], spec: dict[str, Any], troubles: list[Trouble], in_cluster: bool
 ) -> tuple[list[Trouble], list[Trouble]]:
     """CEL and core, on what is left of the spec when all that is wrong by the schema is taken out."""
     gone = {one.gone for one in troubles if one.gone is not None}
@@ -99,7 +99,7 @@ def _deeper(
     if any(isinstance(path[-1], int) for path in gone):
         # Without a list's entry the others would go by wrong places.
         return troubles, []
-    problems, hints = check_core(kind, rest, troubles)
+    problems, hints = check_core(kind, rest, troubles, in_cluster=in_cluster)
     clear = [one for one in troubles if not any(is_vaguer(one, other) for other in problems)]
     return [*clear, *problems], hints
 

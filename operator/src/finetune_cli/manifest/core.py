@@ -14,14 +14,16 @@ _PART = re.compile(r"([^.\[\]]+)|\[([^\]]*)\]")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
 
-def check_core(kind: str, spec: Mapping[str, Any], told: Iterable[Trouble]) -> tuple[list[Trouble], list[Trouble]]:
+def check_core(
+    kind: str, spec: Mapping[str, Any], told: Iterable[Trouble], *, in_cluster: bool = True
+) -> tuple[list[Trouble], list[Trouble]]:
     """Problems and warnings of a spec that fits its schema as far as `told` left it; what is told already is not.
 
     Where something was taken out of the spec and it can no longer be read, that alone is no news.
     """
     told = list(told)
     try:
-        problems, hints = _experiment(spec) if kind == EXPERIMENT else _search(spec)
+        problems, hints = _experiment(spec, in_cluster) if kind == EXPERIMENT else _search(spec, in_cluster)
     except InvalidInputError as error:
         problems, hints = error.problems, ()
         if any(one.gone is not None for one in told):
@@ -37,15 +39,15 @@ def is_vaguer(one: Trouble, other: Trouble) -> bool:
     return bool(remedy) and other.path[:-1] == one.path and remedy in other.message
 
 
-def _experiment(spec: Mapping[str, Any]) -> tuple[tuple[Problem, ...], tuple[str, ...]]:
+def _experiment(spec: Mapping[str, Any], in_cluster: bool) -> tuple[tuple[Problem, ...], tuple[str, ...]]:
     parsed = parse_spec(spec)
-    problems = check_spec(parsed)
+    problems = check_spec(parsed, in_cluster=in_cluster)
     return problems, () if problems else warnings(parsed)
 
 
-def _search(spec: Mapping[str, Any]) -> tuple[tuple[Problem, ...], tuple[str, ...]]:
+def _search(spec: Mapping[str, Any], in_cluster: bool) -> tuple[tuple[Problem, ...], tuple[str, ...]]:
     parsed = parse_search(spec)
-    return check_search(parsed), search_warnings(parsed)
+    return check_search(parsed, in_cluster=in_cluster), search_warnings(parsed)
 
 
 def path_of(field: str, spec: Mapping[str, Any]) -> Path:

@@ -23,9 +23,9 @@ def parse_search(raw: Mapping[str, Any]) -> HPSearchSpec:
         raise InvalidInputError(tuple(sorted(found))) from error
 
 
-def check_search(spec: HPSearchSpec) -> tuple[Problem, ...]:
+def check_search(spec: HPSearchSpec, *, in_cluster: bool = True) -> tuple[Problem, ...]:
     """What is wrong with a spec that fits its schema."""
-    return tuple(sorted(_problems(spec)))
+    return tuple(sorted(_problems(spec, in_cluster=in_cluster)))
 
 
 def search_tasks(spec: HPSearchSpec) -> tuple[SearchTask, ...]:
@@ -40,11 +40,11 @@ def search_warnings(spec: HPSearchSpec) -> tuple[str, ...]:
     return ()
 
 
-def _problems(spec: HPSearchSpec) -> Iterator[Problem]:
+def _problems(spec: HPSearchSpec, *, in_cluster: bool) -> Iterator[Problem]:
     uris = [("spec.model.uri", spec.model.uri), ("spec.data.uri", spec.data.uri if spec.data else "")]
     uris += [(f"spec.tasks[{task.name}].data.uri", task.data.uri or "") for task in task_specs(spec) if task.data]
     for field, uri in uris:
-        if uri.startswith("file://"):
+        if in_cluster and uri.startswith("file://"):
             yield Problem(field, "file:// works in local runs only: use s3://, hf:// or pvc:// in a cluster")
     names = [task.name for task in spec.tasks]
     for name in sorted({name for name in names if names.count(name) > 1}):

@@ -1,0 +1,165 @@
+"""`finetune run`: an experiment without a cluster, interrupted in every way, ends as if it had not been."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from finetune_dev.shell import wait_for
+from glue_demo import tiny_bert, write
+
+pytestmark = pytest.mark.timeout(600)
+
+TRAINING = {"maxSteps": 300, "evalSteps": 100, "trainBatchSize": 8, "learningRate": 1e-3, "maxSeqLength": 32}
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    """Generated GLUE data and a tiny random BERT."""
+    folder = tmp_path_factory.mktemp("inputs")
+    write(folder / "glue", train_rows=48, dev_rows=32, test_rows=8)
+    tiny_bert(folder / "model")
+    return folder
+
+
+class Local:
+    """One experiment in a folder of its own, run by the command itself."""
+
+    def __init__(self, folder: Path, inputs: Path, **spec: object) -> None:
+        folder.mkdir()
+        self.folder = folder
+        self.store = folder / "store"
+        self.manifest = folder / "experiment.yaml"
+        self.manifest.write_text(
+            yaml.safe_dump(
+                {
+                    "apiVersion": "finetune.dev/v1alpha1",
+                    "kind": "FinetuneExperiment",
+                    "metadata": {"name": "local"},
+                    "spec": {
+                        "model": {"uri": f"file://{inputs}/model"},
+                        "data": {"uri": f"file://{inputs}/glue"},
+                        "tasks": [{"name": "rte"}, {"name": "wnli"}],
+                        "runs": 1,
+                        "training": TRAINING,
+                        "execution": {"checkpointIntervalSeconds": 5},
+                        **spec,
+                    },
+                }
+            )
+        )
+
+    def start(self) -> subprocess.Popen[str]:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "FINETUNE_WORK": str(self.folder / "work")}
+        command = [
+            str(Path(sys.executable).with_name("finetune")),
+            "run",
+            str(self.manifest),
+            "--store",
+            str(self.store),
+        ]
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def run(self) -> tuple[int, str]:
+        process = self.start()
+        text, _ = process.communicate(timeout=300)
+        return process.returncode, text
+
+    def results(self) -> dict[str, object]:
+        """results.json but for times and names of attempts."""
+
+        def timeless(value):
+            if isinstance(value, dict):
+                return {
+                    key: timeless(one) for key, one in value.items() if key not in {"uri", "attempt", "trainSeconds"}
+                }
+            return [timeless(one) for one in value] if isinstance(value, list) else value
+
+        return timeless(json.loads((self.store / "default/local/results.json").read_text()))
+
+    def progress(self) -> int:
+        """Steps done so far, over all runs."""
+        files = self.store.glob("default/local/runs/*/*/progress.json")
+        return sum(json.loads(file.read_text())["step"] for file in files)
+
+
+def test_killed_three_times_it_ends_with_the_same_results_as_undisturbed(inputs, tmp_path):
+    undisturbed, disturbed = Local(tmp_path / "a", inputs), Local(tmp_path / "b", inputs)
+    assert undisturbed.run()[0] == 0
+    for victim in ("command", "driver", "worker"):
+        before = disturbed.progress()
+        command = disturbed.start()
+        wait_for("it to get on", lambda before=before: disturbed.progress() > before + 20, seconds=120)
+        driver, *workers = psutil.Process(command.pid).children(recursive=True)
+        {"command": command, "driver": driver, "worker": workers[-1]}[victim].send_signal(signal.SIGKILL)
+        if victim == "worker":
+            # The driver begins its run anew, after a pause: it need not be waited for.
+            command.kill()
+        command.communicate(timeout=120)
+
+    code, text = disturbed.run()
+
+    assert code == 0, text
+    assert disturbed.results() == undisturbed.results()
+
+
+def test_told_to_stop_it_says_how_to_go_on(inputs, tmp_path):
+    local = Local(tmp_path / "c", inputs)
+    command = local.start()
+    wait_for("it to be at work", lambda: local.progress() > 20, seconds=120)
+
+    command.send_signal(signal.SIGINT)
+
+    text, _ = command.communicate(timeout=120)
+    assert command.returncode == 130
+    assert "the same command goes on from here" in text
+
+
+def test_a_second_time_nothing_is_run_again(inputs, tmp_path):
+    local = Local(tmp_path / "d", inputs, tasks=[{"name": "rte", "training": {"maxSteps": 4, "evalSteps": 2}}])
+    assert local.run()[0] == 0
+
+    code, text = local.run()
+
+    assert code == 0
+    assert "runs to do" not in text
+    assert "| rte |" in text
+
+
+def test_what_cannot_be_used_is_said_before_anything_is_run(inputs, tmp_path):
+    local = Local(tmp_path / "e", inputs, model={"uri": f"file://{tmp_path}/no-model"}, tasks=[{"name": "qnli"}])
+
+    code, text = local.run()
+
+    assert code == 1
+    assert "no-model" in text
+    assert "--model FOLDER" in text
+    assert "Traceback" not in text
+
+
+def test_a_run_that_fails_is_told_and_the_others_are_reported(inputs, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train.csv").write_text("text,label\na,yes\nb,maybe\n" * 8)
+    custom = {
+        "name": "mine",
+        "problemType": "single_label_classification",
+        "labels": ["yes", "no"],
+        "textColumns": ["text"],
+        "labelColumn": "label",
+        "data": {"uri": f"file://{tmp_path}/data", "train": "train.csv", "validation": "train.csv"},
+    }
+    short = {**TRAINING, "maxSteps": 4, "evalSteps": 2}
+    local = Local(tmp_path / "f", inputs, tasks=[{"name": "rte"}, custom], training=short)
+
+    code, text = local.run()
+
+    assert code == 1, text
+    assert "mine run 0 failed: UserError" in text
+    assert "maybe" in text
+    assert "| rte |" in text
