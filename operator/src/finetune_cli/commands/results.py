@@ -1,0 +1,150 @@
+"""`results`, `best` and `download`: what came out."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from finetune_cli.commands.common import AnyName, Context, ExperimentName, Namespace, StoreUri, cluster, find
+from finetune_cli.errors import NotFoundError, UsageError
+from finetune_cli.exits import Exit
+from finetune_cli.kube.kinds import EXPERIMENT, SEARCH
+from finetune_cli.output import Output, OutputOption, console, emit, note, table
+from finetune_cli.reports import layout_of, report_of, whole_report
+from finetune_cli.shown.results import BEST_COLUMNS, best_of_status, best_rows, results_page
+from finetune_cli.stores import Results, results_of
+from finetune_core.results_schema import BestPointer
+from finetune_core.search.layout import SearchLayout
+from finetune_core.tables import results_csv, results_markdown
+from finetune_store import NotFoundError as NoObjectError
+from finetune_store import download_tree
+
+
+class Format(StrEnum):
+    """Formats of results."""
+
+    TABLE = "table"
+    CSV = "csv"
+    MARKDOWN = "md"
+    JSON = "json"
+    YAML = "yaml"
+
+
+FormatOption = Annotated[Format, typer.Option("--output", "-o", help="For people (table, md) or for programs.")]
+TaskOption = Annotated[list[str] | None, typer.Option("--task", help="Of this task alone; may be repeated.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(results)
+    app.command()(best)
+    app.command()(download)
+
+
+def results(
+    name: AnyName,
+    namespace: Namespace = None,
+    context: Context = None,
+    store: StoreUri = None,
+    output: FormatOption = Format.TABLE,
+) -> int:
+    """The results of an experiment (of the runs that have ended), or the summary of a search."""
+    place = results_of(name, store=store, context=context, namespace=namespace)
+    if place.kind == SEARCH:
+        return _summary(place, output)
+    report = report_of(place)
+    document = report.document
+    if not report.whole:
+        note("Not all runs have ended: these are the results so far.")
+    match output:
+        case Format.TABLE:
+            console().print(results_page(document))
+        case Format.CSV:
+            sys.stdout.write(results_csv(document).decode())
+        case Format.MARKDOWN:
+            sys.stdout.write(results_markdown(document).decode())
+        case _:
+            emit(document.model_dump(mode="json", by_alias=True), Output(output.value))
+    return Exit.OK
+
+
+def _summary(place: Results, output: Format) -> int:
+    """A search's summary, as its report wrote it."""
+    suffix = {Format.TABLE: "md", Format.YAML: "json"}.get(output, output.value)
+    try:
+        sys.stdout.write(place.store.get(SearchLayout(place.namespace, place.name).summary(suffix)).decode())
+    except NoObjectError as error:
+        raise NotFoundError(
+            f"{place.name} has no summary yet: it is written when all trials have ended",
+            f"finetune status hps/{place.name} shows the best trials so far.",
+        ) from error
+    return Exit.OK
+
+
+def best(
+    name: ExperimentName,
+    namespace: Namespace = None,
+    context: Context = None,
+    store: StoreUri = None,
+    output: OutputOption = Output.TABLE,
+) -> int:
+    """The best run of each task, and where it lies."""
+    if store:
+        place = results_of(name, store=store, context=context, namespace=namespace, kinds=(EXPERIMENT,))
+        rows = best_rows(report_of(place).document)
+    else:
+        _, item = find(cluster(context, namespace), name, (EXPERIMENT,))
+        rows = best_of_status(item.get("status") or {})
+    if output != Output.TABLE:
+        emit(rows, output)
+    elif rows:
+        keys = ("task", "metric", "value", "run", "seed", "runId", "step", "uri")
+        console().print(table(BEST_COLUMNS, [[row[key] for key in keys] for row in rows]))
+    else:
+        note("No run has a result yet.")
+    return Exit.OK
+
+
+def download(
+    name: ExperimentName,
+    to: Annotated[Path | None, typer.Option("--to", help="Folder to write to. Default: ./NAME")] = None,
+    task: TaskOption = None,
+    models: Annotated[bool, typer.Option(help="The best models, as from_pretrained opens them.")] = True,
+    predictions: Annotated[bool, typer.Option(help="The best runs' predicted test sets.")] = True,
+    namespace: Namespace = None,
+    context: Context = None,
+    store: StoreUri = None,
+) -> int:
+    """Download the best models and predictions, and the tables: NAME/models/TASK, NAME/predictions."""
+    place = results_of(name, store=store, context=context, namespace=namespace, kinds=(EXPERIMENT,))
+    document = whole_report(place)
+    pointers = {row.task: row.best for row in document.tasks if row.best is not None}
+    if unknown := set(task or ()) - pointers.keys():
+        raise UsageError(f"no best run of {', '.join(sorted(unknown))}", f"There is one of {', '.join(pointers)}.")
+    folder = to or Path(place.name)
+    written = 0
+    for one, pointer in pointers.items():
+        if not task or one in task:
+            written += _download(place, pointer, folder, models=models, predictions=predictions)
+    for file in sorted(document.files):
+        if "/" not in file:
+            place.store.download(f"{layout_of(place).root}/{file}", folder / file)
+            written += 1
+    note(f"{written} files in {folder}")
+    return Exit.OK
+
+
+def _download(place: Results, pointer: BestPointer, folder: Path, *, models: bool, predictions: bool) -> int:
+    """The files of a task's best run; how many."""
+    root = layout_of(place).root
+    written = 0
+    if models and pointer.model:
+        written += download_tree(place.store, f"{root}/{pointer.model}", folder / "models" / pointer.task)
+    elif models:
+        note(f"{pointer.task}: no weights are kept (spec.retention.models)")
+    for key in pointer.predictions.values() if predictions else ():
+        place.store.download(f"{root}/{key}", folder / "predictions" / key.removeprefix("best/predictions/"))
+        written += 1
+    return written

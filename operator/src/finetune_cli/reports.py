@@ -1,0 +1,75 @@
+"""Results as the store has them: the report where it is written, else what the runs have left so far."""
+
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from finetune_cli.errors import CliError, NotFoundError
+from finetune_cli.stores import Results
+from finetune_core.layout import ExperimentLayout
+from finetune_core.plan import Plan
+from finetune_core.results_document import build_document
+from finetune_core.results_schema import ResultsDocument
+from finetune_report.gather import Findings, gather
+from finetune_store import NotFoundError as NoObjectError
+
+
+@dataclass(frozen=True)
+class Report:
+    """An experiment's results; `whole` says whether the report is written, so all runs had ended."""
+
+    document: ResultsDocument
+    whole: bool
+
+
+def layout_of(place: Results) -> ExperimentLayout:
+    """Where the experiment's objects lie."""
+    return ExperimentLayout(place.namespace, place.name)
+
+
+def report_of(place: Results) -> Report:
+    """The report in the store; while there is none, one over the runs that have ended."""
+    try:
+        content = place.store.get(layout_of(place).results("json"))
+    except NoObjectError:
+        plan = plan_of(place)
+        return Report(document_so_far(place, plan, gather(place.store, plan, ())), whole=False)
+    try:
+        return Report(ResultsDocument.model_validate_json(content), whole=True)
+    except ValidationError as error:
+        raise CliError(
+            f"{place.store.uri(layout_of(place).results('json'))} is no results.json of this version: {error}",
+            "Use the finetune of the version that wrote it.",
+        ) from error
+
+
+def whole_report(place: Results) -> ResultsDocument:
+    """The report; NotFoundError while it is not written."""
+    report = report_of(place)
+    if not report.whole:
+        raise NotFoundError(
+            f"{place.name} has no report yet: it is written when all runs have ended",
+            f"finetune watch {place.name} waits for it; finetune results {place.name} shows what there is.",
+        )
+    return report.document
+
+
+def document_so_far(place: Results, plan: Plan, findings: Findings) -> ResultsDocument:
+    """A document over the runs that have a result."""
+    uri = place.store.uri(layout_of(place).root)
+    return build_document(plan, findings.results, findings.failures, uri=uri, models=findings.models(plan))
+
+
+def plan_of(place: Results) -> Plan:
+    """The plan in force; NotFoundError where the store has none."""
+    key = layout_of(place).plan
+    try:
+        return Plan.model_validate_json(place.store.get(key))
+    except NoObjectError as error:
+        raise NotFoundError(
+            f"there is no experiment {place.namespace}/{place.name} in {place.store.uri()}",
+            "Check name, namespace (-n) and --store; a new experiment has its plan a few seconds after it was applied.",
+        ) from error
+    except ValidationError as error:
+        message = f"{place.store.uri(key)} is no plan of this version: {error.errors()[0]['msg']}"
+        raise CliError(message, "Use the finetune of the version that wrote it.") from error

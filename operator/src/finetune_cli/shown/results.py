@@ -1,0 +1,84 @@
+"""An experiment's results as tables for people and as plain data. Pure."""
+
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from finetune_cli.output import table
+from finetune_core.results_schema import MetricRow, ResultsDocument, ScoreRow, TaskRow
+from finetune_core.tables import figure
+
+_COLUMNS = ("TASK", "RUNS>", "METRIC", "BEST>", "MEAN ± STD (N)>", "SCORE>", "BEST RUN", "STEP>")
+BEST_COLUMNS = ("TASK", "METRIC", "VALUE>", "RUN>", "SEED>", "RUN ID", "STEP>", "WHERE")
+
+
+def results_page(document: ResultsDocument) -> RenderableType:
+    """A line a task and metric, per cent as GLUE's tables have them, and the scores."""
+    rows = [
+        _row(task, metric, first=index == 0) for task in document.tasks for index, metric in enumerate(_sorted(task))
+    ]
+    scores = [_score(score) for score in (document.glue, document.bert_average)]
+    head = Text(f"{document.namespace}/{document.experiment}  model {document.model_uri}", style="bold")
+    return Group(head, Text(""), table(_COLUMNS, rows), Text(""), *(Text(line) for line in scores))
+
+
+def best_rows(document: ResultsDocument) -> list[dict[str, Any]]:
+    """The best run of each task, for tables and programs."""
+    return [
+        {
+            "task": task.task,
+            "metric": task.best.metric,
+            "value": task.best.value,
+            "run": task.best.run,
+            "seed": task.best.seed,
+            "runId": task.best.run_id,
+            "step": task.best.step,
+            "uri": f"{document.uri}/{task.best.folder}",
+            "model": f"{document.uri}/{task.best.model}" if task.best.model else None,
+        }
+        for task in document.tasks
+        if task.best is not None
+    ]
+
+
+def best_of_status(status: dict[str, Any]) -> list[dict[str, Any]]:
+    """The same from an experiment's status, which does not tell whether weights are kept."""
+    return [
+        {
+            "task": task["name"],
+            "metric": task.get("metric"),
+            **{key: task["best"].get(key) for key in ("value", "run", "seed", "runId", "step", "uri")},
+        }
+        for task in status.get("tasks") or ()
+        if task.get("best")
+    ]
+
+
+def _sorted(task: TaskRow) -> list[MetricRow]:
+    """The metric that decides first."""
+    return sorted(task.metrics, key=lambda row: row.metric != task.metric)
+
+
+def _row(task: TaskRow, metric: MetricRow, *, first: bool) -> tuple[object, ...]:
+    spread = "–" if metric.mean is None else f"{figure(metric, metric.mean)} ± {figure(metric, metric.std)}"
+    cells = (metric.metric, figure(metric, metric.best), f"{spread} ({metric.n})")
+    if not first:
+        return ("", "", *cells, "", "", "")
+    best = task.best
+    failed = f" ({task.failed} failed)" if task.failed else ""
+    return (
+        task.task,
+        f"{task.succeeded}/{task.planned}{failed}",
+        *cells,
+        None if task.score is None else f"{task.score:.2f}",
+        None if best is None else f"{best.run} (seed {best.seed})",
+        None if best is None else best.step,
+    )
+
+
+def _score(score: ScoreRow) -> str:
+    if score.value is None:
+        return f"{score.name}: none; no result for {', '.join(score.missing)}"
+    missing = f"; missing: {', '.join(score.missing)}" if score.missing else ""
+    return f"{score.title}: {score.value:.2f}{missing}"

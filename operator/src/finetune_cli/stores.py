@@ -1,0 +1,124 @@
+"""The store that an experiment's or a search's results lie in: --store, or what spec and status say."""
+
+import atexit
+import base64
+import binascii
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import TYPE_CHECKING, Any
+
+from finetune_cli.commands.common import cluster, find
+from finetune_cli.errors import CliError, NotFoundError
+from finetune_cli.kube.kinds import KINDS, Kind, split_name
+from finetune_store import S3Connection, Store, open_store
+
+if TYPE_CHECKING:
+    from finetune_cli.kube.client import Kube
+
+Json = dict[str, Any]
+
+_RETRY_SECONDS = 5.0
+_BY_HAND = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (AWS_ENDPOINT_URL, AWS_REGION), and give --store"
+
+
+@dataclass(frozen=True)
+class Results:
+    """Where the results of one experiment or search lie; `item` is the object, where a cluster was asked for it."""
+
+    store: Store
+    namespace: str
+    name: str
+    kind: Kind | None = None
+    item: Json | None = None
+
+
+def results_of(
+    name: str,
+    *,
+    store: str | None,
+    context: str | None,
+    namespace: str | None,
+    kinds: tuple[Kind, ...] = KINDS,
+) -> Results:
+    """The place of an experiment's or a search's results. With --store no cluster is asked."""
+    if store:
+        asked, own = split_name(name)
+        opened = open_store(store, connection=S3Connection.from_env(os.environ), retry_seconds=_RETRY_SECONDS)
+        return Results(opened, namespace or _namespace(context), own, asked[0] if len(asked) == 1 else None)
+    kube = cluster(context, namespace)
+    kind, item = find(kube, name, kinds)
+    return Results(open_for(kube, item), kube.namespace, item["metadata"]["name"], kind, item)
+
+
+def _namespace(context: str | None) -> str:
+    try:
+        return cluster(context, None).namespace
+    except CliError:
+        # No kubeconfig: as Kubernetes has it where nothing is said.
+        return "default"
+
+
+def open_for(kube: "Kube", item: Json) -> Store:
+    """The store of an object, with the keys of its Secret; AWS_ENDPOINT_URL wins over the spec's endpoint."""
+    storage = item["spec"].get("storage")
+    if storage is None:
+        uri, env = _default_store(item), dict(os.environ)
+    else:
+        uri = "/".join(part for part in (f"s3://{storage['bucket']}", storage.get("prefix")) if part)
+        env = _environment(kube, storage)
+    return open_store(uri, connection=S3Connection.from_env(env), retry_seconds=_RETRY_SECONDS)
+
+
+def _default_store(item: Json) -> str:
+    """The operator's own storage: only the status tells of it."""
+    found = ((item.get("status") or {}).get("results") or {}).get("json")
+    own = f"/{item['metadata']['namespace']}/{item['metadata']['name']}/"
+    if not found or own not in found:
+        raise NotFoundError(
+            f"{item['metadata']['name']} does not say yet where its results lie: they go to the operator's own storage",
+            f"Wait until it has ended, or {_BY_HAND}.",
+        )
+    return str(found.rpartition(own)[0])
+
+
+def _environment(kube: "Kube", storage: Mapping[str, Any]) -> dict[str, str]:
+    env: dict[str, str] = {}
+    if reference := storage.get("secretRef"):
+        env |= _secret(kube, reference["name"])
+    if storage.get("region"):
+        env["AWS_REGION"] = storage["region"]
+    endpoint = os.environ.get("AWS_ENDPOINT_URL") or storage.get("endpoint")
+    if endpoint:
+        env["AWS_ENDPOINT_URL"] = endpoint
+    if bundle := storage.get("caBundle"):
+        env["AWS_CA_BUNDLE"] = _authority(kube, bundle["name"], bundle["key"])
+    return env if reference else {**os.environ, **env}
+
+
+def _secret(kube: "Kube", name: str) -> dict[str, str]:
+    secret = kube.secret(name)
+    if secret is None:
+        raise NotFoundError(
+            f"Secret {name} is not in namespace {kube.namespace}",
+            f"Create it with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; or {_BY_HAND}.",
+        )
+    try:
+        data = secret.get("data") or {}
+        return {key: base64.b64decode(value).decode().strip() for key, value in data.items() if key.startswith("AWS_")}
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise CliError(f"Secret {name} holds what is no text: {error}", "Create it anew.") from error
+
+
+def _authority(kube: "Kube", name: str, key: str) -> str:
+    text = ((kube.config_map(name) or {}).get("data") or {}).get(key)
+    if not text:
+        raise NotFoundError(
+            f"ConfigMap {name} in namespace {kube.namespace} has no key {key}", "Correct spec.storage.caBundle."
+        )
+    with NamedTemporaryFile("w", suffix=".pem", delete=False) as file:
+        file.write(text)
+    atexit.register(Path(file.name).unlink, missing_ok=True)
+    return file.name

@@ -1,0 +1,200 @@
+"""The commands that read results: from a cluster's experiment by its Secret, and from a store alone."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from finetune_core.layout import ExperimentLayout
+from finetune_core.plan import Plan
+from finetune_core.results_schema import ResultsDocument
+from finetune_report.build import build
+from finetune_store import DirectoryStore, Store
+from support.report_store import fail_run, finish_run
+from support.results import plan_of
+from support.world import World, spec_of
+
+from .conftest import Run
+
+
+def prediction(rows: int, words: str = "entailment") -> bytes:
+    return ("index\tprediction\n" + "".join(f"{index}\t{words}\n" for index in range(rows))).encode()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DirectoryStore:
+    return DirectoryStore(tmp_path / "store")
+
+
+@pytest.fixture
+def plan(store: DirectoryStore) -> Plan:
+    """`team/demo`: two runs of RTE done, the second is the best; one of CoLA failed."""
+    plan = plan_of({"rte": 2, "cola": 1})
+    store.put(ExperimentLayout(plan.namespace, plan.experiment).plan, plan.to_bytes())
+    for run, value in enumerate((0.6, 0.7)):
+        finish_run(store, plan, "rte", run, value, predictions={"RTE.tsv": prediction(3000)})
+    return plan
+
+
+def publish(store: Store, plan: Plan, failed: list[str]) -> ResultsDocument:
+    return build(store, plan, failed, open_data=lambda _uri: None)
+
+
+def where(store: DirectoryStore) -> tuple[str, ...]:
+    return ("-n", "team", "--store", store.uri())
+
+
+def test_results_before_the_end_are_those_of_the_runs_that_have_ended(
+    store: DirectoryStore, plan: Plan, run: Run
+) -> None:
+    said = run("results", "demo", *where(store))
+
+    assert said.code == 0
+    assert "rte 2/2 accuracy 70.00 65.00 ± 7.07 (2) 70.00 1 (seed" in said.text
+    assert "cola 0/1" in said.text
+    assert "Not all runs have ended" in said.err
+
+
+@pytest.mark.parametrize(
+    ("output", "words"), [("csv", "rte,accuracy,2"), ("md", "| rte | 2/2 |"), ("yaml", "experiment: demo")]
+)
+def test_results_come_in_the_formats_of_the_report(
+    store: DirectoryStore, plan: Plan, run: Run, output: str, words: str
+) -> None:
+    assert words in run("results", "demo", "-o", output, *where(store)).out
+
+
+def test_results_as_json_are_the_reports_own(store: DirectoryStore, plan: Plan, run: Run) -> None:
+    document = publish(store, plan, [fail_run(store, plan, "cola", 0, "no such column")])
+
+    said = run("results", "demo", "-o", "json", *where(store))
+
+    assert ResultsDocument.model_validate_json(said.out) == document
+    assert said.err == ""
+
+
+def test_an_experiment_that_the_store_does_not_have_is_said_so(store: DirectoryStore, run: Run) -> None:
+    said = run("results", "demo", *where(store))
+
+    assert said.code == 3
+    assert "there is no experiment team/demo in" in said.text
+    assert "Check name, namespace (-n) and --store" in said.text
+
+
+def test_best_names_the_best_run_and_its_place(store: DirectoryStore, plan: Plan, run: Run) -> None:
+    (row,) = json.loads(run("best", "demo", "-o", "json", *where(store)).out)
+
+    assert (row["task"], row["run"], row["value"]) == ("rte", 1, 0.7)
+    assert row["uri"].startswith(store.uri("team/demo/runs/rte/"))
+
+
+def test_download_writes_best_models_predictions_and_tables(
+    store: DirectoryStore, plan: Plan, run: Run, tmp_path: Path
+) -> None:
+    publish(store, plan, [fail_run(store, plan, "cola", 0, "no such column")])
+
+    said = run("download", "demo", "--to", str(tmp_path / "got"), *where(store))
+
+    got = {str(path.relative_to(tmp_path / "got")) for path in (tmp_path / "got").rglob("*") if path.is_file()}
+    assert said.code == 0
+    assert {"models/rte/config.json", "models/rte/model.safetensors", "predictions/RTE.tsv", "results.csv"} <= got
+
+
+def test_download_before_the_report_says_what_to_wait_for(store: DirectoryStore, plan: Plan, run: Run) -> None:
+    said = run("download", "demo", *where(store))
+
+    assert said.code == 3
+    assert "finetune watch demo" in said.text
+
+
+def test_a_zip_with_placeholders_is_built_here_and_passes_the_check(
+    store: DirectoryStore, plan: Plan, run: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / "a.zip"
+
+    built = run("leaderboard", "build", "demo", "-f", str(file), "--missing-tasks", "Placeholder", *where(store))
+
+    assert "Placeholders, not predictions" in built.err
+    assert len(zipfile.ZipFile(file).namelist()) == 11
+    assert run("leaderboard", "check", str(file)).code == 0
+
+
+def test_a_zip_without_all_tasks_is_refused_with_their_files(store: DirectoryStore, plan: Plan, run: Run) -> None:
+    said = run("leaderboard", "build", "demo", *where(store))
+
+    assert said.code == 1
+    assert "CoLA.tsv: no best run with predictions" in said.text
+    assert "--missing-tasks Placeholder" in said.text
+
+
+def test_saving_a_zip_that_was_never_asked_for_says_how_to_get_one(store: DirectoryStore, plan: Plan, run: Run) -> None:
+    said = run("leaderboard", "save", "demo", *where(store))
+
+    assert said.code == 3
+    assert "finetune leaderboard build demo" in said.text
+
+
+def test_checking_what_is_no_zip_says_so(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "a.zip"
+    file.write_text("no zip")
+
+    assert run("leaderboard", "check", str(file)).code == 1
+    assert run("leaderboard", "check", str(tmp_path / "none.zip")).code == 3
+
+
+def weights(store: DirectoryStore) -> int:
+    return sum("/model/" in info.key for info in store.list("team/demo/runs"))
+
+
+def test_gc_shows_what_retention_would_delete_and_deletes_it_with_yes(
+    store: DirectoryStore, plan: Plan, run: Run
+) -> None:
+    failed = [fail_run(store, plan, "cola", 0, "no such column")]
+    publish(store, plan, failed)
+    # As after an interrupted clean-up: the weights of the lesser run are there again.
+    lesser = finish_run(store, plan, "rte", 0, 0.6, predictions={"RTE.tsv": prediction(3000)})
+
+    shown = run("gc", "demo", *where(store))
+    before = weights(store)
+    run("gc", "demo", "--yes", *where(store))
+
+    assert shown.out.count(lesser.run_id) == 3
+    assert (before, weights(store)) == (6, 3)
+
+
+def test_gc_deletes_nothing_by_a_report_that_is_older_than_the_runs(
+    store: DirectoryStore, plan: Plan, run: Run
+) -> None:
+    publish(store, plan, [])
+    finish_run(store, plan, "cola", 0, 0.5)
+
+    said = run("gc", "demo", "--yes", *where(store))
+
+    assert said.code == 3
+    assert "older than its runs" in said.text
+    assert weights(store) == 6
+
+
+@pytest.mark.apiserver
+@pytest.mark.s3
+def test_the_store_of_an_experiment_is_found_by_its_spec_and_secret(world: World, run: Run, tmp_path: Path) -> None:
+    world.apply("first", spec_of(world.server, {"rte": 2}))
+    world.to_the_end("first")
+
+    assert "rte 2/2 accuracy 71.00" in run("results", "first", "-n", world.namespace).text
+    assert "rte accuracy 0.71 1" in run("best", "first", "-n", world.namespace).text
+
+
+@pytest.mark.apiserver
+@pytest.mark.s3
+def test_a_secret_that_is_gone_is_named_with_the_way_around_it(world: World, run: Run) -> None:
+    spec = spec_of(world.server, {"rte": 1})
+    spec["storage"]["secretRef"]["name"] = "gone"
+    world.apply("first", spec)
+
+    said = run("results", "first", "-n", world.namespace)
+
+    assert said.code == 3
+    assert "Secret gone is not in namespace" in said.text
+    assert "--store" in said.text
