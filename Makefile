@@ -12,7 +12,7 @@ PYTHON := PYTHONPATH=dev:bench $(BIN)/python
 RAY_TESTS := tests/trainer_search tests/trainer_drive
 PACKAGES := operator/src trainer_image/src tests dev bench
 
-.PHONY: help setup lint format test e2e demo demo-down up down status images crds lock bench-trainer bench-operator bench-search clean
+.PHONY: help setup lint format test e2e demo demo-down up down status images crds lock bench-trainer bench-operator bench-search bench-sparse clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -95,6 +95,9 @@ bench-operator: $(READY) ## A real API server, 1,000 experiments: latencies, req
 
 bench-search: $(READY) ## Random search to the end against ASHA and TPE, on one space and model
 	$(PYTHON) -m bench_search $(BENCH_ARGS)
+
+bench-sparse: $(READY) ## What keeping a sparse model's zeros costs, and that they are kept
+	$(PYTHON) -m bench_sparse $(BENCH_ARGS)
 
 clean: ## Remove the Python environment and caches inside the repository
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -7,7 +7,7 @@ import transformers
 
 from finetune_core.results import FailureReason, Sparsity, SparsityRecord
 from finetune_trainer.errors import GaveUpError
-from finetune_trainer.sparse.masks import census, digest, masked_modules, off_weights_moved, rezero
+from finetune_trainer.sparse.masks import Rezeroing, census, digest, masked_modules, off_weights_moved
 
 
 class RezeroWeights(transformers.TrainerCallback):
@@ -41,16 +41,13 @@ class SparsityGuard:
         self._model = model
         self._modules = masked_modules(model)
         self._masks = digest(self._modules)
+        self.rezero = Rezeroing(self._modules)
         self._before: Sparsity | None = census(model) if self._modules else None
 
     @property
     def callbacks(self) -> list[transformers.TrainerCallback]:
         """What the Trainer has to call."""
         return [RezeroWeights(self)] if self._modules else []
-
-    def rezero(self) -> None:
-        """Set the masked weights to zero."""
-        rezero(self._modules)
 
     def check(self, when: str) -> None:
         """GaveUpError (SparsityLost) if a masked weight is not zero, or if the masks are others than were loaded."""

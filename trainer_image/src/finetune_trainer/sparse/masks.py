@@ -14,6 +14,9 @@ from finetune_core.sparse import SparseType, covers
 
 MASK = "zero_mask"
 
+_BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+"""Bytes of a weight -> the integer of the same size."""
+
 Modules = Mapping[str, torch.nn.Module]
 """Dotted name -> a module with `weight` and `zero_mask` of the same shape."""
 
@@ -51,11 +54,27 @@ def settle(model: torch.nn.Module, missing: Collection[str]) -> None:
         )
 
 
-@torch.no_grad()
-def rezero(modules: Modules) -> None:
-    """Set every masked weight to zero, whatever it is now (also infinite or not a number)."""
-    for module in modules.values():
-        _weight(module).masked_fill_(_mask(module), 0.0)
+class Rezeroing:
+    """Sets every masked weight to +0, whatever it is (also infinite or not a number); kept weights keep their bits.
+
+    As an AND of bits with one byte a weight, which a CPU does several times as fast as `masked_fill_`: that branches on
+    every weight. The bytes are made from the masks as they are when it is first called, where the weights are then.
+    """
+
+    def __init__(self, modules: Modules) -> None:
+        self._modules = modules
+        self._keep: dict[str, torch.Tensor] = {}
+
+    @torch.no_grad()
+    def __call__(self) -> None:
+        """Do it."""
+        for name, module in self._modules.items():
+            weight = _weight(module)
+            keep = self._keep.get(name)
+            if keep is None or keep.device != weight.device:
+                # -1 has all bits set, in whatever integer type it is widened to.
+                keep = self._keep[name] = (~_mask(module)).to(torch.int8).neg_()
+            weight.view(_BITS[weight.element_size()]).bitwise_and_(keep)
 
 
 def off_weights_moved(modules: Modules) -> dict[str, int]:
