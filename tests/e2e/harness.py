@@ -7,6 +7,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, ClassVar, Self
 
 import yaml
 from kubernetes import client, config
+from kubernetes.client.exceptions import ApiException
 
 from finetune_core.layout import ExperimentLayout
 from finetune_core.results import RunResult
@@ -317,3 +319,11 @@ def _text(path: Path) -> str:
     except OSError:
         # The process has ended since it was listed.
         return ""
+
+
+def kill_operator() -> None:
+    """SIGKILL its process, then have a new pod at once instead of waiting for the kubelet's back-off."""
+    pod = operator_pod()
+    signal_pod(pod, signal.SIGKILL)
+    with suppress(ApiException):
+        K8S.core.delete_namespaced_pod(pod.metadata.name, release.NAMESPACE, grace_period_seconds=0)

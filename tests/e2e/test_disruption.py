@@ -4,10 +4,8 @@ import random
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 
 import pytest
-from kubernetes.client import ApiException
 
 from e2e.harness import (
     ENDLESS,
@@ -18,7 +16,7 @@ from e2e.harness import (
     condition_of,
     ended,
     evict,
-    operator_pod,
+    kill_operator,
     operator_ready,
     reason,
     signal_pod,
@@ -49,14 +47,6 @@ def finish_well(experiment: Experiment) -> Experiment:
 
 def outcome(result: RunResult) -> tuple[int, float | None, int, tuple[tuple[str, float | None], ...]]:
     return result.run, result.value, result.step, tuple(sorted(result.metrics.items()))
-
-
-def kill_operator() -> None:
-    """SIGKILL its process, then have a new pod at once instead of waiting for the kubelet's back-off."""
-    pod = operator_pod()
-    signal_pod(pod, signal.SIGKILL)
-    with suppress(ApiException):
-        K8S.core.delete_namespaced_pod(pod.metadata.name, release.NAMESPACE, grace_period_seconds=0)
 
 
 def test_an_operator_killed_ten_times_brings_an_experiment_to_the_same_end(

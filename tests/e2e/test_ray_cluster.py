@@ -1,6 +1,8 @@
 """Experiments on Ray clusters, made by a real KubeRay: the same runs as in Jobs, whatever is taken away."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from e2e.harness import (
     ENDLESS,
     K8S,
     SHORT,
+    SMALL_GLUE,
     Experiment,
     Experiments,
     condition_of,
@@ -17,12 +20,14 @@ from e2e.harness import (
 )
 from e2e.namespaces import fresh_namespace
 from finetune_core.results import RunResult
-from finetune_store import Store
+from finetune_dev import release
+from finetune_store import Store, upload_tree
 
 pytestmark = pytest.mark.timeout(900)
 
 RAY_JOBS = ("ray.io", "v1")
 TASKS = ("wnli", "rte")
+REAL_GLUE = "e2e/real"
 
 
 def ray_spec(tasks: Any = TASKS, *, parallelism: int = 2, **fields: Any) -> dict[str, Any]:
@@ -49,18 +54,29 @@ def outcome(result: RunResult) -> tuple[int, float | None, int, tuple[tuple[str,
 
 
 @pytest.fixture(scope="module")
-def in_jobs(store: Store) -> Iterator[Experiment]:
+def data(store: Store) -> dict[str, str]:
+    """Real data of the tasks where GLUE_DIR names a folder with it (CI does), else generated data."""
+    folder = os.environ.get("GLUE_DIR")
+    if not folder:
+        return {"uri": SMALL_GLUE}
+    for task in TASKS:
+        upload_tree(store, Path(folder) / task.upper(), f"{REAL_GLUE}/{task.upper()}")
+    return {"uri": f"s3://{release.BUCKET}/{REAL_GLUE}"}
+
+
+@pytest.fixture(scope="module")
+def in_jobs(store: Store, data: dict[str, str]) -> Iterator[Experiment]:
     """The same runs by Jobs."""
     with fresh_namespace() as namespace:
-        suite = Experiment(namespace, "same", store).apply(spec(TASKS, runs=2))
+        suite = Experiment(namespace, "same", store).apply(spec(TASKS, runs=2, data=data))
         assert reason(suite.ends()) == "AllRunsSucceeded", suite.describe()
         yield suite
 
 
 def test_a_ray_cluster_does_the_same_runs_as_jobs_with_the_same_results(
-    in_jobs: Experiment, experiment: Experiments
+    in_jobs: Experiment, experiment: Experiments, data: dict[str, str]
 ) -> None:
-    suite = experiment("same").apply(ray_spec(runs=2))
+    suite = experiment("same").apply(ray_spec(runs=2, data=data))
 
     assert reason(suite.ends(seconds=480)) == "AllRunsSucceeded", suite.describe()
 
