@@ -6,7 +6,16 @@ from typing import Any
 
 import typer
 
-from finetune_cli.commands import changing, cleaning, hyperparameters, leaderboard, results, run, validate, watching
+from finetune_cli.commands import (
+    changing,
+    cleaning,
+    converting,
+    hyperparameters,
+    leaderboard,
+    results,
+    validate,
+    watching,
+)
 from finetune_cli.errors import CliError
 from finetune_cli.exits import Exit
 from finetune_cli.output import error_console
@@ -18,7 +27,7 @@ _HELP = """Fine-tune models on GLUE and on tasks of your own, on Kubernetes.
 Exit codes: 0 fine; 1 problems found, or it ended badly; 2 wrong usage; 3 not found; 4 refused; 5 unreachable.
 """
 
-_GROUPS = (run, validate, changing, watching, results, hyperparameters, leaderboard, cleaning)
+_GROUPS = (validate, changing, watching, results, hyperparameters, leaderboard, cleaning, converting)
 """One module per group of commands; each has `register(app)`."""
 
 

@@ -1,0 +1,126 @@
+"""The arguments of Hugging Face's training scripts, and what they are here."""
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+
+from finetune_core.problems import InvalidInputError, Problem
+
+TRAINING = MappingProxyType(
+    {
+        "max_steps": "maxSteps",
+        "num_train_epochs": "numTrainEpochs",
+        "eval_steps": "evalSteps",
+        "learning_rate": "learningRate",
+        "lr_scheduler_type": "lrSchedulerType",
+        "warmup_ratio": "warmupRatio",
+        "warmup_steps": "warmupSteps",
+        "weight_decay": "weightDecay",
+        "adam_beta1": "adamBeta1",
+        "adam_beta2": "adamBeta2",
+        "adam_epsilon": "adamEpsilon",
+        "max_grad_norm": "maxGradNorm",
+        "max_seq_length": "maxSeqLength",
+        "max_length": "maxSeqLength",
+        "metric_for_best_model": "metricForBestModel",
+        "load_best_model_at_end": "loadBestModelAtEnd",
+        "per_device_eval_batch_size": "evalBatchSize",
+    }
+)
+"""Arguments that have the same meaning here -> their names here."""
+
+TASK_NAMES = MappingProxyType({"sst-2": "sst2", "sts-b": "stsb", "mnli-mm": "mnli", "mnli-m": "mnli"})
+"""Spellings of GLUE's tasks."""
+
+MEANINGLESS = frozenset(
+    {
+        "do_train",
+        "do_eval",
+        "do_predict",
+        "output_dir",
+        "overwrite_output_dir",
+        "logging_dir",
+        "logging_steps",
+        "logging_strategy",
+        "logging_first_step",
+        "save_steps",
+        "save_strategy",
+        "save_total_limit",
+        "report_to",
+        "eval_strategy",
+        "evaluation_strategy",
+        "cache_dir",
+        "pad_to_max_length",
+        "overwrite_cache",
+        "use_fast_tokenizer",
+        "disable_tqdm",
+        "dataloader_num_workers",
+        "ignore_data_skip",
+        "push_to_hub",
+        "run_name",
+        "log_level",
+        "preprocessing_num_workers",
+        "greater_is_better",
+        "ddp_find_unused_parameters",
+        "local_rank",
+        "tokenizer_name",
+        "config_name",
+        "model_revision",
+        "trust_remote_code",
+    }
+)
+"""Arguments of which nothing is to be carried over: the operator sees to it, or another option says it."""
+
+
+_PROCESSES = frozenset({"nproc_per_node", "num_processes"})
+"""What torchrun and accelerate call the number of devices."""
+
+
+def parse_command(command: str) -> dict[str, str]:
+    """`python run_glue.py --task_name rte --fp16` -> argument -> value (`true` for a switch); InvalidInputError."""
+    try:
+        words = shlex.split(command.replace("\\\n", " "), comments=False)
+    except ValueError as error:
+        raise InvalidInputError(
+            (Problem("command", f"cannot be read as a shell would ({error}): close it"),)
+        ) from error
+    script = next((place for place, word in enumerate(words) if word.endswith(".py")), -1)
+    launcher = [value for name, value in _pairs(words[: max(script, 0)]) if name in _PROCESSES and value.isdigit()]
+    devices = {"nproc_per_node": launcher[-1]} if launcher else {}
+    return {**devices, **dict(_pairs(words[script + 1 :]))}
+
+
+def _pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    place = 0
+    while place < len(words):
+        word = words[place]
+        place += 1
+        if not word.startswith("--"):
+            continue
+        name, equals, value = word.removeprefix("--").partition("=")
+        if not equals and place < len(words) and not words[place].startswith("--"):
+            value = words[place]
+            place += 1
+        elif not equals:
+            value = "true"
+        yield name.replace("-", "_"), value
+
+
+def number(text: str) -> int | float | str:
+    """A number where the text is one."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def boolean(text: str) -> bool:
+    """As the scripts read it."""
+    return text.lower() in {"true", "1", "yes", "on"}
+
+
+def unknown(arguments: Mapping[str, str], used: frozenset[str]) -> list[str]:
+    """Arguments that nothing is known of here."""
+    return sorted(arguments.keys() - used - MEANINGLESS)

@@ -1,0 +1,183 @@
+"""Command lines of run_glue.py and Katib's Experiments as manifests: a table of what becomes what."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finetune_cli.convert.katib import from_katib
+from finetune_cli.convert.run_glue import from_run_glue
+from finetune_cli.manifest.check import check_text
+from finetune_cli.manifest.findings import Severity
+from finetune_core.problems import InvalidInputError
+from finetune_core.search.hyperparameter_files import to_yaml
+
+from .conftest import Run
+
+COMMAND = "python run_glue.py --model_name_or_path org/model --task_name RTE"
+
+
+def training(extra: str, **options: Any) -> dict[str, Any]:
+    spec: dict[str, Any] = from_run_glue(f"{COMMAND} {extra}", **options).manifest["spec"]
+    return spec["training"]
+
+
+@pytest.mark.parametrize(
+    ("extra", "expected"),
+    [
+        ("--learning_rate 2e-5", {"learningRate": 2e-5}),
+        ("--learning_rate=2e-5", {"learningRate": 2e-5}),
+        ("", {"numTrainEpochs": 3, "trainBatchSize": 8, "warmupRatio": 0, "precision": "fp32"}),
+        ("--max_steps 100 --num_train_epochs 5", {"maxSteps": 100, "numTrainEpochs": None}),
+        ("--max_steps -1", {"numTrainEpochs": 3, "maxSteps": None}),
+        ("--per_device_train_batch_size 16 --gradient_accumulation_steps 2", {"trainBatchSize": 32}),
+        ("--fp16", {"precision": "fp16"}),
+        ("--bf16 True", {"precision": "bf16"}),
+        ("--fp16 False", {"precision": "fp32"}),
+        ("--warmup_steps 50", {"warmupSteps": 50, "warmupRatio": None}),
+        ("--load_best_model_at_end False", {"loadBestModelAtEnd": False, "allowLastModel": True}),
+        ("--load_best_model_at_end --metric_for_best_model eval_accuracy", {"metricForBestModel": "eval_accuracy"}),
+        ("--max_seq_length 256", {"maxSeqLength": 256}),
+        ("--early_stopping_patience 3", {"earlyStopping": {"patience": 3}}),
+    ],
+)
+def test_arguments_keep_their_meaning(extra: str, expected: dict[str, Any]) -> None:
+    made = training(extra)
+
+    assert {name: made.get(name) for name in expected} == expected
+
+
+def test_devices_of_the_launcher_make_the_global_batch() -> None:
+    command = f"torchrun --nproc_per_node 4 {COMMAND.removeprefix('python ')} --per_device_train_batch_size 8"
+
+    assert from_run_glue(command).manifest["spec"]["training"]["trainBatchSize"] == 32
+    assert training("--per_device_train_batch_size 8", devices=2)["trainBatchSize"] == 16
+
+
+def test_an_old_name_of_a_model_gets_its_organisation() -> None:
+    made = from_run_glue("run_glue.py --model_name_or_path bert-base-cased --task_name sst-2").manifest
+
+    assert made["spec"]["model"]["uri"] == "hf://google-bert/bert-base-cased"
+    assert made["spec"]["tasks"] == [{"name": "sst2"}]
+    assert made["metadata"]["name"] == "bert-base-cased-sst-2"[:-6] + "-sst2"
+
+
+def test_what_cannot_be_carried_over_is_said() -> None:
+    notes = " ".join(from_run_glue(f"{COMMAND} --label_smoothing_factor 0.1 --logging_steps 10").notes)
+
+    assert "--label_smoothing_factor is not carried over" in notes
+    assert "logging_steps" not in notes
+
+
+@pytest.mark.parametrize("command", ["run_glue.py --task_name rte", "run_glue.py --model_name_or_path a/b", "x 'y"])
+def test_a_command_without_model_or_task_says_what_is_missing(command: str, run: Run) -> None:
+    said = run("from-run-glue", command)
+
+    assert said.code == 1
+    assert "error:" in said.err
+
+
+def test_the_manifest_has_no_problems(run: Run) -> None:
+    said = run("from-run-glue", f"{COMMAND} --learning_rate 3e-5 --seed 7")
+
+    assert said.code == 0
+    assert check_text("a.yaml", said.out) == []
+
+
+@given(st.text(max_size=60))
+def test_no_command_line_ends_in_an_unnamed_error(extra: str) -> None:
+    with suppress(InvalidInputError):
+        assert from_run_glue(f"{COMMAND} {extra}").manifest
+
+
+KATIB = {
+    "apiVersion": "kubeflow.org/v1beta1",
+    "kind": "Experiment",
+    "metadata": {"name": "tune-rte"},
+    "spec": {
+        "objective": {"type": "maximize", "goal": 0.9, "objectiveMetricName": "eval_accuracy"},
+        "algorithm": {"algorithmName": "tpe"},
+        "maxTrialCount": 30,
+        "parallelTrialCount": 3,
+        "maxFailedTrialCount": 5,
+        "parameters": [
+            {"name": "lr", "parameterType": "double", "feasibleSpace": {"min": "1e-5", "max": "1e-3"}},
+            {"name": "steps", "parameterType": "int", "feasibleSpace": {"min": "100", "max": "300", "step": "100"}},
+            {"name": "batch", "parameterType": "categorical", "feasibleSpace": {"list": ["16", "32"]}},
+        ],
+        "trialTemplate": {
+            "trialParameters": [
+                {"name": "learningRate", "reference": "lr"},
+                {"name": "maxSteps", "reference": "steps"},
+                {"name": "batchSize", "reference": "batch"},
+            ],
+            "trialSpec": {
+                "kind": "Job",
+                "spec": {
+                    "template": {
+                        "spec": {
+                            "containers": [
+                                {
+                                    "command": ["python", "run_glue.py", "--model_name_or_path=org/model"],
+                                    "args": [
+                                        "--task_name=rte",
+                                        "--max_seq_length=64",
+                                        "--learning_rate=${trialParameters.learningRate}",
+                                        "--max_steps=${trialParameters.maxSteps}",
+                                        "--per_device_train_batch_size=${trialParameters.batchSize}",
+                                    ],
+                                }
+                            ]
+                        }
+                    }
+                },
+            },
+        },
+    },
+}
+
+
+def test_a_katib_experiment_becomes_a_search() -> None:
+    made = from_katib(KATIB).manifest
+
+    assert made["metadata"]["name"] == "tune-rte"
+    spec = made["spec"]
+    assert spec["space"] == {
+        "learningRate": {"uniform": [1e-5, 1e-3]},
+        "maxSteps": {"choice": [100, 200, 300]},
+        "trainBatchSize": {"choice": [16, 32]},
+    }
+    assert spec["objective"] == {"metric": "eval_accuracy", "direction": "Maximize", "goal": 0.9}
+    assert (spec["trials"], spec["clusters"], spec["maxFailedTrials"], spec["algorithm"]) == (30, 3, 5, "TPE")
+    assert spec["tasks"] == [{"name": "rte"}]
+    assert spec["training"]["maxSeqLength"] == 64
+    assert not spec["training"].keys() & {"learningRate", "maxSteps", "numTrainEpochs", "trainBatchSize"}
+
+
+def test_the_search_has_no_problems_but_those_that_are_told() -> None:
+    found = check_text("a.yaml", to_yaml(from_katib(KATIB).manifest))
+
+    assert [str(one) for one in found if one.severity == Severity.ERROR] == []
+
+
+def test_an_algorithm_that_is_not_there_is_replaced_and_said() -> None:
+    spec = {**KATIB["spec"], "algorithm": {"algorithmName": "cmaes"}}
+
+    made = from_katib({**KATIB, "spec": spec})
+
+    assert made.manifest["spec"]["algorithm"] == "TPE"
+    assert any("cmaes" in one for one in made.notes)
+
+
+def test_a_file_with_something_else_is_refused(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(yaml.safe_dump({"kind": "Pod", "spec": {}}))
+
+    said = run("from-katib", str(file))
+
+    assert said.code == 1
+    assert "is no Katib Experiment" in said.text
