@@ -173,7 +173,15 @@ def test_an_example_is_taken_by_kubectl(api_server: ApiServer, path: Path) -> No
 
 def test_there_are_examples() -> None:
     names = {path.stem for path in EXAMPLES}
-    assert names >= {"quickstart", "bert-base", "custom-task", "hpsearch", "search-quickstart", "tuned-experiment"}
+    assert names >= {
+        "quickstart",
+        "bert-base",
+        "custom-task",
+        "hpsearch",
+        "search-quickstart",
+        "tuned-experiment",
+        "sparse",
+    }
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)

@@ -133,6 +133,23 @@ def test_a_checkpoint_that_is_sparse_in_part_is_taken_with_a_warning(shared, tmp
     assert census(model).masked == 3 * 2 * 2 * 32 * 64 // 4
 
 
+def test_zeros_that_a_dense_type_will_not_keep_are_told(folder, caplog):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "model_type": "bert"}))
+    assert not masked_modules(classifier(folder))
+    assert "75 % of the encoder's weights are zero and will not stay so: set model.type to" in caplog.text
+
+
+def test_a_dense_model_is_taken_without_a_word_on_zeros(shared, caplog):
+    classifier(shared / "model")
+    assert "zero" not in caplog.text
+
+
+def test_a_misspelt_sparse_type_is_not_taken_for_a_dense_one(shared):
+    with pytest.raises(UserError, match=r"model\.type is static_sparse_bert, but .* says bert: .* fully_static_sparse"):
+        classifier(shared / "model", "static_sparse_bert")
+
+
 def test_the_config_says_the_type_or_the_spec_does(folder):
     model = classifier(folder)
     assert model.config.model_type == SparseType.ENCODER

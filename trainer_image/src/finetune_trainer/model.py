@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import transformers
 
+from finetune_core.sparse import SPARSE_TYPES
 from finetune_core.tasks import ProblemType, TaskDefinition
 from finetune_trainer.errors import UserError
 from finetune_trainer.sparse import require_sparse, sparse_config
@@ -69,8 +70,14 @@ def _config(folder: Path, model_type: str | None) -> Any:
     raw = json.loads((folder / "config.json").read_text())
     if (sparse := sparse_config(raw, model_type)) is not None:
         return sparse
-    if "model_type" not in raw and model_type:
+    said = raw.get("model_type")
+    if said is None and model_type:
         return transformers.AutoConfig.for_model(model_type, **raw)
+    if model_type not in (None, said):
+        raise UserError(
+            f"model.type is {model_type}, but the checkpoint's config.json says {said}: remove model.type, or correct "
+            f"it (sparse types are {', '.join(sorted(SPARSE_TYPES))})"
+        )
     return transformers.AutoConfig.from_pretrained(folder)
 
 

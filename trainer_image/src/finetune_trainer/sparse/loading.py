@@ -5,13 +5,14 @@ from typing import Any
 
 import torch
 
-from finetune_core.sparse import SPARSE_TYPES, SparseType
+from finetune_core.sparse import SPARSE_TYPES, SparseType, covers
 from finetune_trainer.errors import UserError
 from finetune_trainer.sparse.architectures import CONFIGS, SparseBertConfig
 from finetune_trainer.sparse.masks import census, masked_modules
 
 logger = logging.getLogger(__name__)
 
+_SPARSE_ABOVE = 0.1
 _DENSE_BELOW = 0.01
 """Of the covered weights: single zeros (BERT's embedding of [PAD], for one) are no mask."""
 
@@ -40,9 +41,13 @@ def sparse_config(raw: dict[str, Any], wanted: str | None) -> SparseBertConfig |
 
 
 def require_sparse(model: torch.nn.Module) -> None:
-    """UserError if a model of a sparse type is dense; a warning where some of its weights are. Dense types pass."""
+    """UserError if a model of a sparse type is dense.
+
+    A warning where some of its layers are, and where a model of a dense type has many zeros, which will not be kept.
+    """
     modules = masked_modules(model)
     if not modules:
+        _warn_of_zeros(model)
         return
     found, kind = census(model), SparseType(model.config.model_type)  # type: ignore[arg-type, union-attr]
     if found.masked < _DENSE_BELOW * found.weights:
@@ -54,3 +59,17 @@ def require_sparse(model: torch.nn.Module) -> None:
     if dense := [name for name, module in modules.items() if not bool(module.zero_mask.any())]:  # type: ignore[operator]
         logger.warning("%d of the %d layers that %s covers are dense: %s", len(dense), len(modules), kind, dense[0])
     logger.info("%s: %.4f of %d weights are zero and stay so", kind, found.sparsity, found.weights)
+
+
+def _warn_of_zeros(model: torch.nn.Module) -> None:
+    weights = [
+        one for name, one in model.named_parameters() if covers(SparseType.ENCODER, name.removesuffix(".weight"))
+    ]
+    zeros = sum(one.numel() - int(torch.count_nonzero(one).item()) for one in weights)
+    total = sum(one.numel() for one in weights)
+    if zeros > _SPARSE_ABOVE * total:
+        logger.warning(
+            "%.0f %% of the encoder's weights are zero and will not stay so: set model.type to %s to keep them",
+            100 * zeros / total,
+            SparseType.ENCODER,
+        )
