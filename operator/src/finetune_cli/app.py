@@ -12,7 +12,10 @@ from finetune_cli.commands import (
     converting,
     hyperparameters,
     leaderboard,
+    planning,
+    pod_logs,
     results,
+    run,
     validate,
     watching,
 )
@@ -27,7 +30,19 @@ _HELP = """Fine-tune models on GLUE and on tasks of your own, on Kubernetes.
 Exit codes: 0 fine; 1 problems found, or it ended badly; 2 wrong usage; 3 not found; 4 refused; 5 unreachable.
 """
 
-_GROUPS = (validate, changing, watching, results, hyperparameters, leaderboard, cleaning, converting)
+_GROUPS = (
+    run,
+    validate,
+    planning,
+    changing,
+    watching,
+    pod_logs,
+    results,
+    hyperparameters,
+    leaderboard,
+    cleaning,
+    converting,
+)
 """One module per group of commands; each has `register(app)`."""
 
 

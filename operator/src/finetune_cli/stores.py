@@ -47,13 +47,14 @@ def results_of(
     if store:
         asked, own = split_name(name)
         opened = open_store(store, connection=S3Connection.from_env(os.environ), retry_seconds=_RETRY_SECONDS)
-        return Results(opened, namespace or _namespace(context), own, asked[0] if len(asked) == 1 else None)
+        return Results(opened, namespace or default_namespace(context), own, asked[0] if len(asked) == 1 else None)
     kube = cluster(context, namespace)
     kind, item = find(kube, name, kinds)
     return Results(open_for(kube, item), kube.namespace, item["metadata"]["name"], kind, item)
 
 
-def _namespace(context: str | None) -> str:
+def default_namespace(context: str | None) -> str:
+    """The context's namespace; without a kubeconfig `default`."""
     try:
         return cluster(context, None).namespace
     except CliError:

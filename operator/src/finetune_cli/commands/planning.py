@@ -1,0 +1,57 @@
+"""`plan`: what a manifest would run, before anything does."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from finetune_cli.commands.common import Context, Json, Namespace, StoreUri
+from finetune_cli.errors import CliError
+from finetune_cli.exits import Exit
+from finetune_cli.manifest.check import manifests_of
+from finetune_cli.manifest.crds import EXPERIMENT
+from finetune_cli.manifest.files import Source, check_source, read_text
+from finetune_cli.manifest.findings import Severity
+from finetune_cli.output import Output, OutputOption, console, emit
+from finetune_cli.past import past_runs
+from finetune_cli.shown.plans import Forecast, Rates, forecast_experiment, forecast_page, forecast_search, rates_of
+from finetune_cli.stores import default_namespace
+from finetune_core.parse import parse_spec
+from finetune_core.search.parse import parse_search
+from finetune_store import S3Connection, open_store
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(plan)
+
+
+def plan(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Manifests of experiments and searches.")],
+    store: StoreUri = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    output: OutputOption = Output.TABLE,
+) -> int:
+    """Show what a manifest would run: tasks, runs, steps, objects; with --store, how long by past runs."""
+    errors = [one for one in check_source(Source(file)) if one.severity == Severity.ERROR]
+    if errors:
+        raise CliError("\n".join(map(str, errors)), "Correct it first.")
+    forecasts = [_forecast(one, store, namespace, context) for one in manifests_of(read_text(file)[0])]
+    if output != Output.TABLE:
+        emit([one.to_json() for one in forecasts], output)
+    for one in forecasts if output == Output.TABLE else ():
+        console().print(forecast_page(one))
+    return Exit.OK
+
+
+def _forecast(manifest: Json, store: str | None, namespace: str | None, context: str | None) -> Forecast:
+    spec, metadata = manifest["spec"], manifest["metadata"]
+    rates: Rates = {}
+    if store:
+        where = namespace or metadata.get("namespace") or default_namespace(context)
+        opened = open_store(store, connection=S3Connection.from_env(os.environ))
+        rates = rates_of(past_runs(opened, where, spec["model"]["uri"]))
+    if manifest["kind"] == EXPERIMENT:
+        return forecast_experiment(metadata["name"], parse_spec(spec), rates)
+    return forecast_search(metadata["name"], parse_search(spec), rates)

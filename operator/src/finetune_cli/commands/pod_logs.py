@@ -1,0 +1,135 @@
+"""`logs`: what the pods of an experiment or a search print."""
+
+import sys
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from pydantic import ValidationError
+
+from finetune_cli.commands.common import AnyName, Context, Json, Namespace, cluster, find
+from finetune_cli.errors import CliError, NotFoundError, UsageError
+from finetune_cli.exits import Exit
+from finetune_cli.kube.kinds import (
+    EXPERIMENT,
+    INDEX_ANNOTATION,
+    JOB_NAME_LABEL,
+    MANAGED_BY,
+    PLAN_ANNOTATION,
+    PLAN_FILE,
+    ROLE_LABEL,
+    Kind,
+)
+from finetune_cli.output import note
+from finetune_core.plan import JobPlan
+
+if TYPE_CHECKING:
+    from finetune_cli.kube.client import Kube
+
+_MAX_FOLLOWED = 32
+_lock = Lock()
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(logs)
+
+
+def logs(
+    name: AnyName,
+    task: Annotated[str | None, typer.Option(help="Of the runs of this task alone (experiments).")] = None,
+    run: Annotated[int | None, typer.Option(min=0, help="Of this run of the task, counted from 0.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the pods end.")] = False,
+    tail: Annotated[int | None, typer.Option(min=0, help="Only so many last lines of each pod.")] = None,
+    role: Annotated[str, typer.Option(help="train, report or resolve.")] = "train",
+    namespace: Namespace = None,
+    context: Context = None,
+) -> int:
+    """Show the logs of the pods, newest last; lines of several pods begin with the pod's name."""
+    if run is not None and task is None:
+        raise UsageError("--run needs --task", "Give both: --task rte --run 0.")
+    kube = cluster(context, namespace)
+    kind, item = find(kube, name)
+    if task is not None and kind is not EXPERIMENT:
+        raise UsageError("--task is for experiments", "A search's pods work on all of their trials.")
+    own = item["metadata"]["name"]
+    pods = _pods(kube, kind, own, role)
+    if task is not None:
+        pods = _of_run(kube, kind, own, pods, task, run)
+    if not pods:
+        raise _nothing(own, role, task)
+    _show(kube, pods, follow, tail)
+    return Exit.OK
+
+
+def _pods(kube: "Kube", kind: Kind, name: str, role: str) -> list[Json]:
+    found = kube.pods(f"{MANAGED_BY},{kind.label}={name},{ROLE_LABEL}={role}")
+    return sorted(found, key=lambda pod: str(pod["metadata"].get("creationTimestamp")))
+
+
+def _of_run(kube: "Kube", kind: Kind, name: str, pods: Iterable[Json], task: str, run: int | None) -> list[Json]:
+    """The pods whose completion index does a run of the task, by the plans of their Jobs."""
+    wanted = {
+        (job["metadata"]["name"], str(index))
+        for job in kube.jobs(f"{MANAGED_BY},{kind.label}={name},{ROLE_LABEL}=train")
+        for index in _indexes(kube, job, task, run)
+    }
+    return [pod for pod in pods if _place(pod) in wanted]
+
+
+def _indexes(kube: "Kube", job: Json, task: str, run: int | None) -> list[int]:
+    config_map = kube.config_map((job["metadata"].get("annotations") or {}).get(PLAN_ANNOTATION, ""))
+    text = ((config_map or {}).get("data") or {}).get(PLAN_FILE)
+    if text is None:
+        return []
+    try:
+        plan = JobPlan.model_validate_json(text)
+    except ValidationError as error:
+        message = f"the plan of Job {job['metadata']['name']} is of another version"
+        raise CliError(message, "Leave --task out, or use the finetune of the operator's version.") from error
+    return [
+        index
+        for index in range(len(plan.indexes))
+        if any(one.task == task and run in {None, one.run} for one in plan.runs_at(index))
+    ]
+
+
+def _place(pod: Json) -> tuple[str | None, str | None]:
+    metadata = pod["metadata"]
+    return (metadata.get("labels") or {}).get(JOB_NAME_LABEL), (metadata.get("annotations") or {}).get(INDEX_ANNOTATION)
+
+
+def _show(kube: "Kube", pods: list[Json], follow: bool, tail: int | None) -> None:
+    names = [pod["metadata"]["name"] for pod in pods]
+    if not follow:
+        for name in names:
+            _print(kube, name, len(names) > 1, False, tail)
+        return
+    if len(names) > _MAX_FOLLOWED:
+        note(f"{len(names)} pods: the newest {_MAX_FOLLOWED} are followed; --task and --run choose.")
+    followed = names[-_MAX_FOLLOWED:]
+    with ThreadPoolExecutor(len(followed)) as threads:
+        # list: an error of any of them is told.
+        list(threads.map(lambda name: _print(kube, name, len(followed) > 1, True, tail), followed))
+
+
+def _print(kube: "Kube", pod: str, several: bool, follow: bool, tail: int | None) -> None:
+    try:
+        for line in kube.log(pod, follow=follow, tail=tail):
+            with _lock:
+                sys.stdout.write(f"{pod}: {line}\n" if several else f"{line}\n")
+                sys.stdout.flush()
+    except CliError as error:
+        # A pod that has not started, or is gone by now, keeps the others' lines from nobody.
+        note(f"{pod}: {error.message}")
+
+
+def _nothing(name: str, role: str, task: str | None) -> NotFoundError:
+    what = f" that does {task}" if task else ""
+    return NotFoundError(
+        f"{name} has no {role} pod{what} now",
+        f"Finished pods go with their Job (execution.ttlSecondsAfterFinished). `finetune status {name}` shows where it "
+        "is and why runs failed; each run's metrics.jsonl is in the store.",
+    )

@@ -1,0 +1,241 @@
+"""What a manifest would run: tasks, runs, steps, objects; and how long, where past runs tell. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from finetune_cli.output import table
+from finetune_core.datafiles import DataLayout, SplitFiles
+from finetune_core.parse import define, runs_of, settings_of, task_specs
+from finetune_core.plan import ResolvedData, ResolvedModel, TaskPlan, expected_cost
+from finetune_core.search.planning import make_search_plan, trials_of
+from finetune_core.settings import Settings
+from finetune_core.spec import Execution, ExecutionMode, ExperimentSpec, HPSearchSpec
+from finetune_core.tasks import TaskDefinition
+
+_EXPERIMENT_COLUMNS = (
+    "TASK",
+    "RUNS>",
+    "STEPS A RUN>",
+    "EVERY>",
+    "BATCH>",
+    "LEARNING RATE>",
+    "METRIC",
+    "A RUN>",
+    "ALL>",
+)
+_SEARCH_COLUMNS = ("TASK", "TRIALS>", "RUNS>", "STEPS A RUN>", "SEARCHED", "METRIC", "A RUN>", "ALL>")
+_NO_FILES = SplitFiles(layout=DataLayout.TSV, files={})
+
+
+@dataclass(frozen=True)
+class TaskForecast:
+    """One task: how many runs of how many steps; `seconds` of a run where past runs tell, else None."""
+
+    task: str
+    runs: int
+    steps: int | None
+    settings: Settings
+    seconds: float | None
+    trials: int | None = None
+    searched: tuple[str, ...] = ()
+
+    @property
+    def hours(self) -> float | None:
+        """Hours of all its runs, one after another."""
+        return None if self.seconds is None else self.seconds * self.runs / 3600
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a manifest would run. `gpus` are those of a pod; `hours` counts the pods' hours one after another."""
+
+    kind: str
+    name: str
+    tasks: tuple[TaskForecast, ...]
+    objects: tuple[str, ...]
+    gpus: float
+    parallelism: int
+
+    @property
+    def hours(self) -> float | None:
+        """Pod hours; None where a task's are not known."""
+        hours = [one.hours for one in self.tasks]
+        return None if None in hours else sum(one for one in hours if one is not None)
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "runs": sum(one.runs for one in self.tasks),
+            "podHours": self.hours,
+            "gpuHours": None if self.hours is None else self.hours * self.gpus,
+            "objects": list(self.objects),
+            "tasks": [
+                {
+                    "task": one.task,
+                    **({} if one.trials is None else {"trials": one.trials, "searched": list(one.searched)}),
+                    "runs": one.runs,
+                    "steps": one.steps,
+                    "secondsPerRun": one.seconds,
+                    "settings": one.settings.model_dump(mode="json", by_alias=True, exclude_none=True),
+                }
+                for one in self.tasks
+            ],
+        }
+
+
+Rates = Mapping[str, float]
+"""Task -> seconds per unit of expected cost, from past runs."""
+
+
+def forecast_experiment(name: str, spec: ExperimentSpec, rates: Rates) -> Forecast:
+    """What an experiment would run."""
+    tasks = []
+    for task in task_specs(spec):
+        plan = _plan(define(task), settings_of(spec, task))
+        seconds = _seconds(rates, task.name, plan)
+        tasks.append(TaskForecast(task.name, runs_of(spec, task), plan.settings.max_steps, plan.settings, seconds))
+    total = sum(one.runs for one in tasks)
+    uris = [spec.model.uri, *([spec.data.uri] if spec.data else [])]
+    objects = (*_work(spec.execution, total), *_around(uris), "report Job: tables, best predictions, zip")
+    return Forecast(
+        "FinetuneExperiment", name, tuple(tasks), objects, _gpus(spec.execution), max(1, spec.execution.parallelism)
+    )
+
+
+def forecast_search(name: str, spec: HPSearchSpec, rates: Rates) -> Forecast:
+    """What a search would run, if no scheduler stopped a trial early; steps as in training where they are searched."""
+    data = {task.name: ResolvedData(uri="", digest="", splits=_NO_FILES) for task in spec.tasks}
+    plan = make_search_plan(spec, namespace="", name=name, model=ResolvedModel(uri="", digest=""), data=data)
+    tasks = []
+    for task in spec.tasks:
+        one = plan.tasks[task.name]
+        trials = trials_of(spec, task)
+        runs = trials * spec.seeds_per_trial
+        runs += min(spec.finalists.trials, trials) * spec.finalists.seeds if spec.finalists else 0
+        made = _plan(one.definition, one.settings)
+        steps = None if "maxSteps" in one.space or "numTrainEpochs" in one.space else one.settings.max_steps
+        tasks.append(
+            TaskForecast(
+                task.name, runs, steps, one.settings, _seconds(rates, task.name, made), trials, tuple(one.space)
+            )
+        )
+    pods = len(spec.tasks) * spec.clusters
+    kind = "RayJobs" if spec.execution.mode == ExecutionMode.RAY_CLUSTER else "Indexed Job"
+    uris = [spec.model.uri, *([spec.data.uri] if spec.data else [])]
+    objects = (
+        f"{kind}: {pods} searching pods ({len(spec.tasks)} tasks x {spec.clusters}), "
+        f"{spec.execution.parallelism} at a time",
+        "ConfigMap: the plan, and one with the best hyperparameters",
+        *_around(uris),
+        "report Job: tables, plots, best hyperparameters",
+    )
+    parallelism = max(1, min(spec.execution.parallelism, pods)) * spec.concurrent_trials
+    return Forecast("HPSearch", name, tuple(tasks), objects, _gpus(spec.execution), parallelism)
+
+
+def forecast_page(forecast: Forecast) -> RenderableType:
+    """For people."""
+    search = forecast.kind == "HPSearch"
+    rows = [_search_row(one) if search else _experiment_row(one) for one in forecast.tasks]
+    total = sum(one.runs for one in forecast.tasks)
+    lines = [f"{total} runs of {len(forecast.tasks)} tasks, {forecast.parallelism} at a time"]
+    if forecast.hours is not None:
+        gpus = f"about {forecast.hours * forecast.gpus:.1f} GPU-hours" if forecast.gpus else "no GPUs asked for"
+        lines.append(
+            f"{gpus}; about {forecast.hours:.1f} pod-hours, {forecast.hours / forecast.parallelism:.1f} hours by the "
+            "clock, by past runs" + (" (if no trial is stopped early)" if search else "")
+        )
+    else:
+        lines.append("How long it takes is not known: give --store with past runs of these tasks")
+    return Group(
+        Text(f"{forecast.kind} {forecast.name}", style="bold"),
+        Text(""),
+        table(_SEARCH_COLUMNS if search else _EXPERIMENT_COLUMNS, rows),
+        Text(""),
+        *(Text(line) for line in lines),
+        Text(""),
+        Text("It would create:"),
+        *(Text(f"  {one}") for one in forecast.objects),
+    )
+
+
+def rates_of(seen: Iterable[tuple[TaskPlan, float]]) -> Rates:
+    """Mean seconds per unit of expected cost of each task, from past runs (their task's plan, their seconds)."""
+    found: dict[str, list[float]] = {}
+    for plan, seconds in seen:
+        found.setdefault(plan.definition.name, []).append(seconds / expected_cost(plan))
+    return {task: sum(rates) / len(rates) for task, rates in found.items()}
+
+
+def _plan(definition: TaskDefinition, settings: Settings) -> TaskPlan:
+    """A task's plan with made-up data: its cost does not depend on it."""
+    data = ResolvedData(uri="", digest="", splits=_NO_FILES)
+    return TaskPlan(definition=definition, settings=settings, data=data)
+
+
+def _seconds(rates: Rates, task: str, plan: TaskPlan) -> float | None:
+    return rates[task] * expected_cost(plan) if task in rates else None
+
+
+def _work(execution: Execution, runs: int) -> tuple[str, ...]:
+    if execution.mode == ExecutionMode.RAY_CLUSTER:
+        return (f"RayJob: {runs} runs on {execution.parallelism} worker pods", "ConfigMap: the plan")
+    indexes = ceil(runs / execution.runs_per_pod)
+    several = f" of up to {execution.runs_per_pod} runs" if execution.runs_per_pod > 1 else ""
+    return (f"Indexed Job: {indexes} pods{several}, {execution.parallelism} at a time", "ConfigMap: the plan")
+
+
+def _around(uris: Iterable[str]) -> tuple[str, ...]:
+    return ("resolve Job: digests of the files on volumes",) if any(uri.startswith("pvc://") for uri in uris) else ()
+
+
+def _gpus(execution: Execution) -> float:
+    """GPUs of a pod, by what it asks for."""
+    asked = execution.resources
+    limits = {**(asked.requests or {}), **(asked.limits or {})} if asked else {}
+    return sum(float(count) for name, count in limits.items() if name.endswith("/gpu"))
+
+
+def _experiment_row(one: TaskForecast) -> tuple[object, ...]:
+    settings = one.settings
+    return (
+        one.task,
+        one.runs,
+        one.steps or f"{settings.num_train_epochs:g} epochs",
+        settings.eval_steps,
+        settings.train_batch_size,
+        f"{settings.learning_rate:g}",
+        settings.metric_for_best_model,
+        _time(one.seconds),
+        _time(None if one.hours is None else one.hours * 3600),
+    )
+
+
+def _search_row(one: TaskForecast) -> tuple[object, ...]:
+    length = f"{one.settings.num_train_epochs:g} epochs" if one.settings.num_train_epochs else None
+    searched = "searched" if {"maxSteps", "numTrainEpochs"} & set(one.searched) else None
+    return (
+        one.task,
+        one.trials,
+        one.runs,
+        one.steps or searched or length,
+        ", ".join(one.searched),
+        one.settings.metric_for_best_model,
+        _time(one.seconds),
+        _time(None if one.hours is None else one.hours * 3600),
+    )
+
+
+def _time(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
