@@ -16,6 +16,7 @@ from finetune_cli.commands import (
     pod_logs,
     results,
     run,
+    search,
     validate,
     watching,
 )
@@ -32,6 +33,7 @@ Exit codes: 0 fine; 1 problems found, or it ended badly; 2 wrong usage; 3 not fo
 
 _GROUPS = (
     run,
+    search,
     validate,
     planning,
     changing,

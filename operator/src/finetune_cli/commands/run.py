@@ -9,7 +9,7 @@ from finetune_cli.errors import CliError, UsageError
 from finetune_cli.exits import Exit
 from finetune_cli.local.lock import exclusive
 from finetune_cli.local.planning import Manifest, as_uri, plan_locally
-from finetune_cli.local.programs import require_trainer
+from finetune_cli.local.programs import Programs, log_file, require_trainer
 from finetune_cli.local.session import LocalRun
 from finetune_cli.manifest.check import check_text, manifests_of
 from finetune_cli.manifest.files import read_text
@@ -17,7 +17,7 @@ from finetune_cli.manifest.findings import Severity
 from finetune_cli.output import error_console, note
 from finetune_store import S3Connection, open_store
 
-_DEFAULT_STORE = "finetune-results"
+DEFAULT_STORE = "finetune-results"
 
 StoreOption = Annotated[
     str,
@@ -41,7 +41,7 @@ def register(app: typer.Typer) -> None:
 
 def run(
     file: Annotated[str, typer.Argument(metavar="FILE", help="Manifest of a FinetuneExperiment; - is stdin.")],
-    store: StoreOption = _DEFAULT_STORE,
+    store: StoreOption = DEFAULT_STORE,
     namespace: NamespaceOption = None,
     model: ModelOption = None,
     data: DataOption = None,
@@ -59,11 +59,12 @@ def run(
     uri = as_uri(store)
     opened = open_store(uri, connection=connection, retry_seconds=60)
     opened.check()
-    with exclusive(f"{uri} {manifest.namespace}/{manifest.name}", on_wait=_waits) as lock:
+    with exclusive(f"{uri} {manifest.namespace}/{manifest.name}", on_wait=say_waiting) as lock:
         planned = plan_locally(manifest, opened, connection)
         for warning in planned.warnings:
             note(f"warning: {warning}")
-        session = LocalRun(planned, opened, uri, lock, workers)
+        programs = Programs(uri, log_file(uri, f"{manifest.namespace}/{manifest.name}"), lock)
+        session = LocalRun(planned, opened, programs, workers)
         if not session.runs():
             note("interrupted; the same command goes on from here")
             return Exit.INTERRUPTED
@@ -87,7 +88,8 @@ def read_manifest(file: str, kind: str, namespace: str | None) -> Manifest:
     return Manifest.of(found[0], namespace)
 
 
-def _waits() -> None:
+def say_waiting() -> None:
+    """Another process holds the lock."""
     note("another command is at this experiment, or is saving its state: waiting for it")
 
 

@@ -19,7 +19,7 @@ from finetune_core.problems import InvalidInputError, Problem
 from finetune_core.spec import HyperparametersFrom
 from finetune_store import NotFoundError, S3Connection, Store, open_store
 
-_HERE = "this machine"
+HERE = "this machine"
 """Stands for the object's uid: inputs are looked at once for a spec, and again when it changes."""
 
 _SUFFIX = ".yaml"
@@ -73,7 +73,7 @@ def plan_locally(manifest: Manifest, store: Store, connection: S3Connection) -> 
     if problems:
         raise InvalidInputError(problems)
     layout = ExperimentLayout(manifest.namespace, manifest.name)
-    old, pin = _stored(store, layout), pin_key(spec, _HERE)
+    old, pin = _stored(store, layout), pin_key(spec, HERE)
     plan = old
     if old is None or old.resolved_for != pin:
         tuned = _tuned(spec.hyperparameters_from, old, connection)

@@ -5,7 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from finetune_cli.errors import CliError
@@ -19,27 +20,48 @@ def require_trainer() -> None:
         raise CliError("the trainer is not installed here", "install it: pip install 'finetune-operator[cli,trainer]'")
 
 
-def run_program(arguments: Sequence[str], *, store: str, log: Path, lock: int, watch: Callable[[], None]) -> int:
-    """Run `finetune-trainer` or `finetune-report` to its end, calling `watch` twice a second; its exit code.
+@dataclass(frozen=True)
+class Programs:
+    """Runs `finetune-trainer` and `finetune-report` on a store, with what they say in a file.
 
-    Ctrl-C and SIGTERM are passed on once: the trainer then saves the state of its runs and ends with 143. The lock's
-    descriptor is inherited: as long as the program lives, no other command begins.
+    `lock` is a file descriptor that they inherit: as long as one of them lives, no other command begins.
     """
-    program, *rest = arguments
-    command = [str(Path(sys.executable).with_name(program)), *rest]
-    environment = {**os.environ, "FINETUNE_STORE": store}
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as out:
-        # A session of its own: Ctrl-C reaches it through this process alone.
-        process = subprocess.Popen(
-            command, env=environment, stdout=out, stderr=out, stdin=subprocess.DEVNULL, pass_fds=(lock,),
-            start_new_session=True,
-        )  # fmt: skip
+
+    store: str
+    log: Path
+    lock: int
+
+    def run(self, *arguments: str, watch: Callable[[], None] = lambda: None) -> int:
+        """Run a program to its end, calling `watch` twice a second; its exit code.
+
+        Ctrl-C and SIGTERM are passed on: the trainer then saves the state of its runs and ends with 143; a second
+        Ctrl-C does not wait for that.
+        """
+        program, *rest = arguments
+        command = [str(Path(sys.executable).with_name(program)), *rest]
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as out:
+            # In a session of its own Ctrl-C reaches it through this process alone.
+            process = subprocess.Popen(
+                command,
+                env={**os.environ, "FINETUNE_STORE": self.store},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                pass_fds=(self.lock,),
+                start_new_session=True,
+            )
         previous = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         try:
             return _wait(process, watch)
         finally:
             signal.signal(signal.SIGTERM, previous)
+
+    def must(self, *arguments: str) -> None:
+        """Run a program that is expected to end well; CliError where it does not."""
+        code = self.run(*arguments)
+        if code:
+            raise CliError(f"{' '.join(arguments[:2])} ended with exit code {code}", f"see {self.log}")
 
 
 def _wait(process: subprocess.Popen[bytes], watch: Callable[[], None]) -> int:
@@ -55,3 +77,11 @@ def _wait(process: subprocess.Popen[bytes], watch: Callable[[], None]) -> int:
                 process.kill()
             told = True
             process.terminate()
+
+
+def log_file(uri: str, root: str) -> Path:
+    """Where the programs log to: beside the results, or in the user's cache where these are in a bucket."""
+    if uri.startswith("file://"):
+        return Path(uri.removeprefix("file://")) / root / "local" / "run.log"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "finetune" / root / "run.log"

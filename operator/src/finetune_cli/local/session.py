@@ -1,16 +1,14 @@
 """One experiment on this machine: its runs by a driver, then its report."""
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from rich.live import Live
 
 from finetune_cli.errors import CliError
 from finetune_cli.local.planning import Planned
-from finetune_cli.local.programs import run_program
+from finetune_cli.local.programs import Programs
 from finetune_cli.local.watching import Watch, line, picture
 from finetune_cli.output import console, note
 from finetune_core.layout import ExperimentLayout
@@ -19,17 +17,15 @@ from finetune_store import Store
 
 
 class LocalRun:
-    """What is done for one command; `lock` is the descriptor that the programs inherit."""
+    """What is done for one command."""
 
-    def __init__(self, planned: Planned, store: Store, uri: str, lock: int, workers: int | None) -> None:
+    def __init__(self, planned: Planned, store: Store, programs: Programs, workers: int | None) -> None:
         self._plan = planned.plan
         self._job = planned.job
         self._store = store
-        self._uri = uri
-        self._lock = lock
+        self._programs = programs
         self._workers = workers
         self._layout = ExperimentLayout(self._plan.namespace, self._plan.experiment)
-        self._log = log_file(uri, self._layout.root)
         self._report_key = self._layout.driver_report("local")
         self._watch = Watch(store, self._plan, self._report_key, workers=workers or 1)
 
@@ -38,20 +34,18 @@ class LocalRun:
         if not self._job.indexes:
             return True
         self._store.delete(self._report_key)
-        note(f"{len(self._job.indexes)} of {len(self._plan.runs)} runs to do; log: {self._log}")
+        note(f"{len(self._job.indexes)} of {len(self._plan.runs)} runs to do; log: {self._programs.log}")
         with self._display() as look:
-            code = self._program(*self._driver(), watch=look)
+            code = self._programs.run(*self._driver(), watch=look)
             look()
         if code and code != ExitCode.INTERRUPTED and not self._watch.report.failed:
-            raise CliError(f"the trainer ended with exit code {code}", f"see {self._log}")
+            raise CliError(f"the trainer ended with exit code {code}", f"see {self._programs.log}")
         return code != ExitCode.INTERRUPTED
 
     def report(self) -> None:
         """Write tables, best predictions and the zip. CliError."""
         failed = ["--failed", *self._watch.report.failed] if self._watch.report.failed else []
-        code = self._program("finetune-report", "build", f"--plan-key={self._layout.plan}", *failed, watch=lambda: None)
-        if code:
-            raise CliError(f"the report ended with exit code {code}", f"see {self._log}")
+        self._programs.must("finetune-report", "build", f"--plan-key={self._layout.plan}", *failed)
 
     def failures(self) -> list[tuple[str, DriverFailure]]:
         """The runs that were given up, as `rte run 0`, and why."""
@@ -70,14 +64,11 @@ class LocalRun:
         return places
 
     def _driver(self) -> list[str]:
-        plan = self._log.with_name("plan.json")
+        plan = self._programs.log.with_name("plan.json")
         plan.parent.mkdir(parents=True, exist_ok=True)
         plan.write_bytes(self._job.to_bytes())
         command = ["finetune-trainer", "drive", "--local", f"--plan={plan}", f"--report-key={self._report_key}"]
         return [*command, f"--workers={self._workers}"] if self._workers else command
-
-    def _program(self, *arguments: str, watch: Callable[[], None]) -> int:
-        return run_program(arguments, store=self._uri, log=self._log, lock=self._lock, watch=watch)
 
     @contextmanager
     def _display(self) -> Iterator[Callable[[], None]]:
@@ -98,11 +89,3 @@ class LocalRun:
         before = len(self._watch.outcomes)
         for place, outcome in enumerate(self._watch.look(), start=before + 1):
             print(line(self._plan, outcome, place), flush=True)
-
-
-def log_file(uri: str, root: str) -> Path:
-    """Where the programs log to: beside the results, or in the user's cache where these are in a bucket."""
-    if uri.startswith("file://"):
-        return Path(uri.removeprefix("file://")) / root / "local" / "run.log"
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "finetune" / root / "run.log"

@@ -1,0 +1,106 @@
+"""One search on this machine: a driver a task, one after another, then the report."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import RenderableType
+from rich.live import Live
+
+from finetune_cli.errors import CliError
+from finetune_cli.local.planning_search import PlannedSearch
+from finetune_cli.local.programs import Programs
+from finetune_cli.output import console, note, table
+from finetune_core.results import ExitCode
+from finetune_core.search.best import best_trial
+from finetune_core.search.layout import SearchLayout, TrialKind
+from finetune_core.search.plan import describe_config
+from finetune_core.search.trials import TrialResult
+from finetune_store import Store
+
+
+class LocalSearch:
+    """What is done for one command; `trials` run at a time."""
+
+    def __init__(self, planned: PlannedSearch, store: Store, programs: Programs, trials: int) -> None:
+        self._planned = planned
+        self._plan = planned.plan
+        self._store = store
+        self._programs = programs
+        self._trials = trials
+        self._layout = SearchLayout(self._plan.namespace, self._plan.search)
+        self._results: dict[str, TrialResult] = {}
+
+    def search(self) -> bool:
+        """Search on every task that is not done yet, showing how far it is; False if interrupted. CliError."""
+        for task in self._plan.order:
+            if self._store.stat(self._layout.end(task)) is not None:
+                continue
+            note(f"searching on {task}; log: {self._programs.log}")
+            with self._display() as look:
+                code = self._programs.run(*self._driver(task), watch=look)
+                look()
+            if code == ExitCode.INTERRUPTED:
+                return False
+            if code:
+                raise CliError(f"the search on {task} ended with exit code {code}", f"see {self._programs.log}")
+        return True
+
+    def report(self) -> None:
+        """Write the best values, tables and plots. CliError."""
+        names = ("--namespace", self._plan.namespace, "--search", self._plan.search)
+        self._programs.must("finetune-report", "search", *names)
+
+    def summary(self) -> str:
+        """The summary in Markdown."""
+        return self._store.get(self._layout.summary("md")).decode()
+
+    def _driver(self, task: str) -> list[str]:
+        plan = self._programs.log.with_name(f"plan-{task}.json")
+        plan.parent.mkdir(parents=True, exist_ok=True)
+        plan.write_bytes(self._planned.job(task, self._trials).to_bytes())
+        return ["finetune-trainer", "search", f"--plan={plan}", "--index=0"]
+
+    @contextmanager
+    def _display(self) -> Iterator[Callable[[], None]]:
+        """What is to be called now and then: a live table on a terminal, else a line for each trial that ends."""
+        self._look()
+        if not sys.stdout.isatty():
+            yield self._lines
+            return
+        with Live(console=console(), auto_refresh=False, transient=True) as live:
+
+            def look() -> None:
+                self._look()
+                live.update(self._picture(), refresh=True)
+
+            yield look
+
+    def _look(self) -> list[TrialResult]:
+        """The trials that ended since the last look. StoreError."""
+        keys = [
+            info.key
+            for task in self._plan.order
+            for info in self._store.list(self._layout.trials(TrialKind.TRIALS, task))
+            if info.key.endswith("/result.json") and info.key not in self._results
+        ]
+        new = {key: TrialResult.model_validate_json(self._store.get(key)) for key in sorted(keys)}
+        self._results |= new
+        return list(new.values())
+
+    def _lines(self) -> None:
+        for trial in self._look():
+            value = "no value" if trial.value is None else f"{trial.metric} {trial.value:.4f}"
+            what = f"{trial.task} trial {trial.index} {trial.state.value.lower()}"
+            print(f"{what}: {value}, {describe_config(trial.config)}", flush=True)
+
+    def _picture(self) -> RenderableType:
+        return table(["TASK", "TRIALS>", "BEST>", "OF TRIAL>", "HYPERPARAMETERS"], map(self._row, self._plan.order))
+
+    def _row(self, task: str) -> list[object]:
+        ended = [trial for trial in self._results.values() if trial.task == task]
+        best = best_trial(ended)
+        count = f"{len(ended)}/{self._plan.tasks[task].trials}"
+        if best is None or best.value is None:
+            return [task, count, None, None, None]
+        return [task, count, f"{best.value:.4f}", best.index, describe_config(best.config)]
