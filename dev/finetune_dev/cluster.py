@@ -88,10 +88,8 @@ class Cluster:
             case Provider.KIND:
                 kind.load_images()
             case Provider.BUILT:
-                if not self._built.containerd.answers():
-                    raise DevError("the cluster is not up, so no images can be loaded: python -m finetune_dev up")
                 with step("images"):
-                    ImageStore(self._paths, self._built.containerd).load_project()
+                    self._image_store().load_project()
 
     def install_kuberay(self) -> None:
         """Have KubeRay running; in a cluster that was not started from here it must be there."""
@@ -99,12 +97,18 @@ class Cluster:
             if not succeeds(program("kubectl"), "get", "crd", "rayjobs.ray.io", environment=cluster_environment()):
                 raise DevError(f"the cluster of {KUBECONFIG_VARIABLE} has no KubeRay: install it there (1.6 or later)")
             return
+        store = self._image_store() if self.provider is Provider.BUILT else None
         built = binaries.ensure("kuberay-operator", self._paths)
-        if self.provider is Provider.KIND:
+        if store is None:
             kind.load_image(KUBERAY, built.parent)
         else:
-            ImageStore(self._paths, self._built.containerd).load_program(KUBERAY, built)
+            store.load_program(KUBERAY, built)
         kuberay.install(built)
+
+    def _image_store(self) -> ImageStore:
+        if not self._built.containerd.answers():
+            raise DevError("the cluster is not up, so no images can be loaded: python -m finetune_dev up")
+        return ImageStore(self._paths, self._built.containerd)
 
     def _description(self) -> str:
         return {
