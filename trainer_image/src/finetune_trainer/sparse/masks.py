@@ -17,6 +17,9 @@ MASK = "zero_mask"
 _BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 """Bytes of a weight -> the integer of the same size."""
 
+_CHUNK = 2**18
+"""Weights at a time: torch widens the bytes into a copy, and a large one (of word embeddings) is slow to allocate."""
+
 Modules = Mapping[str, torch.nn.Module]
 """Dotted name -> a module with `weight` and `zero_mask` of the same shape."""
 
@@ -74,7 +77,10 @@ class Rezeroing:
             if keep is None or keep.device != weight.device:
                 # -1 has all bits set, in whatever integer type it is widened to.
                 keep = self._keep[name] = (~_mask(module)).to(torch.int8).neg_()
-            weight.view(_BITS[weight.element_size()]).bitwise_and_(keep)
+            rows = max(1, _CHUNK // weight.shape[1])
+            bits = weight.view(_BITS[weight.element_size()])
+            for part, kept in zip(bits.split(rows), keep.split(rows), strict=True):
+                part.bitwise_and_(kept)
 
 
 def off_weights_moved(modules: Modules) -> dict[str, int]:
