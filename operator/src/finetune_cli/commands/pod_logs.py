@@ -116,14 +116,19 @@ def _show(kube: "Kube", pods: list[Json], follow: bool, tail: int | None) -> Non
 
 
 def _print(kube: "Kube", pod: str, several: bool, follow: bool, tail: int | None) -> None:
+    silent = True
     try:
         for line in kube.log(pod, follow=follow, tail=tail):
+            silent = False
             with _lock:
                 sys.stdout.write(f"{pod}: {line}\n" if several else f"{line}\n")
                 sys.stdout.flush()
     except CliError as error:
         # A pod that has not started, or is gone by now, keeps the others' lines from nobody.
         note(f"{pod}: {error.message}")
+    else:
+        if silent:
+            note(f"{pod}: has printed nothing yet")
 
 
 def _nothing(name: str, role: str, task: str | None) -> NotFoundError:

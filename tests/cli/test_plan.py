@@ -1,0 +1,94 @@
+"""`finetune plan`: what a manifest would run, and how long by past runs."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from finetune_cli.shown.plans import forecast_experiment, forecast_search
+from finetune_core.layout import ExperimentLayout
+from finetune_core.parse import parse_spec
+from finetune_core.search.parse import parse_search
+from finetune_store import DirectoryStore
+from support.experiments import experiment, search
+from support.report_store import finish_run
+from support.results import plan_of
+
+from .conftest import Run
+
+
+def planned(**spec: Any) -> dict[str, Any]:
+    made = forecast_experiment("a", parse_spec(experiment(**spec)["spec"]), {})
+    return made.to_json()
+
+
+def test_no_task_list_means_the_nine_of_glue_with_their_recipes() -> None:
+    made = planned()
+
+    assert [one["task"] for one in made["tasks"]][:2] == ["cola", "sst2"]
+    assert made["runs"] == 64
+
+
+@pytest.mark.parametrize(
+    ("execution", "words"),
+    [
+        ({"parallelism": 2}, "Indexed Job: 5 pods, 2 at a time"),
+        ({"runsPerPod": 2}, "Indexed Job: 3 pods of up to 2 runs, 1 at a time"),
+        ({"mode": "RayCluster", "parallelism": 4}, "RayJob: 5 runs on 4 worker pods"),
+    ],
+)
+def test_objects_are_those_that_the_operator_would_make(execution: dict[str, Any], words: str) -> None:
+    assert words in planned(tasks=[{"name": "rte", "runs": 5}], execution=execution)["objects"]
+
+
+def test_a_model_on_a_volume_is_looked_at_by_a_pod() -> None:
+    made = planned(model={"uri": "pvc://claim/model"})
+
+    assert any(one.startswith("resolve Job") for one in made["objects"])
+
+
+def test_a_search_counts_seeds_and_finalists() -> None:
+    spec = search(trials=10, seedsPerTrial=2, finalists={"trials": 3, "seeds": 4})["spec"]
+
+    (task,) = forecast_search("a", parse_search(spec), {}).tasks
+
+    assert (task.trials, task.runs) == (10, 10 * 2 + 3 * 4)
+
+
+def test_past_runs_tell_how_long_it_takes(tmp_path: Path, run: Run) -> None:
+    store = DirectoryStore(tmp_path / "store")
+    past = plan_of({"rte": 2}, training={"rte": {"max_steps": 100}})
+    store.put(ExperimentLayout(past.namespace, past.experiment).plan, past.to_bytes())
+    for index in range(2):
+        finish_run(store, past, "rte", index, 0.6, train_seconds=60.0)
+    manifest = experiment(
+        tasks=[{"name": "rte", "runs": 3, "training": {"maxSteps": 1000}}],
+        execution={"resources": {"limits": {"nvidia.com/gpu": 2}}},
+    )
+    file = tmp_path / "a.yaml"
+    file.write_text(yaml.safe_dump(manifest))
+
+    (made,) = json.loads(run("plan", str(file), "-o", "json", "-n", "team", "--store", store.uri()).out)
+
+    assert made["tasks"][0]["secondsPerRun"] == pytest.approx(600)
+    assert made["gpuHours"] == pytest.approx(3 * 600 * 2 / 3600)
+    assert "about 1.0 GPU-hours" in run("plan", str(file), "-n", "team", "--store", store.uri()).text
+
+
+def test_without_past_runs_it_says_where_to_look(tmp_path: Path, run: Run) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(yaml.safe_dump(experiment(tasks=[{"name": "rte"}])))
+
+    assert "How long it takes is not known: give --store" in run("plan", str(file)).text
+
+
+def test_a_broken_manifest_is_not_planned(tmp_path: Path, run: Run) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(yaml.safe_dump(experiment(runs=0)))
+
+    said = run("plan", str(file))
+
+    assert said.code == 1
+    assert "use at least 1" in said.text
