@@ -118,9 +118,9 @@ def cost(arguments: argparse.Namespace, work: Path) -> list[str]:
         f"{describe()}. Model {arguments.model_name} pruned to 85 %.",
         "",
         f"What setting the masked weights to zero after a step costs: whole training steps of {arguments.batch_size} x "
-        f"{arguments.length} tokens in {best_precision()}, with and without in turn in one process; {arguments.threads} "
-        f"thread(s), median over {arguments.pairs} pairs, 95 % interval by bootstrap. Load average at the start: "
-        f"{os.getloadavg()[0]:.1f}.",
+        f"{arguments.length} tokens in {best_precision()}, with and without in turn in one process; "
+        f"threads: {arguments.threads}; median over {arguments.pairs} pairs, 95 % interval by bootstrap. "
+        f"Load average at the start: {os.getloadavg()[0]:.1f}.",
         "",
         "| model type | weights with a mask | step without, ms | with, ms | with / without | rezeroing alone, ms | "
         "its share of a step |",
