@@ -48,7 +48,8 @@ def test_the_experiment_is_the_searchs_with_each_tasks_values_and_has_no_problem
 
 
 def test_a_value_that_excludes_another_takes_its_place() -> None:
-    made = search(training={"maxSteps": 100, "warmupSteps": 5})
+    own = {"maxSteps": 50, "warmupSteps": 2}
+    made = search(training={"maxSteps": 100, "warmupSteps": 5}, tasks=[{"name": "rte", "training": own}])
 
     manifest = experiment_with(made, {"rte": {"numTrainEpochs": 2, "warmupRatio": 0.1}}, "final", None)
 

@@ -74,6 +74,18 @@ def test_results_as_json_are_the_reports_own(store: DirectoryStore, plan: Plan, 
     assert said.err == ""
 
 
+def test_when_runs_were_added_the_results_are_those_of_the_new_plan(
+    store: DirectoryStore, plan: Plan, run: Run
+) -> None:
+    publish(store, plan, [fail_run(store, plan, "cola", 0, "no such column")])
+    store.put(ExperimentLayout("team", "demo").plan, plan_of({"rte": 3, "cola": 1}).to_bytes())
+
+    said = run("results", "demo", *where(store))
+
+    assert "rte 2/3" in said.text
+    assert "Not all runs have ended" in said.err
+
+
 def test_an_experiment_that_the_store_does_not_have_is_said_so(store: DirectoryStore, run: Run) -> None:
     said = run("results", "demo", *where(store))
 

@@ -28,30 +28,44 @@ def layout_of(place: Results) -> ExperimentLayout:
 
 
 def report_of(place: Results) -> Report:
-    """The report in the store; while there is none, one over the runs that have ended."""
+    """The report in the store; while there is none of the plan in force, one over the runs that have ended."""
+    written = _written(place)
+    try:
+        plan = plan_of(place)
+    except NotFoundError:
+        # A report that was copied without its plan is a report still.
+        if written is None:
+            raise
+        return Report(written, whole=True)
+    if written is not None and written.plan_digest == plan.digest:
+        return Report(written, whole=True)
+    return Report(document_so_far(place, plan, gather(place.store, plan, ())), whole=False)
+
+
+def whole_report(place: Results) -> ResultsDocument:
+    """The report as it was last written; NotFoundError where none is."""
+    written = _written(place)
+    if written is None:
+        plan_of(place)
+        raise NotFoundError(
+            f"{place.name} has no report yet: it is written when all runs have ended",
+            f"finetune watch {place.name} waits for it; finetune results {place.name} shows what there is.",
+        )
+    return written
+
+
+def _written(place: Results) -> ResultsDocument | None:
     try:
         content = place.store.get(layout_of(place).results("json"))
     except NoObjectError:
-        plan = plan_of(place)
-        return Report(document_so_far(place, plan, gather(place.store, plan, ())), whole=False)
+        return None
     try:
-        return Report(ResultsDocument.model_validate_json(content), whole=True)
+        return ResultsDocument.model_validate_json(content)
     except ValidationError as error:
         raise CliError(
             f"{place.store.uri(layout_of(place).results('json'))} is no results.json of this version: {error}",
             "Use the finetune of the version that wrote it.",
         ) from error
-
-
-def whole_report(place: Results) -> ResultsDocument:
-    """The report; NotFoundError while it is not written."""
-    report = report_of(place)
-    if not report.whole:
-        raise NotFoundError(
-            f"{place.name} has no report yet: it is written when all runs have ended",
-            f"finetune watch {place.name} waits for it; finetune results {place.name} shows what there is.",
-        )
-    return report.document
 
 
 def document_so_far(place: Results, plan: Plan, findings: Findings) -> ResultsDocument:

@@ -6,11 +6,13 @@ from typing import Annotated, Any
 import typer
 
 from finetune_cli.commands.common import Context, Json, Namespace, SearchName, cluster, find
+from finetune_cli.convert.arguments import EXCLUSIVE
 from finetune_cli.errors import NotFoundError
 from finetune_cli.exits import Exit
 from finetune_cli.kube.kinds import EXPERIMENT, SEARCH
 from finetune_cli.output import note
 from finetune_core.search.hyperparameter_files import to_yaml
+from finetune_core.spec import Execution
 
 _COPIED = ("data", "execution", "storage")
 _OF_SEARCHES = ("suspend", "retryToken")
@@ -66,7 +68,11 @@ def experiment_with(search: Json, best: dict[str, dict[str, Any]], name: str, ru
     declared = {task["name"]: task for task in spec["tasks"]}
     shared = {key: spec[key] for key in _COPIED if key in spec}
     if "execution" in shared:
-        shared["execution"] = {key: value for key, value in shared["execution"].items() if key not in _OF_SEARCHES}
+        usual = Execution().model_dump(mode="json", by_alias=True)
+        given = shared["execution"].items()
+        shared["execution"] = {
+            key: value for key, value in given if key not in _OF_SEARCHES and usual.get(key) != value
+        }
     return {
         "apiVersion": EXPERIMENT.api,
         "kind": EXPERIMENT.kind,
@@ -84,4 +90,6 @@ def experiment_with(search: Json, best: dict[str, dict[str, Any]], name: str, ru
 def _task(declared: Json, name: str, values: dict[str, Any]) -> Json:
     """A task of the search as one of an experiment."""
     kept = {key: value for key, value in declared.items() if key not in {"trials", "space", "proxyFor", "training"}}
-    return {**kept, "name": name, "training": {**(declared.get("training") or {}), **values}}
+    replaced = {one for pair in EXCLUSIVE if values.keys() & set(pair) for one in pair}
+    own = {key: value for key, value in (declared.get("training") or {}).items() if key not in replaced}
+    return {**kept, "name": name, "training": {**own, **values}}

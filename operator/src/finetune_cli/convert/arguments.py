@@ -29,6 +29,9 @@ TRAINING = MappingProxyType(
 )
 """Arguments that have the same meaning here -> their names here."""
 
+EXCLUSIVE = (("maxSteps", "numTrainEpochs"), ("warmupRatio", "warmupSteps"))
+"""Training arguments that exclude each other."""
+
 TASK_NAMES = MappingProxyType({"sst-2": "sst2", "sts-b": "stsb", "mnli-mm": "mnli", "mnli-m": "mnli"})
 """Spellings of GLUE's tasks."""
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from finetune_cli.convert.arguments import TRAINING, number
+from finetune_cli.convert.arguments import EXCLUSIVE, TRAINING, number
 from finetune_cli.convert.run_glue import Converted, from_run_glue
 from finetune_cli.manifest.crds import API_VERSION, SEARCH
 from finetune_core.problems import InvalidInputError, Problem
@@ -141,7 +141,7 @@ def _objective(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 def _exclude(search: dict[str, Any]) -> None:
     """What is searched takes the place of what excludes it."""
-    for one, other in (("maxSteps", "numTrainEpochs"), ("warmupRatio", "warmupSteps")):
+    for one, other in EXCLUSIVE:
         for mine, theirs in ((one, other), (other, one)):
             if mine in search["space"]:
                 search["training"].pop(theirs, None)

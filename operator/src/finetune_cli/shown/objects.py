@@ -52,9 +52,10 @@ def page(item: Json, now: datetime) -> RenderableType:
     """All that there is to know of one object while it works and when it has ended."""
     status = item.get("status") or {}
     search = item["kind"] == "HPSearch"
-    rows = _search_rows(status) if search else _experiment_rows(status)
-    parts: list[RenderableType] = [_head(item, now), Text("")]
-    parts.append(table(_SEARCH_TASKS if search else _EXPERIMENT_TASKS, rows))
+    rows = list(_search_rows(status) if search else _experiment_rows(status))
+    parts: list[RenderableType] = [_head(item, now)]
+    if rows:
+        parts += [Text(""), table(_SEARCH_TASKS if search else _EXPERIMENT_TASKS, rows)]
     parts += [Text(line) for line in _footer(status)]
     return Group(*parts)
 

@@ -61,8 +61,9 @@ def _sorted(task: TaskRow) -> list[MetricRow]:
 
 
 def _row(task: TaskRow, metric: MetricRow, *, first: bool) -> tuple[object, ...]:
-    spread = "–" if metric.mean is None else f"{figure(metric, metric.mean)} ± {figure(metric, metric.std)}"
-    cells = (metric.metric, figure(metric, metric.best), f"{spread} ({metric.n})")
+    # Of one run there is no standard deviation.
+    deviation = "" if metric.std is None else f" ± {figure(metric, metric.std)}"
+    cells = (metric.metric, figure(metric, metric.best), f"{figure(metric, metric.mean)}{deviation} ({metric.n})")
     if not first:
         return ("", "", *cells, "", "", "")
     best = task.best
