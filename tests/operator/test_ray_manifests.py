@@ -108,6 +108,14 @@ def test_pods_know_the_store_the_plan_and_their_ray_job(node: int) -> None:
     assert (labels["finetune.dev/experiment"], labels["finetune.dev/role"]) == ("exp", "train")
 
 
+@pytest.mark.parametrize("node", [0, 1], ids=["head", "worker"])
+def test_pods_end_when_their_runs_are_saved_and_ray_waits_for_nothing_more(node: int) -> None:
+    """By default Ray holds a pod, and its GPU, 30 s longer: docs/decisions/0008-rayjobs.md."""
+    container = containers(ray_job())[node]
+    assert container["lifecycle"]["preStop"]["exec"]["command"] == ["finetune-trainer", "drain"]
+    assert environment(container)["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"] == "0"
+
+
 def test_the_head_runs_the_driver_and_nothing_else() -> None:
     head = ray_job()["spec"]["rayClusterSpec"]["headGroupSpec"]
     assert head["rayStartParams"]["num-cpus"] == "0"

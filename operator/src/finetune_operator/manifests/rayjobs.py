@@ -148,6 +148,8 @@ def _ray_environment(settings: PodSettings) -> dict[str, str]:
         "FINETUNE_CPUS_PER_RUN": f"{cpus:g}",
         "FINETUNE_GPUS_PER_RUN": f"{gpus:g}",
         "RAY_USAGE_STATS_ENABLED": "0",
+        # preStop has waited for the runs; Ray would wait up to 30 s more for workers that have nothing left to do.
+        "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
         # What Ray's processes log goes to files of Ray's; this is the pod's own log.
         "FINETUNE_LOG_FILE": "/proc/1/fd/2",
     }
