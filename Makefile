@@ -12,7 +12,7 @@ PYTHON := PYTHONPATH=dev:bench $(BIN)/python
 RAY_TESTS := tests/trainer_search tests/trainer_drive
 PACKAGES := operator/src trainer_image/src tests dev bench
 
-.PHONY: help setup lint format test e2e demo demo-down up down status images crds lock bench-trainer bench-operator bench-search bench-sparse clean
+.PHONY: help setup lint format test e2e demo demo-local demo-down up down status images crds lock bench-trainer bench-operator bench-search bench-sparse clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ demo: $(READY) ## The main job for real: cluster, operator, an experiment, its r
 	@$(PYTHON) -m finetune_dev up
 	@$(PYTHON) -m finetune_dev images
 	@$(PYTHON) -m finetune_dev.demo $(if $(GLUE_DIR),--glue-dir "$(GLUE_DIR)")
+
+demo-local: $(READY) ## The same on this machine, without a cluster, in minutes (GLUE_DIR=... for real data)
+	@$(PYTHON) -m finetune_dev.demo_local $(if $(GLUE_DIR),--glue-dir "$(GLUE_DIR)")
 
 demo-down: $(READY) ## Remove the demo from the cluster
 	@$(PYTHON) -m finetune_dev.demo --remove

@@ -11,12 +11,13 @@ import psutil
 import pytest
 import yaml
 
+from finetune_core.results import Progress
 from finetune_dev.shell import wait_for
 from glue_demo import tiny_bert, write
 
 pytestmark = pytest.mark.timeout(600)
 
-TRAINING = {"maxSteps": 300, "evalSteps": 100, "trainBatchSize": 8, "learningRate": 1e-3, "maxSeqLength": 32}
+TRAINING = {"maxSteps": 1200, "evalSteps": 400, "trainBatchSize": 8, "learningRate": 1e-3, "maxSeqLength": 32}
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +27,9 @@ def inputs(tmp_path_factory):
     write(folder / "glue", train_rows=48, dev_rows=32, test_rows=8)
     tiny_bert(folder / "model")
     return folder
+
+
+_OF_ATTEMPTS = {"uri", "attempt", "model", "trainSeconds", "reportDigest", "files"}
 
 
 class Local:
@@ -72,30 +76,37 @@ class Local:
         return process.returncode, text
 
     def results(self) -> dict[str, object]:
-        """results.json but for times and names of attempts."""
+        """results.json but for times, names of attempts, and digests of files that hold these."""
 
         def timeless(value):
             if isinstance(value, dict):
-                return {
-                    key: timeless(one) for key, one in value.items() if key not in {"uri", "attempt", "trainSeconds"}
-                }
+                return {key: timeless(one) for key, one in value.items() if key not in _OF_ATTEMPTS}
             return [timeless(one) for one in value] if isinstance(value, list) else value
 
         return timeless(json.loads((self.store / "default/local/results.json").read_text()))
 
-    def progress(self) -> int:
-        """Steps done so far, over all runs."""
+    def predictions(self) -> dict[str, bytes]:
+        """The predictions of the best runs."""
+        return {path.name: path.read_bytes() for path in self.store.glob("default/local/best/predictions/*")}
+
+    def attempts(self) -> set[str]:
+        """The attempts that have trained for some steps."""
         files = self.store.glob("default/local/runs/*/*/progress.json")
-        return sum(json.loads(file.read_text())["step"] for file in files)
+        found = [Progress.model_validate_json(file.read_bytes()) for file in files]
+        return {one.attempt for one in found if one.step > 0}
+
+    def until_at_work(self, before: set[str]) -> None:
+        """Wait for an attempt that was not there before to train."""
+        wait_for("an attempt to train", lambda: self.attempts() - before != set(), seconds=200)
 
 
 def test_killed_three_times_it_ends_with_the_same_results_as_undisturbed(inputs, tmp_path):
     undisturbed, disturbed = Local(tmp_path / "a", inputs), Local(tmp_path / "b", inputs)
     assert undisturbed.run()[0] == 0
     for victim in ("command", "driver", "worker"):
-        before = disturbed.progress()
+        before = disturbed.attempts()
         command = disturbed.start()
-        wait_for("it to get on", lambda before=before: disturbed.progress() > before + 20, seconds=120)
+        disturbed.until_at_work(before)
         driver, *workers = psutil.Process(command.pid).children(recursive=True)
         {"command": command, "driver": driver, "worker": workers[-1]}[victim].send_signal(signal.SIGKILL)
         if victim == "worker":
@@ -107,12 +118,13 @@ def test_killed_three_times_it_ends_with_the_same_results_as_undisturbed(inputs,
 
     assert code == 0, text
     assert disturbed.results() == undisturbed.results()
+    assert disturbed.predictions() == undisturbed.predictions() != {}
 
 
 def test_told_to_stop_it_says_how_to_go_on(inputs, tmp_path):
     local = Local(tmp_path / "c", inputs)
     command = local.start()
-    wait_for("it to be at work", lambda: local.progress() > 20, seconds=120)
+    local.until_at_work(set())
 
     command.send_signal(signal.SIGINT)
 
@@ -148,11 +160,15 @@ def test_a_run_that_fails_is_told_and_the_others_are_reported(inputs, tmp_path):
     (tmp_path / "data" / "train.csv").write_text("text,label\na,yes\nb,maybe\n" * 8)
     custom = {
         "name": "mine",
-        "problemType": "single_label_classification",
+        "problemType": "Classification",
         "labels": ["yes", "no"],
-        "textColumns": ["text"],
-        "labelColumn": "label",
-        "data": {"uri": f"file://{tmp_path}/data", "train": "train.csv", "validation": "train.csv"},
+        "data": {
+            "uri": f"file://{tmp_path}/data",
+            "train": "train.csv",
+            "validation": "train.csv",
+            "textColumns": ["text"],
+            "labelColumn": "label",
+        },
     }
     short = {**TRAINING, "maxSteps": 4, "evalSteps": 2}
     local = Local(tmp_path / "f", inputs, tasks=[{"name": "rte"}, custom], training=short)
