@@ -168,6 +168,35 @@ def test_wrong_usage_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
 
 
+def test_a_folder_without_manifests_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", str(tmp_path)]) == 2
+    assert "there is no .yaml, .yml or .json file" in capsys.readouterr().err
+
+
+def test_an_entry_of_the_wrong_kind_leaves_the_others_where_they_are() -> None:
+    text = GOOD.replace("    - name: rte\n", "    - 3\n    - {name: rte, runs: 0}\n")
+
+    assert [(one.place.line, one.field) for one in check_text("a.yaml", text)] == [
+        (7, "spec.tasks[0]"),
+        (8, "spec.tasks[rte].runs"),
+    ]
+
+
+def test_a_list_says_how_to_write_its_entries() -> None:
+    (found,) = check_text("a.yaml", "apiVersion: v1\nkind: List\nitems: []\n")
+
+    assert (found.place.line, "with --- between" in found.message) == (2, True)
+
+
+def test_ctrl_c_exits_with_130(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("finetune_cli.commands.validate.check_source", interrupt)
+
+    assert main(["validate", str(tmp_path / "a.yaml")]) == 130
+
+
 def test_warnings_alone_pass_unless_strict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "a.yaml"
     file.write_text(GOOD.replace("evalSteps: 50", "evalSteps: 30"))

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from finetune_cli.errors import UsageError
 from finetune_cli.exits import Exit
 from finetune_cli.manifest.files import check_source, sources
 from finetune_cli.manifest.findings import Finding, Severity
@@ -28,6 +29,10 @@ def validate(
     Exits with 0 when there is none, 1 when there are problems, 2 when the command line is wrong.
     """
     looked_at = list(sources(files))
+    if not looked_at:
+        raise UsageError(
+            f"there is no .yaml, .yml or .json file in {', '.join(files)}", "Name the folder or the files."
+        )
     findings = list(chain.from_iterable(map(check_source, looked_at)))
     errors = sum(one.severity == Severity.ERROR for one in findings)
     if output == Output.TABLE:

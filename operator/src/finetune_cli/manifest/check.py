@@ -31,6 +31,9 @@ def check_text(file: str, text: str, *, any_kind: bool = False, in_cluster: bool
             found = list(_check(file, document, passing=_is_other(document.value), in_cluster=in_cluster))
             findings += found
             ours += not _is_other(document.value)
+        if _is_list_of_ours(document.value, any_kind=any_kind):
+            message = "the entries of a List are not looked at: write them as documents of their own, with --- between"
+            findings.append(Finding(file, document.place(("kind",)), "kind", message))
     if not ours and not findings and not any_kind:
         findings.append(Finding(file, Place(1, 1), "", f"holds no {' and no '.join(KINDS)}: is it the right file?"))
     return sorted(set(findings))
@@ -46,6 +49,13 @@ def _is_ours(value: Any) -> bool:
         return False
     version, kind = str(value.get("apiVersion", "")), str(value.get("kind", ""))
     return kind in KINDS or version.split("/", maxsplit=1)[0] == GROUP or bool(wording.near(kind, KINDS))
+
+
+def _is_list_of_ours(value: Any, *, any_kind: bool) -> bool:
+    if not isinstance(value, dict) or value.get("kind") != "List":
+        return False
+    items = value.get("items")
+    return not any_kind or (isinstance(items, list) and any(map(_is_ours, items)))
 
 
 def _is_nameless(value: Any) -> bool:
@@ -145,13 +155,20 @@ def _below_spec(one: Trouble) -> Trouble:
 
 
 def _without(value: Any, path: Path, gone: Set[Path]) -> Any:
-    """The value without the parts at these paths."""
+    """The value without the parts at these paths; a list that loses an entry goes as a whole, for places' sake."""
     if isinstance(value, dict):
-        return {key: _without(entry, (*path, key), gone) for key, entry in value.items() if (*path, key) not in gone}
+        return {
+            key: _without(entry, (*path, key), gone)
+            for key, entry in value.items()
+            if (*path, key) not in gone and not _is_holed(entry, (*path, key), gone)
+        }
     if isinstance(value, list):
-        kept = [(index, entry) for index, entry in enumerate(value) if (*path, index) not in gone]
-        return [_without(entry, (*path, index), gone) for index, entry in kept]
+        return [_without(entry, (*path, index), gone) for index, entry in enumerate(value)]
     return value
+
+
+def _is_holed(value: Any, path: Path, gone: Set[Path]) -> bool:
+    return isinstance(value, list) and any((*path, index) in gone for index in range(len(value)))
 
 
 def _subject(document: Document, one: Trouble) -> Path:
