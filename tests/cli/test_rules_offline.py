@@ -50,3 +50,14 @@ def test_rules_hold_where_their_field_is_given_otherwise(spec: dict[str, Any]) -
 
 def test_the_search_of_the_tests_has_no_problems() -> None:
     assert errors(search()) == []
+
+
+SEARCH_RULES = load("test_search_rules")
+
+
+@pytest.mark.parametrize("case", SEARCH_RULES.CASES)
+def test_a_searchs_rules_let_pass_and_refuse_the_same_specs_as_in_the_cluster(case: str) -> None:
+    good, bad, _ = SEARCH_RULES.CASES[case]
+
+    assert errors(SEARCH_RULES.manifest(good)) == []
+    assert errors(SEARCH_RULES.manifest(bad)) != []
