@@ -198,6 +198,19 @@ def test_the_store_of_an_experiment_is_found_by_its_spec_and_secret(world: World
     assert "rte accuracy 0.71 1" in run("best", "first", "-n", world.namespace).text
 
 
+def test_a_store_that_does_not_answer_is_told_once_with_the_way_to_reach_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"ENDPOINT_URL": "http://127.0.0.1:9", "ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+
+    said = run("results", "demo", "-n", "team", "--store", "s3://bucket/prefix")
+
+    assert said.code == 5
+    assert said.err.count("cannot read") == 1
+    assert "kubectl port-forward" in said.text
+
+
 @pytest.mark.apiserver
 @pytest.mark.s3
 def test_a_secret_that_is_gone_is_named_with_the_way_around_it(world: World, run: Run) -> None:

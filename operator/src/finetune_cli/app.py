@@ -31,6 +31,11 @@ _HELP = """Fine-tune models on GLUE and on tasks of your own, on Kubernetes.
 Exit codes: 0 fine; 1 problems found, or it ended badly; 2 wrong usage; 3 not found; 4 refused; 5 unreachable.
 """
 
+_INSIDE = (
+    "If the store's address works only inside the cluster, forward a port (kubectl port-forward) and set "
+    "AWS_ENDPOINT_URL to it."
+)
+
 _GROUPS = (
     run,
     search,
@@ -95,6 +100,7 @@ def _fail(error: FinetuneError | StoreError) -> int:
         message, remedy, code = error.message, error.remedy, error.code
     elif isinstance(error, StoreError):
         code = Exit.UNREACHABLE if error.transient else Exit.REFUSED
+        remedy = _INSIDE if error.transient else ""
     out = error_console()
     out.print("error:", style="bold red", end=" ")
     out.print(message, markup=False)

@@ -3,6 +3,7 @@
 import atexit
 import base64
 import binascii
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,8 +47,9 @@ def results_of(
     """The place of an experiment's or a search's results. With --store no cluster is asked."""
     if store:
         asked, own = split_name(name)
-        opened = open_store(store, connection=S3Connection.from_env(os.environ), retry_seconds=_RETRY_SECONDS)
-        return Results(opened, namespace or default_namespace(context), own, asked[0] if len(asked) == 1 else None)
+        return Results(
+            open_uri(store), namespace or default_namespace(context), own, asked[0] if len(asked) == 1 else None
+        )
     kube = cluster(context, namespace)
     kind, item = find(kube, name, kinds)
     return Results(open_for(kube, item), kube.namespace, item["metadata"]["name"], kind, item)
@@ -70,7 +72,15 @@ def open_for(kube: "Kube", item: Json) -> Store:
     else:
         uri = "/".join(part for part in (f"s3://{storage['bucket']}", storage.get("prefix")) if part)
         env = _environment(kube, storage)
-    return open_store(uri, connection=S3Connection.from_env(env), retry_seconds=_RETRY_SECONDS)
+    return open_uri(uri, env)
+
+
+def open_uri(uri: str, env: Mapping[str, str] | None = None) -> Store:
+    """A store by its URI, reached as AWS_* variables say (default: the process's)."""
+    # Each try that fails would be told on the terminal; the last one is, with what to do.
+    logging.getLogger("finetune_store").setLevel(logging.ERROR)
+    connection = S3Connection.from_env(os.environ if env is None else env)
+    return open_store(uri, connection=connection, retry_seconds=_RETRY_SECONDS)
 
 
 def _default_store(item: Json) -> str:

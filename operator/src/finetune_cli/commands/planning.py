@@ -1,6 +1,5 @@
 """`plan`: what a manifest would run, before anything does."""
 
-import os
 from typing import Annotated
 
 import typer
@@ -15,10 +14,9 @@ from finetune_cli.manifest.findings import Severity
 from finetune_cli.output import Output, OutputOption, console, emit
 from finetune_cli.past import past_runs
 from finetune_cli.shown.plans import Forecast, Rates, forecast_experiment, forecast_page, forecast_search, rates_of
-from finetune_cli.stores import default_namespace
+from finetune_cli.stores import default_namespace, open_uri
 from finetune_core.parse import parse_spec
 from finetune_core.search.parse import parse_search
-from finetune_store import S3Connection, open_store
 
 
 def register(app: typer.Typer) -> None:
@@ -50,8 +48,7 @@ def _forecast(manifest: Json, store: str | None, namespace: str | None, context:
     rates: Rates = {}
     if store:
         where = namespace or metadata.get("namespace") or default_namespace(context)
-        opened = open_store(store, connection=S3Connection.from_env(os.environ))
-        rates = rates_of(past_runs(opened, where, spec["model"]["uri"]))
+        rates = rates_of(past_runs(open_uri(store), where, spec["model"]["uri"]))
     if manifest["kind"] == EXPERIMENT:
         return forecast_experiment(metadata["name"], parse_spec(spec), rates)
     return forecast_search(metadata["name"], parse_search(spec), rates)
