@@ -29,7 +29,10 @@ def inputs(tmp_path_factory):
     return folder
 
 
-_OF_ATTEMPTS = {"uri", "attempt", "model", "trainSeconds", "reportDigest", "files"}
+_OF_ATTEMPTS = {"uri", "attempt", "attempts", "model", "trainSeconds", "startedAt", "finishedAt"} | {
+    "reportDigest",
+    "files",
+}
 
 
 class Local:

@@ -135,7 +135,7 @@ def test_an_image_that_does_not_exist_is_told_at_once_and_ends_by_the_deadline(e
         ray_spec(
             ["wnli"],
             parallelism=1,
-            execution={"image": "registry.invalid/no/such:1", "ray": {"preRunningDeadlineSeconds": 90}},
+            execution={"image": "registry.invalid/no/such:1", "ray": {"preRunningDeadlineSeconds": 45}},
         )
     )
     status = suite.until("status to say why", lambda status: reason(status) == "Blocked", seconds=90)
