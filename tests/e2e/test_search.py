@@ -20,6 +20,7 @@ from e2e.harness import (
     TINY_MODEL,
     Experiment,
     Search,
+    condition_of,
     kill_operator,
     reason,
     spec,
@@ -167,3 +168,10 @@ def test_bad_searches_are_refused_with_what_to_do(namespace: str, store: Store) 
     assert "min" in search.refused({**good, "space": {"learningRate": {"uniform": [0.2, 0.1]}}})
     assert "logUniform" in search.refused({**good, "space": {"learningRate": {"logUniform": [0, 0.1]}}})
     assert "space" in search.refused({**good, "space": {}})
+
+    # What no rule at admission can see.
+    told = Search(namespace, "objective", store).apply({**good, "objective": {"metric": "pearson"}})
+    told.until(
+        "Valid to say why",
+        lambda status: "pearson is not measured in rte" in condition_of(status, "Valid").get("message", ""),
+    )
