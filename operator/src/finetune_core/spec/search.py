@@ -146,7 +146,7 @@ class Asha(ApiModel):
     ] = 3
     grace_period: Annotated[
         float, Field(gt=0, le=1, description="Share of its steps that every trial is given before it can be stopped.")
-    ] = 0.1
+    ] = 0.25
 
 
 class Finalists(ApiModel):
