@@ -130,7 +130,6 @@ def _serve(connection: Connection, work: Work, environment: dict[str, str], pare
     worker = Worker(work, stop)
     while True:
         try:
-            run = connection.recv()
-        except EOFError:
+            connection.send(worker.do(connection.recv()))
+        except (EOFError, BrokenPipeError):
             return
-        connection.send(worker.do(run))
