@@ -24,7 +24,7 @@ $(CACHE)/uv/bin/uv:
 $(READY): requirements/dev.lock pyproject.toml | $(UV)
 	@echo "==> installing the Python environment (.venv; a minute the first time, seconds from the cache)"
 	@$(UV) venv -q --allow-existing .venv
-	@$(UV) pip install -q --python .venv --require-hashes -r requirements/dev.lock
+	@$(UV) pip install -q --python .venv --compile-bytecode --require-hashes -r requirements/dev.lock
 	@$(UV) pip install -q --python .venv --no-deps -e .
 	@touch $@
 
