@@ -180,7 +180,7 @@ def random_tokens(rows: int, length: int) -> Tokens:
     return Tokens(
         ids=source.integers(1000, 30000, rows * length).astype(np.int32),
         types=np.zeros(rows * length, np.int8),
-        offsets=np.arange(0, rows * length + 1, length).astype(np.int64),
+        ends=np.arange(length, rows * length + 1, length).astype(np.int64),
         labels=source.integers(0, 2, rows).astype(np.float32),
     )
 

@@ -39,6 +39,6 @@ def random_tokens(rows: int, seed: int = 0) -> Tokens:
     return Tokens(
         ids=random.integers(5, 100, rows * 8).astype(np.int32),
         types=np.zeros(rows * 8, np.int8),
-        offsets=np.arange(0, rows * 8 + 1, 8).astype(np.int64),
+        ends=np.arange(8, rows * 8 + 1, 8).astype(np.int64),
         labels=random.integers(0, 2, rows).astype(np.float32),
     )

@@ -1,11 +1,11 @@
 """The tokenised splits of a run, and its model measured on the dev sets and applied to the test sets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from finetune_core.plan import TaskPlan
 from finetune_core.results import PredictionFile
@@ -14,7 +14,7 @@ from finetune_trainer.data.splits import Splits
 from finetune_trainer.data.tokens import Collator, Tokens
 from finetune_trainer.metrics import measure
 from finetune_trainer.model import Head
-from finetune_trainer.predict import predict_logits, prediction_file
+from finetune_trainer.predict import Logits, predict_logits, write_predictions
 from finetune_trainer.progress import Clock
 
 Autocast = Callable[[], AbstractContextManager[Any]]
@@ -47,7 +47,7 @@ class Assessor:
         metrics: dict[str, float] = {}
         for prefix, tokens in dev.items():
             # A signal is heeded after the evaluation, so that what it found is in the checkpoint.
-            logits = self._logits(model, head, tokens, autocast, signals=False)
+            logits = np.concatenate(list(self._logits(model, head, tokens, autocast, signals=False)))
             labels = tokens.labels if tokens.labels is not None else np.zeros(len(tokens), np.float32)
             truth = labels if head.order is None else head.order[labels.astype(np.int64)]
             found = measure(self._task.definition, logits, truth)
@@ -55,24 +55,23 @@ class Assessor:
         wanted = set(self._task.definition.measured)
         return {name: value for name, value in metrics.items() if name in wanted}
 
-    def predict(self, model: Any, head: Head, autocast: Autocast) -> dict[str, tuple[bytes, PredictionFile]]:
-        """Every test set that there is: file name -> its content and its record."""
+    def predict(self, model: Any, head: Head, autocast: Autocast, folder: Path) -> dict[str, PredictionFile]:
+        """Every test set that there is, written to `folder`: file name -> its record."""
         definition = self._task.definition
         available = self._splits.available(self._task)
         files: dict[str, tuple[str, SubmissionFile | None]] = {
             file.name: (file.split, file) for file in definition.submission
         }
         wanted = files or {f"{split}.tsv": (split, None) for split in definition.test_splits}
+        folder.mkdir(parents=True, exist_ok=True)
         predictions = {}
         for name, (split, file) in wanted.items():
             if split in available:
                 logits = self._logits(model, head, self.load(split), autocast, signals=True)
-                predictions[name] = prediction_file(definition, logits, head.names, file)
+                predictions[name] = write_predictions(folder / name, definition, logits, head.names, file)
         return predictions
 
-    def _logits(
-        self, model: Any, head: Head, tokens: Tokens, autocast: Autocast, *, signals: bool
-    ) -> npt.NDArray[np.float32]:
+    def _logits(self, model: Any, head: Head, tokens: Tokens, autocast: Autocast, *, signals: bool) -> Iterator[Logits]:
         return predict_logits(
             model,
             tokens,

@@ -36,7 +36,7 @@ def make_pod(plan: Plan, limits: ExecutionLimits, *, store: str, attempt: str, s
         patient=patient,
         hasty=open_store(store, connection=connection, retry_seconds=0),
         inputs=inputs,
-        splits=Splits(inputs, patient, plan.namespace),
+        splits=Splits(inputs, patient, plan.namespace, work),
         stop=stop,
         attempt=attempt,
         image=os.environ.get("FINETUNE_IMAGE"),

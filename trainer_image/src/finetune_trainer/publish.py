@@ -20,6 +20,8 @@ from finetune_trainer.checkpoints import Checkpoints
 
 logger = logging.getLogger(__name__)
 
+PREDICTIONS = "predictions"
+
 _PACKAGES = ("finetune-operator", "torch", "transformers", "tokenizers", "accelerate", "numpy", "scikit-learn", "scipy")
 
 
@@ -31,21 +33,23 @@ def publish(
     *,
     model: Any,
     tokenizer: Any,
-    predictions: dict[str, tuple[bytes, PredictionFile]],
+    predictions: dict[str, PredictionFile],
     metrics: bytes,
     checkpoints: Checkpoints,
     folder: Path,
 ) -> RunResult:
-    """Write metrics, predictions and model, then result.json (once and for all), then drop the checkpoints."""
+    """Write metrics, predictions and model, then result.json (once and for all), then drop the checkpoints.
+
+    `folder` holds the predictions, as `folder/predictions/<name>`.
+    """
     store.put(layout.metrics(result.attempt), metrics)
-    for name, (data, _) in predictions.items():
-        store.put(layout.predictions(result.attempt, name), data)
+    for name in predictions:
+        store.upload(layout.predictions(result.attempt, name), folder / PREDICTIONS / name)
     kept = None
     if _keeps_model(store, plan, result):
         kept = layout.model(result.attempt)
-        _upload_model(store, kept, model, tokenizer, folder)
-    records = {name: record for name, (_, record) in predictions.items()}
-    final = result.model_copy(update={"predictions": records, "model": kept})
+        _upload_model(store, kept, model, tokenizer, folder / "model")
+    final = result.model_copy(update={"predictions": predictions, "model": kept})
     if not store.create(layout.result, final.to_json()):
         # Two attempts at once (a node that came back): the first result stays, whatever has been read of it.
         logger.warning("another attempt has finished this run first; its result stays")

@@ -133,7 +133,8 @@ class Run:
         resumed = self._train(trainer, checkpoints, best)
         best.load_into(model)
         autocast = trainer.compute_loss_context_manager
-        predictions = assessor.predict(model, head, autocast) if self._pod.plan.predict else {}
+        folder = self._folder / publish.PREDICTIONS
+        predictions = assessor.predict(model, head, autocast, folder) if self._pod.plan.predict else {}
         result = self._result(best, resumed, attempts, zeros.record())
         return publish.publish(
             self._pod.patient,
@@ -145,7 +146,7 @@ class Run:
             predictions=predictions,
             metrics=self._reporter.metrics_bytes(),
             checkpoints=checkpoints,
-            folder=self._folder / "model",
+            folder=self._folder,
         )
 
     def _train(self, trainer: RunTrainer, checkpoints: Checkpoints, best: Best) -> tuple[int, ...]:

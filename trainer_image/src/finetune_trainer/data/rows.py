@@ -1,16 +1,19 @@
-"""A split as columns, and what every reader checks."""
+"""Rows of a split, a part at a time, and what every reader checks."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from finetune_core.tasks import ProblemType, TaskDefinition
 from finetune_trainer.errors import UserError
 
+PART = 8192
+"""Rows that are in memory at a time."""
+
 
 @dataclass(frozen=True)
 class Rows:
-    """A split: `texts` holds one or two columns, `labels` class ids (in the definition's order) or scores, or None."""
+    """A part of a split: one or two columns of texts; class ids (in the definition's order) or scores, or None."""
 
     texts: tuple[list[str], ...]
     labels: list[float] | None
@@ -55,7 +58,12 @@ def _number(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def require_rows(rows: Sequence[object], where: str) -> None:
-    """UserError if a file holds no examples."""
-    if not rows:
+def not_empty(parts: Iterable[Rows], where: str) -> Iterator[Rows]:
+    """The parts that hold rows; UserError if none does."""
+    found = False
+    for part in parts:
+        if len(part):
+            found = True
+            yield part
+    if not found:
         raise UserError(f"{where} holds no examples: it is empty, or only has a header")

@@ -1,6 +1,9 @@
 """Token data of a task's splits: from memory, from the store's cache, or read and tokenised now."""
 
 import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,25 +11,26 @@ from finetune_core.canonical import short_hash
 from finetune_core.datafiles import AX, DataLayout
 from finetune_core.layout import token_cache
 from finetune_core.plan import TaskPlan
-from finetune_store import NotFoundError, Store, StoreError, file_md5
-from finetune_trainer.data.rows import Rows
+from finetune_store import Store, StoreError, download_tree, file_md5
+from finetune_trainer.data.rows import PART, Rows
 from finetune_trainer.data.tables import read_tables
-from finetune_trainer.data.tokens import Tokens, tokenise
+from finetune_trainer.data.tokens import MANIFEST, Tokens, tokenise
 from finetune_trainer.data.tsv import read_glue_tsv
 from finetune_trainer.errors import UserError
 from finetune_trainer.inputs import Inputs
 
 logger = logging.getLogger(__name__)
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 """Raised when reading or tokenising changes, so that old cache entries are not taken."""
 
 
 class Splits:
     """Splits of all tasks of a pod; tokenised once and kept. `last_source` says where the last one came from."""
 
-    def __init__(self, inputs: Inputs, store: Store, namespace: str) -> None:
+    def __init__(self, inputs: Inputs, store: Store, namespace: str, work: Path) -> None:
         self._inputs = inputs
+        self._work = work / "tokens"
         self._store = store
         self._namespace = namespace
         self._memory: dict[str, Tokens] = {}
@@ -50,19 +54,20 @@ class Splits:
         if key in self._memory:
             self.last_source = "memory"
             return self._memory[key]
-        tokens = self._cached(key)
+        tokens = self._kept(key) or self._cached(key)
         if tokens is None:
             self.last_source = "miss"
-            rows = self._read(task, split, paths)
-            tokens = tokenise(rows, tokenizer, task.settings.max_seq_length)
-            self._save(key, tokens)
+            with self._new_folder(key) as folder:
+                tokenise(self._read(task, split, paths), tokenizer, task.settings.max_seq_length, folder)
+                self._save(key, folder)
+            tokens = Tokens.open(self._work / key)
         self._memory[key] = tokens
         return tokens
 
     def _paths(self, task: TaskPlan, split: str) -> list[Path]:
         return [self._inputs.data_file(task.data.uri, name) for name in task.data.splits.files.get(split, ())]
 
-    def _read(self, task: TaskPlan, split: str, paths: list[Path]) -> Rows:
+    def _read(self, task: TaskPlan, split: str, paths: list[Path]) -> Iterator[Rows]:
         if task.data.splits.layout == DataLayout.HUB:
             return _from_hub(task, split)
         if not paths:
@@ -71,33 +76,65 @@ class Splits:
             return read_glue_tsv(paths[0], task.definition, split)
         return read_tables(paths, task.definition, split)
 
-    def _cached(self, key: str) -> Tokens | None:
+    def _kept(self, key: str) -> Tokens | None:
+        """What another process of this machine, or of this pod before its restart, has left."""
         try:
-            tokens = Tokens.from_bytes(self._store.get(self._cache_key(key)))
-        except NotFoundError:
+            tokens = Tokens.open(self._work / key)
+        except FileNotFoundError:
             return None
-        except (StoreError, ValueError, KeyError) as error:
+        self.last_source = "disk"
+        return tokens
+
+    def _cached(self, key: str) -> Tokens | None:
+        cache = self._cache(key)
+        try:
+            # Written last: without it the rest is not whole.
+            if self._store.stat(f"{cache}/{MANIFEST}") is None:
+                return None
+            with self._new_folder(key) as folder:
+                download_tree(self._store, cache, folder)
+                Tokens.open(folder)
+            tokens = Tokens.open(self._work / key)
+        except (StoreError, ValueError, KeyError, FileNotFoundError) as error:
             logger.warning("the token cache is not used: %s", error)
             return None
         self.last_source = "store"
         return tokens
 
-    def _save(self, key: str, tokens: Tokens) -> None:
+    def _save(self, key: str, folder: Path) -> None:
         try:
-            self._store.put(self._cache_key(key), tokens.to_bytes())
+            files = sorted(folder.iterdir(), key=lambda path: path.name == MANIFEST)
+            for path in files:
+                self._store.upload(f"{self._cache(key)}/{path.name}", path)
         except StoreError as error:
             logger.warning("tokens are not cached: %s", error)
 
-    def _cache_key(self, key: str) -> str:
-        return f"{token_cache(self._namespace, key)}/tokens.npz"
+    @contextmanager
+    def _new_folder(self, key: str) -> Iterator[Path]:
+        """A folder that is there under its name only when it is whole; another process may be as far first."""
+        self._work.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._work, prefix=f"{key}-") as temporary:
+            folder = Path(temporary) / key
+            yield folder
+            try:
+                folder.rename(self._work / key)
+            except OSError:
+                if not (self._work / key / MANIFEST).exists():
+                    raise
+
+    def _cache(self, key: str) -> str:
+        return token_cache(self._namespace, key)
 
 
-def _from_hub(task: TaskPlan, split: str) -> Rows:
+def _from_hub(task: TaskPlan, split: str) -> Iterator[Rows]:
     from datasets import load_dataset  # noqa: PLC0415 - seconds to import; only for the hub
 
     name, _, revision = task.data.uri.removeprefix("hf://").partition("@")
     config, part = ("ax", "test") if split == AX else (task.definition.name, split)
     data = load_dataset(name, config, revision=revision or None, split=part)
-    texts = tuple(["" if value is None else value for value in data[column]] for column in task.definition.text_columns)
     scored = split == "train" or split in task.definition.evaluation_splits.values()
-    return Rows(texts, [float(value) for value in data["label"]] if scored else None)
+    for batch in data.iter(PART):
+        texts = tuple(
+            ["" if value is None else value for value in batch[name]] for name in task.definition.text_columns
+        )
+        yield Rows(texts, [float(value) for value in batch["label"]] if scored else None)

@@ -1,8 +1,14 @@
-"""Token ids of a split, compactly: one flat array and offsets; saved and loaded as .npz."""
+"""Token ids of a split in files that are mapped into memory, and batches made of them.
 
-import io
-from collections.abc import Iterator
+A folder holds ids.bin, types.bin, ends.bin and labels.bin, and tokens.json, written last, which says how long they are.
+"""
+
+import json
+from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,65 +17,72 @@ import torch
 
 from finetune_trainer.data.rows import Rows
 
-_BATCH = 8192
+MANIFEST = "tokens.json"
+
+_TYPES: dict[str, type[np.generic]] = {"ids": np.int32, "types": np.int8, "ends": np.int64, "labels": np.float32}
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """n examples: `ids` and `types` are flat (int32, int8), example i is [offsets[i], offsets[i + 1])."""
+    """n examples: `ids` and `types` are flat (int32, int8), example i is [ends[i - 1], ends[i])."""
 
     ids: npt.NDArray[np.int32]
     types: npt.NDArray[np.int8]
-    offsets: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int64]
     labels: npt.NDArray[np.float32] | None
 
     def __len__(self) -> int:
-        return len(self.offsets) - 1
+        return len(self.ends)
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
         """Tokens of each example."""
-        return np.diff(self.offsets)
+        return np.diff(self.ends, prepend=0)
 
-    def to_bytes(self) -> bytes:
-        """The .npz form."""
-        buffer = io.BytesIO()
-        arrays: dict[str, Any] = {"ids": self.ids, "types": self.types, "offsets": self.offsets}
-        if self.labels is not None:
-            arrays["labels"] = self.labels
-        np.savez(buffer, **arrays)
-        return buffer.getvalue()
+    def at(self, index: int) -> slice:
+        """Where an example's ids and types are."""
+        return slice(int(self.ends[index - 1]) if index else 0, int(self.ends[index]))
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> "Tokens":
-        """Back from `to_bytes`."""
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            labels = arrays.get("labels")
-            return cls(arrays["ids"], arrays["types"], arrays["offsets"], labels)
+    def open(cls, folder: Path) -> "Tokens":
+        """What `tokenise` wrote. FileNotFoundError or ValueError if it is not there, or not whole."""
+        sizes = json.loads((folder / MANIFEST).read_bytes())
+        arrays = {name: _mapped(folder / f"{name}.bin", _TYPES[name], size) for name, size in sizes.items()}
+        return cls(arrays["ids"], arrays["types"], arrays["ends"], arrays.get("labels"))
 
 
-def tokenise(rows: Rows, tokenizer: Any, max_length: int) -> Tokens:
-    """Tokenise without padding, cut to `max_length`, in batches so that memory stays bounded."""
-    ids, types, lengths = [], [], []
-    for start in range(0, len(rows), _BATCH):
-        texts = [column[start : start + _BATCH] for column in rows.texts]
-        encoded = tokenizer(*texts, truncation=True, max_length=max_length, padding=False, return_attention_mask=False)
-        lengths += [len(one) for one in encoded["input_ids"]]
-        ids.append(np.fromiter(_flat(encoded["input_ids"]), np.int32))
-        if "token_type_ids" in encoded:
-            types.append(np.fromiter(_flat(encoded["token_type_ids"]), np.int8))
-    flat = np.concatenate(ids)
-    labels = None if rows.labels is None else np.asarray(rows.labels, np.float32)
-    return Tokens(
-        ids=flat,
-        types=np.concatenate(types) if types else np.zeros(0, np.int8),
-        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        labels=labels,
-    )
+def _mapped(path: Path, kind: type[np.generic], size: int) -> npt.NDArray[Any]:
+    # Nothing cannot be mapped.
+    return np.memmap(path, kind, "r", shape=(size,)) if size else np.zeros(0, kind)
 
 
-def _flat(lists: list[list[int]]) -> Iterator[int]:
-    return (value for one in lists for value in one)
+def tokenise(parts: Iterable[Rows], tokenizer: Any, max_length: int, folder: Path) -> Tokens:
+    """Tokenise without padding, cut to `max_length`, into files of a new folder; a part is in memory at a time."""
+    folder.mkdir(parents=True)
+    sizes: dict[str, int] = dict.fromkeys(("ids", "types", "ends"), 0)
+    with ExitStack() as stack:
+        files = {name: stack.enter_context((folder / f"{name}.bin").open("wb")) for name in _TYPES}
+        for part in parts:
+            for name, values in _arrays(part, tokenizer, max_length, sizes["ids"]).items():
+                files[name].write(values.tobytes())
+                sizes[name] = sizes.get(name, 0) + len(values)
+    (folder / MANIFEST).write_text(json.dumps(sizes))
+    return Tokens.open(folder)
+
+
+def _arrays(part: Rows, tokenizer: Any, max_length: int, before: int) -> dict[str, npt.NDArray[Any]]:
+    """What is to be added to each file; `before` tokens are there already."""
+    encoded = tokenizer(*part.texts, truncation=True, max_length=max_length, padding=False, return_attention_mask=False)
+    ids = encoded["input_ids"]
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "ids": np.fromiter(chain.from_iterable(ids), np.int32),
+        "ends": np.cumsum([len(one) for one in ids], dtype=np.int64) + before,
+    }
+    if "token_type_ids" in encoded:
+        arrays["types"] = np.fromiter(chain.from_iterable(encoded["token_type_ids"]), np.int8)
+    if part.labels is not None:
+        arrays["labels"] = np.asarray(part.labels, np.float32)
+    return arrays
 
 
 class TokenDataset(torch.utils.data.Dataset[int]):
@@ -96,17 +109,17 @@ class Collator:
     def __call__(self, indexes: list[int]) -> dict[str, torch.Tensor]:
         """`input_ids`, `attention_mask` (batch x length), `token_type_ids` where the model has them, `labels`."""
         tokens = self._tokens
-        lengths = [int(tokens.offsets[i + 1] - tokens.offsets[i]) for i in indexes]
-        width = -(-max(lengths) // 8) * 8
+        places = [tokens.at(index) for index in indexes]
+        width = -(-max(place.stop - place.start for place in places) // 8) * 8
         ids = torch.full((len(indexes), width), self._pad_id, dtype=torch.long)
         mask = torch.zeros_like(ids)
         types = torch.zeros_like(ids) if len(tokens.types) else None
-        for row, (index, length) in enumerate(zip(indexes, lengths, strict=True)):
-            begin = tokens.offsets[index]
-            ids[row, :length] = torch.from_numpy(tokens.ids[begin : begin + length])
+        for row, place in enumerate(places):
+            length = place.stop - place.start
+            ids[row, :length] = torch.from_numpy(tokens.ids[place].astype(np.int64))
             mask[row, :length] = 1
             if types is not None:
-                types[row, :length] = torch.from_numpy(tokens.types[begin : begin + length])
+                types[row, :length] = torch.from_numpy(tokens.types[place].astype(np.int64))
         batch = {"input_ids": ids, "attention_mask": mask}
         if types is not None:
             batch["token_type_ids"] = types

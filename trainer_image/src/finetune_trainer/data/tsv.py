@@ -6,11 +6,13 @@ are broken in the original and are left out, as Hugging Face's loader does.
 """
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from finetune_core.tasks import TaskDefinition
-from finetune_trainer.data.rows import LabelReader, Rows, require_rows
+from finetune_trainer.data.rows import PART, LabelReader, Rows, not_empty
 from finetune_trainer.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -54,38 +56,35 @@ _DIAGNOSTIC = Columns((1, 2), None)
 _BROKEN_IN_THE_ORIGINAL = frozenset({"qqp"})
 
 
-def read_glue_tsv(path: Path, definition: TaskDefinition, split: str) -> Rows:
-    """A split of a GLUE task; labels of test sets are never read. UserError for empty or malformed files."""
+def read_glue_tsv(path: Path, definition: TaskDefinition, split: str) -> Iterator[Rows]:
+    """A split of a GLUE task, in parts; labels of test sets are never read. UserError for empty or malformed files."""
     scored = split == "train" or split in definition.evaluation_splits.values()
     columns = _DIAGNOSTIC if split == "ax" else (_SCORED if scored else _TEST)[definition.name]
     where = f"{path.parent.name}/{path.name}"
-    lines = _lines(path, where)
-    require_rows(lines, where)
-    width = len(lines[0].split("\t"))
-    first = 2 if columns.header else 1
-    rows = _split_lines(lines[first - 1 :], first, width, where, lenient=definition.name in _BROKEN_IN_THE_ORIGINAL)
-    require_rows(rows, where)
-    texts = tuple([fields[place] for _, fields in rows] for place in columns.texts)
-    if columns.label is None:
-        return Rows(texts, None)
     reader = LabelReader(definition, where)
-    return Rows(texts, [reader.read(fields[columns.label], line) for line, fields in rows])
+    yield from not_empty(
+        _parts(path, where, columns, reader, lenient=definition.name in _BROKEN_IN_THE_ORIGINAL), where
+    )
 
 
-def _lines(path: Path, where: str) -> list[str]:
-    try:
-        text = path.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{where} is not UTF-8 text (byte {error.start}): convert it") from error
-    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
+def _parts(path: Path, where: str, columns: Columns, reader: LabelReader, *, lenient: bool) -> Iterator[Rows]:
+    rows = _rows(path, where, header=columns.header, lenient=lenient)
+    while part := list(islice(rows, PART)):
+        texts = tuple([fields[place] for _, fields in part] for place in columns.texts)
+        at = columns.label
+        yield Rows(texts, None if at is None else [reader.read(fields[at], line) for line, fields in part])
 
 
-def _split_lines(lines: list[str], first: int, width: int, where: str, *, lenient: bool) -> list[tuple[int, list[str]]]:
-    rows, broken = [], 0
-    for line, text in enumerate(lines, first):
+def _rows(path: Path, where: str, *, header: bool, lenient: bool) -> Iterator[tuple[int, list[str]]]:
+    """Line number and fields of every row; all have as many fields as the first line, or are left out if `lenient`."""
+    width, broken = 0, 0
+    for line, text in enumerate(_lines(path, where), 1):
         fields = text.split("\t")
+        width = width or len(fields)
+        if line == 1 and header:
+            continue
         if len(fields) == width:
-            rows.append((line, fields))
+            yield line, fields
         elif lenient:
             broken += 1
         else:
@@ -94,4 +93,14 @@ def _split_lines(lines: list[str], first: int, width: int, where: str, *, lenien
             )
     if broken:
         logger.warning("%s: left out %d rows with missing columns", where, broken)
-    return rows
+
+
+def _lines(path: Path, where: str) -> Iterator[str]:
+    with path.open("rb") as file:
+        # A binary file's lines end at LF alone.
+        for line, raw in enumerate(file, 1):
+            try:
+                text = raw.decode("utf-8-sig" if line == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                raise UserError(f"{where}, line {line} is not UTF-8 text (byte {error.start}): convert it") from error
+            yield text.removesuffix("\n").removesuffix("\r")
