@@ -11,7 +11,7 @@ import transformers
 from finetune_core.identity import RECIPE_VERSION
 from finetune_core.layout import ExperimentLayout, RunLayout
 from finetune_core.plan import ExecutionLimits, Plan, PlannedRun, TaskPlan
-from finetune_core.results import FailureReason, RunResult, SparsityRecord
+from finetune_core.results import FailureReason, PredictionFile, RunResult, SparsityRecord
 from finetune_store import Store
 from finetune_trainer import hardware, publish
 from finetune_trainer.assess import Assessor
@@ -20,7 +20,7 @@ from finetune_trainer.checkpoints import Checkpoints
 from finetune_trainer.data.splits import Splits
 from finetune_trainer.errors import GaveUpError, RunError, StoppedError
 from finetune_trainer.inputs import Inputs
-from finetune_trainer.model import load_model, load_tokenizer
+from finetune_trainer.model import Head, load_model, load_tokenizer
 from finetune_trainer.progress import Clock, Observer, Reporter, elapsed_before, unobserved
 from finetune_trainer.signals import Stop
 from finetune_trainer.sparse import SparsityGuard
@@ -132,9 +132,7 @@ class Run:
         )
         resumed = self._train(trainer, checkpoints, best)
         best.load_into(model)
-        autocast = trainer.compute_loss_context_manager
-        folder = self._folder / publish.PREDICTIONS
-        predictions = assessor.predict(model, head, autocast, folder) if self._pod.plan.predict else {}
+        predictions = self._predict(trainer, head) if self._pod.plan.predict else {}
         result = self._result(best, resumed, attempts, zeros.record())
         return publish.publish(
             self._pod.patient,
@@ -152,16 +150,27 @@ class Run:
     def _train(self, trainer: RunTrainer, checkpoints: Checkpoints, best: Best) -> tuple[int, ...]:
         """Train to the end; the step that was resumed from. StoppedError if told to stop: the state is saved."""
         found = checkpoints.restore()
-        resume_from = None
-        if found is not None:
-            folder, step = found
+        folder, step = found or (None, None)
+        if folder is not None:
             self._reporter.restore(best.restore(folder))
-            resume_from = str(folder)
             logger.info("going on from the checkpoint of step %d", step)
-        trainer.train(resume_from_checkpoint=resume_from)
+        if folder is not None and best.exhausted:
+            # Trainer would take one more step before it looks.
+            trainer.load_state(folder)
+        else:
+            trainer.train(resume_from_checkpoint=str(folder) if folder else None)
         if self._pod.stop.is_set and trainer.state.global_step < trainer.state.max_steps:
             raise StoppedError(f"told to stop; step {trainer.state.global_step} is saved")
         return (found[1],) if found else ()
+
+    def _predict(self, trainer: RunTrainer, head: Head) -> dict[str, PredictionFile]:
+        """Predict the test sets; told to stop, the next attempt starts from here and not from the last checkpoint."""
+        autocast = trainer.compute_loss_context_manager
+        try:
+            return self._assessor.predict(trainer.model, head, autocast, self._folder / publish.PREDICTIONS)
+        except StoppedError:
+            trainer.save_state()
+            raise
 
     def _result(
         self, best: Best, resumed: tuple[int, ...], attempts: int, sparsity: SparsityRecord | None

@@ -39,6 +39,16 @@ class RunTrainer(transformers.Trainer):
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
+    def save_state(self) -> None:
+        """A checkpoint outside of training: of a run that is told to stop after its last step."""
+        assert self.model is not None  # Trainer's type allows for a model that is made later
+        self._save_checkpoint(self.model, trial=None)
+        self.control = self.callback_handler.on_save(self.args, self.state, self.control)
+
+    def load_state(self, folder: Path) -> None:
+        """The weights of a checkpoint of a run that has nothing left to train."""
+        self._load_from_checkpoint(str(folder))
+
     def _get_train_sampler(self, *_: Any) -> EpochSampler:
         batch = self.args.train_batch_size * self.args.gradient_accumulation_steps
         return EpochSampler(self._tokens.lengths.tolist(), batch_size=batch, seed=self._order_seed)
