@@ -1,0 +1,70 @@
+"""A checkpoint that was fine-tuned elsewhere knows its labels in an order of its own: they are mapped by name."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification
+
+from finetune_core.results import ExitCode
+from finetune_core.tasks import GLUE_TASKS
+from support.trainer_runs import Workspace
+
+TO_LEARN = {"maxSteps": 120, "evalSteps": 40, "maxSeqLength": 32, "learningRate": 3e-3}
+HARDLY = {"maxSteps": 1, "evalSteps": 1, "maxSeqLength": 32, "learningRate": 1e-9}
+
+
+def reordered(folder, target, names):
+    """The same classifier with its outputs in another order."""
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    order = [model.config.label2id[name.lower()] for name in names]
+    with torch.no_grad():
+        model.classifier.weight.copy_(model.classifier.weight[order].clone())
+        model.classifier.bias.copy_(model.classifier.bias[order].clone())
+    model.config.id2label = dict(enumerate(names))
+    model.config.label2id = {name: place for place, name in enumerate(names)}
+    shutil.copytree(folder, target)
+    model.save_pretrained(target)
+    return target
+
+
+def run(folder, model, data, task, training):
+    """Metrics, prediction files, the labels as the kept model has them, and its folder."""
+    folder.mkdir()
+    workspace = Workspace(folder, model, data)
+    job = workspace.plan([{"name": task, "runs": 1, "training": training}], retention={"models": "All"})
+    code, log = workspace.run(job)
+    assert code == ExitCode.SUCCESS, log
+    result, layout = workspace.result(job), workspace.layout(job)
+    files = {
+        name: (workspace.store / layout.predictions(result.attempt, name)).read_text() for name in result.predictions
+    }
+    kept = workspace.store / layout.model(result.attempt)
+    config = json.loads((kept / "config.json").read_text())
+    return result.metrics, files, [config["id2label"][str(place)] for place in range(len(config["id2label"]))], kept
+
+
+@pytest.mark.parametrize(
+    ("task", "names"),
+    [
+        pytest.param("mnli", ["CONTRADICTION", "NEUTRAL", "ENTAILMENT"], id="mnli, in capitals"),
+        pytest.param("rte", ["not_entailment", "entailment"], id="rte"),
+    ],
+)
+def test_labels_in_another_order_change_neither_metrics_nor_predictions(shared, tmp_path, task, names):
+    data = shared / "glue"
+    ours = list(GLUE_TASKS[task].labels)
+    assert [name.lower() for name in names] != ours
+    _, _, _, tuned = run(tmp_path / "tuned", shared / "model", data, task, TO_LEARN)
+
+    metrics, files, labels, _ = run(tmp_path / "same", tuned, data, task, HARDLY)
+    other = reordered(tuned, tmp_path / "elsewhere", names)
+    other_metrics, other_files, other_labels, _ = run(tmp_path / "other", other, data, task, HARDLY)
+
+    assert other_metrics == pytest.approx(metrics, abs=1e-5)
+    assert other_files == files
+    predicted = files[GLUE_TASKS[task].submission[0].name].splitlines()[1:]
+    assert len({line.split("\t")[1] for line in predicted}) > 1
+    # The checkpoint keeps its order, in the task's own words.
+    assert (labels, other_labels) == (ours, [name.lower() for name in names])
