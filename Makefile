@@ -10,9 +10,11 @@ BIN := .venv/bin
 READY := .venv/.ready
 PYTHON := PYTHONPATH=dev:bench $(BIN)/python
 RAY_TESTS := tests/trainer_search tests/trainer_drive
+# mkdocs-material would advertise its successor at every build.
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs
 PACKAGES := operator/src trainer_image/src tests dev bench
 
-.PHONY: help setup lint format test e2e demo demo-local demo-down up down status images crds lock bench-trainer bench-operator bench-search bench-sparse bench-memory clean
+.PHONY: help setup lint format test e2e demo demo-local demo-down up down status images crds lock bench-trainer bench-operator bench-search bench-sparse bench-memory docs docs-serve clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,13 +32,14 @@ $(READY): requirements/dev.lock pyproject.toml | $(UV)
 
 setup: $(READY) ## Install the Python environment into .venv
 
-lint: $(READY) ## ruff, mypy --strict, import contracts, helm lint, CRDs up to date
+lint: $(READY) ## ruff, mypy --strict, import contracts, helm lint, CRDs up to date, documentation
 	$(BIN)/ruff format --check $(PACKAGES)
 	$(BIN)/ruff check $(PACKAGES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(PYTHON) -m finetune_dev.crds --check
 	$$($(PYTHON) -m finetune_dev binaries helm) lint --strict helm/finetune-operator
+	$(MKDOCS) build --quiet --strict
 
 format: $(READY) ## Format the code
 	$(BIN)/ruff format $(PACKAGES)
@@ -105,5 +108,12 @@ bench-sparse: $(READY) ## What keeping a sparse model's zeros costs, and that th
 bench-memory: $(READY) ## Peak memory of data handling up to QQP's 390,965 test rows
 	$(PYTHON) -m bench_memory $(BENCH_ARGS)
 
+docs: $(READY) ## Build the documentation's site: build/site/index.html
+	@$(MKDOCS) build --quiet --strict
+	@echo "build/site/index.html"
+
+docs-serve: $(READY) ## Show the documentation at http://127.0.0.1:8000 while you write it
+	@$(MKDOCS) serve
+
 clean: ## Remove the Python environment and caches inside the repository
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build/site .pytest_cache .mypy_cache .ruff_cache .hypothesis
