@@ -79,10 +79,8 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
         listed = _is_in(place, "examples") and not place.endswith("index.md")
         inclusion = InclusionLevel.NOT_IN_NAV if listed else InclusionLevel.UNDEFINED
         files.append(File.generated(config, place, content=text, inclusion=inclusion))
-    for entry in config.nav or []:
-        if isinstance(entry, dict) and _NAV_DECISIONS in entry:
-            decisions = (file.src_uri for file in files.documentation_pages() if _is_in(file.src_uri, DECISIONS))
-            entry[_NAV_DECISIONS] = sorted(decisions, key=lambda uri: (not uri.endswith("index.md"), uri))
+    decisions = (file.src_uri for file in files.documentation_pages() if _is_in(file.src_uri, DECISIONS))
+    _fill(config.nav, _NAV_DECISIONS, sorted(decisions, key=lambda uri: (not uri.endswith("index.md"), uri)))
     return files
 
 
@@ -91,6 +89,16 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
     place = page.file.src_uri
     source = next((name for name, mirror in _ELSEWHERE.items() if mirror == place), f"docs/{place}")
     return relink(markdown, place, source, targets())
+
+
+def _fill(nav: object, section: str, pages: list[str]) -> None:
+    """Put pages into a section of the navigation, however deep it is."""
+    for entry in nav if isinstance(nav, list) else ():
+        for title, below in entry.items() if isinstance(entry, dict) else ():
+            if title == section:
+                entry[title] = pages
+            else:
+                _fill(below, section, pages)
 
 
 def _is_in(uri: str, folder: str) -> bool:
