@@ -1,0 +1,107 @@
+"""What the documentation says: its commands, its YAML and its inline code, each with file and line."""
+
+import re
+import shlex
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SHELL = frozenset({"", "bash", "console", "sh"})
+
+_FENCE = re.compile(
+    r"^(?P<indent> *)(?P<mark>```+|~~~+)(?P<language>\w*)[^\n]*\n(?P<text>.*?)^(?P=indent)(?P=mark)", re.M | re.S
+)
+_SPAN = re.compile(r"`([^`\n]+)`")
+_INNER = re.compile(r"\$\(([^()]*)\)")
+_ASSIGNMENT = re.compile(r"[A-Z_]+=")
+_OPERATORS = "|;&>"
+
+
+@dataclass(frozen=True)
+class Said:
+    """A text of a page; `line` is where it begins, from 1."""
+
+    file: str
+    line: int
+    text: str
+    language: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.text}"
+
+
+def pages(*names: str) -> list[Path]:
+    """README.md, all of docs/, and more files by name."""
+    return [
+        REPOSITORY / "README.md",
+        *sorted((REPOSITORY / "docs").rglob("*.md")),
+        *(REPOSITORY / one for one in names),
+    ]
+
+
+def blocks(path: Path) -> Iterator[Said]:
+    """The fenced blocks of a page."""
+    text = path.read_text(encoding="utf-8")
+    for match in _FENCE.finditer(text):
+        line = text.count("\n", 0, match.start("text")) + 1
+        yield Said(_name(path), line, match["text"], match["language"])
+
+
+def spans(path: Path) -> Iterator[Said]:
+    """The inline code of a page."""
+    text = path.read_text(encoding="utf-8")
+    prose = _FENCE.sub(lambda match: "\n" * match[0].count("\n"), text)
+    for match in _SPAN.finditer(prose):
+        yield Said(_name(path), prose.count("\n", 0, match.start()) + 1, match[1].replace("\\|", "|"))
+
+
+def commands(block: Said, known: Container[str]) -> Iterator[tuple[Said, list[str]]]:
+    """The commands of a shell block as words, without assignments before them and redirections after them.
+
+    Where lines begin with `$ `, the others are output. A block without a language may be a drawing: of it, only lines
+    that begin with a known program are commands.
+    """
+    prompted = bool(re.search(r"^\$ ", block.text, re.M))
+    for line, text in _lines(block):
+        if prompted and not text.startswith("$ "):
+            continue
+        command = text.removeprefix("$ ")
+        if block.language or prompted or command.split(maxsplit=1)[0] in known:
+            said = Said(block.file, line, command)
+            for part in (command, *_INNER.findall(command)):
+                yield from ((said, words) for words in _simple(part))
+
+
+def _lines(block: Said) -> Iterator[tuple[int, str]]:
+    """Lines that are not empty, those that end with a backslash together with the next."""
+    whole, begin = "", block.line
+    for number, line in enumerate(block.text.splitlines(), block.line):
+        begin = begin if whole else number
+        whole += line.removesuffix("\\")
+        if not line.endswith("\\"):
+            if whole.strip():
+                yield begin, whole.strip()
+            whole = ""
+
+
+def _simple(command: str) -> Iterator[list[str]]:
+    """The simple commands of a line."""
+    lexer = shlex.shlex(command, posix=True, punctuation_chars=_OPERATORS)
+    lexer.whitespace_split = True
+    redirected = False
+    for operator, group in groupby(lexer, key=lambda word: not word.strip(_OPERATORS)):
+        words = list(group)
+        if operator:
+            redirected = ">" in words[0]
+            continue
+        words = words[1:] if redirected else words
+        while words and _ASSIGNMENT.match(words[0]):
+            words = words[1:]
+        if words:
+            yield words
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(REPOSITORY)) if path.is_relative_to(REPOSITORY) else path.name
