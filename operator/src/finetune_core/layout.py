@@ -8,6 +8,7 @@
     ray/<RayJob>.json          what its driver has done
     best/<task>.json   best/predictions/<file>.tsv   best/predictions/<custom task>/<file>.tsv
     results.json results.csv results.md runs.csv   submission.zip submission.json
+<namespace>/finetuning_results.{csv,md}      over all experiments of the namespace
 <namespace>/.cache/...      tokenised data, by digest (a name that no experiment can have)
 """
 
@@ -132,3 +133,8 @@ class ExperimentLayout:
 def token_cache(namespace: str, digest: str) -> str:
     """Folder of a tokenised data set, shared by the experiments of a namespace."""
     return f"{namespace}/.cache/tokens/{digest}"
+
+
+def finetuning_results(namespace: str, suffix: str) -> str:
+    """The table of the results of all experiments of a namespace: csv or md."""
+    return f"{namespace}/finetuning_results.{suffix}"

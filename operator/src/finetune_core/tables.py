@@ -45,21 +45,23 @@ RUNS_COLUMNS = (
     "message",
 )
 
-_Cell = str | int | float | None
+Value = str | int | float | None
+"""What a cell of a CSV may hold."""
+
 _MAX_FAILURES_LISTED = 50
 _MAX_MESSAGE = 300
 
 
 def results_csv(document: ResultsDocument) -> bytes:
     """One row a task and metric; values as measured, scores x100, empty where there is none."""
-    return _csv(RESULTS_COLUMNS, (_metric_cells(task, row) for task in document.tasks for row in task.metrics))
+    return csv_table(RESULTS_COLUMNS, (_metric_cells(task, row) for task in document.tasks for row in task.metrics))
 
 
 def runs_csv(document: ResultsDocument) -> bytes:
     """One row a planned run, with a column for every metric that any run measured at its best step."""
     measured = sorted({metric for run in document.runs for metric in run.metrics})
     columns = (*RUNS_COLUMNS, *(f"metric_{metric}" for metric in measured))
-    return _csv(columns, (_run_cells(run, measured) for run in document.runs))
+    return csv_table(columns, (_run_cells(run, measured) for run in document.runs))
 
 
 def results_markdown(document: ResultsDocument) -> bytes:
@@ -84,7 +86,8 @@ def figure(metric: MetricRow, value: float | None) -> str:
     return f"{100 * value:.2f}" if metric.greater_is_better else f"{value:.4g}"
 
 
-def _csv(columns: Sequence[str], rows: Iterable[Sequence[_Cell]]) -> bytes:
+def csv_table(columns: Sequence[str], rows: Iterable[Sequence[Value]]) -> bytes:
+    """UTF-8 with a header line; floats read back as the same floats, None is empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
@@ -92,7 +95,7 @@ def _csv(columns: Sequence[str], rows: Iterable[Sequence[_Cell]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _metric_cells(task: TaskRow, row: MetricRow) -> tuple[_Cell, ...]:
+def _metric_cells(task: TaskRow, row: MetricRow) -> tuple[Value, ...]:
     best = task.best
     return (
         task.task,
@@ -114,7 +117,7 @@ def _metric_cells(task: TaskRow, row: MetricRow) -> tuple[_Cell, ...]:
     )
 
 
-def _run_cells(run: RunRow, measured: Sequence[str]) -> tuple[_Cell, ...]:
+def _run_cells(run: RunRow, measured: Sequence[str]) -> tuple[Value, ...]:
     facts = run.model_dump(mode="json")
     return (*(facts[column] for column in RUNS_COLUMNS), *(run.metrics.get(metric) for metric in measured))
 
@@ -122,7 +125,7 @@ def _run_cells(run: RunRow, measured: Sequence[str]) -> tuple[_Cell, ...]:
 def _task_table(document: ResultsDocument) -> str:
     header = ("Task", "Runs", "Metrics", "Best", "Mean ± std (n)", "Score", "Best run", "Step")
     rows = [_task_cells(task) for task in document.tasks]
-    return "\n".join(_line(cells) for cells in (header, ("---",) * len(header), *rows))
+    return "\n".join(markdown_line(cells) for cells in (header, ("---",) * len(header), *rows))
 
 
 def _task_cells(task: TaskRow) -> tuple[str, ...]:
@@ -199,7 +202,8 @@ def _places(document: ResultsDocument) -> str:
     return "## Files\n\n" + "\n".join(f"- {document.uri}/{name}" for name in files)
 
 
-def _line(cells: Iterable[str]) -> str:
+def markdown_line(cells: Iterable[str]) -> str:
+    """A row of a table of Markdown."""
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

@@ -1,0 +1,126 @@
+"""The results table as files: Markdown and LaTeX for people, CSV for programs. JSON is the table's own `to_json`.
+
+Markdown, LaTeX and HTML (`results_table_html`) are wide, as papers have them. CSV is long, one row an experiment, task
+and metric: whatever the tasks are it has the same columns, figures in full, best and mean both, and pandas' pivot makes
+any wide table of it.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from finetune_core.results_schema import MetricRow, ResultsDocument, ScoreRow, TaskRow
+from finetune_core.results_table import ExperimentRow, ResultsTable, Statistic, results_table
+from finetune_core.results_table_text import IDENTITY, Cell, Shown, shown, written
+from finetune_core.tables import Value, csv_table, markdown_line
+
+CSV_COLUMNS = (
+    "model", "model_digest", "namespace", "experiment", "report_digest", "kind", "task", "metric",
+    "greater_is_better", "n", "mean", "std", "best", "best_run", "best_run_id", "seed", "step", "chosen_by",
+    "planned", "succeeded", "failed", "score", "mean_score", "missing", "uri",
+)  # fmt: skip
+
+_LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+        "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+        "|": r"\textbar{}", '"': r"\textquotedbl{}", "±": r"$\pm$", "↓": r"$\downarrow$", "–": "--",
+    }
+)  # fmt: skip
+
+
+def table_csv(table: ResultsTable) -> bytes:
+    """Full precision, empty where there is none; both statistics, whichever the table shows.
+
+    Rows of kind `metric` are as measured. Those of kind `score` are x100, `mean` by the means over runs, and no full
+    score unless `missing` (task names, by spaces) is empty.
+    """
+    return csv_table(CSV_COLUMNS, (row for one in table.experiments for row in _csv_rows(one)))
+
+
+def table_markdown(table: ResultsTable) -> bytes:
+    """A table of Markdown with its notes below."""
+    return (_markdown(shown(table)) + "\n").encode()
+
+
+def namespace_markdown(namespace: str, documents: Iterable[ResultsDocument]) -> bytes:
+    """The experiments of a namespace by their best runs, then by the means over runs."""
+    rows = list(documents)
+    best, mean = (_markdown(shown(results_table(rows, statistic))) for statistic in Statistic)
+    title = f"# Results of the experiments in {namespace}"
+    return f"{title}\n\n## Best runs\n\n{best}\n\n## Means over runs\n\n{mean}\n".encode()
+
+
+def table_latex(table: ResultsTable) -> bytes:
+    """A `table*` by booktabs, its notes below. The report's digest stands in a comment: nobody reads it in print."""
+    text = shown(table)
+    titles = [*IDENTITY[:2], *(title for title, _ in text.header)]
+    metrics = ["", "", *(metrics for _, metrics in text.header)]
+    lines = [
+        r"% \usepackage{booktabs}",
+        *(f"% {' '.join(identity)}" for identity, _ in text.rows),
+        r"\begin{table*}",
+        r"\centering\small",
+        rf"\begin{{tabular}}{{ll{'r' * len(text.header)}}}",
+        r"\toprule",
+        _latex_line(map(_escaped, titles)),
+        _latex_line(map(_escaped, metrics)),
+        r"\midrule",
+        *(_latex_line([*map(_escaped, identity[:2]), *map(_latex_cell, cells)]) for identity, cells in text.rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\par\smallskip\footnotesize",
+        *(rf"\raggedright {_escaped(note)}\par" for note in text.notes),
+        r"\end{table*}",
+    ]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _csv_rows(row: ExperimentRow) -> Iterator[tuple[Value, ...]]:
+    whose = (row.model_uri, row.model_digest, row.namespace, row.experiment, row.report_digest)
+    for score in row.scores:
+        yield (*whose, "score", *_score_values(score), row.uri)
+    for task in row.tasks:
+        for metric in task.metrics:
+            yield (*whose, "metric", *_metric_values(task, metric), row.uri)
+
+
+def _score_values(score: ScoreRow) -> tuple[Value, ...]:
+    figures = (None, score.mean_of_runs, None, score.value)
+    return (score.name, "score", True, *figures, *(None,) * 10, " ".join(score.missing))
+
+
+def _metric_values(task: TaskRow, row: MetricRow) -> tuple[Value, ...]:
+    best = task.best
+    return (
+        task.task, row.metric, row.greater_is_better, row.n, row.mean, row.std, row.best,
+        *((best.run, best.run_id, best.seed, best.step) if best else (None,) * 4),
+        task.metric, task.planned, task.succeeded, task.failed, task.score, task.mean_score, None,
+    )  # fmt: skip
+
+
+def _markdown(text: Shown) -> str:
+    titles = [*IDENTITY, *(f"{title} {metrics}".rstrip() for title, metrics in text.header)]
+    rules = [*("---" for _ in IDENTITY), *("---:" for _ in text.header)]
+    rows = ([*identity, *map(_markdown_cell, cells)] for identity, cells in text.rows)
+    table = "\n".join(markdown_line(cells) for cells in (titles, rules, *rows))
+    return "\n\n".join((table, *map(_unstarred, text.notes)))
+
+
+def _markdown_cell(cell: Cell) -> str:
+    return written(cell, bold=lambda text: f"**{text}**", escape=_unstarred)
+
+
+def _unstarred(text: str) -> str:
+    """The asterisks of bold are to be the only ones that Markdown takes for its own."""
+    return text.replace("*", "\\*")
+
+
+def _latex_line(cells: Iterable[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def _latex_cell(cell: Cell) -> str:
+    return written(cell, bold=lambda text: rf"\textbf{{{text}}}", escape=_escaped)
+
+
+def _escaped(text: str) -> str:
+    return text.translate(_LATEX)

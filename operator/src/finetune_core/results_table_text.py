@@ -1,0 +1,180 @@
+"""The results table as people read it: per cent with two decimals, two metrics as `a/b`, n, marks and notes.
+
+For all formats alike: they only differ in how they write bold and in what they must escape.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from finetune_core.aggregate import BERT_AVERAGE, GLUE_SCORE
+from finetune_core.metrics import greater_is_better
+from finetune_core.results_schema import MetricRow, ScoreRow, TaskRow
+from finetune_core.results_table import (
+    ExperimentRow,
+    ResultsTable,
+    Statistic,
+    TaskColumn,
+    metric_value,
+    rivals,
+    score_value,
+    winner,
+)
+from finetune_core.tables import figure
+
+NOTHING = "–"
+INCOMPLETE = "*"
+"""Behind a score that does not cover all its tasks."""
+
+IDENTITY = ("Model", "Experiment", "Report")
+"""Titles of the first columns, which say whose row it is."""
+
+_SHORT = {"accuracy": "acc", "mm_accuracy": "mm acc", "matthews_correlation": "mcc", "spearmanr": "spearman"}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure as shown; `best` if none of its column is better."""
+
+    text: str
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The figures of a cell, and what follows the last of them: n in brackets, or the mark of an incomplete score."""
+
+    figures: tuple[Figure, ...]
+    tail: str = ""
+    separator: str = "/"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The table in words. `header` is (title, what its figures are); `rows` are (identity, cells)."""
+
+    header: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[tuple[str, ...], tuple[Cell, ...]], ...]
+    notes: tuple[str, ...]
+
+
+def shown(table: ResultsTable) -> Shown:
+    """The table in words, with what must be known to read it."""
+    columns = table.columns()
+    scores = list(zip(*(row.scores for row in table.experiments), strict=True))
+    cells = [_score_cells(column, table.statistic) for column in scores]
+    cells += [_task_cells(table, column) for column in columns]
+    rows = tuple(
+        ((_flat(row.model_uri), row.name, row.report_digest), tuple(column[index] for column in cells))
+        for index, row in enumerate(table.experiments)
+    )
+    header = (
+        *((name, "") for name in (BERT_AVERAGE, GLUE_SCORE)),
+        *((column.task, "/".join(map(metric_title, column.metrics))) for column in columns),
+    )
+    return Shown(header, rows, tuple(_notes(table, columns)))
+
+
+def metric_title(metric: str) -> str:
+    """A metric's name for the head of a column, with an arrow down where less is better."""
+    return _SHORT.get(metric, metric) + ("" if greater_is_better(metric) else " ↓")
+
+
+def written(cell: Cell, *, bold: Callable[[str], str] = str, escape: Callable[[str], str] = str) -> str:
+    """A cell in a format's words: `escape` makes any text harmless, `bold` marks what is escaped already."""
+    if not cell.figures:
+        return escape(NOTHING)
+    figures = (bold(escape(one.text)) if one.best else escape(one.text) for one in cell.figures)
+    return escape(cell.separator).join(figures) + escape(cell.tail)
+
+
+def _score_cells(scores: Sequence[ScoreRow], statistic: Statistic) -> list[Cell]:
+    compared = rivals(scores, statistic)
+    best = winner((score_value(score, statistic) for score in compared), GLUE_SCORE)
+    return [_score_cell(score, statistic, best if score in compared else None) for score in scores]
+
+
+def _score_cell(score: ScoreRow, statistic: Statistic, best: float | None) -> Cell:
+    value = score_value(score, statistic)
+    if value is None:
+        return Cell(())
+    # What reads the same as the best is as good.
+    figure_ = Figure(f"{value:.2f}", best is not None and f"{value:.2f}" == f"{best:.2f}")
+    return Cell((figure_,), INCOMPLETE if score.missing else "")
+
+
+def _task_cells(table: ResultsTable, column: TaskColumn) -> list[Cell]:
+    tasks = [row.task(column.task) for row in table.experiments]
+    by_metric = zip(*(column.rows(task) for task in tasks if task is not None), strict=True)
+    winners = tuple(
+        winner((metric_value(row, table.statistic) for row in rows if row is not None), metric)
+        for metric, rows in zip(column.metrics, by_metric, strict=True)
+    )
+    return [_task_cell(task, column, table.statistic, winners) for task in tasks]
+
+
+def _task_cell(task: TaskRow | None, column: TaskColumn, statistic: Statistic, winners: Sequence[float | None]) -> Cell:
+    if task is None:
+        return Cell(())
+    rows = column.rows(task)
+    figures = tuple(_figure(row, statistic, best) for row, best in zip(rows, winners, strict=True))
+    counts = [str(row.n) for row in rows if row is not None]
+    # Runs may lack one of the metrics; then each figure has its own n.
+    tail = f" ({counts[0] if len(set(counts)) == 1 else '/'.join(counts)})"
+    return Cell(figures, tail, "/" if statistic == Statistic.BEST else " / ")
+
+
+def _figure(row: MetricRow | None, statistic: Statistic, best: float | None) -> Figure:
+    value = None if row is None else metric_value(row, statistic)
+    if row is None or value is None:
+        return Figure(NOTHING)
+    text = figure(row, value)
+    # Of one run there is no standard deviation.
+    spread = "" if statistic == Statistic.BEST or row.std is None else f" ± {figure(row, row.std)}"
+    return Figure(text + spread, best is not None and text == figure(row, best))
+
+
+def _notes(table: ResultsTable, columns: Sequence[TaskColumn]) -> Iterator[str]:
+    chosen = (
+        "Figures of each task's best run"
+        if table.statistic == Statistic.BEST
+        else "Mean ± sample standard deviation over each task's runs"
+    )
+    yield (
+        f"{chosen} on the development set; in brackets the number of runs. Per cent, but metrics of which less is "
+        "better (↓) are as measured. Bold: the best of its column."
+    )
+    for row in table.experiments:
+        yield from _incomplete(row, table.statistic)
+        yield from _lost(row)
+    for column in columns:
+        yield from _data(table, column)
+
+
+def _incomplete(row: ExperimentRow, statistic: Statistic) -> Iterator[str]:
+    marked = [score for score in row.scores if score.missing and score_value(score, statistic) is not None]
+    if marked:
+        missing = dict.fromkeys(task for score in reversed(marked) for task in score.missing)
+        yield f"{INCOMPLETE} {row.name}: {', '.join(one.title for one in marked)}; missing: {', '.join(missing)}."
+
+
+def _lost(row: ExperimentRow) -> Iterator[str]:
+    short = [task for task in row.tasks if task.succeeded < task.planned]
+    if short:
+        yield f"{row.name}: runs with a result: {', '.join(map(_succeeded, short))}."
+
+
+def _succeeded(task: TaskRow) -> str:
+    failed = f" ({task.failed} failed)" if task.failed else ""
+    return f"{task.task} {task.succeeded} of {task.planned}{failed}"
+
+
+def _data(table: ResultsTable, column: TaskColumn) -> Iterator[str]:
+    """GLUE's dev sets are the same wherever they lie; two custom tasks may share nothing but the name."""
+    tasks = [task for row in table.experiments if (task := row.task(column.task)) is not None and not task.glue]
+    places = sorted({task.data_uri for task in tasks})
+    if len(places) > 1:
+        yield f"{column.task}: the experiments' data are of different places: {', '.join(places)}."
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,52 @@
+"""Files over all experiments or searches of a namespace, which many reports may write at the same time."""
+
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from finetune_report.errors import OvertakenError
+from finetune_report.publish import put
+from finetune_store import NotFoundError, Store
+
+_log = logging.getLogger(__name__)
+
+_ROUNDS = 10
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def write_current(store: Store, make: Callable[[], Mapping[str, bytes]], *, what: str) -> None:
+    """Write the files (key -> content) that `make` makes of the store. OvertakenError where others change them always.
+
+    Several processes may do this at once. Each makes its files again after it has written: whoever writes last without
+    the newest source sees that source then, for it lay in the store before its own report wrote. `what` names what the
+    files are made of.
+    """
+    written: Mapping[str, bytes] | None = None
+    for _ in range(_ROUNDS):
+        files = make()
+        if written == files and all(store.stat(key) is not None for key in files):
+            return
+        for key, content in files.items():
+            put(store, key, content)
+        written = files
+    raise OvertakenError(f"{what} changed {_ROUNDS} times while their table was written")
+
+
+def read_all(store: Store, namespace: str, below: str, model: type[_Model]) -> Iterator[_Model]:
+    """Every `<namespace>/<experiment or search>/<below>`, by key; what cannot be read is logged and left out.
+
+    A store lists whole folders only, so this walks all keys of the namespace.
+    """
+    wanted = re.compile(rf"{re.escape(namespace)}/[^/]+/{re.escape(below)}")
+    for key in [info.key for info in store.list(namespace) if wanted.fullmatch(info.key)]:
+        try:
+            yield model.model_validate_json(store.get(key))
+        except NotFoundError:
+            continue  # deleted since the listing
+        except ValidationError as error:
+            # Another's file must not stand in the way of this one's.
+            _log.warning("%s is left out of the table: %s", store.uri(key), error.errors()[0]["msg"])
