@@ -46,6 +46,7 @@ def predict_logits(
             parts.append(_forward(model, batch, autocast))
         window = np.empty((len(order), parts[0].shape[1]), np.float32)
         window[order] = np.concatenate(parts)
+        tokens.release()
         yield window
 
 

@@ -4,6 +4,7 @@ A folder holds ids.bin, types.bin, ends.bin and labels.bin, and tokens.json, wri
 """
 
 import json
+import mmap
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ class Tokens:
     types: npt.NDArray[np.int8]
     ends: npt.NDArray[np.int64]
     labels: npt.NDArray[np.float32] | None
+    mappings: tuple[mmap.mmap, ...] = ()
+    """The files that the arrays lie in, where they do."""
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -43,17 +46,26 @@ class Tokens:
         """Where an example's ids and types are."""
         return slice(int(self.ends[index - 1]) if index else 0, int(self.ends[index]))
 
+    def release(self) -> None:
+        """Give the memory back that the arrays' files took so far; it is read from them again when it is needed."""
+        for mapping in self.mappings:
+            mapping.madvise(mmap.MADV_DONTNEED)
+
     @classmethod
     def open(cls, folder: Path) -> "Tokens":
         """What `tokenise` wrote. FileNotFoundError or ValueError if it is not there, or not whole."""
         sizes = json.loads((folder / MANIFEST).read_bytes())
-        arrays = {name: _mapped(folder / f"{name}.bin", _TYPES[name], size) for name, size in sizes.items()}
-        return cls(arrays["ids"], arrays["types"], arrays["ends"], arrays.get("labels"))
+        # What is empty cannot be mapped.
+        mappings = {name: _mapped(folder / f"{name}.bin") for name, size in sizes.items() if size}
+        arrays = {
+            name: np.frombuffer(mappings.get(name, b""), _TYPES[name], count=size) for name, size in sizes.items()
+        }
+        return cls(arrays["ids"], arrays["types"], arrays["ends"], arrays.get("labels"), tuple(mappings.values()))
 
 
-def _mapped(path: Path, kind: type[np.generic], size: int) -> npt.NDArray[Any]:
-    # Nothing cannot be mapped.
-    return np.memmap(path, kind, "r", shape=(size,)) if size else np.zeros(0, kind)
+def _mapped(path: Path) -> mmap.mmap:
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def tokenise(parts: Iterable[Rows], tokenizer: Any, max_length: int, folder: Path) -> Tokens:
