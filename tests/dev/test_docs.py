@@ -11,12 +11,14 @@ import yaml
 from finetune_cli.app import main
 from finetune_cli.manifest.check import check_text
 from finetune_cli.manifest.findings import Severity
+from finetune_core.recipes import CUSTOM, CUSTOM_EPOCHS, RECIPES
 from finetune_core.results import FailureReason
 from finetune_core.status import Reason
 from support.command_checks import CHECKS, field_paths, inline_problem, problem, schemas, values_problem
 from support.doc_pages import REPOSITORY, SHELL, Said, blocks, commands, pages, spans
 
 PAGES = pages("CONTRIBUTING.md", "dev/README.md")
+FINE_TUNE = REPOSITORY / "docs/how-to/fine-tune.md"
 DECISIONS = REPOSITORY / "docs/decisions"
 # Their words tell of what was, too.
 CURRENT = [path for path in PAGES if DECISIONS not in path.parents]
@@ -177,6 +179,20 @@ def test_fields_are_told_from_what_does_not_exist():
     assert _is_field("execution.runPerPods")
     assert not _paths("execution.runPerPods") & _fields()
     assert _paths("execution.resources.limits.memory") & _fields()
+
+
+def test_the_recipes_that_are_told_are_those_in_force():
+    rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \| ([\d,]+) \| (\d+) \|$", FINE_TUNE.read_text(), re.M)
+    told = {task: (steps, every, runs) for tasks, steps, every, runs in rows for task in tasks.split(", ")}
+    recipes = {**RECIPES, "a task of your own": CUSTOM}
+    assert told == {
+        task: (
+            f"{one.max_steps:,}" if one.max_steps else f"{CUSTOM_EPOCHS:g} epochs",
+            f"{one.eval_steps:,}",
+            str(one.runs),
+        )
+        for task, one in recipes.items()
+    }
 
 
 def test_troubleshooting_tells_every_reason_that_a_person_may_see():
