@@ -1,5 +1,7 @@
 """The commands that read results: from a cluster's experiment by its Secret, and from a store alone."""
 
+import csv
+import io
 import json
 import zipfile
 from pathlib import Path
@@ -9,8 +11,10 @@ import pytest
 from finetune_core.layout import ExperimentLayout
 from finetune_core.plan import Plan
 from finetune_core.results_schema import ResultsDocument
+from finetune_core.results_table import ResultsTable
 from finetune_report.build import build
 from finetune_store import DirectoryStore, Store
+from support.documents import document_of
 from support.report_store import fail_run, finish_run
 from support.results import plan_of
 from support.world import World, spec_of
@@ -223,3 +227,110 @@ def test_a_secret_that_is_gone_is_named_with_the_way_around_it(world: World, run
     assert said.code == 3
     assert "Secret gone is not in namespace" in said.text
     assert "--store" in said.text
+
+
+@pytest.fixture
+def two(store: DirectoryStore, plan: Plan) -> tuple[ResultsDocument, ResultsDocument]:
+    """The reports of `team/demo` and of `team/better`."""
+    better = document_of({"rte": [0.75, 0.85]}, name="better", model="s3://models/large")
+    store.put(ExperimentLayout("team", "better").results("json"), better.to_json())
+    return publish(store, plan, [fail_run(store, plan, "cola", 0, "no such column")]), better
+
+
+def test_several_names_give_one_table_with_the_best_runs(store: DirectoryStore, two: object, run: Run) -> None:
+    said = run("results", "demo", "better", *where(store))
+
+    assert (said.code, said.err) == (0, "")
+    assert "team/better s3://models/large 85.00* 85.00* – 85.00 (2)" in said.text
+    assert "team/demo s3://models/tiny 70.00* 70.00* – (0) 70.00 (2)" in said.text
+
+
+def test_the_statistic_may_be_the_mean_also_of_a_single_experiment(
+    store: DirectoryStore, two: object, run: Run
+) -> None:
+    assert "80.00 ± 7.07 (2)" in run("results", "better", "--statistic", "mean", *where(store)).text
+    assert "80.00 ± 7.07 (2)" in run("results", "--all", "--statistic", "mean", *where(store)).text
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        ("csv", "team,better,"),
+        ("md", "| **85.00** (2) |"),
+        ("latex", r"\textbf{85.00} (2)"),
+        ("html", "<strong>85.00</strong> (2)"),
+        ("yaml", "experiment: better"),
+    ],
+)
+def test_the_table_comes_in_every_format(store: DirectoryStore, two: object, run: Run, output: str, words: str) -> None:
+    assert words in run("results", "demo", "better", "-o", output, *where(store)).out
+
+
+def test_the_table_as_json_holds_the_documents_own_figures(
+    store: DirectoryStore, two: tuple[ResultsDocument, ResultsDocument], run: Run
+) -> None:
+    made = ResultsTable.model_validate_json(run("results", "demo", "better", "-o", "json", *where(store)).out)
+
+    assert [(row.experiment, row.tasks) for row in made.experiments] == [
+        (one.experiment, one.tasks) for one in sorted(two, key=lambda one: one.model_uri)
+    ]
+
+
+def test_all_are_those_of_the_namespace_and_what_cannot_be_read_is_named(
+    store: DirectoryStore, two: object, run: Run
+) -> None:
+    store.put("team/broken/results.json", b"{")
+    store.put("other/foreign/results.json", document_of({"rte": [0.5]}).to_json())
+
+    said = run("results", "--all", "-o", "csv", *where(store))
+
+    rows = list(csv.DictReader(io.StringIO(said.out)))
+    assert said.code == 0
+    assert {row["experiment"] for row in rows} == {"demo", "better"}
+    assert "broken is left out:" in said.err
+
+
+def test_experiments_that_have_not_ended_are_named(store: DirectoryStore, plan: Plan, run: Run) -> None:
+    said = run("results", "--all", *where(store))
+
+    assert "team/demo s3://models/tiny 70.00*" in said.text
+    assert "Not all runs of demo have ended" in said.err
+
+
+def test_html_of_one_experiment_is_the_table_with_its_row(store: DirectoryStore, two: object, run: Run) -> None:
+    assert "<td>70.00 (2)</td>" in run("results", "demo", "-o", "html", *where(store)).out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "NAME... or --all"),
+        (("demo", "--all"), "leave the names out"),
+        (("demo", "hps/hunt"), "hps/hunt is a search"),
+        (("hps/hunt", "-o", "latex"), "not written as LaTeX"),
+    ],
+)
+def test_what_makes_no_table_is_said(
+    store: DirectoryStore, plan: Plan, run: Run, arguments: tuple[str, ...], words: str
+) -> None:
+    said = run("results", *arguments, *where(store))
+
+    assert said.code == 2
+    assert words in said.text
+
+
+def test_a_namespace_without_results_is_not_found(store: DirectoryStore, run: Run) -> None:
+    said = run("results", "--all", *where(store))
+
+    assert said.code == 3
+    assert "no experiment of the namespace team has results" in said.text
+
+
+@pytest.mark.apiserver
+@pytest.mark.s3
+def test_all_experiments_of_a_cluster_are_found_by_their_specs(world: World, run: Run) -> None:
+    world.apply("first", spec_of(world.server, {"rte": 2}))
+    world.to_the_end("first")
+
+    assert "/first" in run("results", "--all", "-n", world.namespace).text
+    assert "71.00 (2)" in run("results", "--all", "-n", world.namespace).text

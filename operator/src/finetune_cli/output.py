@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from finetune_core.search.hyperparameter_files import to_yaml
 
@@ -48,11 +49,20 @@ def emit(data: Any, output: Output) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> Table:
-    """A table as kubectl has them; columns whose head ends in `>` are aligned to the right. None shows as a dash."""
+    """A table as kubectl has them; columns whose head ends in `>` are aligned to the right. None shows as a dash.
+
+    A Text keeps its style.
+    """
     made = Table(title=title, box=None, pad_edge=False, title_justify="left", header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
         right = column.endswith(">")
         made.add_column(column.rstrip(">"), justify="right" if right else "left", overflow="fold")
     for row in rows:
-        made.add_row(*("–" if cell is None else str(cell) for cell in row))
+        made.add_row(*(_cell(cell) for cell in row))
     return made
+
+
+def _cell(cell: object) -> str | Text:
+    if isinstance(cell, Text):
+        return cell
+    return "–" if cell is None else str(cell)

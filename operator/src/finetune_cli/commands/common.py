@@ -77,5 +77,9 @@ StoreUri = Annotated[
 AnyName = Annotated[
     str, typer.Argument(metavar="NAME", help="An experiment or a search.", autocompletion=any_names, show_default=False)
 ]
+AnyNames = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="NAME...", help="Experiments, or a search.", autocompletion=any_names, show_default=False),
+]
 ExperimentName = Annotated[str, typer.Argument(metavar="NAME", help="An experiment.", autocompletion=experiment_names)]
 SearchName = Annotated[str, typer.Argument(metavar="NAME", help="A search.", autocompletion=search_names)]

@@ -7,15 +7,18 @@ from typing import Annotated
 
 import typer
 
-from finetune_cli.commands.common import AnyName, Context, ExperimentName, Namespace, StoreUri, cluster, find
+from finetune_cli.commands.common import AnyNames, Context, ExperimentName, Namespace, StoreUri, cluster, find
 from finetune_cli.errors import NotFoundError, UsageError
 from finetune_cli.exits import Exit
 from finetune_cli.kube.kinds import EXPERIMENT, SEARCH
 from finetune_cli.output import Output, OutputOption, console, emit, note, table
 from finetune_cli.reports import layout_of, report_of, whole_report
+from finetune_cli.several import Where, all_documents, documents_of
 from finetune_cli.shown.results import BEST_COLUMNS, best_of_status, best_rows, results_page
+from finetune_cli.shown.results_table import WRITERS, comparison_page
 from finetune_cli.stores import Results, results_of
-from finetune_core.results_schema import BestPointer
+from finetune_core.results_schema import BestPointer, ResultsDocument
+from finetune_core.results_table import Statistic, results_table
 from finetune_core.search.layout import SearchLayout
 from finetune_core.tables import results_csv, results_markdown
 from finetune_store import NotFoundError as NoObjectError
@@ -23,16 +26,32 @@ from finetune_store import download_tree
 
 
 class Format(StrEnum):
-    """Formats of results."""
+    """Formats of results; LaTeX and HTML are those of the table over experiments."""
 
     TABLE = "table"
     CSV = "csv"
     MARKDOWN = "md"
+    LATEX = "latex"
+    HTML = "html"
     JSON = "json"
     YAML = "yaml"
 
 
-FormatOption = Annotated[Format, typer.Option("--output", "-o", help="For people (table, md) or for programs.")]
+class Choice(StrEnum):
+    """What the cells of the table over experiments show."""
+
+    BEST = "best"
+    MEAN = "mean"
+
+
+FormatOption = Annotated[
+    Format, typer.Option("--output", "-o", help="For people (table, md, html), papers (latex) or programs.")
+]
+StatisticOption = Annotated[
+    Choice | None,
+    typer.Option(help="Of the table over experiments: the best run's figures, or mean ± std over runs. Default: best."),
+]
+AllOption = Annotated[bool, typer.Option("--all", help="All experiments of the namespace.")]
 TaskOption = Annotated[list[str] | None, typer.Option("--task", help="Of this task alone; may be repeated.")]
 
 
@@ -44,14 +63,32 @@ def register(app: typer.Typer) -> None:
 
 
 def results(
-    name: AnyName,
+    names: AnyNames = None,
+    everything: AllOption = False,
+    statistic: StatisticOption = None,
     namespace: Namespace = None,
     context: Context = None,
     store: StoreUri = None,
     output: FormatOption = Format.TABLE,
 ) -> int:
-    """The results of an experiment (of the runs that have ended), or the summary of a search."""
-    place = results_of(name, store=store, context=context, namespace=namespace)
+    """The results of an experiment (of the runs that have ended), or the summary of a search.
+
+    Of several experiments, or with --all: the table that compares them.
+    """
+    if bool(names) == everything:
+        raise UsageError(
+            "say whose results: NAME... or --all" if not names else "--all is of all experiments: leave the names out",
+            "finetune results first second; finetune results --all -n team",
+        )
+    where = Where(store, context, namespace)
+    if names and len(set(names)) == 1 and statistic is None:
+        return _one(names[0], where, output)
+    documents = documents_of(names, where) if names else all_documents(where)
+    return _compare(documents, Statistic((statistic or Choice.BEST).value.capitalize()), output)
+
+
+def _one(name: str, where: Where, output: Format) -> int:
+    place = results_of(name, store=where.store, context=where.context, namespace=where.namespace)
     if place.kind == SEARCH:
         return _summary(place, output)
     report = report_of(place)
@@ -65,13 +102,29 @@ def results(
             sys.stdout.write(results_csv(document).decode())
         case Format.MARKDOWN:
             sys.stdout.write(results_markdown(document).decode())
+        case Format.LATEX | Format.HTML:
+            return _compare([document], Statistic.BEST, output)
         case _:
             emit(document.model_dump(mode="json", by_alias=True), Output(output.value))
     return Exit.OK
 
 
+def _compare(documents: list[ResultsDocument], statistic: Statistic, output: Format) -> int:
+    """The table over experiments."""
+    made = results_table(documents, statistic)
+    if output == Format.TABLE:
+        console().print(comparison_page(made))
+    elif output.value in WRITERS:
+        sys.stdout.write(WRITERS[output.value](made).decode())
+    else:
+        emit(made.model_dump(mode="json", by_alias=True), Output(output.value))
+    return Exit.OK
+
+
 def _summary(place: Results, output: Format) -> int:
     """A search's summary, as its report wrote it."""
+    if output == Format.LATEX:
+        raise UsageError("a search's summary is not written as LaTeX", "It comes as table, csv, md, json, yaml, html.")
     suffix = {Format.TABLE: "md", Format.YAML: "json"}.get(output, output.value)
     try:
         sys.stdout.write(place.store.get(SearchLayout(place.namespace, place.name).summary(suffix)).decode())

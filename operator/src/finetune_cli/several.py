@@ -1,0 +1,83 @@
+"""The results of several experiments: those that are named, or all of a namespace."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from finetune_cli.commands.common import cluster
+from finetune_cli.errors import NotFoundError, UsageError
+from finetune_cli.kube.kinds import EXPERIMENT, SEARCH
+from finetune_cli.output import note
+from finetune_cli.reports import Report, report_of
+from finetune_cli.stores import Results, default_namespace, open_uri, results_of
+from finetune_core.problems import FinetuneError
+from finetune_core.results_schema import ResultsDocument
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where to look: --store, --context, --namespace."""
+
+    store: str | None
+    context: str | None
+    namespace: str | None
+
+
+def documents_of(names: Sequence[str], where: Where) -> list[ResultsDocument]:
+    """The results of the experiments of these names, each once; NotFoundError, UsageError for a search."""
+    return _told(report_of(_place(name, where)) for name in dict.fromkeys(names))
+
+
+def all_documents(where: Where) -> list[ResultsDocument]:
+    """The results of all experiments of the namespace that have some; a note says which are left out, and why.
+
+    With --store all that lie in the store; else those that the cluster has now. NotFoundError if none has any.
+    """
+    documents = _told(_readable(where))
+    if not documents:
+        raise NotFoundError(
+            f"no experiment of the namespace {_namespace(where)} has results that can be read",
+            "Check the namespace (-n) and --store; `finetune status` lists what is in the cluster.",
+        )
+    return documents
+
+
+def _place(name: str, where: Where) -> Results:
+    place = results_of(name, store=where.store, context=where.context, namespace=where.namespace, kinds=(EXPERIMENT,))
+    if place.kind == SEARCH:
+        raise UsageError(
+            f"{name} is a search: the table is of experiments", f"finetune results {name} shows its summary."
+        )
+    return place
+
+
+def _readable(where: Where) -> Iterator[Report]:
+    names = _in_store(where.store, _namespace(where)) if where.store else _in_cluster(where)
+    for name in names:
+        try:
+            yield report_of(_place(f"{EXPERIMENT.short}/{name}", where))
+        except FinetuneError as error:
+            # One that has not begun, or that this version cannot read, must not hide the others.
+            note(f"{name} is left out: {str(error).splitlines()[0]}")
+
+
+def _in_store(uri: str, namespace: str) -> list[str]:
+    """A store lists whole folders only, so this walks all keys of the namespace."""
+    wanted = re.compile(rf"{re.escape(namespace)}/([^/]+)/(?:plan|results)\.json")
+    found = (wanted.fullmatch(info.key) for info in open_uri(uri).list(namespace))
+    return sorted({match[1] for match in found if match})
+
+
+def _in_cluster(where: Where) -> list[str]:
+    return sorted(one["metadata"]["name"] for one in cluster(where.context, where.namespace).objects(EXPERIMENT))
+
+
+def _namespace(where: Where) -> str:
+    return where.namespace or default_namespace(where.context)
+
+
+def _told(reports: Iterable[Report]) -> list[ResultsDocument]:
+    found = list(reports)
+    if running := [one.document.experiment for one in found if not one.whole]:
+        note(f"Not all runs of {', '.join(running)} have ended: these are the results so far.")
+    return [one.document for one in found]
