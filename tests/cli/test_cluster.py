@@ -138,6 +138,47 @@ def test_adding_runs_to_a_task_that_is_not_there_names_those_that_are(world: Wor
     assert "The experiment has rte" in said.text
 
 
+def test_a_quarantined_run_is_out_of_best_and_tables_and_only_it_is_done_again(world: World, run: Run) -> None:
+    world.apply("first", spec_of(world.server, {"rte": 3}))
+    world.to_the_end("first")
+    assert world.status("first")["tasks"][0]["best"]["run"] == 2
+    wrong = world.status("first")["tasks"][0]["best"]["runId"]
+
+    said = run("quarantine", "first", "rte/2", "--reason", "its node was broken", "-n", world.namespace)
+
+    assert said.code == 0, said.text
+    assert f"does without rte run 2 ({wrong})" in said.text
+    begun = []
+    world.to_the_end("first", between=lambda: begun.extend(world.jobs("first", "train")))
+    (again,) = world.job_plan(begun[-1]).runs_at(0)
+    assert (again.task, again.run) == ("rte", 2)
+    assert again.run_id != wrong
+    assert len(world.job_plan(begun[-1]).indexes) == 1
+    assert world.status("first")["tasks"][0]["best"]["runId"] == again.run_id
+    shown = run("results", "first", "-n", world.namespace)
+    assert f"Quarantined: rte run 2 ({wrong}): its node was broken" in shown.text
+
+    back = run("quarantine", "first", wrong, "--undo", "-n", world.namespace)
+
+    assert f"counts {wrong} again" in back.text
+    world.to_the_end("first")
+    assert world.status("first")["tasks"][0]["best"]["runId"] == wrong
+
+
+def test_a_run_that_is_not_planned_cannot_be_quarantined_and_those_that_are_are_named(world: World, run: Run) -> None:
+    world.apply("first", spec_of(world.server, {"rte": 1}))
+    world.look("first", 2)
+    (planned,) = world.plan("first").runs
+
+    said = run("quarantine", "first", "rte/7", "--reason", "wrong", "-n", world.namespace)
+
+    assert said.code == 1
+    assert "no run rte/7 is planned" in said.text
+    assert f"rte/0 ({planned.run_id})" in said.text
+    assert run("quarantine", "first", "rte/0", "-n", world.namespace).code == 2
+    assert "is not quarantined" in run("quarantine", "first", planned.run_id, "--undo", "-n", world.namespace).text
+
+
 def test_without_a_cluster_the_message_says_what_to_do(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -117,7 +117,8 @@ def test_writing_down_a_default_does_not_change_the_id(training: dict[str, Any])
 
 def id_for(definition: TaskDefinition) -> str:
     task = plan_of({"spam": 1}).tasks["spam"].model_copy(update={"definition": definition})
-    return expand_runs({"spam": task}, MODEL, {"spam": 1}, seed=42)[0].run_id
+    ((run,), _) = expand_runs({"spam": task}, MODEL, {"spam": 1}, seed=42)
+    return run.run_id
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ NEIGHBOURS: dict[str, dict[str, Any]] = {
     "hyperparametersFrom.configMapRef": {"name": "n", "key": "k"},
     "tasks[]": CUSTOM,
     "tasks[].data": CUSTOM["data"],
+    "quarantine[]": {"runId": "0123456789abcdef", "reason": "its node was broken"},
 }
 # Texts of a given length for the fields whose form is prescribed.
 TEXTS: dict[str, Callable[[int], str]] = {
@@ -35,6 +36,7 @@ TEXTS: dict[str, Callable[[int], str]] = {
     "tasks[].data.train": lambda size: ".csv".rjust(size, "x"),
     "tasks[].data.validation": lambda size: ".csv".rjust(size, "x"),
     "tasks[].data.test": lambda size: ".csv".rjust(size, "x"),
+    "quarantine[].runId": lambda size: "0" * size,
 }
 # Metric names, all of them short, that only rules can tell (test_rules.py).
 ONE_OF_A_FEW = {"training.metricForBestModel"}
@@ -44,6 +46,7 @@ LISTS: dict[str, Callable[[int], list[Any]]] = {
     "tasks[].labels": lambda size: [f"label-{k}" for k in range(size)],
     "tasks[].metrics": lambda size: ["accuracy"] * size,
     "tasks[].data.textColumns": lambda size: [f"column-{k}" for k in range(size)],
+    "quarantine": lambda size: [{"runId": f"{k:016x}", "reason": "wrong"} for k in range(size)],
 } | {f"execution.podTemplate.{name}": lambda size: [{"name": f"n{k}"} for k in range(size)] for name in FREE_OBJECTS}
 
 
@@ -150,6 +153,7 @@ def test_words(api_client: client.ApiClient, path: str) -> None:
         ("tasks[].data.test", "test.tsv", "test"),
         ("storage.endpoint", "http://store.finetune.svc:8333", "store.finetune.svc:8333"),
         ("storage.prefix", "team/glue", "/team/glue/"),
+        ("quarantine[].runId", "0123456789abcdef", "rte/0"),
     ],
 )
 def test_forms_of_texts(api_client: client.ApiClient, path: str, good: str, bad: str) -> None:

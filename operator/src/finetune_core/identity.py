@@ -50,10 +50,12 @@ def run_id(
     settings: dict[str, Any],
     seed: int,
     model_type: str | None = None,
+    retake: int = 0,
 ) -> str:
     """16 hex digits over model content, data content, task definition, settings, seed and recipe version.
 
     `model_type` is what the spec says beside the model's own config.json: a BERT is other work as a sparse one.
+    `retake` counts the quarantined runs that this one takes the place of.
     """
     facts = {
         "recipeVersion": RECIPE_VERSION,
@@ -63,4 +65,6 @@ def run_id(
         "settings": settings,
         "seed": seed,
     }
-    return short_hash(facts if model_type is None else {**facts, "modelType": model_type})
+    # Only where there is something to say: ids of before there was such a thing stay what they are.
+    said = {"modelType": model_type} if model_type is not None else {}
+    return short_hash({**facts, **said, **({"retake": retake} if retake else {})})

@@ -3,7 +3,9 @@
 A plan is a pure function of the spec and of what its inputs were resolved to; the same inputs give the same bytes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -60,6 +62,12 @@ class PlannedRun(_Frozen):
     seed: int
 
 
+class QuarantinedPlannedRun(PlannedRun):
+    """A run whose result does not count; another one, of the same seed, is planned in its place."""
+
+    reason: str
+
+
 class Plan(_Frozen):
     """All runs of an experiment."""
 
@@ -70,6 +78,7 @@ class Plan(_Frozen):
     model: ResolvedModel
     tasks: dict[str, TaskPlan]
     runs: tuple[PlannedRun, ...]
+    quarantined: tuple[QuarantinedPlannedRun, ...] = ()
     predict: bool
     retention: ModelRetention
     leaderboard: MissingTasks | None = None
@@ -133,30 +142,48 @@ class JobPlan(_Frozen):
         return tuple(by_id[one] for one in self.indexes[index])
 
 
-def expand_runs(tasks: dict[str, TaskPlan], model: ResolvedModel, runs: dict[str, int], seed: int) -> list[PlannedRun]:
-    """The runs of each task (`runs`: task -> how many), with seeds and ids; tasks keep their order."""
-    return [
-        _planned_run(tasks[task], model, k, derive_seed("final", seed, task, k))
-        for task in tasks
-        for k in range(runs[task])
-    ]
+def expand_runs(
+    tasks: dict[str, TaskPlan],
+    model: ResolvedModel,
+    runs: dict[str, int],
+    seed: int,
+    quarantine: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[list[PlannedRun], list[QuarantinedPlannedRun]]:
+    """The runs of each task (`runs`: task -> how many), with seeds and ids; tasks keep their order.
+
+    Runs in `quarantine` (run id -> reason) come second; each has another run in its place.
+    """
+    planned, quarantined = [], []
+    for name, task in tasks.items():
+        for k in range(runs[name]):
+            candidates = _takes(task, model, k, derive_seed("final", seed, name, k))
+            run = next(candidates)
+            while run.run_id in quarantine:
+                facts = run.model_dump()
+                quarantined.append(QuarantinedPlannedRun(**facts, reason=quarantine[run.run_id]))
+                run = next(candidates)
+            planned.append(run)
+    return planned, quarantined
 
 
 def expand_seeds(task: TaskPlan, model: ResolvedModel, seeds: Iterable[int]) -> list[PlannedRun]:
     """The runs of one task with given seeds, in their order."""
-    return [_planned_run(task, model, k, seed) for k, seed in enumerate(seeds)]
+    return [next(_takes(task, model, k, seed)) for k, seed in enumerate(seeds)]
 
 
-def _planned_run(task: TaskPlan, model: ResolvedModel, k: int, seed: int) -> PlannedRun:
-    identifier = run_id(
-        model_digest=model.digest,
-        data_digest=task.data.digest,
-        task=_task_identity(task.definition),
-        settings=task.settings.identity(),
-        seed=seed,
-        model_type=model.type,
-    )
-    return PlannedRun(run_id=identifier, task=task.definition.name, run=k, seed=seed)
+def _takes(task: TaskPlan, model: ResolvedModel, k: int, seed: int) -> Iterator[PlannedRun]:
+    """Run k of a task, and the runs that would take its place, one after another."""
+    for retake in count():
+        identifier = run_id(
+            model_digest=model.digest,
+            data_digest=task.data.digest,
+            task=_task_identity(task.definition),
+            settings=task.settings.identity(),
+            seed=seed,
+            model_type=model.type,
+            retake=retake,
+        )
+        yield PlannedRun(run_id=identifier, task=task.definition.name, run=k, seed=seed)
 
 
 def _task_identity(definition: TaskDefinition) -> dict[str, Any]:
@@ -176,12 +203,15 @@ def make_plan(
     tuned: TunedTasks | None = None,
 ) -> Plan:
     """The plan of a spec whose inputs are resolved."""
+    quarantine = {one.run_id: one.reason for one in spec.quarantine or ()}
+    planned, quarantined = expand_runs(tasks, model, runs, spec.seed, quarantine)
     return Plan(
         namespace=namespace,
         experiment=name,
         model=model,
         tasks=tasks,
-        runs=tuple(expand_runs(tasks, model, runs, spec.seed)),
+        runs=tuple(planned),
+        quarantined=tuple(quarantined),
         predict=spec.predict,
         retention=spec.retention.models,
         leaderboard=spec.leaderboard.missing_tasks if spec.leaderboard else None,
@@ -197,7 +227,7 @@ def pin_key(spec: ExperimentSpec, uid: str) -> str:
     restarts does not.
     """
     fields = {"model", "data", "tasks", "runs", "seed", "training", "predict", "leaderboard", "retention"}
-    fields.add("hyperparameters_from")
+    fields |= {"hyperparameters_from", "quarantine"}
     planned = spec.model_dump(mode="json", by_alias=True, include=fields)
     resources = spec.execution.resources
     asked = resources.model_dump(mode="json", by_alias=True) if resources else None

@@ -12,6 +12,7 @@ from finetune_core.results import Failure, RunResult
 from finetune_core.results_schema import (
     BestPointer,
     MetricRow,
+    QuarantinedRow,
     ResultsDocument,
     RunRow,
     RunState,
@@ -53,6 +54,7 @@ def build_document(
         glue=_score_row(summary.glue),
         bert_average=_score_row(summary.bert_average),
         runs=tuple(_run_row(plan, run, results.get(run.run_id), failed) for run in plan.runs),
+        quarantined=tuple(QuarantinedRow.model_validate(run.model_dump()) for run in plan.quarantined),
     )
 
 

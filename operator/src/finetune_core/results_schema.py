@@ -118,6 +118,16 @@ class RunRow(_Frozen):
     message: str | None = None
 
 
+class QuarantinedRow(_Frozen):
+    """A run whose result does not count, and why."""
+
+    task: str
+    run: int
+    run_id: str
+    seed: int
+    reason: str
+
+
 class SubmissionRow(_Frozen):
     """What became of the leaderboard zip: see `submission.json`."""
 
@@ -145,6 +155,7 @@ class ResultsDocument(_Frozen):
     glue: ScoreRow
     bert_average: ScoreRow
     runs: tuple[RunRow, ...]
+    quarantined: tuple[QuarantinedRow, ...] = ()
     submission: SubmissionRow | None = None
     files: dict[str, str] = {}
 

@@ -73,6 +73,7 @@ def results_markdown(document: ResultsDocument) -> bytes:
         "\n".join(_score_line(score) for score in (document.glue, document.bert_average)),
         *_submission_block(document),
         *_failure_block(document),
+        *_quarantine_block(document),
         *_notes(document),
         _places(document),
     )
@@ -185,6 +186,14 @@ def _failure_line(run: RunRow) -> str:
     reason = run.reason or ("failed, and left no reason" if run.state == RunState.FAILED else "has not ended")
     message = f": {_inline(run.message)}" if run.message else ""
     return f"- {run.task} run {run.run} ({run.run_id}): {reason}{message}"
+
+
+def _quarantine_block(document: ResultsDocument) -> Iterator[str]:
+    if document.quarantined:
+        yield "## Quarantined runs\n\nTheir results do not count; each was planned again with the same seed."
+        yield "\n".join(
+            f"- {run.task} run {run.run} ({run.run_id}): {_inline(run.reason)}" for run in document.quarantined
+        )
 
 
 def _notes(document: ResultsDocument) -> Iterator[str]:

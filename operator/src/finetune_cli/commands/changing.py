@@ -89,11 +89,12 @@ def retry(name: AnyName, namespace: Namespace = None, context: Context = None) -
 def _change(name: str, namespace: str | None, context: str | None, spec: Json, said: str) -> int:
     kube = cluster(context, namespace)
     kind, item = find(kube, name, KINDS)
-    _patch(kube, kind, item, spec, said)
+    patch_spec(kube, kind, item, spec, said)
     return 0
 
 
-def _patch(kube: "Kube", kind: Kind, item: Json, spec: Json, said: str) -> None:
+def patch_spec(kube: "Kube", kind: Kind, item: Json, spec: Json, said: str) -> None:
+    """Change fields of a spec, unless somebody else has changed the object since it was read; and say so."""
     own = item["metadata"]["name"]
     # With the version that was read: what somebody else changed meanwhile is not overwritten.
     version = {"resourceVersion": item["metadata"]["resourceVersion"]}
@@ -113,7 +114,7 @@ def add_runs(
     kube = cluster(context, namespace)
     kind, item = find(kube, name, (EXPERIMENT,))
     spec, counts = more_runs(item["spec"], more, frozenset(task or ()))
-    _patch(kube, kind, item, spec, "has " + ", ".join(f"{runs} runs of {one}" for one, runs in counts.items()))
+    patch_spec(kube, kind, item, spec, "has " + ", ".join(f"{runs} runs of {one}" for one, runs in counts.items()))
     note("Finished runs are kept: only the new ones are done.")
     return 0
 

@@ -20,7 +20,8 @@ def results_page(document: ResultsDocument) -> RenderableType:
     ]
     scores = [_score(score) for score in (document.glue, document.bert_average)]
     head = Text(f"{document.namespace}/{document.experiment}  model {document.model_uri}", style="bold")
-    return Group(head, Text(""), table(_COLUMNS, rows), Text(""), *(Text(line) for line in scores))
+    apart = [f"Quarantined: {run.task} run {run.run} ({run.run_id}): {run.reason}" for run in document.quarantined]
+    return Group(head, Text(""), table(_COLUMNS, rows), Text(""), *(Text(line) for line in (*scores, *apart)))
 
 
 def best_rows(document: ResultsDocument) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from finetune_core.tasks import GLUE_TASKS
 MAX_TASKS = 64
 MAX_RUNS = 1000
 MAX_NAME_LENGTH = 40
+MAX_QUARANTINED = 200
 
 _MEASURED = ", ".join(f"'{task.name}': {cel_list(metric_spellings(task.measured))}" for task in GLUE_TASKS.values())
 _RECIPE_RUNS = ", ".join(f"'{name}': {recipe.runs}" for name, recipe in RECIPES.items())
@@ -63,6 +64,20 @@ class HyperparametersFrom(ApiModel):
     uri: Annotated[
         Uri | None, Field(description="s3:// folder with one <task>.yaml a task, as a search exports it.")
     ] = None
+
+
+class QuarantinedRun(ApiModel):
+    """A run that is known to be wrong."""
+
+    run_id: Annotated[
+        str,
+        Field(
+            pattern="^[0-9a-f]{16}$",
+            max_length=16,
+            description="Id of the run, as results and status show it: 16 hexadecimal digits.",
+        ),
+    ]
+    reason: Annotated[str, Field(min_length=1, max_length=500, description="Why its result does not count.")]
 
 
 class MissingTasks(StrEnum):
@@ -126,6 +141,15 @@ class ExperimentSpec(ApiModel):
     seed: Annotated[
         int, Field(ge=0, le=2**31 - 1, description="Base seed; each run's own seed is derived from it.")
     ] = 42
+    quarantine: Annotated[
+        tuple[QuarantinedRun, ...] | None,
+        Field(
+            max_length=MAX_QUARANTINED,
+            description="Runs whose results do not count: they are kept and named in the results, are never the best "
+            "and in no mean, and each is done once more, with the same seed. Remove an entry to count its run again.",
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["runId"]},
+        ),
+    ] = None
     training: Training | None = Field(default=None, description="Training arguments of all tasks.")
     hyperparameters_from: HyperparametersFrom | None = Field(
         default=None, description="Tuned training arguments per task; tasks[].training wins over them."

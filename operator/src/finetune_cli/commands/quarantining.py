@@ -1,0 +1,68 @@
+"""`quarantine`: results that do not count."""
+
+from typing import Annotated
+
+import typer
+
+from finetune_cli.commands.changing import patch_spec
+from finetune_cli.commands.common import Context, ExperimentName, Json, Namespace, StoreUri, cluster, find
+from finetune_cli.errors import CliError, UsageError
+from finetune_cli.kube.kinds import EXPERIMENT
+from finetune_cli.output import note
+from finetune_cli.reports import plan_of
+from finetune_cli.stores import results_of
+from finetune_core.plan import Plan, PlannedRun
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(quarantine)
+
+
+def quarantine(
+    name: ExperimentName,
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Run id, or TASK/RUN as in rte/0.")],
+    reason: Annotated[str | None, typer.Option(help="Why its result does not count; shown in the results.")] = None,
+    undo: Annotated[bool, typer.Option("--undo", help="Count the run again, by its run id.")] = False,
+    namespace: Namespace = None,
+    context: Context = None,
+    store: StoreUri = None,
+) -> int:
+    """Take a run known to be wrong out of best and tables; it is kept, and done once more with the same seed."""
+    if undo == (reason is not None):
+        raise UsageError("give --reason to quarantine a run, or --undo to count it again", "See --help.")
+    kube = cluster(context, namespace)
+    kind, item = find(kube, name, (EXPERIMENT,))
+    before: list[Json] = item["spec"].get("quarantine") or []
+    if undo:
+        patch_spec(kube, kind, item, {"quarantine": without(before, run)}, f"counts {run} again")
+        return 0
+    place = results_of(name, store=store, context=context, namespace=namespace, kinds=(EXPERIMENT,))
+    planned = planned_run(plan_of(place), run)
+    entry = {"runId": planned.run_id, "reason": reason}
+    said = f"does without {planned.task} run {planned.run} ({planned.run_id})"
+    patch_spec(kube, kind, item, {"quarantine": [*before, entry]}, said)
+    note(f"It is kept, and done once more. `finetune quarantine {name} {planned.run_id} --undo` counts it again.")
+    return 0
+
+
+def planned_run(plan: Plan, text: str) -> PlannedRun:
+    """The planned run that is meant by an id or by TASK/RUN; CliError names those that there are."""
+    found = [run for run in plan.runs if text in (run.run_id, f"{run.task}/{run.run}")]
+    if found:
+        return found[0]
+    if any(run.run_id == text for run in plan.quarantined):
+        raise CliError(f"run {text} is quarantined already", "--undo counts it again.")
+    task, slash, _ = text.partition("/")
+    runs = [f"{run.task}/{run.run} ({run.run_id})" for run in plan.runs if not slash or run.task == task]
+    some = ", ".join(runs[:10]) + (f" and {len(runs) - 10} more" if len(runs) > 10 else "")
+    there = f"There are {some}." if runs else f"The tasks are {', '.join(plan.task_names)}."
+    raise CliError(f"no run {text} is planned", there)
+
+
+def without(entries: list[Json], run: str) -> list[Json]:
+    """The entries but that of a run id; CliError where it is not among them."""
+    if all(one["runId"] != run for one in entries):
+        ids = ", ".join(one["runId"] for one in entries) or "none"
+        raise CliError(f"run {run} is not quarantined", f"Quarantined run ids: {ids}.")
+    return [one for one in entries if one["runId"] != run]
