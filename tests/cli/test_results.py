@@ -258,7 +258,7 @@ def test_the_statistic_may_be_the_mean_also_of_a_single_experiment(
         ("csv", "team,better,"),
         ("md", "| **85.00** (2) |"),
         ("latex", r"\textbf{85.00} (2)"),
-        ("html", "<strong>85.00</strong> (2)"),
+        ("html", "<strong>85.00</strong></span> (2)</td>"),
         ("yaml", "experiment: better"),
     ],
 )
@@ -298,7 +298,7 @@ def test_experiments_that_have_not_ended_are_named(store: DirectoryStore, plan: 
 
 
 def test_html_of_one_experiment_is_the_table_with_its_row(store: DirectoryStore, two: object, run: Run) -> None:
-    assert "<td>70.00 (2)</td>" in run("results", "demo", "-o", "html", *where(store)).out
+    assert ">70.00</span> (2)</td>" in run("results", "demo", "-o", "html", *where(store)).out
 
 
 @pytest.mark.parametrize(

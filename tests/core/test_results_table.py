@@ -97,6 +97,13 @@ def test_the_best_of_each_figure_is_bold_and_less_is_better_where_it_is() -> Non
     assert found["team/two"]["price mse ↓/pearson"] == "**0.1**/70.00 (1)"
 
 
+def test_a_metric_that_this_version_does_not_know_goes_by_what_the_document_says() -> None:
+    raw = document_of({"price": [0.2]}, name="one").to_json().replace(b'"mse"', b'"perplexity"')
+    better = raw.replace(b'"one"', b'"two"').replace(b": 0.2", b": 0.1")
+    found = rows(markdown([ResultsDocument.model_validate_json(text) for text in (raw, better)]))
+    assert found["team/two"]["price perplexity ↓/pearson"] == "**0.1**/**50.00** (1)"
+
+
 def test_ties_are_all_bold_and_what_stands_alone_is_not() -> None:
     one, two = (document_of({"rte": [0.7]}, name=name) for name in ("one", "two"))
     alone = document_of({"cola": [0.7]}, name="three")
@@ -187,7 +194,7 @@ def test_html_needs_nothing_beside_it_and_names_cannot_break_it() -> None:
     assert not {"script", "link", "img"} & set(read.tags)
     assert "url(" not in page
     assert "s3://<script>alert(1)</script>" in read.text
-    assert "90.12/86.34 (2)" in read.text
+    assert "90.12/86.34 (2)" in "".join(read.text)
 
 
 def test_the_table_of_a_namespace_has_best_runs_and_means() -> None:

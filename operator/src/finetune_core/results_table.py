@@ -11,7 +11,6 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from finetune_core.metrics import greater_is_better
 from finetune_core.results_schema import MetricRow, ResultsDocument, ScoreRow, TaskRow
 from finetune_core.tasks import GLUE_TASKS
 
@@ -59,10 +58,11 @@ class ExperimentRow(_Frozen):
 
 @dataclass(frozen=True)
 class TaskColumn:
-    """A task and the metrics that its cells show, in the order of their figures."""
+    """A task and the metrics that its cells show, in the order of their figures; of some of them less is better."""
 
     task: str
     metrics: tuple[str, ...]
+    less_is_better: frozenset[str]
 
     def rows(self, task: TaskRow) -> tuple[MetricRow | None, ...]:
         """An experiment's figures, one a metric of the column; None where it does not report that metric."""
@@ -85,16 +85,19 @@ class ResultsTable(_Frozen):
         """
         found = {task.task for row in self.experiments for task in row.tasks}
         names = [*(task for task in GLUE_TASKS if task in found), *sorted(found - GLUE_TASKS.keys())]
-        return tuple(TaskColumn(name, self._metrics(name)) for name in names)
+        return tuple(self._column(name) for name in names)
 
     def to_json(self) -> bytes:
         """Indented JSON with a final newline."""
         return (self.model_dump_json(by_alias=True, indent=2) + "\n").encode()
 
-    def _metrics(self, name: str) -> tuple[str, ...]:
+    def _column(self, name: str) -> TaskColumn:
         official = GLUE_TASKS[name].metrics if name in GLUE_TASKS else ()
-        rows = [task for row in self.experiments if (task := row.task(name)) is not None]
-        return tuple(dict.fromkeys((*official, *(metric.metric for task in rows for metric in task.metrics))))
+        tasks = [task for row in self.experiments if (task := row.task(name)) is not None]
+        rows = [metric for task in tasks for metric in task.metrics]
+        # As the document says: another version may know other metrics than this one.
+        less = frozenset(row.metric for row in rows if not row.greater_is_better)
+        return TaskColumn(name, tuple(dict.fromkeys((*official, *(row.metric for row in rows)))), less)
 
 
 def results_table(documents: Iterable[ResultsDocument], statistic: Statistic) -> ResultsTable:
@@ -127,12 +130,12 @@ def score_value(row: ScoreRow, statistic: Statistic) -> float | None:
     return row.value if statistic == Statistic.BEST else row.mean_of_runs
 
 
-def winner(values: Iterable[float | None], metric: str) -> float | None:
+def winner(values: Iterable[float | None], *, more: bool = True) -> float | None:
     """The best of a column's values; None where fewer than two have one, for then there is nothing to compare."""
     known = [value for value in values if value is not None]
     if len(known) < 2:
         return None
-    return max(known) if greater_is_better(metric) else min(known)
+    return max(known) if more else min(known)
 
 
 def rivals(scores: Iterable[ScoreRow], statistic: Statistic) -> tuple[ScoreRow, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from html import escape
 
 from finetune_core.results_table import ResultsTable
-from finetune_core.results_table_text import IDENTITY, Cell, shown, written
+from finetune_core.results_table_text import IDENTITY, NOTHING, Cell, shown
 
 _STYLE = """\
 :root { color-scheme: light; }
@@ -12,8 +12,9 @@ body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; m
 h1 { font-size: 1.4rem; line-height: 1.2; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.3rem 0.7rem; text-align: right; vertical-align: top; white-space: nowrap; }
-th.whose, td.whose { text-align: left; white-space: normal; overflow-wrap: anywhere; min-width: 8rem; }
+th, td { padding: 0.3rem 0.7rem; text-align: right; vertical-align: top; }
+.whose { text-align: left; overflow-wrap: anywhere; min-width: 6rem; }
+.one { white-space: nowrap; }
 thead th { border-top: 2px solid #333; border-bottom: 1px solid #333; vertical-align: bottom; }
 thead small { font-weight: normal; color: #444; }
 tbody tr:nth-child(even) { background: #f4f4f4; }
@@ -23,9 +24,9 @@ p { margin: 0.5rem 0; max-width: 60rem; overflow-wrap: anywhere; }
 @media print {
   body { padding: 0; font-size: 9pt; }
   .scroll { overflow: visible; }
-  table { font-size: 7pt; }
-  th, td { padding: 0.15rem 0.3rem; }
-  th.whose, td.whose { min-width: 0; }
+  table { font-size: 6.5pt; }
+  th, td { padding: 0.1rem 0.2rem; }
+  .whose { min-width: 3rem; }
   thead { display: table-header-group; }
   tr { break-inside: avoid; }
 }"""
@@ -67,11 +68,16 @@ def table_html(table: ResultsTable, title: str) -> bytes:
 
 
 def _head(title: str, metrics: str) -> str:
-    return f"{escape(title)}<br><small>{escape(metrics)}</small>" if metrics else escape(title)
+    return f"{escape(title)}<br><small>{escape(metrics).replace('/', '/<wbr>')}</small>" if metrics else escape(title)
 
 
 def _cell(cell: Cell) -> str:
-    return _element("td", written(cell, bold=lambda text: _element("strong", text), escape=escape))
+    """Lines break between figures, never within: eleven columns are to fit on paper."""
+    if not cell.figures:
+        return _element("td", NOTHING)
+    marked = [_element("strong", escape(one.text)) if one.best else escape(one.text) for one in cell.figures]
+    figures = [_element("span", one, 'class="one"') for one in marked]
+    return _element("td", f"{escape(cell.separator)}<wbr>".join(figures) + escape(cell.tail))
 
 
 def _row(cells: Iterable[str]) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from finetune_core.aggregate import BERT_AVERAGE, GLUE_SCORE
-from finetune_core.metrics import greater_is_better
 from finetune_core.results_schema import MetricRow, ScoreRow, TaskRow
 from finetune_core.results_table import (
     ExperimentRow,
@@ -69,14 +68,15 @@ def shown(table: ResultsTable) -> Shown:
     )
     header = (
         *((name, "") for name in (BERT_AVERAGE, GLUE_SCORE)),
-        *((column.task, "/".join(map(metric_title, column.metrics))) for column in columns),
+        *((column.task, metrics_title(column)) for column in columns),
     )
     return Shown(header, rows, tuple(_notes(table, columns)))
 
 
-def metric_title(metric: str) -> str:
-    """A metric's name for the head of a column, with an arrow down where less is better."""
-    return _SHORT.get(metric, metric) + ("" if greater_is_better(metric) else " ↓")
+def metrics_title(column: TaskColumn) -> str:
+    """The metrics' names for the head of a column, with an arrow down where less is better."""
+    arrows = ((name, " ↓" if name in column.less_is_better else "") for name in column.metrics)
+    return "/".join(_SHORT.get(name, name) + arrow for name, arrow in arrows)
 
 
 def written(cell: Cell, *, bold: Callable[[str], str] = str, escape: Callable[[str], str] = str) -> str:
@@ -89,7 +89,7 @@ def written(cell: Cell, *, bold: Callable[[str], str] = str, escape: Callable[[s
 
 def _score_cells(scores: Sequence[ScoreRow], statistic: Statistic) -> list[Cell]:
     compared = rivals(scores, statistic)
-    best = winner((score_value(score, statistic) for score in compared), GLUE_SCORE)
+    best = winner(score_value(score, statistic) for score in compared)
     return [_score_cell(score, statistic, best if score in compared else None) for score in scores]
 
 
@@ -106,7 +106,10 @@ def _task_cells(table: ResultsTable, column: TaskColumn) -> list[Cell]:
     tasks = [row.task(column.task) for row in table.experiments]
     by_metric = zip(*(column.rows(task) for task in tasks if task is not None), strict=True)
     winners = tuple(
-        winner((metric_value(row, table.statistic) for row in rows if row is not None), metric)
+        winner(
+            (metric_value(row, table.statistic) for row in rows if row is not None),
+            more=metric not in column.less_is_better,
+        )
         for metric, rows in zip(column.metrics, by_metric, strict=True)
     )
     return [_task_cell(task, column, table.statistic, winners) for task in tasks]
