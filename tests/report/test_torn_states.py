@@ -17,7 +17,7 @@ from support.results import plan_of, prediction_file
 OLD = plan_of({"cola": 1, "rte": 2, "spam": 1}, leaderboard={})
 NEW = plan_of({"cola": 3, "rte": 2}, leaderboard={})
 COLA = GLUE_TASKS["cola"].submission[0]
-WRITES = 17
+WRITES = 19
 
 
 class KilledError(Exception):
@@ -69,7 +69,9 @@ def test_the_marker_goes_first_and_comes_last_before_anything_is_deleted(undistu
     marker = layout_of(NEW).results("json")
     assert writes[0] == ("delete", marker)
     place = writes.index(("put", marker))
-    assert all(verb == "delete" and "/model/" in key for verb, key in writes[place + 1 :])
+    *deleted, table, page = writes[place + 1 :]
+    assert all(verb == "delete" and "/model/" in key for verb, key in deleted)
+    assert {table, page} == {("put", f"team/finetuning_results.{suffix}") for suffix in ("csv", "md")}
     assert not any("/model/" in key for _, key in writes[:place])
     assert any("/model/" in key for _, key in writes[place:])
 

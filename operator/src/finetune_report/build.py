@@ -21,6 +21,7 @@ from finetune_core.tasks import SUBMISSION_FILES
 from finetune_report.errors import OvertakenError
 from finetune_report.gather import Findings, gather
 from finetune_report.labels import OpenData, known_constants
+from finetune_report.namespace_results import update_results_table
 from finetune_report.predictions import best_predictions
 from finetune_report.publish import Publication, current_report
 from finetune_report.retention import apply_retention
@@ -50,6 +51,8 @@ def build(
     if written is None:
         written = _publish(store, plan, document, findings, open_data)
     removed = apply_retention(store, plan, written, findings)
+    # Also where the report was there already: who wrote it may have been cut off before this.
+    update_results_table(store, plan.namespace)
     _log.info("report %s of %s is written; %d files of weights deleted", written.report_digest, written.uri, removed)
     return written
 

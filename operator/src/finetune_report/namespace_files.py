@@ -31,9 +31,17 @@ def write_current(store: Store, make: Callable[[], Mapping[str, bytes]], *, what
         if written == files and all(store.stat(key) is not None for key in files):
             return
         for key, content in files.items():
-            put(store, key, content)
+            if _stored(store, key) != content:
+                put(store, key, content)
         written = files
     raise OvertakenError(f"{what} changed {_ROUNDS} times while their table was written")
+
+
+def _stored(store: Store, key: str) -> bytes | None:
+    try:
+        return store.get(key)
+    except NotFoundError:
+        return None
 
 
 def read_all(store: Store, namespace: str, below: str, model: type[_Model]) -> Iterator[_Model]:

@@ -76,5 +76,6 @@ def test_a_table_that_never_comes_to_rest_is_tried_again_later(tmp_path: Path) -
             other.put(f"team/s{count}/hps/best.json", other.get("team/chase/hps/best.json"))
 
     report(other, CHASE)
+    other.put("team/s0/hps/best.json", other.get("team/chase/hps/best.json"))
     with pytest.raises(OvertakenError, match="namespace team"):
         update_namespace_table(RecordingStore(tmp_path, before=yet_another), "team")
