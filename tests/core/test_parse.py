@@ -15,6 +15,7 @@ from finetune_core.parse import (
     warnings,
 )
 from finetune_core.problems import InvalidInputError, Problem
+from finetune_core.sparse import SPARSE_TYPES
 from finetune_core.spec import ExperimentSpec, Precision, TaskSpec, Training
 from finetune_core.tasks import GLUE_TASKS
 
@@ -79,6 +80,13 @@ def test_a_task_without_a_name_goes_by_its_place() -> None:
         ({"hyperparametersFrom": {}}, "spec.hyperparametersFrom: set exactly one of"),
         ({"predict": False, "leaderboard": {}}, "spec.predict: leaderboard needs predictions"),
         ({"model": {"uri": "file:///m"}}, "spec.model.uri: file:// works in local runs only"),
+        ({"model": {"uri": "hf://a/b", "type": "distilbert"}}, None),
+        *(({"model": {"uri": "hf://a/b", "type": kind}}, None) for kind in sorted(SPARSE_TYPES)),
+        (
+            {"model": {"uri": "hf://a/b", "type": "static_sparse_bert"}},
+            "spec.model.type: static_sparse_bert is no sparse type, so its zeros would not be kept: use one of "
+            "fully_static_sparse_bert, static_sparse_encoder_bert, static_sparse_non_attention_bert",
+        ),
         ({"data": {"uri": "file:///d"}}, "spec.data.uri: file:// works in local runs only"),
         ({"tasks": [{"name": "rte"}, {"name": "rte"}]}, "spec.tasks: rte is listed more than once"),
         ({"runs": 100, "tasks": None}, None),
@@ -104,7 +112,10 @@ def test_a_task_without_a_name_goes_by_its_place() -> None:
         ({"tasks": [{"name": "rte", "metrics": ["f1"]}]}, "spec.tasks[rte]: problemType, labels and metrics of a GLUE"),
         ({"tasks": [custom(data=None)]}, "spec.tasks[mine].data: a custom task needs data.train, data.validation"),
         ({"tasks": [custom(labels=None)]}, "spec.tasks[mine].labels: a classification task needs its label names"),
-        ({"tasks": [custom(labels=["a", "a"])]}, "spec.tasks[mine].labels: a label is listed twice"),
+        (
+            {"tasks": [custom(labels=["a", "b", "a"])]},
+            "spec.tasks[mine].labels: a is listed twice: give each label one place",
+        ),
         ({"tasks": [custom(problemType="Regression")]}, "spec.tasks[mine].labels: a regression task has no labels"),
         ({"tasks": [custom(metrics=["pearson"])]}, "spec.tasks[mine].metrics: pearson cannot be measured here"),
         (
@@ -160,6 +171,17 @@ def test_tuned_values_are_checked_like_the_specs_own() -> None:
             "9 exceeds maxSteps (5): lower evalSteps or raise maxSteps",
         ),
     )
+
+
+def test_tuned_values_that_contradict_themselves_are_told_where_they_are_from() -> None:
+    tuned = Training(load_best_model_at_end=False, max_steps=100, num_train_epochs=1)
+    found = check_spec(spec(tasks=[{"name": "cola"}]), tuned={"cola": tuned})
+    assert [problem.field for problem in found] == [
+        "spec.hyperparametersFrom[cola]",
+        "spec.hyperparametersFrom[cola].loadBestModelAtEnd",
+    ]
+    assert "set one of them" in found[0].message
+    assert "set allowLastModel: true if that is meant" in found[1].message
 
 
 def test_a_tasks_own_values_win_over_tuned_ones_and_those_over_the_specs() -> None:

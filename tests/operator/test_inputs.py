@@ -195,6 +195,50 @@ def test_a_volume_that_was_not_looked_at_needs_a_pod(
     assert raised.value.key == "inputs.json"
 
 
+@pytest.mark.parametrize(
+    ("wanted", "said", "told"),
+    [
+        ("static_sparse_encoder_bert", "bert", None),
+        (None, "static_sparse_encoder_bert", None),
+        ("static_sparse_encoder_bert", "roberta", "spec.model.type: .* needs a BERT, .* use a BERT checkpoint"),
+        ("bert", "fully_static_sparse_bert", "spec.model.type: .* whose zeros would not be kept: remove model.type"),
+        ("distilbert", "bert", "spec.model.type: .* config.json says bert: remove model.type, or correct it"),
+    ],
+)
+@pytest.mark.parametrize("place", ["bucket", "volume"])
+def test_a_type_that_contradicts_the_checkpoints_is_told_before_anything_runs(
+    bucket: DirectoryStore,
+    tmp_path: Path,
+    http: urllib3.PoolManager,
+    place: str,
+    wanted: str | None,
+    said: str,
+    told: str | None,
+) -> None:
+    bucket.put("model/config.json", json.dumps({"model_type": said}).encode())
+    uri = "s3://bucket/model"
+    if place == "volume":
+        uri = "pvc://claim/model"
+        files = [{"path": name, "md5": "m", "size": 1} for name in ("config.json", "model.safetensors")]
+        answer = {uri: {"files": files, "modelType": said}}
+        DirectoryStore(tmp_path / "results").put("inputs.json", json.dumps(answer).encode())
+    given = spec(model={"uri": uri, "type": wanted})
+    if told is None:
+        assert resolve_inputs(given, sources(tmp_path, http, (uri,))).model.type == wanted
+    else:
+        with pytest.raises(InvalidInputError, match=told):
+            resolve_inputs(given, sources(tmp_path, http, (uri,)))
+
+
+@pytest.mark.parametrize("config", [b"{}", b"[]", b"{", b'{"model_type": 3}', b"\xff"])
+def test_a_config_that_does_not_say_what_it_is_is_left_to_the_runs(
+    bucket: DirectoryStore, tmp_path: Path, http: urllib3.PoolManager, config: bytes
+) -> None:
+    bucket.put("model/config.json", config)
+    given = spec(model={"uri": "s3://bucket/model", "type": "static_sparse_encoder_bert"})
+    assert resolve_inputs(given, sources(tmp_path, http)).model.type == "static_sparse_encoder_bert"
+
+
 def test_hub_data_is_pinned_to_its_commit_for_every_task(
     bucket: DirectoryStore, tmp_path: Path, http: urllib3.PoolManager, hub: FakeHub
 ) -> None:

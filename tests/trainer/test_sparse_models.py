@@ -165,6 +165,7 @@ def test_the_config_says_the_type_or_the_spec_does(folder):
         pytest.param("roberta", SparseType.FULL, "needs a BERT, but .* model_type roberta", id="other architecture"),
         pytest.param(SparseType.FULL, SparseType.ENCODER, "zeros would not be kept", id="other sparse type"),
         pytest.param(SparseType.FULL, "bert", "zeros would not be kept", id="sparse as dense"),
+        pytest.param("bert", "roberta", "config.json says bert: remove model.type, or correct it", id="dense types"),
     ],
 )
 def test_config_and_type_must_agree(said, wanted, message):
@@ -172,7 +173,7 @@ def test_config_and_type_must_agree(said, wanted, message):
         sparse_config({"model_type": said}, wanted)
 
 
-@pytest.mark.parametrize(("said", "wanted"), [("bert", None), ("roberta", None), (None, "bert"), ("bert", "roberta")])
+@pytest.mark.parametrize(("said", "wanted"), [("bert", None), ("roberta", None), (None, "bert"), ("bert", "bert")])
 def test_dense_types_are_none_of_the_sparse_ones(said, wanted):
     assert sparse_config({"model_type": said} if said else {}, wanted) is None
 

@@ -6,6 +6,7 @@
 The same files give the same digest in a bucket and on a volume, so results are not repeated after a copy.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,18 +16,25 @@ from finetune_core.identity import FileEntry, content_digest
 from finetune_core.parse import AnySpec, define, task_specs
 from finetune_core.plan import ResolvedData, ResolvedModel
 from finetune_core.problems import FinetuneError, InvalidInputError, Problem
+from finetune_core.sparse import type_problem
 from finetune_core.spec import Data, TaskData, TaskSpec
 from finetune_core.tasks import TaskDefinition
+
+CONFIG_FILE = "config.json"
 
 _WEIGHTS = (".safetensors", ".bin")
 
 
 @dataclass(frozen=True)
 class Folder:
-    """What lies at a URI: its files, or, where it is on the hub, its commit."""
+    """What lies at a URI: its files, or, where it is on the hub, its commit.
+
+    `model_type` is what a model's config.json says, where it was looked into.
+    """
 
     files: tuple[FileEntry, ...] = ()
     commit: str | None = None
+    model_type: str | None = None
 
 
 class FolderSource(Protocol):
@@ -73,9 +81,14 @@ def _resolve_model(spec: AnySpec, source: FolderSource) -> ResolvedModel:
     if folder.commit:
         return ResolvedModel(uri=_pinned(uri, folder.commit), type=spec.model.type, digest=f"hub:{folder.commit}")
     names = [entry.path for entry in folder.files]
-    if "config.json" not in names or not any(name.endswith(_WEIGHTS) for name in names):
-        message = f"no model at {uri}: a model folder holds config.json and *.safetensors; there are: {_some(names)}"
+    if CONFIG_FILE not in names or not any(name.endswith(_WEIGHTS) for name in names):
+        message = (
+            f"no model at {uri}: a model folder holds config.json and *.safetensors; there are: {_some(names)}. "
+            "Correct the URI, or put the model there"
+        )
         raise InvalidInputError((Problem(field, message),))
+    if (contradiction := type_problem(spec.model.type, folder.model_type)) is not None:
+        raise InvalidInputError((Problem("spec.model.type", contradiction),))
     return ResolvedModel(
         uri=uri, type=spec.model.type, digest=content_digest(folder.files), pinned=_exact(folder.files)
     )
@@ -93,6 +106,15 @@ def _resolve_data(spec: AnySpec, task: TaskSpec, source: FolderSource) -> Resolv
     decisive = _decisive_files(definition, splits)
     entries = [entry for entry in folder.files if entry.path in decisive]
     return ResolvedData(uri=uri, digest=content_digest(entries), pinned=_exact(entries), splits=splits)
+
+
+def said_type(config: bytes) -> str | None:
+    """The model_type in a config.json; None where it says none, or is no JSON object."""
+    try:
+        said = json.loads(config).get("model_type")
+    except (ValueError, AttributeError):
+        return None
+    return said if isinstance(said, str) else None
 
 
 def _hub_data(uri: str, commit: str, definition: TaskDefinition) -> ResolvedData:

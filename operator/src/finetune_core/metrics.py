@@ -7,6 +7,19 @@ accepted and dropped. MNLI's mismatched dev set reports under the prefix `mm_` (
 from collections.abc import Iterable
 
 LOWER_IS_BETTER = frozenset({"loss", "mm_loss", "mse", "mae", "rmse"})
+HIGHER_IS_BETTER = frozenset(
+    {
+        "accuracy",
+        "mm_accuracy",
+        "f1",
+        "f1_macro",
+        "matthews_correlation",
+        "precision",
+        "recall",
+        "pearson",
+        "spearmanr",
+    }
+)
 
 CLASSIFICATION_METRICS = ("accuracy", "f1", "f1_macro", "matthews_correlation", "precision", "recall")
 REGRESSION_METRICS = ("pearson", "spearmanr", "mse", "mae", "rmse")
@@ -24,5 +37,6 @@ def metric_spellings(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def greater_is_better(name: str) -> bool:
-    """Direction of a metric, by its canonical name."""
+    """Direction of a metric, by either spelling; of every metric that a task can measure it is known."""
+    # A name that is in neither set can only come from the results of another version.
     return canonical_metric(name) not in LOWER_IS_BETTER

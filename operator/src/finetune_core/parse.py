@@ -9,8 +9,10 @@ from finetune_core.metrics import BINARY_ONLY_METRICS, CLASSIFICATION_METRICS, R
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_core.recipes import recipe_for
 from finetune_core.settings import Settings, resolve_settings
+from finetune_core.sparse import misspelt_type
 from finetune_core.spec import MAX_RUNS, ExperimentSpec, HPSearchSpec, Precision, TaskSpec, Training
 from finetune_core.tasks import GLUE_TASKS, ProblemType, TaskDefinition
+from finetune_core.training_checks import metric_problems, steps_problems, steps_warnings, training_problems
 
 AnySpec = ExperimentSpec | HPSearchSpec
 
@@ -95,6 +97,8 @@ def _spec_problems(spec: ExperimentSpec, *, in_cluster: bool, tuned: Mapping[str
     yield from _tuned_source_problems(spec)
     if spec.leaderboard and not spec.predict:
         yield Problem("spec.predict", "leaderboard needs predictions: remove predict: false or leaderboard")
+    if (message := misspelt_type(spec.model.type)) is not None:
+        yield Problem("spec.model.type", message)
     if in_cluster:
         yield from _local_uris(spec)
     tasks = task_specs(spec)
@@ -104,7 +108,7 @@ def _spec_problems(spec: ExperimentSpec, *, in_cluster: bool, tuned: Mapping[str
     total = sum(runs_of(spec, task) for task in tasks)
     if total > MAX_RUNS:
         yield Problem("spec.runs", f"{total} runs in all; at most {MAX_RUNS}: lower runs or split the experiment")
-    yield from _training_problems("spec.training", spec.training)
+    yield from training_problems("spec.training", spec.training)
     for task in tasks:
         yield from _task_problems(spec, task, tuned.get(task.name))
 
@@ -128,23 +132,10 @@ def _local_uris(spec: ExperimentSpec) -> Iterator[Problem]:
             yield Problem(field, "file:// works in local runs only: use s3://, hf:// or pvc:// in a cluster")
 
 
-def _training_problems(field: str, training: Training | None) -> Iterator[Problem]:
-    if training is None:
-        return
-    if training.max_steps and training.num_train_epochs:
-        yield Problem(field, "maxSteps and numTrainEpochs exclude each other: set one of them")
-    if training.warmup_ratio is not None and training.warmup_steps is not None:
-        yield Problem(field, "warmupRatio and warmupSteps exclude each other: set one of them")
-    if training.load_best_model_at_end is False and not training.allow_last_model:
-        yield Problem(
-            f"{field}.loadBestModelAtEnd",
-            "false scores the last weights instead of the best: set allowLastModel: true if that is meant",
-        )
-
-
 def _task_problems(spec: ExperimentSpec, task: TaskSpec, tuned: Training | None) -> Iterator[Problem]:
     field = f"spec.tasks[{task.name}]"
-    yield from _training_problems(f"{field}.training", task.training)
+    yield from training_problems(f"{field}.training", task.training)
+    yield from training_problems(f"spec.hyperparametersFrom[{task.name}]", tuned)
     if task.name not in GLUE_TASKS:
         incomplete = list(_custom_problems(field, task))
         yield from incomplete
@@ -153,18 +144,8 @@ def _task_problems(spec: ExperimentSpec, task: TaskSpec, tuned: Training | None)
     elif task.problem_type or task.labels or task.metrics:
         yield Problem(field, "problemType, labels and metrics of a GLUE task are fixed: remove them")
     settings = settings_of(spec, task, tuned)
-    definition = define(task)
-    if settings.max_steps and settings.eval_steps > settings.max_steps:
-        yield Problem(
-            f"{field}.training.evalSteps",
-            f"{settings.eval_steps} exceeds maxSteps ({settings.max_steps}): lower evalSteps or raise maxSteps",
-        )
-    if settings.metric_for_best_model not in definition.measured:
-        yield Problem(
-            f"{field}.training.metricForBestModel",
-            f"{settings.metric_for_best_model} is not measured in {task.name}: use one of "
-            f"{', '.join(definition.measured)}",
-        )
+    yield from steps_problems(f"{field}.training", settings)
+    yield from metric_problems(f"{field}.training", define(task), settings)
 
 
 def _custom_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
@@ -188,8 +169,9 @@ def _custom_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
 def _label_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
     if not task.labels:
         yield Problem(f"{field}.labels", "a classification task needs its label names in the order of their ids")
-    elif len(set(task.labels)) < len(task.labels):
-        yield Problem(f"{field}.labels", "a label is listed twice")
+        return
+    for label in sorted({label for label in task.labels if task.labels.count(label) > 1}):
+        yield Problem(f"{field}.labels", f"{label} is listed twice: give each label one place")
 
 
 def _metric_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
@@ -203,11 +185,7 @@ def _metric_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
 def _warnings(spec: ExperimentSpec, tuned: Mapping[str, Training]) -> Iterator[str]:
     for task in task_specs(spec):
         settings = settings_of(spec, task, tuned.get(task.name))
-        if settings.max_steps and settings.max_steps % settings.eval_steps:
-            yield (
-                f"{task.name}: maxSteps {settings.max_steps} is no multiple of evalSteps {settings.eval_steps}; "
-                "the last step is evaluated all the same"
-            )
+        yield from steps_warnings(task.name, settings)
         if settings.load_best_model_at_end is False:
             yield f"{task.name}: scored and predicted with the last weights, not the best (allowLastModel)"
 

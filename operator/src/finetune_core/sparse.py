@@ -27,6 +27,36 @@ _COVERED = {
 }
 
 
+def misspelt_type(wanted: str | None) -> str | None:
+    """What is wrong with a spec's `model.type` that means to be sparse and is not; None for all others."""
+    if wanted is None or "sparse" not in wanted.lower() or wanted in SPARSE_TYPES:
+        return None
+    known = ", ".join(sorted(SPARSE_TYPES))
+    return f"{wanted} is no sparse type, so its zeros would not be kept: use one of {known}"
+
+
+def type_problem(wanted: str | None, said: str | None) -> str | None:
+    """What is wrong with a spec's `model.type` where a checkpoint's config.json says `said`; None if they agree."""
+    if wanted is None or said is None or wanted == said:
+        return None
+    if said in SPARSE_TYPES:
+        return (
+            f"model.type is {wanted}, but the checkpoint's config.json says {said}, whose zeros would not be kept: "
+            "remove model.type, or change model_type in config.json if that is what you want"
+        )
+    if wanted not in SPARSE_TYPES:
+        return (
+            f"model.type is {wanted}, but the checkpoint's config.json says {said}: remove model.type, or correct "
+            f"it (sparse types are {', '.join(sorted(SPARSE_TYPES))})"
+        )
+    if said != "bert":
+        return (
+            f"model.type {wanted} needs a BERT, but the checkpoint's config.json says model_type {said}: "
+            "use a BERT checkpoint, or remove model.type to train this one as it is"
+        )
+    return None
+
+
 def covers(kind: SparseType, module: str) -> bool:
     """Whether the weight of the module with this dotted name is one that the type keeps sparse.
 

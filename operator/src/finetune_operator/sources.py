@@ -10,6 +10,7 @@ from finetune_core.identity import FileEntry
 from finetune_core.inputs import Folder, NotYetError
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_store import NotFoundError, Store, StoreError
+from finetune_store.folders import list_folder
 from finetune_store.hub import hub_commit
 
 
@@ -58,14 +59,14 @@ class Sources:
             return Folder(commit=hub_commit(uri, kind=kind, field=field, http=self._http))
         if uri.startswith("pvc://"):
             return self._volume(uri, field)
-        entries = self._listed(uri, field)
-        if not entries:
+        folder = self._listed(uri, field, kind)
+        if not folder.files:
             raise InvalidInputError((Problem(field, f"nothing lies at {uri}: check bucket and path"),))
-        return Folder(files=entries)
+        return folder
 
-    def _listed(self, uri: str, field: str) -> tuple[FileEntry, ...]:
+    def _listed(self, uri: str, field: str, kind: str) -> Folder:
         try:
-            return tuple(FileEntry(info.key, info.md5 or "", info.size) for info in self._open(uri).list(""))
+            return list_folder(self._open(uri), kind)
         except StoreError as error:
             if error.transient:
                 raise
@@ -79,7 +80,8 @@ class Sources:
             raise NeedsPodError(self._volumes, self._key) from None
         if "problem" in found:
             raise InvalidInputError((Problem(field, found["problem"]),))
-        return Folder(files=tuple(FileEntry(file["path"], file["md5"], file["size"]) for file in found["files"]))
+        files = tuple(FileEntry(file["path"], file["md5"], file["size"]) for file in found["files"])
+        return Folder(files=files, model_type=found.get("modelType"))
 
 
 def resolution_key(root: str, pin: str, volumes: tuple[str, ...]) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from finetune_core.problems import InvalidInputError
-from finetune_core.search.parse import check_search, parse_search
+from finetune_core.search.parse import check_search, parse_search, search_warnings
 
 GOOD: dict[str, Any] = {
     "model": {"uri": "s3://bucket/model"},
@@ -42,6 +42,30 @@ def test_a_good_search_has_no_problem() -> None:
         pytest.param({"algorithm": "TPE", **of("learningRate", grid=[1e-5])}, "write choice", id="TPE over grids"),
         pytest.param({"trials": 2, "finalists": {"trials": 3}}, "more than the trials of rte", id="finalists"),
         pytest.param({"objective": {"metric": "pearson"}}, "pearson is not measured in rte", id="metric"),
+        pytest.param(
+            {"training": {"metricForBestModel": "f1"}}, "f1 is not measured in rte: use one of accuracy", id="best by"
+        ),
+        pytest.param(
+            {"tasks": [{"name": "cola", "training": {"metricForBestModel": "accuracy"}}]},
+            "spec.tasks[cola].training.metricForBestModel: accuracy is not measured in cola: use one of matthews",
+            id="best of a task by",
+        ),
+        pytest.param(
+            {"training": {"maxSteps": 50}, "tasks": [{"name": "rte", "training": {"evalSteps": 100}}]},
+            "spec.tasks[rte].training.evalSteps: 100 exceeds maxSteps (50): lower evalSteps or raise maxSteps",
+            id="evaluated after the end",
+        ),
+        pytest.param({"training": {"loadBestModelAtEnd": False}}, "set allowLastModel: true", id="last weights"),
+        pytest.param(
+            {"tasks": [{"name": "rte", "training": {"maxSteps": 5, "numTrainEpochs": 1}}]},
+            "spec.tasks[rte].training: maxSteps and numTrainEpochs exclude each other: set one of them",
+            id="steps and epochs",
+        ),
+        pytest.param(
+            {"model": {"uri": "hf://a/b", "type": "sparse_bert"}},
+            "spec.model.type: sparse_bert is no sparse type, so its zeros would not be kept: use one of",
+            id="sparse type",
+        ),
         pytest.param({"model": {"uri": "file:///m"}}, "local runs only", id="local files"),
         pytest.param(
             {"tasks": [{"name": "rte", "proxyFor": ["mrpc"]}, {"name": "mrpc"}]}, "searched itself", id="proxy searched"
@@ -55,6 +79,42 @@ def test_a_good_search_has_no_problem() -> None:
 )
 def test_a_problem_is_told_with_its_remedy(fields: dict[str, Any], message: str) -> None:
     assert message in told(**fields)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param(
+            {"training": {"metricForBestModel": "f1"}, "objective": {"metric": "accuracy"}}, id="the objective decides"
+        ),
+        pytest.param(
+            {"training": {"evalSteps": 100}, "space": {"maxSteps": {"int": [10, 500]}}},
+            id="maxSteps is searched: a short trial is evaluated at its end",
+        ),
+        pytest.param(
+            {"training": {"maxSteps": 50}, "space": {"evalSteps": {"choice": [25, 50]}}}, id="evalSteps is searched"
+        ),
+        pytest.param({"training": {"loadBestModelAtEnd": False, "allowLastModel": True}}, id="last weights are meant"),
+    ],
+)
+def test_what_fits_together_is_no_problem(fields: dict[str, Any]) -> None:
+    assert told(**fields) == ""
+
+
+def test_steps_that_are_no_multiple_of_evaluations_are_warned_of() -> None:
+    def warned(**fields: Any) -> tuple[str, ...]:
+        return search_warnings(parse_search({**GOOD, **fields}))
+
+    assert warned(training={"maxSteps": 10, "evalSteps": 4}) == (
+        "rte: maxSteps 10 is no multiple of evalSteps 4; the last step is evaluated all the same",
+    )
+    assert warned(training={"maxSteps": 12, "evalSteps": 4}) == ()
+    assert warned(training={"maxSteps": 10, "evalSteps": 4}, space={"maxSteps": {"int": [1, 9]}}) == ()
+
+
+def test_settings_of_a_scheduler_that_is_not_used_are_warned_of() -> None:
+    told_of = search_warnings(parse_search({**GOOD, "training": {"maxSteps": 10, "evalSteps": 5}, "asha": {}}))
+    assert told_of == ("spec.asha is not used by scheduler FIFO",)
 
 
 def test_all_problems_come_at_once() -> None:

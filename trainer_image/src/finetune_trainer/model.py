@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import transformers
 
-from finetune_core.sparse import SPARSE_TYPES
 from finetune_core.tasks import ProblemType, TaskDefinition
 from finetune_trainer.errors import UserError
 from finetune_trainer.sparse import require_sparse, sparse_config
@@ -73,11 +72,6 @@ def _config(folder: Path, model_type: str | None) -> Any:
     said = raw.get("model_type")
     if said is None and model_type:
         return transformers.AutoConfig.for_model(model_type, **raw)
-    if model_type not in (None, said):
-        raise UserError(
-            f"model.type is {model_type}, but the checkpoint's config.json says {said}: remove model.type, or correct "
-            f"it (sparse types are {', '.join(sorted(SPARSE_TYPES))})"
-        )
     return transformers.AutoConfig.from_pretrained(folder)
 
 

@@ -2,10 +2,10 @@
 
 import urllib3
 
-from finetune_core.identity import FileEntry
 from finetune_core.inputs import Folder
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_store import S3Connection, StoreError, open_store
+from finetune_store.folders import list_folder
 from finetune_store.hub import hub_commit
 
 
@@ -31,11 +31,10 @@ class LocalSources:
             message = f"{uri} is a volume of a cluster: name a copy of it on this machine with {option} FOLDER"
             raise InvalidInputError((Problem(field, message),))
         try:
-            store = open_store(uri, connection=self._connection)
-            entries = tuple(FileEntry(info.key, info.md5 or "", info.size) for info in store.list(""))
+            folder = list_folder(open_store(uri, connection=self._connection), kind)
         except StoreError as error:
             message = f"{error} (to use a folder of this machine: {option} FOLDER)"
             raise InvalidInputError((Problem(field, message),)) from error
-        if not entries:
+        if not folder.files:
             raise InvalidInputError((Problem(field, f"nothing lies at {uri}: check it, or use {option} FOLDER"),))
-        return Folder(files=entries)
+        return folder

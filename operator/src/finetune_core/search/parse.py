@@ -8,10 +8,15 @@ from pydantic import ValidationError
 from finetune_core.metrics import canonical_metric
 from finetune_core.parse import define, task_specs
 from finetune_core.problems import InvalidInputError, Problem
-from finetune_core.search.planning import space_of, trials_of
+from finetune_core.search.planning import base_settings, space_of, trials_of
+from finetune_core.sparse import misspelt_type
 from finetune_core.spec import Algorithm, Distribution, HPSearchSpec, SearchTask, Training
 from finetune_core.spec.search import SEARCHABLE
 from finetune_core.tasks import GLUE_TASKS
+from finetune_core.training_checks import metric_problems, steps_problems, steps_warnings, training_problems
+
+_STEPS = frozenset({"maxSteps", "numTrainEpochs", "evalSteps"})
+"""Training arguments that decide how often a run is evaluated."""
 
 
 def parse_search(raw: Mapping[str, Any]) -> HPSearchSpec:
@@ -35,9 +40,18 @@ def search_tasks(spec: HPSearchSpec) -> tuple[SearchTask, ...]:
 
 def search_warnings(spec: HPSearchSpec) -> tuple[str, ...]:
     """What is allowed but probably not meant."""
+    return tuple(_warnings(spec))
+
+
+def _warnings(spec: HPSearchSpec) -> Iterator[str]:
     if spec.asha and spec.scheduler.value != "ASHA":
-        return (f"spec.asha is not used by scheduler {spec.scheduler.value}",)
-    return ()
+        yield f"spec.asha is not used by scheduler {spec.scheduler.value}"
+    for task in spec.tasks:
+        settings = base_settings(spec, task)
+        if not _steps_are_searched(spec, task):
+            yield from steps_warnings(task.name, settings)
+        if settings.load_best_model_at_end is False:
+            yield f"{task.name}: trials leave the last weights, not the best (allowLastModel)"
 
 
 def _problems(spec: HPSearchSpec, *, in_cluster: bool) -> Iterator[Problem]:
@@ -49,6 +63,9 @@ def _problems(spec: HPSearchSpec, *, in_cluster: bool) -> Iterator[Problem]:
     names = [task.name for task in spec.tasks]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield Problem("spec.tasks", f"{name} is listed more than once: give each task one entry")
+    if (message := misspelt_type(spec.model.type)) is not None:
+        yield Problem("spec.model.type", message)
+    yield from training_problems("spec.training", spec.training)
     yield from _proxy_problems(spec)
     for task in spec.tasks:
         yield from _task_problems(spec, task)
@@ -57,8 +74,13 @@ def _problems(spec: HPSearchSpec, *, in_cluster: bool) -> Iterator[Problem]:
 def _task_problems(spec: HPSearchSpec, task: SearchTask) -> Iterator[Problem]:
     field = f"spec.tasks[{task.name}]"
     if task.name not in GLUE_TASKS and task.problem_type is None:
-        yield Problem(f"{field}.name", f"none of GLUE's tasks ({', '.join(GLUE_TASKS)}), and no problemType is set")
+        yield Problem(
+            f"{field}.name",
+            f"none of GLUE's tasks ({', '.join(GLUE_TASKS)}), and no problemType is set: correct the name, or declare "
+            "a custom task",
+        )
         return
+    yield from training_problems(f"{field}.training", task.training)
     space = space_of(spec, task)
     if not space:
         yield Problem(f"{field}.space", "nothing to search: give distributions here or under spec.space")
@@ -70,10 +92,24 @@ def _task_problems(spec: HPSearchSpec, task: SearchTask) -> Iterator[Problem]:
         yield Problem(f"{field}.space", "algorithm TPE does not go through grids: write choice: [...] instead")
     if spec.finalists and spec.finalists.trials > trials_of(spec, task):
         yield Problem("spec.finalists.trials", f"more than the trials of {task.name}: lower it or raise trials")
+    yield from _judging_problems(spec, task, field)
+
+
+def _judging_problems(spec: HPSearchSpec, task: SearchTask, field: str) -> Iterator[Problem]:
+    """What trials are judged by, and when, where the space leaves that to the spec."""
+    definition, settings = define(task), base_settings(spec, task)
     metric = spec.objective.metric if spec.objective else None
-    if metric and canonical_metric(metric) not in define(task).measured:
-        known = ", ".join(define(task).measured)
+    if metric is None:
+        yield from metric_problems(f"{field}.training", definition, settings)
+    elif canonical_metric(metric) not in definition.measured:
+        known = ", ".join(definition.measured)
         yield Problem("spec.objective.metric", f"{metric} is not measured in {task.name}: use one of {known}")
+    if not _steps_are_searched(spec, task):
+        yield from steps_problems(f"{field}.training", settings)
+
+
+def _steps_are_searched(spec: HPSearchSpec, task: SearchTask) -> bool:
+    return not _STEPS.isdisjoint(space_of(spec, task))
 
 
 def _proxy_problems(spec: HPSearchSpec) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from finetune_core.parse import default_precision, define
 from finetune_core.plan import ResolvedData, ResolvedModel
 from finetune_core.search.plan import SearchPlan, SearchTaskPlan
 from finetune_core.search.space import grid_size
-from finetune_core.settings import resolve_settings
+from finetune_core.settings import Settings, resolve_settings
 from finetune_core.spec import MAX_TRIALS, Algorithm, Asha, Direction, HPSearchSpec, SearchTask, Space, Training
 
 DEFAULT_TRIALS = 20
@@ -60,6 +60,14 @@ def trials_of(spec: HPSearchSpec, task: SearchTask) -> int:
     return min(asked or size, size) if only_grids else asked or size
 
 
+def base_settings(spec: HPSearchSpec, task: SearchTask) -> Settings:
+    """A task's settings before a trial's values are put in."""
+    layers: list[Training | None] = [spec.training, task.training]
+    if spec.objective and spec.objective.metric:
+        layers.append(Training(metric_for_best_model=spec.objective.metric))
+    return resolve_settings(define(task), layers, default_precision=default_precision(spec))
+
+
 def search_pin_key(spec: HPSearchSpec, uid: str) -> str:
     """What inputs are resolved for once, as `pin_key` has it for experiments."""
     planned = spec.model_dump(mode="json", by_alias=True, exclude=_NOT_PLANNED)
@@ -70,15 +78,11 @@ def search_pin_key(spec: HPSearchSpec, uid: str) -> str:
 
 def _task_plan(spec: HPSearchSpec, task: SearchTask, data: ResolvedData) -> SearchTaskPlan:
     objective = spec.objective
-    definition = define(task)
-    layers: list[Training | None] = [spec.training, task.training]
-    if objective and objective.metric:
-        layers.append(Training(metric_for_best_model=objective.metric))
-    settings = resolve_settings(definition, layers, default_precision=default_precision(spec))
+    settings = base_settings(spec, task)
     direction = objective.direction if objective else None
     more = greater_is_better(settings.metric_for_best_model) if direction is None else direction == Direction.MAXIMIZE
     return SearchTaskPlan(
-        definition=definition,
+        definition=define(task),
         settings=settings,
         data=data,
         trials=trials_of(spec, task),

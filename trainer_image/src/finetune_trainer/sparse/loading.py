@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from finetune_core.sparse import SPARSE_TYPES, SparseType, covers
+from finetune_core.sparse import SPARSE_TYPES, SparseType, covers, type_problem
 from finetune_trainer.errors import UserError
 from finetune_trainer.sparse.architectures import CONFIGS, SparseBertConfig
 from finetune_trainer.sparse.masks import census, masked_modules
@@ -20,22 +20,15 @@ _DENSE_BELOW = 0.01
 def sparse_config(raw: dict[str, Any], wanted: str | None) -> SparseBertConfig | None:
     """The configuration of a sparse model; None if neither config.json (`raw`) nor `model.type` asks for one.
 
-    UserError if the two contradict each other, or if the checkpoint is of another architecture than BERT.
+    UserError if the two contradict each other, also where neither is sparse, or if a sparse type is asked for and the
+    checkpoint is of another architecture than BERT.
     """
     said = raw.get("model_type")
+    if (problem := type_problem(wanted, said)) is not None:
+        raise UserError(problem)
     kind = wanted or said
-    if said in SPARSE_TYPES and kind != said:
-        raise UserError(
-            f"model.type is {kind}, but the checkpoint's config.json says {said}, whose zeros would not be kept: "
-            "remove model.type, or change model_type in config.json if that is what you want"
-        )
     if kind is None or kind not in SPARSE_TYPES:
         return None
-    if said not in (None, "bert", kind):
-        raise UserError(
-            f"model.type {kind} needs a BERT, but the checkpoint's config.json says model_type {said}: "
-            "use a BERT checkpoint, or remove model.type to train this one as it is"
-        )
     fields = {name: value for name, value in raw.items() if name != "model_type"}
     return CONFIGS[SparseType(kind)](**fields)
 

@@ -1,0 +1,51 @@
+"""What can be wrong with training arguments, wherever they are from: a spec, a task of one, a tuned set of values."""
+
+from collections.abc import Iterator
+
+from finetune_core.problems import Problem
+from finetune_core.settings import Settings
+from finetune_core.spec import Training
+from finetune_core.tasks import TaskDefinition
+
+
+def training_problems(field: str, training: Training | None) -> Iterator[Problem]:
+    """Arguments that contradict each other within one layer, which is at `field`."""
+    if training is None:
+        return
+    if training.max_steps and training.num_train_epochs:
+        yield Problem(field, "maxSteps and numTrainEpochs exclude each other: set one of them")
+    if training.warmup_ratio is not None and training.warmup_steps is not None:
+        yield Problem(field, "warmupRatio and warmupSteps exclude each other: set one of them")
+    if training.load_best_model_at_end is False and not training.allow_last_model:
+        yield Problem(
+            f"{field}.loadBestModelAtEnd",
+            "false scores the last weights instead of the best: set allowLastModel: true if that is meant",
+        )
+
+
+def steps_problems(field: str, settings: Settings) -> Iterator[Problem]:
+    """A run that would never be evaluated before its end; `field` is where the task's training is."""
+    if settings.max_steps and settings.eval_steps > settings.max_steps:
+        yield Problem(
+            f"{field}.evalSteps",
+            f"{settings.eval_steps} exceeds maxSteps ({settings.max_steps}): lower evalSteps or raise maxSteps",
+        )
+
+
+def metric_problems(field: str, definition: TaskDefinition, settings: Settings) -> Iterator[Problem]:
+    """A metric that could pick no step, because the task does not measure it; `field` as above."""
+    if settings.metric_for_best_model not in definition.measured:
+        yield Problem(
+            f"{field}.metricForBestModel",
+            f"{settings.metric_for_best_model} is not measured in {definition.name}: use one of "
+            f"{', '.join(definition.measured)}",
+        )
+
+
+def steps_warnings(task: str, settings: Settings) -> Iterator[str]:
+    """An interval that the end of the run does not fall on."""
+    if settings.max_steps and settings.max_steps % settings.eval_steps:
+        yield (
+            f"{task}: maxSteps {settings.max_steps} is no multiple of evalSteps {settings.eval_steps}; "
+            "the last step is evaluated all the same"
+        )

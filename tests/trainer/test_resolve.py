@@ -1,0 +1,40 @@
+"""What the pod that looks at a volume reports: the files that digests are made of, the type, or what is wrong."""
+
+import json
+
+import pytest
+
+from finetune_store import file_md5
+from finetune_trainer.resolve import resolve
+
+
+@pytest.fixture
+def volume(tmp_path, monkeypatch):
+    monkeypatch.setenv("FINETUNE_PVC_ROOT", str(tmp_path))
+    (tmp_path / "claim/bert/sub").mkdir(parents=True)
+    (tmp_path / "claim/bert/config.json").write_text(json.dumps({"model_type": "bert"}))
+    (tmp_path / "claim/bert/sub/weights.bin").write_bytes(b"weights")
+    (tmp_path / "claim/empty").mkdir()
+    return tmp_path / "claim"
+
+
+def test_files_come_with_digest_and_size_and_the_config_says_the_type(volume):
+    found = resolve("pvc://claim/bert")
+    weights = volume / "bert/sub/weights.bin"
+    assert [file["path"] for file in found["files"]] == ["config.json", "sub/weights.bin"]
+    assert found["files"][1] == {"path": "sub/weights.bin", "md5": file_md5(weights), "size": 7}
+    assert found["modelType"] == "bert"
+
+
+def test_a_folder_without_config_has_no_type(volume):
+    assert resolve("pvc://claim/bert/sub")["modelType"] is None
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [("empty", "nothing lies at pvc://claim/empty: check claim and path"), ("gone", "is not there: check the path")],
+)
+def test_what_is_not_there_is_told_with_what_to_check(volume, path, told):
+    found = resolve(f"pvc://claim/{path}")
+    assert found.keys() == {"problem"}
+    assert told in found["problem"]
