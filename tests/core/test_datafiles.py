@@ -127,7 +127,7 @@ def test_test_sets_may_be_missing() -> None:
 @pytest.mark.parametrize("gone", ["dev_matched", "dev_mismatched"])
 def test_both_dev_sets_of_mnli_are_wanted(gone: str) -> None:
     split = gone.replace("dev", "validation")
-    assert problems("mnli", [path for path in OFFICIAL if gone not in path]).endswith(f"lacks {split}")
+    assert problems("mnli", [path for path in OFFICIAL if gone not in path]).endswith(f"lacks {split}: add it")
 
 
 def test_nothing_found_says_what_was_expected_and_what_is_there() -> None:
@@ -157,4 +157,4 @@ def test_custom_task_is_told_of_all_files_that_are_not_there() -> None:
         "spec.tasks[spam].data.train",
         "spec.tasks[spam].data.validation",
     ]
-    assert "there are: test.csv" in str(caught.value)
+    assert "train.csv is not there: correct the name, or add the file; there are: test.csv" in str(caught.value)

@@ -88,9 +88,9 @@ def test_what_a_search_exports_is_read_back_as_it_was() -> None:
     [
         ("rte: {learning_rat: 1}", "cm, rte: learning_rat: no training argument: use one of "),
         ("rte: {learningRate: -1}", "cm, rte: learningRate: "),
-        ("rte: [1]", "cm, rte: no mapping of training arguments"),
-        ("- rte", "cm is no mapping"),
-        ("{", "cm is no YAML"),
+        ("rte: [1]", "cm, rte: no mapping of training arguments: write rte: {learningRate: 5e-5}"),
+        ("- rte", "cm is no mapping of names to values: write one"),
+        ("{", "cm is no YAML: correct it: while parsing"),
         ("!!python/object/apply:os.system [ls]", "cm is no YAML"),
     ],
 )

@@ -15,6 +15,7 @@ from finetune_core.parse import (
     warnings,
 )
 from finetune_core.problems import InvalidInputError, Problem
+from finetune_core.recipes import RECIPES
 from finetune_core.sparse import SPARSE_TYPES
 from finetune_core.spec import ExperimentSpec, Precision, TaskSpec, Training
 from finetune_core.tasks import GLUE_TASKS
@@ -221,8 +222,18 @@ def test_a_custom_task_measures_what_it_asks_for_first() -> None:
 
 
 def test_steps_that_are_no_multiple_of_evaluations_are_warned_of() -> None:
-    told = warnings(spec(tasks=[{"name": "cola", "training": {"maxSteps": 10, "evalSteps": 4}}]))
-    assert told == ("cola: maxSteps 10 is no multiple of evalSteps 4; the last step is evaluated all the same",)
+    told = warnings(spec(tasks=[{"name": "cola", "training": {"maxSteps": 10, "evalSteps": 4}}, {"name": "rte"}]))
+    assert told == (
+        "cola: maxSteps 10 is no multiple of evalSteps 4: use 8 or 12, or leave it: the last step is evaluated too",
+    )
+
+
+def test_the_published_recipes_are_not_warned_of_though_some_end_between_evaluations() -> None:
+    assert any(recipe.max_steps and recipe.max_steps % recipe.eval_steps for recipe in RECIPES.values())
+    assert warnings(spec()) == ()
+    assert [told.partition(":")[0] for told in warnings(spec(training={"maxSteps": 1000}))] == [
+        name for name, recipe in RECIPES.items() if 1000 % min(1000, recipe.eval_steps)
+    ]
 
 
 def test_last_weights_in_place_of_the_best_are_warned_of() -> None:

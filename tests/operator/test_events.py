@@ -66,3 +66,11 @@ def test_a_leaderboard_zip_that_is_ready_or_refused_is_told() -> None:
     ):
         after = ExperimentStatus(conditions=(condition(ConditionType.LEADERBOARD_READY, outcome, reason),))
         assert [(one.kind, one.reason) for one in notices(ExperimentStatus(), after)] == [(kind, reason)]
+
+
+def test_what_a_spec_probably_does_not_mean_is_told_once_in_one_event() -> None:
+    one, two, three = (ExperimentStatus(warnings=told) for told in (("a",), ("a", "b", "c"), ("c",)))
+    assert notices(ExperimentStatus(), one) == (Notice("Warning", "SpecWarning", "a"),)
+    assert notices(one, two) == (Notice("Warning", "SpecWarning", "b; c"),)
+    assert notices(two, two) == ()
+    assert notices(two, three) == ()

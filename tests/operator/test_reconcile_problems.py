@@ -38,6 +38,54 @@ def test_a_secret_without_its_keys_says_which(world: World) -> None:
     assert "Secret half lacks AWS_SECRET_ACCESS_KEY" in valid(world)[2]
 
 
+def test_a_store_that_cannot_be_reached_holds_everything_back_and_says_what_to_check(world: World) -> None:
+    storage = {"endpoint": "http://127.0.0.1:9", "bucket": "results", "secretRef": {"name": "store-keys"}}
+    world.apply("exp", spec_of(world.server, {"rte": 1}, storage=storage))
+    assert world.look("exp") is not None
+    assert valid(world)[:2] == ("Unknown", "Checking")
+    succeeded = world.condition("exp", "Succeeded")
+    assert (succeeded["status"], succeeded["reason"]) == ("Unknown", "StorageUnavailable")
+    assert "http://127.0.0.1:9" in succeeded["message"]
+    assert "check storage.endpoint and that the server is running" in succeeded["message"]
+    assert "Nothing has been started" in succeeded["message"]
+    assert ("Warning", "StorageUnavailable") in world.events("exp")
+    assert world.jobs("exp") == []
+
+
+def test_a_missing_certificates_config_map_is_named_and_looked_for_again(world: World) -> None:
+    storage = {"endpoint": world.server.endpoint, "bucket": "results", "caBundle": {"name": "ca", "key": "ca.pem"}}
+    world.apply("exp", spec_of(world.server, {"rte": 1}, storage=storage))
+    assert world.look("exp") is not None
+    status, reason, message = valid(world)
+    assert (status, reason) == ("False", "SecretNotFound")
+    assert "spec.storage.caBundle: ConfigMap ca is not in namespace" in message
+    assert world.jobs("exp") == []
+
+
+def test_a_type_that_contradicts_the_checkpoints_takes_no_gpu(world: World) -> None:
+    world.store_root.put("roberta/config.json", b'{"model_type": "roberta"}')
+    world.store_root.put("roberta/model.safetensors", b"weights")
+    model = {"uri": "s3://results/roberta", "type": "static_sparse_encoder_bert"}
+    world.apply("exp", spec_of(world.server, {"rte": 1}, model=model))
+    assert world.look("exp") is not None
+    status, reason, message = valid(world)
+    assert (status, reason) == ("False", "InputNotFound")
+    assert message.startswith("spec.model.type: model.type static_sparse_encoder_bert needs a BERT")
+    assert world.jobs("exp") == []
+
+
+def test_steps_that_are_no_multiple_of_evaluations_are_warned_of_in_status_and_event(world: World) -> None:
+    training = {"maxSteps": 10, "evalSteps": 4}
+    world.apply("exp", spec_of(world.server, {"rte": 1}, training=training))
+    world.look("exp", times=3)
+    (told,) = world.status("exp")["warnings"]
+    assert told.startswith("rte: maxSteps 10 is no multiple of evalSteps 4")
+    assert world.events("exp").count(("Warning", "SpecWarning")) == 1
+    world.apply("exp", spec_of(world.server, {"rte": 1}, training={"maxSteps": 12, "evalSteps": 4}))
+    world.look("exp")
+    assert world.status("exp")["warnings"] == []
+
+
 def test_a_bucket_that_does_not_exist_is_named(world: World) -> None:
     storage = {"endpoint": world.server.endpoint, "bucket": "no-such-bucket", "secretRef": {"name": "store-keys"}}
     world.apply("exp", spec_of(world.server, {"rte": 1}, storage=storage))
@@ -123,7 +171,8 @@ def test_no_storage_and_no_default_is_said(world: World) -> None:
     del spec["storage"]
     world.apply("exp", spec)
     assert world.look("exp") is None
-    assert "spec.storage: not set, and the operator was installed without a default" in valid(world)[2]
+    told = "spec.storage: not set, and the operator was installed without a default storage: set it, or install"
+    assert told in valid(world)[2]
 
 
 def test_a_pod_template_that_is_no_pods_is_told_in_the_api_servers_words(world: World) -> None:

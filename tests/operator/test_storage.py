@@ -53,7 +53,7 @@ def test_a_missing_secret_is_named_with_the_remedy(connector: StorageConnector) 
 @pytest.mark.parametrize("missing", sorted(KEYS))
 def test_a_secret_that_lacks_a_key_is_named(connector: StorageConnector, objects: Objects, missing: str) -> None:
     del objects.secrets["keys"][missing]
-    with pytest.raises(InvalidInputError, match=f"spec.storage.secretRef: Secret keys lacks {missing}"):
+    with pytest.raises(InvalidInputError, match=f"spec.storage.secretRef: Secret keys lacks {missing}: add it to its"):
         connector.connect("team", storage(secretRef={"name": "keys"}))
 
 
@@ -68,8 +68,19 @@ def test_what_else_is_in_a_secret_does_not_matter(connector: StorageConnector, o
     connector.connect("team", storage(secretRef={"name": "keys"}))
 
 
-def test_a_missing_certificate_is_named(connector: StorageConnector) -> None:
-    with pytest.raises(InvalidInputError, match=r"spec.storage.caBundle: ConfigMap ca in namespace team has no key"):
+@pytest.mark.parametrize(
+    ("there", "told"),
+    [
+        ({}, "ConfigMap ca is not in namespace team: create it with the certificates under the key ca.pem"),
+        ({"ca": {"other.pem": "x"}}, "ConfigMap ca in namespace team has no key ca.pem: add the certificates under it"),
+        ({"ca": {"ca.pem": ""}}, "ConfigMap ca in namespace team has no key ca.pem: add the certificates under it"),
+    ],
+)
+def test_a_missing_certificate_is_named_with_the_remedy(
+    connector: StorageConnector, objects: Objects, there: dict[str, dict[str, str]], told: str
+) -> None:
+    objects.config_maps |= there
+    with pytest.raises(InvalidInputError, match=f"spec.storage.caBundle: {told}"):
         connector.connect("team", storage(caBundle={"name": "ca", "key": "ca.pem"}))
 
 

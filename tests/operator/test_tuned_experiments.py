@@ -131,6 +131,9 @@ def test_a_config_map_serves_as_well(searching: SearchWorld) -> None:
     searching.apply("exp", tuned_spec(searching, source))
     searching.look("exp")
     assert searching.reason("exp") == "WaitingForHyperparameters"
+    waiting = f"ConfigMap values is not in namespace {searching.namespace}: create it."
+    assert waiting in searching.condition("exp", "Succeeded")["message"]
+    assert searching.jobs("exp") == []
     text = "rte:\n  learningRate: 5e-5\n  maxSteps: 77\n"
     searching.core.create_namespaced_config_map(
         searching.namespace, {"metadata": {"name": "values"}, "data": {"all.yaml": text}}

@@ -66,7 +66,10 @@ def custom_files(files: Mapping[str, str | None], paths: Iterable[str], *, where
     available = set(paths)
     named = {split: path for split, path in files.items() if path}
     problems = tuple(
-        Problem(f"{where}.{split}", f"{path} is not there; there are: {_some(sorted(available))}")
+        Problem(
+            f"{where}.{split}",
+            f"{path} is not there: correct the name, or add the file; there are: {_some(sorted(available))}",
+        )
         for split, path in named.items()
         if path not in available
     )
@@ -106,12 +109,13 @@ def _shards(stem: str, available: list[str]) -> tuple[str, ...]:
 def _incomplete(definition: TaskDefinition, files: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
     missing = [split for split in definition.evaluation_splits.values() if split not in files]
     if missing:
-        yield f"task {definition.name} has a training file but lacks {', '.join(missing)}"
+        yield f"task {definition.name} has a training file but lacks {', '.join(missing)}: add it"
     for split, paths in files.items():
         shards = [match for path in paths if (match := re.search(_SHARD, path))]
         counts = {int(match["count"]) for match in shards}
         if shards and (len(counts) > 1 or len(shards) != max(counts)):
-            yield f"task {definition.name}: split {split} is not whole, there are only {', '.join(paths)}"
+            there = ", ".join(paths)
+            yield f"task {definition.name}: split {split} is not whole, there are only {there}: add the others"
 
 
 def _nothing_found(definition: TaskDefinition, available: list[str]) -> str:

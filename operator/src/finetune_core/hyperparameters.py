@@ -156,10 +156,10 @@ def _mapping(where: str, text: str) -> dict[str, Any]:
     try:
         content = yaml.load(text, Loader=_Loader)  # a subclass of the safe loader
     except yaml.YAMLError as error:
-        problem = Problem("spec.hyperparametersFrom", f"{where} is no YAML: {' '.join(str(error).split())}")
+        problem = Problem("spec.hyperparametersFrom", f"{where} is no YAML: correct it: {' '.join(str(error).split())}")
         raise InvalidInputError((problem,)) from error
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        problem = Problem("spec.hyperparametersFrom", f"{where} is no mapping of names to values")
+        problem = Problem("spec.hyperparametersFrom", f"{where} is no mapping of names to values: write one")
         raise InvalidInputError((problem,))
     return content
 
@@ -167,7 +167,9 @@ def _mapping(where: str, text: str) -> dict[str, Any]:
 def _checked(where: str, values: Any) -> dict[str, Any]:
     """The values, JSON-ready, if all of them are training arguments within their bounds."""
     if not isinstance(values, Mapping):
-        raise InvalidInputError((Problem("spec.hyperparametersFrom", f"{where}: no mapping of training arguments"),))
+        example = f"{where.rpartition(', ')[2]}: {{learningRate: 5e-5}}"
+        problem = Problem("spec.hyperparametersFrom", f"{where}: no mapping of training arguments: write {example}")
+        raise InvalidInputError((problem,))
     try:
         training = Training.model_validate(values)
     except ValidationError as error:

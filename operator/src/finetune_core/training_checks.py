@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from finetune_core.problems import Problem
+from finetune_core.recipes import recipe_for
 from finetune_core.settings import Settings
 from finetune_core.spec import Training
 from finetune_core.tasks import TaskDefinition
@@ -43,9 +44,13 @@ def metric_problems(field: str, definition: TaskDefinition, settings: Settings) 
 
 
 def steps_warnings(task: str, settings: Settings) -> Iterator[str]:
-    """An interval that the end of the run does not fall on."""
-    if settings.max_steps and settings.max_steps % settings.eval_steps:
+    """An interval that the end of the run does not fall on; none of the task's recipe, which is as it was published."""
+    recipe = recipe_for(task)
+    if (settings.max_steps, settings.eval_steps) == (recipe.max_steps, recipe.eval_steps):
+        return
+    if settings.max_steps and (rest := settings.max_steps % settings.eval_steps):
+        below = settings.max_steps - rest
         yield (
-            f"{task}: maxSteps {settings.max_steps} is no multiple of evalSteps {settings.eval_steps}; "
-            "the last step is evaluated all the same"
+            f"{task}: maxSteps {settings.max_steps} is no multiple of evalSteps {settings.eval_steps}: use {below} or "
+            f"{below + settings.eval_steps}, or leave it: the last step is evaluated too"
         )

@@ -19,6 +19,9 @@ _WARNINGS = frozenset(
 )
 
 
+SPEC_WARNING = "SpecWarning"
+
+
 @dataclass(frozen=True)
 class Notice:
     """An event to be: `kind` is Normal or Warning."""
@@ -29,8 +32,15 @@ class Notice:
 
 
 def notices(before: StatusT, after: StatusT) -> tuple[Notice, ...]:
-    """One event for each condition whose reason changed, and one for each run, or search, that failed since."""
-    return (*_conditions(before, after), *_failures(before, after))
+    """One event for each condition whose reason changed, new warnings, and each run, or search, that failed."""
+    return (*_warnings(before, after), *_conditions(before, after), *_failures(before, after))
+
+
+def _warnings(before: ExperimentStatus | HPSearchStatus, after: ExperimentStatus | HPSearchStatus) -> Iterator[Notice]:
+    fresh = [warning for warning in after.warnings if warning not in before.warnings]
+    # One event for all: a mistake in spec.training is one in each of its tasks.
+    if fresh:
+        yield Notice("Warning", SPEC_WARNING, "; ".join(fresh))
 
 
 def _conditions(

@@ -15,8 +15,9 @@ import urllib3
 from finetune_core.conditions import StatusT, invalid_status, waiting_status
 from finetune_core.parse import AnySpec
 from finetune_core.problems import InvalidInputError, Problem
+from finetune_core.search.status import HPSearchStatus
 from finetune_core.spec import Storage
-from finetune_core.status import ConditionStatus, ConditionType, Reason
+from finetune_core.status import ConditionStatus, ConditionType, ExperimentStatus, Reason
 from finetune_operator import manifests
 from finetune_operator.cluster import Cluster, ForbiddenError, Json, KindMissingError, RejectedError
 from finetune_operator.config import Config
@@ -146,14 +147,18 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         if not error.transient:
             problem = Problem("spec.storage", str(error))
             return self._invalid(subject, (problem,), Reason.STORAGE_REFUSED), _SLOW_SECONDS
-        message = f"{error}. Runs go on by themselves; results are counted when it is back."
-        return self._waiting(subject, Reason.STORAGE_UNAVAILABLE, message), self._resync_seconds()
+        since = (
+            "Runs go on by themselves; results are counted when it is back."
+            if _is_valid(subject.status)
+            else "Nothing has been started; it is tried again by itself."
+        )
+        return self._waiting(subject, Reason.STORAGE_UNAVAILABLE, f"{error}. {since}"), self._resync_seconds()
 
     def _refused(self, subject: Subject[StatusT, MemoryT], error: RejectedError) -> StatusT:
         if isinstance(error, KindMissingError):
             return self._without_kuberay(subject)
         # What CEL and the checks of specs cannot see: a pod template that is no pod's, a policy of the cluster.
-        problem = Problem("spec.execution", f"the cluster refuses what it asks for: {error}")
+        problem = Problem("spec.execution", f"the cluster refuses what it asks for, correct it: {error}")
         return self._invalid(subject, (problem,), Reason.REJECTED)
 
     def _without_kuberay(self, subject: Subject[StatusT, MemoryT]) -> StatusT:
@@ -172,19 +177,24 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         return invalid_status(subject.status, problems, reason=reason, generation=subject.generation, now=self._now())
 
     def _waiting(self, subject: Subject[StatusT, MemoryT], reason: Reason, message: str) -> StatusT:
-        valid = any(
-            c.type == ConditionType.VALID and c.status == ConditionStatus.TRUE for c in subject.status.conditions
-        )
         return waiting_status(
-            subject.status, reason, message, valid=valid, generation=subject.generation, now=self._now()
+            subject.status,
+            reason,
+            message,
+            valid=_is_valid(subject.status),
+            generation=subject.generation,
+            now=self._now(),
         )
 
     def _storage(self, storage: Storage | None) -> Storage:
         """The spec's storage or the operator's default; CannotRunError where there is neither."""
         chosen = storage or self._config.default_storage
         if chosen is None:
-            missing = Problem("spec.storage", "not set, and the operator was installed without a default storage")
-            raise CannotRunError((missing,), Reason.INVALID_SPEC, retry=False)
+            message = (
+                "not set, and the operator was installed without a default storage: set it, or install the chart with "
+                "its value storage"
+            )
+            raise CannotRunError((Problem("spec.storage", message),), Reason.INVALID_SPEC, retry=False)
         return chosen
 
     def _pod_settings(self, spec: AnySpec, storage: Storage) -> manifests.PodSettings:
@@ -239,3 +249,7 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
 
     def _now(self) -> str:
         return self._utc_now().strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _is_valid(status: ExperimentStatus | HPSearchStatus) -> bool:
+    return any(one.type == ConditionType.VALID and one.status == ConditionStatus.TRUE for one in status.conditions)

@@ -74,14 +74,21 @@ class StorageConnector:
         data = {key: _decoded(value) for key, value in (secret.get("data") or {}).items() if key.startswith("AWS_")}
         missing = [key for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if not data.get(key)]
         if missing:
-            raise InvalidInputError((Problem(field, f"Secret {reference.name} lacks {', '.join(missing)}"),))
+            problem = f"Secret {reference.name} lacks {', '.join(missing)}: add it to its data"
+            raise InvalidInputError((Problem(field, problem),))
         return data
 
     def _ca_file(self, namespace: str, reference: ConfigMapKeyRef) -> Path:
         config_map = self._cluster.get_config_map(namespace, reference.name)
         text = ((config_map or {}).get("data") or {}).get(reference.key)
         if not text:
-            problem = f"ConfigMap {reference.name} in namespace {namespace} has no key {reference.key}"
+            problem = (
+                f"ConfigMap {reference.name} is not in namespace {namespace}: create it with the certificates under "
+                f"the key {reference.key}"
+                if config_map is None
+                else f"ConfigMap {reference.name} in namespace {namespace} has no key {reference.key}: add the "
+                "certificates under it"
+            )
             raise InvalidInputError((Problem("spec.storage.caBundle", problem),))
         # Named by its content: a renewed certificate is another connection.
         path = Path(self._folder.name) / f"{short_hash(text)}.pem"

@@ -65,7 +65,10 @@ class TuningReader:
             keys = [info.key for info in store.list("") if info.key.endswith(_SUFFIX) and "/" not in info.key]
             files = {key.removesuffix(_SUFFIX): (f"{uri}/{key}", store.get(key).decode()) for key in keys}
         except UnicodeDecodeError as error:
-            problem = Problem("spec.hyperparametersFrom.uri", f"a file below {uri} is no text: {error}")
+            problem = Problem(
+                "spec.hyperparametersFrom.uri",
+                f"a file below {uri} is no text: remove it, or save it as UTF-8: {error}",
+            )
             raise InvalidInputError((problem,)) from error
         except StoreError as error:
             if error.transient:

@@ -112,7 +112,7 @@ class _WorkloadIdentity(Provider):
         except (ValueError, KeyError, OSError) as error:
             raise InvalidCredentialsError(
                 f"the workload's identity gives no keys ({type(error).__name__}): check the role that the service "
-                "account (execution.serviceAccountName) is bound to, or set storage.secretRef"
+                "account (execution.podTemplate.serviceAccountName) is bound to, or set storage.secretRef"
             ) from None
 
 

@@ -19,7 +19,7 @@ def hub_commit(uri: str, *, kind: str, field: str, http: urllib3.PoolManager) ->
     """
     match = _REPOSITORY.match(uri)
     if match is None:
-        raise InvalidInputError((Problem(field, f"{uri} is not hf://org/name[@revision]"),))
+        raise InvalidInputError((Problem(field, f"{uri} is not hf://org/name[@revision]: correct it"),))
     endpoint = os.environ.get("HF_ENDPOINT", _DEFAULT_ENDPOINT).rstrip("/")
     url = f"{endpoint}/api/{kind}s/{match['name']}/revision/{match['revision'] or 'main'}"
     token = os.environ.get("HF_TOKEN")

@@ -106,7 +106,7 @@ def test_steps_that_are_no_multiple_of_evaluations_are_warned_of() -> None:
         return search_warnings(parse_search({**GOOD, **fields}))
 
     assert warned(training={"maxSteps": 10, "evalSteps": 4}) == (
-        "rte: maxSteps 10 is no multiple of evalSteps 4; the last step is evaluated all the same",
+        "rte: maxSteps 10 is no multiple of evalSteps 4: use 8 or 12, or leave it: the last step is evaluated too",
     )
     assert warned(training={"maxSteps": 12, "evalSteps": 4}) == ()
     assert warned(training={"maxSteps": 10, "evalSteps": 4}, space={"maxSteps": {"int": [1, 9]}}) == ()
