@@ -151,6 +151,26 @@ def test_saving_a_zip_that_was_never_asked_for_says_how_to_get_one(store: Direct
     assert "finetune leaderboard build demo" in said.text
 
 
+def test_saving_a_zip_says_which_of_its_files_are_placeholders(store: DirectoryStore, run: Run, tmp_path: Path) -> None:
+    plan = plan_of({"rte": 1}, leaderboard={"missingTasks": "Placeholder"})
+    layout = ExperimentLayout(plan.namespace, plan.experiment)
+    store.put(layout.plan, plan.to_bytes())
+    finish_run(store, plan, "rte", 0, 0.6, predictions={"RTE.tsv": prediction(3000)})
+    publish(store, plan, [])
+    file = tmp_path / "a.zip"
+
+    said = run("leaderboard", "save", "demo", "-f", str(file), *where(store))
+
+    assert said.code == 0
+    (told,) = [line for line in said.err.splitlines() if "Placeholders, not predictions: " in line]
+    assert "CoLA.tsv" in told
+    assert "RTE.tsv" not in told
+
+    store.delete(layout.submission_manifest)
+    again = run("leaderboard", "save", "demo", "-f", str(file), *where(store))
+    assert (again.code, "submission.json is not there" in again.err) == (0, True)
+
+
 def test_checking_what_is_no_zip_says_so(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "a.zip"
     file.write_text("no zip")

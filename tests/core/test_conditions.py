@@ -158,6 +158,15 @@ def test_a_leaderboard_waits_is_complete_holds_placeholders_or_is_refused() -> N
     assert found.leaderboard.uri is None
 
 
+def test_the_status_names_the_files_of_the_zip_that_are_placeholders() -> None:
+    report = ReportView("d", "sha", missing=("AX.tsv", "QQP.tsv"), placeholders=("AX.tsv", "QQP.tsv"))
+    found = status(done(), of=plan({"rte": 1}, leaderboard={}), values={"rte 0": 0.5}, report=report)
+    assert found.leaderboard is not None
+    assert found.leaderboard.placeholders == ("AX.tsv", "QQP.tsv")
+    assert found.leaderboard.uri == f"{URI}/submission.zip"
+    assert of_type(found, "LeaderboardReady").message.endswith("placeholders: AX.tsv, QQP.tsv.")
+
+
 def test_an_invalid_spec_lists_every_problem_and_keeps_what_was_there() -> None:
     before = status(done(), values=ALL_DONE, report=ReportView("d"))
     problems = (Problem("spec.a", "wrong"), Problem("spec.b", "wrong too"))

@@ -210,6 +210,53 @@ def test_each_fault_of_a_zip_has_its_own_message(contents: dict[str, bytes], exp
     assert zip_messages(contents) == expected
 
 
+ZIP_FAULTS: dict[str, tuple[dict[str, bytes], str]] = {
+    "a name in other letters": (
+        {**without("MNLI-m.tsv"), "MNLI-M.tsv": GOOD["MNLI-m.tsv"]},
+        "MNLI-M.tsv: is misspelt; it must be MNLI-m.tsv",
+    ),
+    "label names where ids belong": (
+        {**GOOD, "MRPC.tsv": replace_line(GOOD["MRPC.tsv"], 2, b"0\tequivalent")},
+        "MRPC.tsv: line 2: prediction 'equivalent' (the name of a label); this file wants 0 or 1",
+    ),
+    "no AX": (without("AX.tsv"), "AX.tsv: is missing"),
+    "a row short": (
+        {**GOOD, "QQP.tsv": prediction_file(FILES["QQP.tsv"], rows=390964)},
+        "QQP.tsv: 390964 rows; the test set has 390965",
+    ),
+    "a folder inside": (
+        {**without("RTE.tsv"), "glue/RTE.tsv": GOOD["RTE.tsv"]},
+        "glue/RTE.tsv: lies in a folder; RTE.tsv must lie at the top of the zip",
+    ),
+    "a score beyond the scale": (
+        {**GOOD, "STS-B.tsv": replace_line(STSB, 2, b"0\t5.2")},
+        "STS-B.tsv: line 2: prediction 5.2 is not within 0 and 5",
+    ),
+    "an index twice": (
+        {**GOOD, "WNLI.tsv": replace_line(WNLI, 7, b"4\t0")},
+        "WNLI.tsv: line 7: index 4 is there twice",
+    ),
+    "CR LF": (
+        {**GOOD, "CoLA.tsv": GOOD["CoLA.tsv"].replace(b"\n", b"\r\n")},
+        "CoLA.tsv: lines end in CR LF (Windows); they must end in LF",
+    ),
+    "BOM": (
+        {**GOOD, "SST-2.tsv": b"\xef\xbb\xbf" + GOOD["SST-2.tsv"]},
+        "SST-2.tsv: starts with a byte order mark (BOM); save it as plain UTF-8",
+    ),
+    "an extra file": ({**GOOD, "notes.txt": b"x"}, "notes.txt: does not belong into the zip"),
+}
+
+
+@pytest.mark.parametrize("fault", ZIP_FAULTS)
+def test_a_zip_with_one_fault_is_refused_with_that_faults_own_message(fault: str) -> None:
+    contents, expected = ZIP_FAULTS[fault]
+    found = zip_messages(contents)
+    assert found[0] == expected
+    others = {message.partition(": ")[2] for other, (_, message) in ZIP_FAULTS.items() if other != fault}
+    assert not others & {message.partition(": ")[2] for message in found if "is missing" not in message}
+
+
 def test_every_fault_of_a_zip_is_listed_at_once() -> None:
     found = zip_messages({**without("AX.tsv"), "QNLI.tsv": b"\xef\xbb\xbf" + GOOD["QNLI.tsv"], "notes.txt": b""})
     assert len(found) == 3

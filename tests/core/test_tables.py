@@ -162,7 +162,7 @@ def test_markdown_marks_placeholders() -> None:
     )
     text = results_markdown(document().model_copy(update={"submission": marked})).decode()
     assert "Placeholders, not predictions: AX.tsv." in text
-    assert "s3://bucket/team/demo/submission.zip" in text
+    assert "- s3://bucket/team/demo/submission.zip (of its files these are placeholders: AX.tsv)\n" in text
 
 
 def test_document_survives_json_and_is_the_same_bytes_twice() -> None:

@@ -207,7 +207,9 @@ def _places(document: ResultsDocument) -> str:
     files = ["results.json", "results.csv", "runs.csv", "best/"]
     if document.submission is not None:
         zipped = document.submission.state != SubmissionState.REFUSED
-        files += ["submission.zip", "submission.json"] if zipped else ["submission.json"]
+        constant = ", ".join(document.submission.placeholders)
+        marked = f" (of its files these are placeholders: {constant})" if constant else ""
+        files += [f"submission.zip{marked}", "submission.json"] if zipped else ["submission.json"]
     return "## Files\n\n" + "\n".join(f"- {document.uri}/{name}" for name in files)
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from finetune_cli.commands.common import Context, ExperimentName, Namespace, StoreUri
 from finetune_cli.errors import CliError, NotFoundError
@@ -13,12 +14,13 @@ from finetune_cli.output import console, note
 from finetune_cli.reports import document_so_far, layout_of, plan_of
 from finetune_cli.stores import results_of
 from finetune_core.spec import MissingTasks
-from finetune_core.submission import SubmissionRefused, build_submission
+from finetune_core.submission import SubmissionManifest, SubmissionRefused, build_submission
 from finetune_core.submission_checks import validate_zip
 from finetune_core.tasks import SUBMISSION_FILES
 from finetune_report.gather import gather
 from finetune_report.predictions import best_predictions
 from finetune_store import NotFoundError as NoObjectError
+from finetune_store import Store
 
 ZipFile = Annotated[Path, typer.Option("--file", "-f", help="Where to write the zip.")]
 _ZIP = Path("submission.zip")
@@ -99,7 +101,18 @@ def save(
             f"what is missing, `finetune leaderboard build {name}` makes one here.",
         ) from error
     _write(file, content)
+    _note_placeholders(place.store, layout_of(place).submission_manifest)
     return check(file)
+
+
+def _note_placeholders(store: Store, key: str) -> None:
+    try:
+        manifest = SubmissionManifest.model_validate_json(store.get(key))
+    except (NoObjectError, ValidationError):
+        note(f"{store.uri(key)} is not there or damaged, so it is not known which files are placeholders.")
+        return
+    if manifest.placeholders:
+        note(f"Placeholders, not predictions: {', '.join(manifest.placeholders)}")
 
 
 def _write(file: Path, content: bytes) -> None:

@@ -129,7 +129,8 @@ def _footer(status: Json) -> Iterator[str]:
         yield f"results: {results['markdown'].rpartition('/')[0]}"
     leaderboard = status.get("leaderboard") or {}
     if leaderboard.get("uri"):
-        yield f"leaderboard zip: {leaderboard['uri']}"
+        constant = ", ".join(leaderboard.get("placeholders") or ())
+        yield f"leaderboard zip: {leaderboard['uri']}" + (f" (placeholders: {constant})" if constant else "")
 
 
 def number(value: float | None, *, digits: int = 4) -> str | None:
