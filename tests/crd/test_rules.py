@@ -197,6 +197,13 @@ SPEC_CASES = (
         bad={"model": {"uri": "bert-base-cased"}},
     ),
     Case(
+        "a sparse type keeps its zeros",
+        "model",
+        "type is no sparse type, so zeros would not be kept: use one of fully_static_sparse_bert, ",
+        good={"model": {"uri": "s3://bucket/m", "type": "static_sparse_encoder_bert"}},
+        bad={"model": {"uri": "s3://bucket/m", "type": "static_sparse_bert"}},
+    ),
+    Case(
         "the data's uri",
         "data",
         "uri must be hf://org/name",

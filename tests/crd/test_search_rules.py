@@ -27,9 +27,11 @@ CASES = {
     "logUniform ordered": (rate(logUniform=[0.1, 0.2]), rate(logUniform=[0.2, 0.1]), "logUniform: min must be less"),
     "int ordered": (space(maxSteps={"int": [1, 2]}), space(maxSteps={"int": [2, 1]}), "int: min must be less than max"),
     "logInt ordered": (space(maxSteps={"logInt": [1, 2]}), space(maxSteps={"logInt": [2, 1]}), "logInt: min must be"),
-    "log of zero": (rate(logUniform=[0.1, 0.2]), rate(logUniform=[0, 0.2]), "logUniform: min must be greater than 0"),
+    "log of zero": (
+        rate(logUniform=[0.1, 0.2]), rate(logUniform=[0, 0.2]), "which has no logarithm: raise it, or use uniform"
+    ),
     "log of zero, whole": (
-        space(maxSteps={"logInt": [1, 2]}), space(maxSteps={"logInt": [0, 2]}), "logInt: min must be greater than 0"
+        space(maxSteps={"logInt": [1, 2]}), space(maxSteps={"logInt": [0, 2]}), "logarithm: raise it, or use int"
     ),
     "two bounds": (rate(uniform=[0.1, 0.2]), rate(uniform=[0.1]), "should have at least 2 items"),
     "known argument": (space(**LEARNING_RATE), space(learninRate={"choice": [1]}), "a space can hold"),
@@ -50,6 +52,11 @@ CASES = {
         "nothing to search",
     ),
     "trials": ({"trials": 1}, {"trials": 0}, "should be greater than or equal to 1"),
+    "sparse type": (
+        {"model": {"uri": "hf://a/b", "type": "fully_static_sparse_bert"}},
+        {"model": {"uri": "hf://a/b", "type": "fully_sparse_bert"}},
+        "type is no sparse type",
+    ),
     "no runs": ({"trials": 3}, {"tasks": [{"name": "rte", "runs": 3}]}, "is for experiments"),
     "known task": ({"tasks": [{"name": "cola"}]}, {"tasks": [{"name": "colla"}]}, "name is none of GLUE's tasks"),
     "algorithm": ({"algorithm": "TPE"}, {"algorithm": "Bayes"}, "Unsupported value"),

@@ -9,6 +9,7 @@ from transformers import AutoModelForSequenceClassification
 
 from finetune_core.results import ExitCode
 from finetune_core.tasks import GLUE_TASKS
+from finetune_trainer.model import load_model
 from support.trainer_runs import Workspace
 
 TO_LEARN = {"maxSteps": 120, "evalSteps": 40, "maxSeqLength": 32, "learningRate": 3e-3}
@@ -68,3 +69,23 @@ def test_labels_in_another_order_change_neither_metrics_nor_predictions(shared, 
     assert len({line.split("\t")[1] for line in predicted}) > 1
     # The checkpoint keeps its order, in the task's own words.
     assert (labels, other_labels) == (ours, [name.lower() for name in names])
+
+
+@pytest.mark.parametrize(
+    ("labels", "warned"),
+    [
+        pytest.param(["entailment", "not_entailment"], False, id="the task's"),
+        pytest.param(["Not_Entailment", "Entailment"], False, id="the task's in another order"),
+        pytest.param(["LABEL_0", "LABEL_1"], False, id="none of its own"),
+        pytest.param(["negative", "positive"], True, id="others"),
+        pytest.param(["entailment", "neutral", "contradiction"], True, id="more"),
+    ],
+)
+def test_labels_that_cannot_be_mapped_by_name_are_warned_of(shared, tmp_path, caplog, labels, warned):
+    folder = shutil.copytree(shared / "model", tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"id2label": dict(enumerate(labels)), "label2id": {name: place for place, name in enumerate(labels)}}
+    (folder / "config.json").write_text(json.dumps(config))
+    _, head = load_model(folder, GLUE_TASKS["rte"], None)
+    assert ("cannot be mapped by name" in caplog.text) == warned
+    assert sorted(head.names) == ["entailment", "not_entailment"]

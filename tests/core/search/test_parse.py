@@ -31,7 +31,7 @@ def test_a_good_search_has_no_problem() -> None:
     ("fields", "message"),
     [
         pytest.param(of("learningRate", uniform=[0.2, 0.1]), "must be less than max", id="min above max"),
-        pytest.param(of("learningRate", logUniform=[0, 0.1]), "must be greater than 0", id="log of zero"),
+        pytest.param(of("learningRate", logUniform=[0, 0.1]), "has no logarithm: raise it", id="log of zero"),
         pytest.param(of("learningRate", uniform=[0.1, 0.2], choice=[0.1]), "exactly one", id="two kinds"),
         pytest.param(of("learninRate", uniform=[0.1, 0.2]), "learninRate cannot be searched", id="unknown name"),
         pytest.param(of("warmupRatio", uniform=[0.0, 2.0]), "2.0 is no value of warmupRatio", id="out of bounds"),

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import logging
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from finetune_trainer.sparse import require_sparse, sparse_config
 
 logger = logging.getLogger(__name__)
 
+_UNNAMED = re.compile(r"label_\d+")
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt", "spiece.model")
 
 
@@ -85,7 +88,20 @@ def _head(config: Any, definition: TaskDefinition) -> Head:
         order = np.array([known[name] for name in wanted], np.int64)
     else:
         order = np.arange(len(wanted), dtype=np.int64)
+        _warn_of_other_labels(known, wanted)
     names = [""] * len(wanted)
     for place, name in zip(order, definition.labels, strict=True):
         names[int(place)] = name
     return Head(tuple(names), order)
+
+
+def _warn_of_other_labels(known: Mapping[str, int], wanted: Sequence[str]) -> None:
+    """A checkpoint without labels of its own has Hugging Face's label_0, label_1 and so on."""
+    if any(not _UNNAMED.fullmatch(name) for name in known):
+        logger.warning(
+            "the checkpoint's labels are %s, the task's are %s: they cannot be mapped by name, so its head is trained "
+            "anew or, where it has as many outputs, in the task's order; correct id2label in config.json if they mean "
+            "the same",
+            ", ".join(known),
+            ", ".join(wanted),
+        )

@@ -137,7 +137,7 @@ def _distribution_problems(field: str, name: str, values: Distribution) -> Itera
             yield Problem(field, f"{kind}: min {low} must be less than max {high}: swap them, or set it in training")
             return
         if kind.startswith("log") and low <= 0:
-            yield Problem(field, f"{kind}: min {low} must be greater than 0, which has no logarithm")
+            yield Problem(field, f"{kind}: min {low} must be greater than 0, which has no logarithm: raise it")
             return
         # A value between the bounds shows where a whole number is wanted.
         entries = [low, high] if kind.lower().endswith("int") else [low, low + (high - low) * 0.123456789, high]

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from finetune_core.spec.base import ApiModel, Name, Uri, free_form, rules
+from finetune_core.sparse import SPARSE_TYPES
+from finetune_core.spec.base import ApiModel, Name, Uri, cel_list, free_form, rules
 
 
 class ExecutionMode(StrEnum):
@@ -251,7 +252,12 @@ class Model(ApiModel):
                 "self.uri.matches('^(hf|s3|pvc|file)://.+')",
                 "uri must be hf://org/name[@revision], s3://bucket/path, pvc://claim/path "
                 "or (local runs only) file:///path",
-            )
+            ),
+            (
+                f"!has(self.type) || !self.type.contains('sparse') || self.type in {cel_list(sorted(SPARSE_TYPES))}",
+                "type is no sparse type, so zeros would not be kept: use one of "
+                f"{', '.join(sorted(SPARSE_TYPES))}, or remove it",
+            ),
         )
     )
 

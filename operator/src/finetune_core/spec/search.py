@@ -56,6 +56,7 @@ class Direction(StrEnum):
     MINIMIZE = "Minimize"
 
 
+_LINEAR = {"logUniform": "uniform", "logInt": "int"}
 _PAIR = Field(min_length=2, max_length=2)
 Scalar = Annotated[Any, Field(json_schema_extra=free_form())]
 
@@ -68,7 +69,10 @@ def _ordered(kind: str) -> tuple[str, str]:
 
 
 def _positive(kind: str) -> tuple[str, str]:
-    return (f"!has(self.{kind}) || self.{kind}[0] > 0", f"{kind}: min must be greater than 0, which has no logarithm")
+    return (
+        f"!has(self.{kind}) || self.{kind}[0] > 0",
+        f"{kind}: min must be greater than 0, which has no logarithm: raise it, or use {_LINEAR[kind]}",
+    )
 
 
 class Distribution(ApiModel):
