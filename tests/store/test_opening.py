@@ -136,7 +136,7 @@ def test_an_identity_without_a_role_is_named_and_its_token_is_not_shown(
         monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(tmp_path / "token"))
         store = open_store("s3://bucket", connection=S3Connection("http://127.0.0.1:9", workload_identity=True))
 
-        with pytest.raises(InvalidCredentialsError, match=r"execution\.serviceAccountName") as error:
+        with pytest.raises(InvalidCredentialsError, match=r"execution\.podTemplate\.serviceAccountName") as error:
             store.get("k")
         assert service.requests[0].headers["authorization"] == "the-pods-token"
     assert "the-pods-token" not in str(error.value)

@@ -26,6 +26,11 @@ REGRESSION_METRICS = ("pearson", "spearmanr", "mse", "mae", "rmse")
 BINARY_ONLY_METRICS = frozenset({"f1", "precision", "recall"})
 
 
+def classification_metrics(labels: int) -> tuple[str, ...]:
+    """What a task with so many labels can measure."""
+    return tuple(name for name in CLASSIFICATION_METRICS if labels == 2 or name not in BINARY_ONLY_METRICS)
+
+
 def canonical_metric(name: str) -> str:
     """`eval_accuracy` -> `accuracy`: Hugging Face accepts both spellings."""
     return name.removeprefix("eval_")

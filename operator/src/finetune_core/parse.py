@@ -46,7 +46,7 @@ def define(task: TaskSpec) -> TaskDefinition:
         return GLUE_TASKS[task.name]
     regression = task.problem_type == ProblemType.REGRESSION
     metrics = task.metrics or (("pearson", "spearmanr") if regression else ("accuracy",))
-    measured = REGRESSION_METRICS if regression else _classification_metrics(len(task.labels or ()))
+    measured = REGRESSION_METRICS if regression else classification_metrics(len(task.labels or ()))
     data = task.data
     return TaskDefinition(
         name=task.name,
@@ -57,10 +57,6 @@ def define(task: TaskSpec) -> TaskDefinition:
         metrics=metrics,
         measured=(*dict.fromkeys((*metrics, *measured)), "loss"),
     )
-
-
-def _classification_metrics(labels: int) -> tuple[str, ...]:
-    return tuple(name for name in CLASSIFICATION_METRICS if labels == 2 or name not in BINARY_ONLY_METRICS)
 
 
 def runs_of(spec: ExperimentSpec, task: TaskSpec) -> int:
@@ -136,50 +132,13 @@ def _task_problems(spec: ExperimentSpec, task: TaskSpec, tuned: Training | None)
     field = f"spec.tasks[{task.name}]"
     yield from training_problems(f"{field}.training", task.training)
     yield from training_problems(f"spec.hyperparametersFrom[{task.name}]", tuned)
-    if task.name not in GLUE_TASKS:
-        incomplete = list(_custom_problems(field, task))
-        yield from incomplete
-        if incomplete:
-            return
-    elif task.problem_type or task.labels or task.metrics:
-        yield Problem(field, "problemType, labels and metrics of a GLUE task are fixed: remove them")
+    unclear = list(definition_problems(field, task))
+    yield from unclear
+    if unclear:
+        return
     settings = settings_of(spec, task, tuned)
     yield from steps_problems(f"{field}.training", settings)
     yield from metric_problems(f"{field}.training", define(task), settings)
-
-
-def _custom_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
-    if task.problem_type is None:
-        yield Problem(
-            f"{field}.name",
-            f"none of GLUE's tasks ({', '.join(GLUE_TASKS)}): correct it, or declare a custom task by problemType, "
-            "data.train, data.validation and data.textColumns",
-        )
-        return
-    data = task.data
-    if not (data and data.train and data.validation and data.text_columns):
-        yield Problem(f"{field}.data", "a custom task needs data.train, data.validation and data.textColumns")
-    if task.problem_type == ProblemType.CLASSIFICATION:
-        yield from _label_problems(field, task)
-    elif task.labels:
-        yield Problem(f"{field}.labels", "a regression task has no labels: remove them")
-    yield from _metric_problems(field, task)
-
-
-def _label_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
-    if not task.labels:
-        yield Problem(f"{field}.labels", "a classification task needs its label names in the order of their ids")
-        return
-    for label in sorted({label for label in task.labels if task.labels.count(label) > 1}):
-        yield Problem(f"{field}.labels", f"{label} is listed twice: give each label one place")
-
-
-def _metric_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
-    regression = task.problem_type == ProblemType.REGRESSION
-    known = REGRESSION_METRICS if regression else _classification_metrics(len(task.labels or ()))
-    for metric in task.metrics or ():
-        if canonical_metric(metric) not in known:
-            yield Problem(f"{field}.metrics", f"{metric} cannot be measured here: use {', '.join(known)}")
 
 
 def _warnings(spec: ExperimentSpec, tuned: Mapping[str, Training]) -> Iterator[str]:

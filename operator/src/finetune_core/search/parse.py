@@ -12,7 +12,7 @@ from finetune_core.search.planning import base_settings, space_of, trials_of
 from finetune_core.sparse import misspelt_type
 from finetune_core.spec import Algorithm, Distribution, HPSearchSpec, SearchTask, Training
 from finetune_core.spec.search import SEARCHABLE
-from finetune_core.tasks import GLUE_TASKS
+from finetune_core.task_checks import definition_problems
 from finetune_core.training_checks import metric_problems, steps_problems, steps_warnings, training_problems
 
 _STEPS = frozenset({"maxSteps", "numTrainEpochs", "evalSteps"})
@@ -73,12 +73,9 @@ def _problems(spec: HPSearchSpec, *, in_cluster: bool) -> Iterator[Problem]:
 
 def _task_problems(spec: HPSearchSpec, task: SearchTask) -> Iterator[Problem]:
     field = f"spec.tasks[{task.name}]"
-    if task.name not in GLUE_TASKS and task.problem_type is None:
-        yield Problem(
-            f"{field}.name",
-            f"none of GLUE's tasks ({', '.join(GLUE_TASKS)}), and no problemType is set: correct the name, or declare "
-            "a custom task",
-        )
+    unclear = list(definition_problems(field, task))
+    yield from unclear
+    if unclear:
         return
     yield from training_problems(f"{field}.training", task.training)
     space = space_of(spec, task)

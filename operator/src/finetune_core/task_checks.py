@@ -1,0 +1,50 @@
+"""What can be wrong with the declaration of a task, in an experiment and in a search alike."""
+
+from collections.abc import Iterator
+
+from finetune_core.metrics import REGRESSION_METRICS, canonical_metric, classification_metrics
+from finetune_core.problems import Problem
+from finetune_core.spec import TaskSpec
+from finetune_core.tasks import GLUE_TASKS, ProblemType
+
+
+def definition_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
+    """Why it cannot be told what the task at `field` is; only a task without any can be defined."""
+    if task.name not in GLUE_TASKS:
+        yield from _custom_problems(field, task)
+    elif task.problem_type or task.labels or task.metrics:
+        yield Problem(field, "problemType, labels and metrics of a GLUE task are fixed: remove them")
+
+
+def _custom_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
+    if task.problem_type is None:
+        yield Problem(
+            f"{field}.name",
+            f"none of GLUE's tasks ({', '.join(GLUE_TASKS)}): correct it, or declare a custom task by problemType, "
+            "data.train, data.validation and data.textColumns",
+        )
+        return
+    data = task.data
+    if not (data and data.train and data.validation and data.text_columns):
+        yield Problem(f"{field}.data", "a custom task needs data.train, data.validation and data.textColumns")
+    if task.problem_type == ProblemType.CLASSIFICATION:
+        yield from _label_problems(field, task)
+    elif task.labels:
+        yield Problem(f"{field}.labels", "a regression task has no labels: remove them")
+    yield from _metric_problems(field, task)
+
+
+def _label_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
+    if not task.labels:
+        yield Problem(f"{field}.labels", "a classification task needs its label names in the order of their ids")
+        return
+    for label in sorted({label for label in task.labels if task.labels.count(label) > 1}):
+        yield Problem(f"{field}.labels", f"{label} is listed twice: give each label one place")
+
+
+def _metric_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
+    regression = task.problem_type == ProblemType.REGRESSION
+    known = REGRESSION_METRICS if regression else classification_metrics(len(task.labels or ()))
+    for metric in task.metrics or ():
+        if canonical_metric(metric) not in known:
+            yield Problem(f"{field}.metrics", f"{metric} cannot be measured here: use {', '.join(known)}")
