@@ -5,12 +5,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from finetune_core.metrics import BINARY_ONLY_METRICS, CLASSIFICATION_METRICS, REGRESSION_METRICS, canonical_metric
+from finetune_core.metrics import REGRESSION_METRICS, classification_metrics
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_core.recipes import recipe_for
 from finetune_core.settings import Settings, resolve_settings
 from finetune_core.sparse import misspelt_type
 from finetune_core.spec import MAX_RUNS, ExperimentSpec, HPSearchSpec, Precision, TaskSpec, Training
+from finetune_core.task_checks import definition_problems
 from finetune_core.tasks import GLUE_TASKS, ProblemType, TaskDefinition
 from finetune_core.training_checks import metric_problems, steps_problems, steps_warnings, training_problems
 
