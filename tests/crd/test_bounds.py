@@ -25,6 +25,7 @@ NEIGHBOURS: dict[str, dict[str, Any]] = {
     "hyperparametersFrom.configMapRef": {"name": "n", "key": "k"},
     "tasks[]": CUSTOM,
     "tasks[].data": CUSTOM["data"],
+    "tracking": {"reportTo": ["tensorboard"]},
     "quarantine[]": {"runId": "0123456789abcdef", "reason": "its node was broken"},
 }
 # Texts of a given length for the fields whose form is prescribed.
@@ -38,6 +39,7 @@ TEXTS: dict[str, Callable[[int], str]] = {
     "tasks[].data.test": lambda size: ".csv".rjust(size, "x"),
     "quarantine[].runId": lambda size: "0" * size,
 }
+TRACKERS = ["tensorboard", "mlflow", "wandb"]
 # Metric names, all of them short, that only rules can tell (test_rules.py).
 ONE_OF_A_FEW = {"training.metricForBestModel"}
 FREE_OBJECTS = ("tolerations", "env", "volumes", "volumeMounts", "imagePullSecrets")
@@ -46,6 +48,7 @@ LISTS: dict[str, Callable[[int], list[Any]]] = {
     "tasks[].labels": lambda size: [f"label-{k}" for k in range(size)],
     "tasks[].metrics": lambda size: ["accuracy"] * size,
     "tasks[].data.textColumns": lambda size: [f"column-{k}" for k in range(size)],
+    "tracking.reportTo": lambda size: (TRACKERS * 2)[:size],
     "quarantine": lambda size: [{"runId": f"{k:016x}", "reason": "wrong"} for k in range(size)],
 } | {f"execution.podTemplate.{name}": lambda size: [{"name": f"n{k}"} for k in range(size)] for name in FREE_OBJECTS}
 

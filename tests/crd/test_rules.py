@@ -220,6 +220,7 @@ MORE_GOOD = {
     "every task has a loss": {"training": {"metricForBestModel": "loss"}},
     "leaderboard without predict": {"leaderboard": {}},
     "evalSteps beside epochs": {"training": {"numTrainEpochs": 3, "evalSteps": 100}},
+    "every tracker": {"tracking": {"reportTo": ["tensorboard", "mlflow", "wandb"]}},
     "64 tasks": {"runs": 1, "tasks": [CUSTOM | {"name": f"task-{k}"} for k in range(64)]},
 }
 MORE_BAD = {
@@ -228,6 +229,9 @@ MORE_BAD = {
         "tasks": [{"name": "rte"}, {"name": "cola", "training": TRAINING_CASES[1].bad["training"]}]
     },
     "no source of hyperparameters": {"hyperparametersFrom": {}},
+    "a tracker that is none of the three": {"tracking": {"reportTo": ["comet_ml"]}},
+    "a tracker twice": {"tracking": {"reportTo": ["wandb", "wandb"]}},
+    "tracking without a tracker": {"tracking": {"project": "glue"}},
 }
 
 

@@ -38,6 +38,7 @@ from finetune_core.spec.search import (
     TrialScheduler,
 )
 from finetune_core.spec.tasks import TaskData, TaskSpec
+from finetune_core.spec.tracking import Tracker, Tracking, TrackingSecretRef
 from finetune_core.spec.training import EarlyStopping, Precision, Scheduler, Training
 
 __all__ = [
@@ -76,6 +77,9 @@ __all__ = [
     "Storage",
     "TaskData",
     "TaskSpec",
+    "Tracker",
+    "Tracking",
+    "TrackingSecretRef",
     "Training",
     "TrialScheduler",
 ]

@@ -10,6 +10,7 @@ from finetune_core.recipes import CUSTOM, RECIPES
 from finetune_core.spec.base import ApiModel, Name, Uri, cel_list, rules
 from finetune_core.spec.execution import ConfigMapKeyRef, Data, Execution, Model, Retention, Storage
 from finetune_core.spec.tasks import TaskSpec
+from finetune_core.spec.tracking import Tracking
 from finetune_core.spec.training import Training
 from finetune_core.tasks import GLUE_TASKS
 
@@ -164,3 +165,6 @@ class ExperimentSpec(ApiModel):
         description="Where results go. Default: the storage that the operator was installed with.",
     )
     retention: Retention = Field(default_factory=Retention)
+    tracking: Tracking | None = Field(
+        default=None, description="Show the runs in TensorBoard, MLflow or Weights & Biases. Default: in none."
+    )
