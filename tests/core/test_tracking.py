@@ -14,10 +14,9 @@ from support.results import MODEL, plan_of
 
 RUN = TrackedRun("team", "exp", "rte", "0123456789abcdef", 1, 7, "attempt-1", "s3://bucket/bert")
 trackings = st.builds(
-    Tracking,
-    report_to=st.lists(st.sampled_from(Tracker), min_size=1, unique=True).map(tuple),
-    project=st.none() | st.text(min_size=1, max_size=128),
-    secret_ref=st.none(),
+    lambda trackers, project: Tracking(report_to=tuple(trackers), project=project),
+    st.lists(st.sampled_from(Tracker), min_size=1, unique=True),
+    st.none() | st.text(min_size=1, max_size=128),
 )
 
 
