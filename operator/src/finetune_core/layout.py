@@ -3,7 +3,7 @@
 <namespace>/<experiment>/plan.json
     runs/<task>/<run id>/config.json progress.json result.json
         checkpoint/latest.json   checkpoint/<step>/...
-        attempts/<attempt>/metrics.jsonl predictions/<file>.tsv model/...
+        attempts/<attempt>/metrics.jsonl predictions/<file>.tsv model/... tensorboard/...
         failures/<attempt>.json
     ray/<RayJob>.json          what its driver has done
     best/<task>.json   best/predictions/<file>.tsv   best/predictions/<custom task>/<file>.tsv
@@ -63,6 +63,10 @@ class RunLayout:
     def metrics(self, attempt: str) -> str:
         """One JSON line an evaluation."""
         return f"{self.attempt(attempt)}/metrics.jsonl"
+
+    def tensorboard(self, attempt: str) -> str:
+        """Folder of event files, for `tensorboard --logdir`."""
+        return f"{self.attempt(attempt)}/tensorboard"
 
     def predictions(self, attempt: str, file: str) -> str:
         """A predicted test set, in the leaderboard's format."""

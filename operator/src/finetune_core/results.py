@@ -152,6 +152,8 @@ class RunResult(_Frozen):
     token_cache: str | None = None
     sparsity: SparsityRecord | None = None
     """None for dense models."""
+    warnings: tuple[str, ...] = ()
+    """What went wrong beside the run and did not touch its result: trackers that could not be reached."""
 
     @field_validator("value")
     @classmethod

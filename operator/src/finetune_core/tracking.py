@@ -5,7 +5,9 @@ Plans stay as they are when tracking is switched on, so nothing that has a resul
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
+from finetune_core.plan import Plan, PlannedRun
 from finetune_core.spec import Tracking
 
 TRACKING_ENV = "FINETUNE_TRACKING"
@@ -34,6 +36,20 @@ class TrackedRun:
     seed: int
     attempt: str
     model: str
+
+    @classmethod
+    def of(cls, plan: Plan, planned: PlannedRun, attempt: str) -> Self:
+        """An attempt at a run of a plan."""
+        return cls(
+            namespace=plan.namespace,
+            experiment=plan.experiment,
+            task=planned.task,
+            run_id=planned.run_id,
+            run=planned.run,
+            seed=planned.seed,
+            attempt=attempt,
+            model=plan.model.uri,
+        )
 
     @property
     def name(self) -> str:

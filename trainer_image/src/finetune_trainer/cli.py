@@ -102,7 +102,9 @@ def _run(arguments: argparse.Namespace) -> int:
         stop=stop,
         patience=_PATIENCE_SECONDS,
     )
-    return run_all(pod, runs, arguments.termination_log)
+    code = run_all(pod, runs, arguments.termination_log)
+    pod.trackers.leave(code)
+    return code
 
 
 def _read_plan(path: Path) -> JobPlan:

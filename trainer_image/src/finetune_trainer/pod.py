@@ -14,6 +14,7 @@ from finetune_trainer.hardware import usable_cores
 from finetune_trainer.inputs import Inputs, work_folder
 from finetune_trainer.run import Pod
 from finetune_trainer.signals import Stop
+from finetune_trainer.tracking import Trackers
 
 
 def make_pod(plan: Plan, limits: ExecutionLimits, *, store: str, attempt: str, stop: Stop, patience: float) -> Pod:
@@ -41,6 +42,7 @@ def make_pod(plan: Plan, limits: ExecutionLimits, *, store: str, attempt: str, s
         attempt=attempt,
         image=os.environ.get("FINETUNE_IMAGE"),
         work=work,
+        trackers=Trackers.from_env(os.environ),
     )
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from finetune_core.identity import RECIPE_VERSION
 from finetune_core.layout import ExperimentLayout, RunLayout
 from finetune_core.plan import ExecutionLimits, Plan, PlannedRun, TaskPlan
 from finetune_core.results import FailureReason, PredictionFile, RunResult, SparsityRecord
+from finetune_core.tracking import TrackedRun
 from finetune_store import Store
 from finetune_trainer import hardware, publish
 from finetune_trainer.assess import Assessor
@@ -24,6 +26,7 @@ from finetune_trainer.model import Head, load_model, load_tokenizer
 from finetune_trainer.progress import Clock, Observer, Reporter, elapsed_before, unobserved
 from finetune_trainer.signals import Stop
 from finetune_trainer.sparse import SparsityGuard
+from finetune_trainer.tracking import RunTracking, Trackers
 from finetune_trainer.training import RunCallback, RunTrainer, make_trainer
 
 logger = logging.getLogger(__name__)
@@ -48,6 +51,7 @@ class Pod:
     attempt: str
     image: str | None
     work: Path
+    trackers: Trackers
 
 
 class Run:
@@ -67,6 +71,7 @@ class Run:
 
     def execute(self) -> RunResult:
         """Train, predict, publish; RunError (of some kind) if it does not come to a result."""
+        self._pod.trackers.check()
         attempts = self._begin()
         before = elapsed_before(self._pod.patient, self._layout)
         self._clock = Clock(
@@ -120,20 +125,21 @@ class Run:
             zeros=zeros,
             interval_seconds=self._pod.limits.checkpoint_interval_seconds,
         )
-        trainer = make_trainer(
-            settings,
-            model=model,
-            tokens=train,
-            collator=assessor.collate(train, head),
-            evaluate=lambda current: assessor.evaluate(current, head, dev, trainer.compute_loss_context_manager),
-            callbacks=[*zeros.callbacks, callback],
-            folder=self._folder,
-            seed=self._planned.seed,
-        )
-        resumed = self._train(trainer, checkpoints, best)
+        with self._tracked() as tracking:
+            trainer = make_trainer(
+                settings,
+                model=model,
+                tokens=train,
+                collator=assessor.collate(train, head),
+                evaluate=lambda current: assessor.evaluate(current, head, dev, trainer.compute_loss_context_manager),
+                callbacks=[*zeros.callbacks, callback, *tracking.callbacks],
+                folder=self._folder,
+                seed=self._planned.seed,
+            )
+            resumed = self._train(trainer, checkpoints, best)
         best.load_into(model)
         predictions = self._predict(trainer, head) if self._pod.plan.predict else {}
-        result = self._result(best, resumed, attempts, zeros.record())
+        result = self._result(best, resumed, attempts, zeros.record(), tracking.warnings)
         return publish.publish(
             self._pod.patient,
             self._layout,
@@ -146,6 +152,11 @@ class Run:
             checkpoints=checkpoints,
             folder=self._folder,
         )
+
+    def _tracked(self) -> AbstractContextManager[RunTracking]:
+        pod = self._pod
+        run, key = TrackedRun.of(pod.plan, self._planned, pod.attempt), self._layout.tensorboard(pod.attempt)
+        return pod.trackers.follow(run, folder=self._folder / "tensorboard", store=pod.hasty, key=key)
 
     def _train(self, trainer: RunTrainer, checkpoints: Checkpoints, best: Best) -> tuple[int, ...]:
         """Train to the end; the step that was resumed from. StoppedError if told to stop: the state is saved."""
@@ -173,7 +184,12 @@ class Run:
             raise
 
     def _result(
-        self, best: Best, resumed: tuple[int, ...], attempts: int, sparsity: SparsityRecord | None
+        self,
+        best: Best,
+        resumed: tuple[int, ...],
+        attempts: int,
+        sparsity: SparsityRecord | None,
+        warnings: tuple[str, ...],
     ) -> RunResult:
         plan, planned, settings = self._pod.plan, self._planned, self._task.settings
         if not best.last_metrics:
@@ -208,4 +224,5 @@ class Run:
             peak_memory_bytes=publish.peak_memory(),
             token_cache=" ".join(sorted(self._assessor.sources)),
             sparsity=sparsity,
+            warnings=warnings,
         )

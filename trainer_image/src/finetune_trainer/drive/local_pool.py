@@ -132,4 +132,5 @@ def _serve(connection: Connection, work: Work, environment: dict[str, str], pare
         try:
             connection.send(worker.do(connection.recv()))
         except (EOFError, BrokenPipeError):
+            worker.leave()
             return

@@ -5,7 +5,7 @@ import uuid
 from dataclasses import dataclass, replace
 
 from finetune_core.plan import JobPlan
-from finetune_core.results import Failure
+from finetune_core.results import ExitCode, Failure
 from finetune_trainer import drain, logs
 from finetune_trainer.hardware import usable_cores
 from finetune_trainer.signals import Stop
@@ -54,3 +54,7 @@ class Worker:
         pod = replace(self._pod, attempt=f"{self._prefix}-{uuid.uuid4().hex[:8]}")
         with drain.busy():
             return do_run(pod, self._runs[run_id])
+
+    def leave(self) -> None:
+        """No more runs will come."""
+        self._pod.trackers.leave(ExitCode.SUCCESS)
