@@ -97,6 +97,7 @@ def _task_rows(
             score=row.score,
             mean_score=row.mean_score,
             data_uri=plan.tasks[row.task].data.uri,
+            data_digest=plan.tasks[row.task].data.digest,
             pinned=plan.tasks[row.task].data.pinned,
         )
         for row in summary.tasks

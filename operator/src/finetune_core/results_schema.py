@@ -66,7 +66,10 @@ class BestPointer(_Frozen):
 
 
 class TaskRow(_Frozen):
-    """A task's runs and figures; `score` and `mean_score` are x100."""
+    """A task's runs and figures; `score` and `mean_score` are x100.
+
+    `data_digest` is of training and dev files; None in reports that are older than the field.
+    """
 
     task: str
     glue: bool
@@ -79,6 +82,7 @@ class TaskRow(_Frozen):
     score: float | None
     mean_score: float | None
     data_uri: str
+    data_digest: str | None = None
     pinned: bool
 
 

@@ -1,0 +1,128 @@
+"""Two experiments compared, before and after, as a versioned schema: what `finetune compare -o json` writes.
+
+Metrics are as measured, scores x100. Every difference is after - before, whether more or less is better.
+"""
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from finetune_core.results_schema import MetricRow
+from finetune_core.significance import LEVEL, Kind
+
+COMPARISON_SCHEMA_VERSION = 1
+
+
+class Verdict(StrEnum):
+    """What the test says of `after`, in plain words."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    NO_DIFFERENCE = "no significant difference"
+    TOO_FEW = "too few seeds"
+    NOT_COMPARED = "not compared"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+
+
+class Whose(_Frozen):
+    """An experiment that is compared."""
+
+    namespace: str
+    experiment: str
+    uri: str
+    model_uri: str
+    model_digest: str
+    report_digest: str
+
+    @property
+    def name(self) -> str:
+        """`namespace/experiment`."""
+        return f"{self.namespace}/{self.experiment}"
+
+
+class Side(_Frozen):
+    """A task in one experiment: its figures over all runs that have a value, and how many have none.
+
+    `quarantined` runs were planned again, so the others may be all that were asked for nevertheless.
+    """
+
+    figures: MetricRow
+    failed: int
+    missing: int
+    not_finite: int
+    quarantined: int
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """What is left out, in words, and how many; only what there is."""
+        counts = {
+            "failed": self.failed,
+            "not ended": self.missing,
+            "not finite": self.not_finite,
+            "quarantined": self.quarantined,
+        }
+        return {words: count for words, count in counts.items() if count}
+
+
+class TaskComparison(_Frozen):
+    """A task that both have, by the metric that decides.
+
+    `difference` is of the means; of a paired test (`pairs` of them) over the pairs alone. `low` and `high` are its
+    confidence interval, `p` is two-sided; neither is corrected for the number of tasks, `p_holm` is. `verdict` goes by
+    `p_holm`; `reason` says why nothing was tested.
+    """
+
+    task: str
+    before: Side
+    after: Side
+    test: Kind | None = None
+    pairs: int | None = None
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    t: float | None = None
+    df: float | None = None
+    p: float | None = None
+    p_holm: float | None = None
+    verdict: Verdict
+    reason: str | None = None
+
+    @property
+    def metric(self) -> str:
+        """The metric, or both where they differ."""
+        return "/".join(dict.fromkeys((self.before.figures.metric, self.after.figures.metric)))
+
+
+class Overall(_Frozen):
+    """Means of the task scores (x100) over `tasks`: of each task's mean over its runs, and of its best run."""
+
+    tasks: tuple[str, ...]
+    before: float
+    after: float
+    difference: float
+    before_best: float
+    after_best: float
+
+
+class Comparison(_Frozen):
+    """Two experiments; `tested` tasks have a p value, which Holm's correction counts."""
+
+    schema_version: int = COMPARISON_SCHEMA_VERSION
+    before: Whose
+    after: Whose
+    level: float = LEVEL
+    correction: str = "Holm"
+    tested: int
+    tasks: tuple[TaskComparison, ...]
+    overall: Overall | None
+    only_before: tuple[str, ...]
+    only_after: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    def to_json(self) -> bytes:
+        """Indented JSON with a final newline."""
+        return (self.model_dump_json(by_alias=True, indent=2) + "\n").encode()
