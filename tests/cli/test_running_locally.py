@@ -11,6 +11,7 @@ import psutil
 import pytest
 import yaml
 
+import support
 from finetune_dev.shell import wait_for
 from glue_demo import tiny_bert, write
 
@@ -187,3 +188,19 @@ def test_a_run_that_fails_is_told_and_the_others_are_reported(inputs, tmp_path):
     assert "mine run 0 failed: UserError" in text
     assert "maybe" in text
     assert "| rte |" in text
+
+
+def test_trackers_are_told_of_its_runs_and_what_fails_there_is_told_at_the_end(inputs, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(support.__path__[0]) / "fake_trackers"))
+    monkeypatch.setenv("FAKE_TRACKER_LOG", str(tmp_path / "calls.jsonl"))
+    monkeypatch.setenv("FAKE_TRACKER_FAILS", "wandb.init raises")
+    monkeypatch.setenv("FAKE_TRACKER_HANGS_AT_EXIT", "1")
+    short = {"maxSteps": 4, "evalSteps": 2}
+    tracking = {"reportTo": ["tensorboard", "wandb"]}
+    local = Local(tmp_path / "g", inputs, tasks=[{"name": "rte", "training": short}], tracking=tracking)
+
+    code, text = local.run()
+
+    assert code == 0, text
+    assert "warning: wandb: ConnectionError" in text
+    assert len(list(local.store.glob("default/local/runs/rte/*/attempts/*/tensorboard/events.out.tfevents.*"))) == 1

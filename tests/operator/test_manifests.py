@@ -8,7 +8,8 @@ import pytest
 from finetune_core.lane import MAX_ROUNDS, job_name
 from finetune_core.plan import ExecutionLimits, job_plan
 from finetune_core.reporting import report_job_name
-from finetune_core.spec import MAX_NAME_LENGTH, MAX_RUNS, Execution, Storage
+from finetune_core.spec import MAX_NAME_LENGTH, MAX_RUNS, Execution, Storage, Tracking
+from finetune_core.tracking import from_env
 from finetune_operator import manifests
 from finetune_operator.manifests import Owner, PodSettings, template_fingerprint
 from support.results import plan_of
@@ -45,9 +46,13 @@ def job_plan_of(runs_per_pod: int = 1) -> Any:
 
 
 def train_job(**execution: Any) -> Json:
+    return train_job_of(settings(**execution))
+
+
+def train_job_of(settings: PodSettings) -> Json:
     return manifests.train_job(
         OWNER,
-        settings(**execution),
+        settings,
         name="exp-12345678",
         revision="rev",
         round_=1,
@@ -179,6 +184,31 @@ def test_what_the_user_adds_to_pods_is_there_and_cannot_hide_them_from_the_opera
     assert pod["automountServiceAccountToken"] is False
     assert {"name": "extra", "emptyDir": {}} in pod["volumes"]
     assert template["env"][0] in container_of(job)["env"]
+
+
+def test_training_pods_are_told_of_trackers_and_get_their_keys_by_reference() -> None:
+    tracking = Tracking.model_validate({"reportTo": ["wandb"], "secretRef": {"name": "tracking-keys"}})
+    container = container_of(train_job_of(replace(settings(), tracking=tracking)))
+    env = {entry["name"]: entry.get("value") for entry in container["env"]}
+    assert from_env(env) == tracking
+    # Deleted later, it is the tracker that fails and not the pod.
+    assert container["envFrom"] == [{"secretRef": {"name": "tracking-keys", "optional": True}}]
+
+
+def test_only_pods_that_train_are_told_of_trackers() -> None:
+    tracked = replace(settings(), tracking=Tracking.model_validate({"reportTo": ["wandb"], "secretRef": {"name": "k"}}))
+    report = manifests.report_job(OWNER, tracked, name="exp-report-1", revision="r", digest="d", failed=("a", "b"))
+    look = manifests.resolve_job(OWNER, tracked, name="exp-resolve-1", uris=("pvc://models/bert",), key="k.json")
+    assert (report, look) == (report_job(), resolve_job())
+
+
+def test_without_trackers_pods_get_no_environment_from_a_secret() -> None:
+    assert "envFrom" not in container_of(train_job())
+
+
+def test_the_fingerprint_changes_with_trackers() -> None:
+    tracked = replace(settings(), tracking=Tracking.model_validate({"reportTo": ["tensorboard"]}))
+    assert template_fingerprint(tracked) != template_fingerprint(settings())
 
 
 def test_resources_are_those_of_the_spec_and_only_in_training_pods() -> None:

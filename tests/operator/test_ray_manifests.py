@@ -10,7 +10,8 @@ from finetune_core.lane import MAX_RAY_JOB_NAME, job_name
 from finetune_core.observation import WorkKind
 from finetune_core.plan import ExecutionLimits, job_plan
 from finetune_core.search.plan import SearchJobPlan
-from finetune_core.spec import MAX_NAME_LENGTH, Execution, Storage
+from finetune_core.spec import MAX_NAME_LENGTH, Execution, Storage, Tracking
+from finetune_core.tracking import from_env
 from finetune_operator import manifests, names
 from finetune_operator.manifests import Owner, PodSettings, template_fingerprint
 from finetune_operator.manifests.rayjobs import RAY_RELEASE, share_of_a_run
@@ -46,11 +47,13 @@ def settings(**fields: Any) -> PodSettings:
     )
 
 
-def ray_job(owner: Owner = OWNER, plan: Any = None, lane: str = "", **fields: Any) -> Json:
+def ray_job(
+    owner: Owner = OWNER, plan: Any = None, lane: str = "", tracking: Tracking | None = None, **fields: Any
+) -> Json:
     everything = frozenset(run.run_id for run in PLAN.runs)
     return manifests.ray_job(
         owner,
-        settings(**fields),
+        replace(settings(**fields), tracking=tracking),
         name="exp-12345678",
         revision="rev",
         round_=1,
@@ -234,3 +237,10 @@ def test_names_that_had_to_be_changed_stay_apart() -> None:
     pairs = [("a.b", "a-b"), ("9a", "x-9a"), ("e" * 39 + "a", "e" * 39 + "b")]
     for one, other in pairs:
         assert job_name(one, "f" * 16, 0, WorkKind.RAY_JOB) != job_name(other, "f" * 16, 0, WorkKind.RAY_JOB)
+
+
+def test_all_pods_of_a_cluster_are_told_of_trackers() -> None:
+    tracking = Tracking.model_validate({"reportTo": ["mlflow"], "secretRef": {"name": "tracking-keys"}})
+    for container in containers(ray_job(tracking=tracking)):
+        assert from_env({entry["name"]: entry.get("value") for entry in container["env"]}) == tracking
+        assert container["envFrom"] == [{"secretRef": {"name": "tracking-keys", "optional": True}}]

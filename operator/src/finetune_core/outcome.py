@@ -1,6 +1,6 @@
 """What is kept in mind of a finished run: the part of `result.json` that tables, pointers and status depend on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -28,6 +28,7 @@ class Outcome:
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     train_seconds: float = 0.0
     artefacts: str = ""
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, result: RunResult) -> Self:
@@ -46,4 +47,13 @@ class Outcome:
             metrics=dict(result.metrics),
             train_seconds=result.train_seconds,
             artefacts=short_hash(files) if files else "",
+            warnings=result.warnings,
         )
+
+
+def run_warnings(outcomes: Iterable[Outcome]) -> tuple[str, ...]:
+    """What went wrong beside the runs, once for each tracker: the same server fails many runs, in many words."""
+    first: dict[str, str] = {}
+    for text in sorted(text for outcome in outcomes for text in outcome.warnings):
+        first.setdefault(text.partition(":")[0], text)
+    return tuple(first.values())

@@ -183,7 +183,10 @@ class ExperimentStatus(ApiModel):
     eta: Annotated[str | None, Field(description="About how long it still takes, coarsely.")] = None
     failures: Annotated[tuple[RunFailure, ...], Field(description="The first failed runs and why.")] = ()
     failures_omitted: Annotated[int | None, Field(description="Failed runs that are not listed.")] = None
-    warnings: Annotated[tuple[str, ...], Field(description="What is allowed but probably not meant.")] = ()
+    warnings: Annotated[
+        tuple[str, ...],
+        Field(description="What is allowed but probably not meant, and trackers that do not show all runs."),
+    ] = ()
     plan_digest: Annotated[str | None, Field(description="Digest of the plan in force.")] = None
     job: Annotated[str | None, Field(description="The Job that does the runs.")] = None
     results: ResultUris | None = Field(default=None, description="Where the results lie.")

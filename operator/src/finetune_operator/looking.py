@@ -16,7 +16,7 @@ from finetune_core.conditions import StatusT, invalid_status, waiting_status
 from finetune_core.parse import AnySpec
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_core.search.status import HPSearchStatus
-from finetune_core.spec import Storage
+from finetune_core.spec import ExperimentSpec, Storage
 from finetune_core.status import ConditionStatus, ConditionType, ExperimentStatus, Reason
 from finetune_operator import manifests
 from finetune_operator.cluster import Cluster, ForbiddenError, Json, KindMissingError, RejectedError
@@ -205,6 +205,8 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
             default_pull_policy=self._config.image_pull_policy,
             claims=claims(spec),
             log_format=self._config.log_format,
+            # The runs of a trial share a process, which MLflow and W&B take for one run.
+            tracking=spec.tracking if isinstance(spec, ExperimentSpec) else None,
         )
 
     def _connect(self, subject: Subject[StatusT, MemoryT], storage: Storage) -> Connection:

@@ -8,7 +8,7 @@ from finetune_core.plan import Plan
 from finetune_core.results import DriverReport, Progress
 from finetune_core.search.plan import SearchPlan
 from finetune_core.search.trials import TaskEnd, TrialResult
-from finetune_core.spec import Storage
+from finetune_core.spec import Storage, Tracking
 from finetune_operator.storage import Connection
 
 
@@ -40,7 +40,7 @@ class Memory(LookMemory):
 
     `asked` are (Job, run id) whose result was looked for after the Job counted them as ended; `scanned` is the digest
     of the plan whose results were listed; `newer` says whether tuned hyperparameters have changed since they were
-    pinned, as of the monotonic time `newer_asked`.
+    pinned, as of the monotonic time `newer_asked`; `tracking_checked` is the block whose Secret was there.
     """
 
     plan: Plan | None = None
@@ -53,6 +53,7 @@ class Memory(LookMemory):
     report: ReportView | None = None
     newer: bool = False
     newer_asked: float | None = None
+    tracking_checked: Tracking | None = None
 
 
 @dataclass

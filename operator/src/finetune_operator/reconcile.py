@@ -9,10 +9,11 @@ from finetune_core.conditions import build_status
 from finetune_core.decide import Decision, decide
 from finetune_core.layout import ExperimentLayout
 from finetune_core.observation import Observation
+from finetune_core.outcome import run_warnings
 from finetune_core.parse import check_spec, parse_spec, warnings
 from finetune_core.plan import Plan
-from finetune_core.problems import InvalidInputError
-from finetune_core.spec import ExperimentSpec
+from finetune_core.problems import InvalidInputError, Problem
+from finetune_core.spec import ExperimentSpec, Tracking
 from finetune_core.status import ExperimentStatus, Reason
 from finetune_operator import manifests
 from finetune_operator.acting import Actor
@@ -63,6 +64,7 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
         storage = self._storage(spec.storage)
         settings = self._pod_settings(spec, storage)
         connection = self._connect(subject, storage)
+        self._check_tracking(subject, spec.tracking)
         if subject.memory.plan is None:
             connection.check(manifests.store_uri(storage))
         store = connection.open(manifests.store_uri(storage))
@@ -83,6 +85,20 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
         status = self._status(subject, spec, seen, decision, uri=store.uri(root), eta=eta, newer=newer)
         return status, self._next_look(acted=bool(decision.actions), done=decision.done)
 
+    def _check_tracking(self, subject: ExperimentSubject, tracking: Tracking | None) -> None:
+        """CannotRunError where its Secret is missing; asked once for a block, since runs go on without a tracker."""
+        if tracking is None or tracking.secret_ref is None or subject.memory.tracking_checked == tracking:
+            return
+        namespace, name = subject.owner.namespace, tracking.secret_ref.name
+        if self._cluster.get_secret(namespace, name) is None:
+            message = (
+                f"Secret {name} is not in namespace {namespace}: create it with what the trackers read (WANDB_API_KEY, "
+                "MLFLOW_TRACKING_URI), or remove secretRef"
+            )
+            problem = Problem("spec.tracking.secretRef", message)
+            raise CannotRunError((problem,), Reason.SECRET_NOT_FOUND, retry=True)
+        subject.memory.tracking_checked = tracking
+
     def _status(
         self,
         subject: ExperimentSubject,
@@ -101,7 +117,7 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
             subject.status,
             uri=uri,
             eta=eta,
-            warnings=(*tuned_warnings(seen.plan), *warnings(spec, layers)),
+            warnings=(*tuned_warnings(seen.plan), *warnings(spec, layers), *run_warnings(seen.outcomes.values())),
             generation=subject.generation,
             now=self._now(),
             newer=newer,

@@ -15,6 +15,7 @@ from finetune_cli.manifest.check import check_text, manifests_of
 from finetune_cli.manifest.files import read_text
 from finetune_cli.manifest.findings import Severity
 from finetune_cli.output import error_console, note
+from finetune_core.tracking import to_env
 from finetune_store import S3Connection, open_store
 
 DEFAULT_STORE = "finetune-results"
@@ -63,7 +64,8 @@ def run(
         planned = plan_locally(manifest, opened, connection)
         for warning in planned.warnings:
             note(f"warning: {warning}")
-        programs = Programs(uri, log_file(uri, f"{manifest.namespace}/{manifest.name}"), lock)
+        log = log_file(uri, f"{manifest.namespace}/{manifest.name}")
+        programs = Programs(uri, log, lock, to_env(planned.tracking))
         session = LocalRun(planned, opened, programs, workers)
         if not session.runs():
             note("interrupted; the same command goes on from here")
@@ -97,6 +99,8 @@ def _shown(session: LocalRun) -> int:
     """Print the table and where everything lies; the command's exit code."""
     for about, failure in session.failures():
         error_console().print(f"{about} failed: {failure.reason}: {failure.message}", markup=False)
+    for warning in session.warnings():
+        note(f"warning: {warning}")
     print(session.table())
     for what, where in session.places().items():
         print(f"{what}: {where}")

@@ -16,7 +16,7 @@ from finetune_core.parse import check_spec, parse_spec, warnings
 from finetune_core.plan import JobPlan, Plan, job_plan, pin_key
 from finetune_core.planning import check_tuned, plan_experiment
 from finetune_core.problems import InvalidInputError, Problem
-from finetune_core.spec import HyperparametersFrom
+from finetune_core.spec import HyperparametersFrom, Tracking
 from finetune_store import NotFoundError, S3Connection, Store, open_store
 
 HERE = "this machine"
@@ -56,11 +56,12 @@ def as_uri(text: str) -> str:
 
 @dataclass(frozen=True)
 class Planned:
-    """A plan, the runs of it that have no result yet, and what is probably not meant."""
+    """A plan, the runs of it that have no result yet, what is probably not meant, and the trackers to report to."""
 
     plan: Plan
     job: JobPlan
     warnings: tuple[str, ...]
+    tracking: Tracking | None
 
 
 def plan_locally(manifest: Manifest, store: Store, connection: S3Connection) -> Planned:
@@ -87,7 +88,7 @@ def plan_locally(manifest: Manifest, store: Store, connection: S3Connection) -> 
     assert plan is not None
     pending = frozenset(run.run_id for run in plan.runs) - finished(store, plan)
     job = job_plan(plan, pending, runs_per_pod=1, limits=execution_limits(spec.execution))
-    return Planned(plan, job, warnings(spec, plan.tuned.layers if plan.tuned else None))
+    return Planned(plan, job, warnings(spec, plan.tuned.layers if plan.tuned else None), spec.tracking)
 
 
 def finished(store: Store, plan: Plan) -> frozenset[str]:

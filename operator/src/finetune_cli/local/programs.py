@@ -5,8 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from finetune_cli.errors import CliError
@@ -24,12 +24,14 @@ def require_trainer() -> None:
 class Programs:
     """Runs `finetune-trainer` and `finetune-report` on a store, with what they say in a file.
 
-    `lock` is a file descriptor that they inherit: as long as one of them lives, no other command begins.
+    `lock` is a file descriptor that they inherit: as long as one of them lives, no other command begins. `environment`
+    is what they get besides the user's own.
     """
 
     store: str
     log: Path
     lock: int
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, *arguments: str, watch: Callable[[], None] = lambda: None) -> int:
         """Run a program to its end, calling `watch` twice a second; its exit code.
@@ -44,7 +46,7 @@ class Programs:
             # In a session of its own Ctrl-C reaches it through this process alone.
             process = subprocess.Popen(
                 command,
-                env={**os.environ, "FINETUNE_STORE": self.store},
+                env={**os.environ, "FINETUNE_STORE": self.store, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,

@@ -12,6 +12,7 @@ from finetune_cli.local.programs import Programs
 from finetune_cli.local.watching import Watch, line, picture
 from finetune_cli.output import console, note
 from finetune_core.layout import ExperimentLayout
+from finetune_core.outcome import run_warnings
 from finetune_core.results import DriverFailure, ExitCode
 from finetune_store import Store
 
@@ -51,6 +52,10 @@ class LocalRun:
         """The runs that were given up, as `rte run 0`, and why."""
         failed = self._watch.report.failed
         return [(f"{run.task} run {run.run}", failed[run.run_id]) for run in self._plan.runs if run.run_id in failed]
+
+    def warnings(self) -> tuple[str, ...]:
+        """What went wrong beside the runs: trackers that do not show all of them."""
+        return run_warnings(self._watch.outcomes.values())
 
     def table(self) -> str:
         """The table of results in Markdown."""

@@ -13,6 +13,7 @@ from finetune_operator.manifests.pods import (
     CONTAINER,
     PLAN_OPTION,
     PodSettings,
+    add_tracking,
     label_pods,
     pod_container,
     pod_template,
@@ -67,6 +68,7 @@ def _train_spec(
 ) -> Json:
     execution = settings.execution
     container = pod_container(settings, command)
+    add_tracking(container, settings.tracking)
     if execution.resources:
         container["resources"] = execution.resources.model_dump(mode="json", exclude_none=True)
     return {

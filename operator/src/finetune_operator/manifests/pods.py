@@ -6,7 +6,8 @@ They pass the `restricted` Pod Security Standard.
 from dataclasses import dataclass
 
 from finetune_core.observation import JobRole
-from finetune_core.spec import Execution, PodTemplate, Storage
+from finetune_core.spec import Execution, PodTemplate, Storage, Tracking
+from finetune_core.tracking import to_env
 from finetune_operator.manifests.owners import Json, Owner, labels_of
 
 USER_ID = 65532
@@ -22,7 +23,7 @@ _SECRET_KEYS = {"AWS_ACCESS_KEY_ID": False, "AWS_SECRET_ACCESS_KEY": False, "AWS
 
 @dataclass(frozen=True)
 class PodSettings:
-    """What all pods of an experiment share: image, storage, claims, log format."""
+    """What all pods of an experiment share: image, storage, claims, log format; `tracking` is for those that train."""
 
     execution: Execution
     storage: Storage
@@ -30,6 +31,7 @@ class PodSettings:
     default_pull_policy: str | None
     claims: tuple[str, ...]
     log_format: str
+    tracking: Tracking | None = None
 
     @property
     def store_uri(self) -> str:
@@ -88,6 +90,19 @@ def _environment(settings: PodSettings) -> list[Json]:
     if storage.secret_ref:
         environment += [_secret_key(name, storage.secret_ref.name, optional) for name, optional in _SECRET_KEYS.items()]
     return environment
+
+
+def add_tracking(container: Json, tracking: Tracking | None) -> None:
+    """Tell a training container of its trackers; all keys of their Secret become its environment.
+
+    Variables that are set otherwise win (Kubernetes has `env` go before `envFrom`). A Secret that is deleted later must
+    not keep pods from starting: the tracker is then warned of, as one that cannot be reached.
+    """
+    if tracking is None:
+        return
+    container["env"] += [{"name": name, "value": value} for name, value in to_env(tracking).items()]
+    if tracking.secret_ref:
+        container["envFrom"] = [{"secretRef": {"name": tracking.secret_ref.name, "optional": True}}]
 
 
 def _secret_key(name: str, secret: str, optional: bool) -> Json:

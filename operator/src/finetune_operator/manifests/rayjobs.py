@@ -19,7 +19,14 @@ from finetune_core.spec import Execution, RayOptions, Resources
 from finetune_operator import names
 from finetune_operator.manifests.config_maps import plan_name
 from finetune_operator.manifests.owners import Json, Owner, work_metadata
-from finetune_operator.manifests.pods import PLAN_OPTION, PodSettings, label_pods, pod_container, pod_template
+from finetune_operator.manifests.pods import (
+    PLAN_OPTION,
+    PodSettings,
+    add_tracking,
+    label_pods,
+    pod_container,
+    pod_template,
+)
 
 RAY_RELEASE = "2.60.0"
 """Ray in the trainer image: since 2.53 KubeRay's probes ask Ray itself, where they needed wget in the image before."""
@@ -131,6 +138,7 @@ def _start_params(*, cpus: int, gpus: int) -> dict[str, str]:
 
 def _node(settings: PodSettings, resources: Json, plan: str) -> Json:
     container = pod_container(settings, [])
+    add_tracking(container, settings.tracking)
     # KubeRay makes the command (ray start ...); one of our own would be put before it.
     del container["command"]
     container["env"] += [{"name": name, "value": value} for name, value in _ray_environment(settings).items()]
