@@ -9,6 +9,7 @@ import typer
 from finetune_cli.commands import (
     changing,
     cleaning,
+    compare,
     converting,
     hyperparameters,
     leaderboard,
@@ -47,6 +48,7 @@ _GROUPS = (
     pod_logs,
     quarantining,
     results,
+    compare,
     hyperparameters,
     leaderboard,
     cleaning,

@@ -1,4 +1,4 @@
-"""The results of several experiments: those that are named, or all of a namespace."""
+"""The results of several experiments: those that are named, two to compare, or all of a namespace."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,7 +9,7 @@ from finetune_cli.errors import NotFoundError, UsageError
 from finetune_cli.kube.kinds import EXPERIMENT, SEARCH
 from finetune_cli.output import note
 from finetune_cli.reports import Report, report_of
-from finetune_cli.stores import Results, default_namespace, open_uri, results_of
+from finetune_cli.stores import Results, default_namespace, is_place, open_uri, results_at, results_of
 from finetune_core.problems import FinetuneError
 from finetune_core.results_schema import ResultsDocument
 
@@ -26,6 +26,18 @@ class Where:
 def documents_of(names: Sequence[str], where: Where) -> list[ResultsDocument]:
     """The results of the experiments of these names, each once; NotFoundError, UsageError for a search."""
     return _told(report_of(_place(name, where)) for name in dict.fromkeys(names))
+
+
+def both_documents(before: str, after: str, where: Where) -> tuple[ResultsDocument, ResultsDocument]:
+    """The results of two experiments, each a name, or the URI or path of its folder; NotFoundError, UsageError."""
+    places = [results_at(one) if is_place(one) else _place(one, where) for one in (before, after)]
+    if len({(place.store.uri(), place.namespace, place.name) for place in places}) == 1:
+        raise UsageError(
+            f"{before} and {after} are one experiment" if before != after else f"{before} is named twice",
+            "Name two: finetune compare untuned tuned.",
+        )
+    first, second = _told(report_of(place) for place in places)
+    return first, second
 
 
 def all_documents(where: Where) -> list[ResultsDocument]:

@@ -12,7 +12,7 @@ from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from finetune_cli.commands.common import cluster, find
-from finetune_cli.errors import CliError, NotFoundError
+from finetune_cli.errors import CliError, NotFoundError, UsageError
 from finetune_cli.kube.kinds import KINDS, Kind, split_name
 from finetune_store import S3Connection, Store, open_store
 
@@ -53,6 +53,23 @@ def results_of(
     kube = cluster(context, namespace)
     kind, item = find(kube, name, kinds)
     return Results(open_for(kube, item), kube.namespace, item["metadata"]["name"], kind, item)
+
+
+def is_place(text: str) -> bool:
+    """Whether it is the URI or path of a folder, not a name: `s3://...`, `file://...`, `/...`, `./...`, `../...`."""
+    return "://" in text or text.startswith(("/", "./", "../"))
+
+
+def results_at(place: str) -> Results:
+    """The results in an experiment's own folder, STORE/NAMESPACE/NAME; UsageError if it cannot be one."""
+    uri = place if "://" in place else Path(place).resolve().as_uri()
+    store, namespace, name = (*uri.rstrip("/").rsplit("/", 2), "", "")[:3]
+    if not namespace or not name or store.endswith((":", ":/")):
+        raise UsageError(
+            f"{place} is no experiment's folder",
+            "It is STORE/NAMESPACE/NAME, where results.json lies: s3://bucket/prefix/team/first.",
+        )
+    return Results(open_uri(store), namespace, name)
 
 
 def default_namespace(context: str | None) -> str:

@@ -54,7 +54,7 @@ def _task(before: ResultsDocument, after: ResultsDocument, old: TaskRow, new: Ta
         return plain.model_copy(update={**told, "verdict": Verdict.TOO_FEW})
     estimate = chosen.estimate(t_test)
     if estimate is None:
-        return plain.model_copy(update={**told, "reason": _NO_SPREAD})
+        return plain.model_copy(update={**told, "verdict": Verdict.NOT_TESTED, "reason": _NO_SPREAD})
     figures = {"t": estimate.t, "df": estimate.df, "p": estimate.p, "low": estimate.low, "high": estimate.high}
     return plain.model_copy(update={**told, **figures, "verdict": Verdict.NO_DIFFERENCE})
 

@@ -21,7 +21,10 @@ class Verdict(StrEnum):
     WORSE = "worse"
     NO_DIFFERENCE = "no significant difference"
     TOO_FEW = "too few seeds"
+    NOT_TESTED = "not tested"
+    """A t test can say nothing of such values."""
     NOT_COMPARED = "not compared"
+    """The values are of different metrics."""
 
 
 class _Frozen(BaseModel):

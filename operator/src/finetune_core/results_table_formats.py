@@ -23,6 +23,7 @@ _LATEX = str.maketrans(
         "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
         "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
         "|": r"\textbar{}", '"': r"\textquotedbl{}", "±": r"$\pm$", "↓": r"$\downarrow$", "–": "--",
+        "→": r"$\rightarrow$",
     }
 )  # fmt: skip
 
@@ -61,14 +62,14 @@ def table_latex(table: ResultsTable) -> bytes:
         r"\centering\small",
         rf"\begin{{tabular}}{{ll{'r' * len(text.header)}}}",
         r"\toprule",
-        _latex_line(map(_escaped, titles)),
-        _latex_line(map(_escaped, metrics)),
+        latex_line(map(latex_text, titles)),
+        latex_line(map(latex_text, metrics)),
         r"\midrule",
-        *(_latex_line([*map(_escaped, identity[:2]), *map(_latex_cell, cells)]) for identity, cells in text.rows),
+        *(latex_line([*map(latex_text, identity[:2]), *map(_latex_cell, cells)]) for identity, cells in text.rows),
         r"\bottomrule",
         r"\end{tabular}",
         r"\par\smallskip\footnotesize",
-        *(rf"\raggedright {_escaped(note)}\par" for note in text.notes),
+        *(rf"\raggedright {latex_text(note)}\par" for note in text.notes),
         r"\end{table*}",
     ]
     return ("\n".join(lines) + "\n").encode()
@@ -114,13 +115,15 @@ def _unstarred(text: str) -> str:
     return text.replace("*", "\\*")
 
 
-def _latex_line(cells: Iterable[str]) -> str:
+def latex_line(cells: Iterable[str]) -> str:
+    """A row of a table of LaTeX, of cells that are LaTeX already."""
     return " & ".join(cells) + r" \\"
 
 
 def _latex_cell(cell: Cell) -> str:
-    return written(cell, bold=lambda text: rf"\textbf{{{text}}}", escape=_escaped)
+    return written(cell, bold=lambda text: rf"\textbf{{{text}}}", escape=latex_text)
 
 
-def _escaped(text: str) -> str:
+def latex_text(text: str) -> str:
+    """Text as LaTeX shows it as it is."""
     return text.translate(_LATEX)
