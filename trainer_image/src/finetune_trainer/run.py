@@ -156,7 +156,8 @@ class Run:
     def _tracked(self) -> AbstractContextManager[RunTracking]:
         pod = self._pod
         run, key = TrackedRun.of(pod.plan, self._planned, pod.attempt), self._layout.tensorboard(pod.attempt)
-        return pod.trackers.follow(run, folder=self._folder / "tensorboard", store=pod.hasty, key=key)
+        folder = self._folder / "tensorboard"
+        return pod.trackers.follow(run, folder=folder, store=pod.hasty, key=key, waiting=self._clock.paused)
 
     def _train(self, trainer: RunTrainer, checkpoints: Checkpoints, best: Best) -> tuple[int, ...]:
         """Train to the end; the step that was resumed from. StoppedError if told to stop: the state is saved."""

@@ -118,7 +118,7 @@ class Wandb:
             tags=[f"seed:{run.seed}", f"run:{run.run_id}"],
             config=run.facts,
             # Left over by a run of this process whose tracking broke off.
-            reinit=True,
+            reinit="finish_previous",
             settings=self._wandb.Settings(console="off", silent=True),
         )
         return WandbCallback()

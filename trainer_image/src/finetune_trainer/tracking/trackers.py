@@ -5,8 +5,8 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -25,7 +25,7 @@ _PACKAGES: dict[Tracker, tuple[str, ...]] = {
 }
 """Any one of them will do."""
 
-_PATIENCE_SECONDS = 30.0
+_PATIENCE_SECONDS = 20.0
 _HASTE_SECONDS = 5.0
 """How long trackers get at the end of a run that came to its end, and of one that did not (a pod may be ending)."""
 
@@ -80,8 +80,19 @@ class Trackers:
                 )
 
     @contextmanager
-    def follow(self, run: TrackedRun, *, folder: Path, store: Store, key: str) -> Iterator[RunTracking]:
-        """Trackers that follow a run until the block ends; event files pass through `folder` to `key` in the store."""
+    def follow(
+        self,
+        run: TrackedRun,
+        *,
+        folder: Path,
+        store: Store,
+        key: str,
+        waiting: Callable[[], AbstractContextManager[None]],
+    ) -> Iterator[RunTracking]:
+        """Trackers that follow a run until the block ends; event files pass through `folder` to `key` in the store.
+
+        They are waited for, at the end, inside of `waiting()`: it is no time of the run's.
+        """
         feeds, warnings = [], []
         for tracker in self._tracking.report_to if self._tracking else ():
             last = self._last.get(tracker)
@@ -98,7 +109,8 @@ class Trackers:
             yield tracking
             ok = True
         finally:
-            tracking.close(ok=ok, seconds=_PATIENCE_SECONDS if ok else _HASTE_SECONDS)
+            with waiting():
+                tracking.close(ok=ok, seconds=_PATIENCE_SECONDS if ok else _HASTE_SECONDS)
             self._failed = self._failed or bool(tracking.warnings)
 
     def leave(self, code: int) -> None:
