@@ -22,6 +22,7 @@ from finetune_store import DirectoryStore, Store
 from support.documents import document_of
 from support.report_store import finish_run
 from support.results import plan_of
+from support.world import World, spec_of
 
 from .conftest import Run
 
@@ -196,3 +197,17 @@ def test_verdicts_have_colours_on_a_terminal_alone(two: Documents) -> None:
         )
         console.print(comparison_page(made))
         assert ("\x1b[1;32mbetter" in console.file.getvalue()) == terminal  # type: ignore[attr-defined]
+
+
+@pytest.mark.apiserver
+@pytest.mark.s3
+def test_experiments_of_a_cluster_are_found_by_their_specs(world: World, run: Run) -> None:
+    for name in ("first", "second"):
+        world.apply(name, spec_of(world.server, {"rte": 2}))
+        world.to_the_end(name)
+
+    said = run("compare", "first", "second", "-n", world.namespace)
+
+    assert said.code == 0
+    assert f"After: {world.namespace}/second" in said.text
+    assert "1.000 (1.000) paired (2) no significant difference" in said.text
