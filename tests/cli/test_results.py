@@ -117,6 +117,38 @@ def test_download_writes_best_models_predictions_and_tables(
     assert {"models/rte/config.json", "models/rte/model.safetensors", "predictions/RTE.tsv", "results.csv"} <= got
 
 
+def test_download_takes_every_runs_event_files_where_it_is_asked_to(
+    store: DirectoryStore, plan: Plan, run: Run, tmp_path: Path
+) -> None:
+    publish(store, plan, [fail_run(store, plan, "cola", 0, "no such column")])
+    layout = ExperimentLayout("team", "demo")
+    for planned in plan.runs:
+        key = layout.run(planned.task, planned.run_id).tensorboard("attempt-1")
+        store.put(f"{key}/events.out.tfevents.1.pod", planned.run_id.encode())
+
+    asked = ("download", "demo", "--tensorboard", *where(store))
+    assert run(*asked, "--to", str(tmp_path / "all")).code == 0
+    assert run(*asked, "--task", "rte", "--to", str(tmp_path / "rte")).code == 0
+
+    for folder, tasks in (("all", {"rte", "cola"}), ("rte", {"rte"})):
+        root = tmp_path / folder / "tensorboard"
+        got = {str(path.relative_to(root)): path.read_bytes().decode() for path in root.rglob("events.*")}
+        assert got == {
+            f"{one.task}/{one.run_id}/attempt-1/events.out.tfevents.1.pod": one.run_id
+            for one in plan.runs
+            if one.task in tasks
+        }
+
+
+def test_download_says_where_event_files_come_from_when_there_are_none(
+    store: DirectoryStore, plan: Plan, run: Run, tmp_path: Path
+) -> None:
+    publish(store, plan, [fail_run(store, plan, "cola", 0, "no such column")])
+    said = run("download", "demo", "--tensorboard", "--to", str(tmp_path / "got"), *where(store))
+    assert said.code == 0
+    assert "spec.tracking.reportTo" in said.text
+
+
 def test_download_before_the_report_says_what_to_wait_for(store: DirectoryStore, plan: Plan, run: Run) -> None:
     said = run("download", "demo", *where(store))
 

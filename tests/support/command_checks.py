@@ -18,7 +18,7 @@ from finetune_dev.docs_site import REPOSITORY
 from finetune_trainer import cli as trainer_program
 
 CHART = "helm/finetune-operator"
-UNCHECKED = frozenset({"source", "export"})
+UNCHECKED = frozenset({"source", "export", "tensorboard"})
 
 _BUILT_IN = frozenset(
     {"configmap", "deployment", "events", "jobs", "localqueue", "namespace", "pods", "rayjobs", "secret"}

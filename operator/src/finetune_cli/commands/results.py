@@ -9,6 +9,7 @@ import typer
 
 from finetune_cli.commands.common import AnyNames, Context, ExperimentName, Namespace, StoreUri, cluster, find
 from finetune_cli.errors import NotFoundError, UsageError
+from finetune_cli.event_files import download_event_files
 from finetune_cli.exits import Exit
 from finetune_cli.kube.kinds import EXPERIMENT, SEARCH
 from finetune_cli.output import Output, OutputOption, console, emit, note, table
@@ -166,6 +167,9 @@ def download(
     task: TaskOption = None,
     models: Annotated[bool, typer.Option(help="The best models, as from_pretrained opens them.")] = True,
     predictions: Annotated[bool, typer.Option(help="The best runs' predicted test sets.")] = True,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Every run's event files: NAME/tensorboard.")
+    ] = False,
     namespace: Namespace = None,
     context: Context = None,
     store: StoreUri = None,
@@ -181,6 +185,13 @@ def download(
     for one, pointer in pointers.items():
         if not task or one in task:
             written += _download(place, pointer, folder, models=models, predictions=predictions)
+    if tensorboard:
+        found = download_event_files(
+            place.store, layout_of(place), folder / "tensorboard", tasks=frozenset(task) if task else None
+        )
+        if not found:
+            note("no event files: they are written where spec.tracking.reportTo has tensorboard")
+        written += found
     for file in sorted(document.files):
         if "/" not in file:
             place.store.download(f"{layout_of(place).root}/{file}", folder / file)
