@@ -230,6 +230,15 @@ def test_what_the_pod_finds_wrong_on_a_volume_is_told_at_the_field(world: World)
     assert "spec.model.uri: no folder bert on the volume" in valid(world)[2]
 
 
+def test_a_pod_that_fails_at_looking_at_a_volume_is_told_with_how_to_try_again(world: World) -> None:
+    world.apply("exp", spec_of(world.server, {"rte": 1}, model={"uri": "pvc://models/bert"}))
+    world.look("exp")
+    world.play(world.job("exp", "resolve"), final="Failed")
+    world.look("exp")
+    assert "which failed: " in valid(world)[2]
+    assert "Set execution.retryToken to try again" in valid(world)[2]
+
+
 def test_a_claim_that_does_not_exist_shows_as_blocked(world: World) -> None:
     world.apply("exp", spec_of(world.server, {"rte": 1}, model={"uri": "pvc://models/bert"}))
     world.look("exp")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from support.search_world import SearchWorld, search_spec
-from support.world import Json, spec_of
+from support.world import BUCKET, Json, spec_of
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.s3]
 
@@ -150,6 +150,22 @@ def test_the_folder_that_a_search_exports_serves_as_well(searching: SearchWorld)
     searching.look("exp")
     settings = searching.plan("exp").tasks["rte"].settings
     assert settings.learning_rate == pytest.approx(best["hyperparameters"]["learningRate"])
+
+
+def test_a_folder_without_values_is_waited_for(searching: SearchWorld) -> None:
+    uri = f"s3://{BUCKET}/values"
+    searching.apply("exp", tuned_spec(searching, {"hyperparametersFrom": {"uri": uri}}))
+    searching.look("exp")
+    assert searching.reason("exp") == "WaitingForHyperparameters"
+    assert f"No <task>.yaml lies at {uri}" in searching.condition("exp", "Succeeded")["message"]
+
+
+def test_a_file_of_values_that_is_no_text_is_told(searching: SearchWorld) -> None:
+    searching.store_root.put("values/rte.yaml", b"\xff\xfe\x00")
+    uri = f"s3://{BUCKET}/values"
+    searching.apply("exp", tuned_spec(searching, {"hyperparametersFrom": {"uri": uri}}))
+    searching.look("exp")
+    assert "is no text: remove it, or save it as UTF-8" in searching.condition("exp", "Valid")["message"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Reading and tokenising: a part at a time, the same from every layout, kept where the next run finds it."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -107,6 +108,20 @@ def test_a_table_that_cannot_be_used_is_the_users_mistake(tmp_path, name, conten
 
     with pytest.raises(UserError, match=message):
         list(read_tables([tmp_path / name], RTE, "train"))
+
+
+def test_a_score_that_is_no_number_is_named_by_its_line(tmp_path):
+    (tmp_path / "a.csv").write_text("sentence1,sentence2,label\na,b,4.5\nc,d,high\n")
+
+    with pytest.raises(UserError, match=r"line 3: score 'high' is not a number: correct the file"):
+        list(read_tables([tmp_path / "a.csv"], GLUE_TASKS["stsb"], "train"))
+
+
+def test_a_model_folder_without_a_tokenizer_is_the_users_mistake(shared, tmp_path):
+    shutil.copy(shared / "model" / "config.json", tmp_path)
+
+    with pytest.raises(UserError, match=r"holds no tokenizer: add tokenizer\.json or vocab\.txt"):
+        load_tokenizer(tmp_path)
 
 
 def test_tokens_of_several_parts_are_those_of_one(shared, tmp_path):

@@ -67,6 +67,13 @@ def test_a_good_search_has_no_problem() -> None:
             id="sparse type",
         ),
         pytest.param({"model": {"uri": "file:///m"}}, "local runs only", id="local files"),
+        pytest.param({"tasks": [{"name": "rtee"}]}, "none of GLUE's tasks (cola", id="unknown task"),
+        pytest.param({"tasks": [{"name": "rte", "labels": ["a", "b"]}]}, "of a GLUE task are fixed", id="fixed labels"),
+        pytest.param(
+            {"tasks": [{"name": "mine", "problemType": "Regression"}]},
+            "needs data.train",
+            id="custom task without files",
+        ),
         pytest.param(
             {"tasks": [{"name": "rte", "proxyFor": ["mrpc"]}, {"name": "mrpc"}]}, "searched itself", id="proxy searched"
         ),
@@ -110,6 +117,12 @@ def test_steps_that_are_no_multiple_of_evaluations_are_warned_of() -> None:
     )
     assert warned(training={"maxSteps": 12, "evalSteps": 4}) == ()
     assert warned(training={"maxSteps": 10, "evalSteps": 4}, space={"maxSteps": {"int": [1, 9]}}) == ()
+
+
+def test_last_weights_that_are_meant_are_warned_of() -> None:
+    last = {"maxSteps": 10, "evalSteps": 5, "loadBestModelAtEnd": False, "allowLastModel": True}
+    told_of = search_warnings(parse_search({**GOOD, "training": last}))
+    assert told_of == ("rte: trials leave the last weights, not the best (allowLastModel)",)
 
 
 def test_settings_of_a_scheduler_that_is_not_used_are_warned_of() -> None:

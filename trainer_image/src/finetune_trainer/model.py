@@ -37,8 +37,12 @@ def load_tokenizer(folder: Path) -> tuple[Any, str]:
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, use_fast=True)
     except (OSError, ValueError) as error:
         raise UserError(f"the model folder holds no tokenizer that transformers can load: {error}") from error
+    vocabulary = sorted(tokenizer.vocab_files_names.values())
+    if not any((folder / name).exists() for name in vocabulary):
+        # transformers makes one of five tokens then, to which every word is unknown.
+        raise UserError(f"the model folder holds no tokenizer: add {' or '.join(vocabulary)} to it")
     digest = hashlib.sha256()
-    for name in _TOKENIZER_FILES:
+    for name in sorted({*_TOKENIZER_FILES, *vocabulary}):
         path = folder / name
         digest.update(name.encode() + b"\0" + (path.read_bytes() if path.exists() else b""))
     return tokenizer, digest.hexdigest()[:32]
