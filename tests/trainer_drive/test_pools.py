@@ -25,7 +25,8 @@ pytestmark = pytest.mark.timeout(300)
 
 KEY = "ns/exp/ray/job.json"
 SHORT = {"maxSteps": 4, "evalSteps": 2, "trainBatchSize": 8, "learningRate": 1e-3, "maxSeqLength": 32}
-LONG = {**SHORT, "maxSteps": 400, "evalSteps": 400}
+# Long enough that no run ends before the last one has begun, on a machine with other work.
+LONG = {**SHORT, "maxSteps": 800, "evalSteps": 800}
 
 
 def rte(**fields):

@@ -81,7 +81,7 @@ def _troubles(kind: str, path: Path, error: ValidationError) -> Iterator[Trouble
 
 
 def _repeated(schema: Schema, value: Any, path: Path) -> Iterator[Trouble]:
-    """Entries of list maps that have the same key as an earlier one."""
+    """Entries of sets that are there already, and of list maps with the same key as an earlier one."""
     if isinstance(value, dict):
         for name, child in value.items():
             yield from _repeated(child_schema(schema, name), child, (*path, name))
@@ -90,10 +90,16 @@ def _repeated(schema: Schema, value: Any, path: Path) -> Iterator[Trouble]:
     seen: set[tuple[str, ...]] = set()
     for index, entry in enumerate(value):
         yield from _repeated(child_schema(schema, 0), entry, (*path, index))
-        keys = schema.get("x-kubernetes-list-map-keys")
-        if keys and isinstance(entry, dict):
-            key = tuple(str(entry.get(name)) for name in keys)
+        if key := _key(schema, entry):
             if key in seen:
                 message = f"{', '.join(key)} is listed more than once: give it one entry"
                 yield Trouble((*path, index), message)
             seen.add(key)
+
+
+def _key(schema: Schema, entry: Any) -> tuple[str, ...]:
+    """What an entry of this list may share with no other; nothing where entries may repeat."""
+    if schema.get("x-kubernetes-list-type") == "set":
+        return (str(entry),)
+    names = schema.get("x-kubernetes-list-map-keys", ())
+    return tuple(str(entry.get(name)) for name in names) if isinstance(entry, dict) else ()
