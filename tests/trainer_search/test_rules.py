@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from finetune_core.search.trials import EndReason, TrialState
+from finetune_core.search.trials import EndReason, TrialReport, TrialState
 from finetune_core.spec.search import Asha, TrialScheduler
 from finetune_trainer.search.claimant import Taken
-from finetune_trainer.search.messages import OBJECTIVE, PROGRESS, Ended, Message
+from finetune_trainer.search.messages import OBJECTIVE, PROGRESS, Ended, Message, scheduler_result
 from finetune_trainer.search.reports import best_report, mean_report
 from finetune_trainer.search.schedulers import make_scheduler
 from finetune_trainer.search.verdict import over
@@ -102,14 +102,38 @@ def test_asha_stops_a_trial_that_is_worse_than_those_of_other_drivers():
     made = phase(search_plan(trials=9))
     scheduler = make_scheduler(TrialScheduler.ASHA, Asha(), greater_is_better=True)
     elsewhere = [
-        result(made, Taken(index, {"learningRate": 1e-4}), value=0.8, history=((0.1, 0.8), (1.0, 0.8)))
+        result(made, Taken(index, {"learningRate": 1e-4}), value=0.8, history=((0.25, 0.8), (1.0, 0.8)))
         for index in range(3)
     ]
     scheduler.show(elsewhere)
     scheduler.on_trial_add(None, Trial("bad"))
     scheduler.on_trial_add(None, Trial("good"))
-    assert judge(scheduler, "bad", 10.0, 0.5) == "STOP"
-    assert judge(scheduler, "good", 10.0, 0.9) == "CONTINUE"
+    assert judge(scheduler, "bad", 25.0, 0.5) == "STOP"
+    assert judge(scheduler, "good", 25.0, 0.9) == "CONTINUE"
+
+
+def test_asha_stops_nothing_before_every_trial_had_its_share_of_steps():
+    scheduler = make_scheduler(TrialScheduler.ASHA, Asha(grace_period=0.5), greater_is_better=True)
+    for name, value in (("first", 0.9), ("second", 0.1)):
+        scheduler.on_trial_add(None, Trial(name))
+        assert judge(scheduler, name, 49.0, value) == "CONTINUE"
+
+
+@pytest.mark.parametrize("more", [True, False])
+def test_of_trials_that_are_equal_asha_stops_the_one_with_the_higher_loss(more):
+    def evaluated(name, loss, value=0.53):
+        report = TrialReport(step=25, progress=0.25, seconds=1.0, metrics={"score": value, "loss": loss})
+        return scheduler.on_trial_result(None, Trial(name), scheduler_result(report, "score", greater_is_better=more))
+
+    scheduler = make_scheduler(TrialScheduler.ASHA, Asha(), greater_is_better=more)
+    for name in ("first", "worse", "broken", "better", "another"):
+        scheduler.on_trial_add(None, Trial(name))
+    assert evaluated("first", 0.69) == "CONTINUE"
+    assert evaluated("worse", 0.70) == "STOP"
+    assert evaluated("broken", None) == "STOP"
+    assert evaluated("better", 0.60) == "CONTINUE"
+    # One example more or less of a million is more than any loss.
+    assert evaluated("another", 9.0, value=0.53 + (1e-6 if more else -1e-6)) == "CONTINUE"
 
 
 def test_asha_lets_a_trial_at_its_last_step_end_in_order():

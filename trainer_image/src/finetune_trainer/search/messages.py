@@ -12,6 +12,8 @@ PROGRESS = "percent"
 """Share of the trial's steps, 0 to 100: what schedulers know as time."""
 
 _WORST = 1e30
+_LOSS_SHARE = 1e-7
+"""Less than what one example more or less changes in any metric of a dev set."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,18 @@ class Message:
 
 
 def scheduler_result(report: TrialReport | None, metric: str, *, greater_is_better: bool) -> dict[str, Any]:
-    """What schedulers look at."""
+    """What schedulers look at.
+
+    Trials that have learned nothing yet all stand at the majority class, and a scheduler stops none of those that are
+    equal: of equal trials the one with the lower loss is the better one.
+    """
+    sign = 1.0 if greater_is_better else -1.0
     value = report.metrics.get(metric) if report else None
-    worst = -_WORST if greater_is_better else _WORST
-    return {OBJECTIVE: worst if value is None else value, PROGRESS: 100.0 * report.progress if report else 0.0}
+    objective = -sign * _WORST if value is None or report is None else value - sign * _loss_share(report)
+    return {OBJECTIVE: objective, PROGRESS: 100.0 * report.progress if report else 0.0}
+
+
+def _loss_share(report: TrialReport) -> float:
+    """From 0 without any loss to `_LOSS_SHARE`, which also stands for one that is not known or not finite."""
+    loss = report.metrics.get("loss")
+    return _LOSS_SHARE if loss is None else _LOSS_SHARE * loss / (1.0 + loss)
