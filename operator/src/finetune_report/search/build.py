@@ -12,9 +12,9 @@ from finetune_core.search.summarise import SearchFindings, summarise
 from finetune_core.search.summary import SearchSummary
 from finetune_core.search.summary_tables import summary_csv, summary_markdown
 from finetune_core.search.trials_table import trials_csv
+from finetune_report.canvas import Picture
 from finetune_report.errors import OvertakenError
 from finetune_report.publish import Publication, is_intact
-from finetune_report.search.canvas import Picture
 from finetune_report.search.gather import gather, read_ends, read_plan
 from finetune_report.search.namespace import update_namespace_table
 from finetune_report.search.page import summary_html

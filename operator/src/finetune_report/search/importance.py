@@ -12,9 +12,9 @@ from optuna.trial import create_trial
 
 from finetune_core.search.trials import TrialResult, TrialState
 from finetune_core.spec.search import Distribution, Space
-from finetune_report.search import canvas
+from finetune_report import canvas
+from finetune_report.canvas import Picture
 from finetune_report.search.axes import is_number
-from finetune_report.search.canvas import Picture
 
 MIN_TRIALS = 4
 _NAME = "importance"

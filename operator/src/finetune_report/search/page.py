@@ -1,36 +1,24 @@
 """summary.html: one page that needs nothing beside it, for screens, phones and paper."""
 
-import base64
 from collections.abc import Mapping, Sequence
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from finetune_core.search import summary_tables as tables
 from finetune_core.search import wording
 from finetune_core.search.summary import SearchSummary, TaskSummary
-from finetune_report.search.canvas import Picture
+from finetune_report.canvas import Picture
+from finetune_report.pages import embedded, render
 
 
 def summary_html(summary: SearchSummary, pictures: Mapping[str, Sequence[Picture]]) -> bytes:
-    """The page, with the plots of every task (`pictures`) within it.
-
-    As images, not as part of the page: identifiers within two SVGs could be the same.
-    """
-    environment = Environment(
-        loader=PackageLoader("finetune_report.search"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("summary.html").render(
+    """The page, with the plots of every task (`pictures`) within it."""
+    return render(
+        "search.html",
         summary=summary,
         facts=list(wording.facts(summary)),
         best_header=tables.best_header(),
         best_rows=list(tables.best_rows(summary)),
         tasks=[_task(task, pictures.get(task.task, ())) for task in summary.tasks],
     )
-    return page.encode()
 
 
 def _task(task: TaskSummary, pictures: Sequence[Picture]) -> dict[str, object]:
@@ -45,8 +33,6 @@ def _task(task: TaskSummary, pictures: Sequence[Picture]) -> dict[str, object]:
         "bias": wording.bias_line(task),
         "top_header": tables.top_header(task),
         "top": [tables.top_cells(task, rank, row) for rank, row in enumerate(task.top, start=1)],
-        "plots": [
-            {"title": one.title, "svg": base64.b64encode(one.svg).decode()} for one in pictures if one.note is None
-        ],
+        "plots": embedded(pictures),
         "notes": task.notes,
     }

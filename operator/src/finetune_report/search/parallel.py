@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from finetune_core.search.best import ranked
 from finetune_core.search.trials import TrialResult
-from finetune_report.search import canvas
+from finetune_report import canvas
+from finetune_report.canvas import Picture
 from finetune_report.search.axes import Scale
-from finetune_report.search.canvas import Picture
 
 _NAME = "parallel"
 _ROOM = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8}

@@ -12,9 +12,10 @@ from finetune_core.search.best import best_trial
 from finetune_core.search.plan import SearchPlan
 from finetune_core.search.summarise import SearchFindings, by_finish, seconds_between, start_of
 from finetune_core.search.trials import TrialResult, TrialState
-from finetune_report.search import canvas
+from finetune_report import canvas
+from finetune_report.canvas import Picture
+from finetune_report.search import marks
 from finetune_report.search.axes import Scale, scale_of
-from finetune_report.search.canvas import Picture
 from finetune_report.search.importance import importance_picture
 from finetune_report.search.parallel import parallel_picture
 
@@ -92,13 +93,13 @@ def _against(axes: Axes, task: _Task, scale: Scale) -> None:
     for state in _VALUED:
         placed = [(x, task.value(one)) for one in task.valued(state) if (x := _place(scale, one)) is not None]
         if placed:
-            axes.scatter([x for x, _ in placed], [y for _, y in placed], s=26, zorder=3, **canvas.MARKS[state])
+            axes.scatter([x for x, _ in placed], [y for _, y in placed], s=26, zorder=3, **marks.MARKS[state])
     best = best_trial(task.trials)
     if best is not None and (x := _place(scale, best)) is not None:
         ring: dict[str, Any] = {"s": 130, "facecolors": "none", "edgecolors": "black", "linewidths": 1.2, "zorder": 4}
         axes.scatter([x], [task.value(best)], label="best", **ring)
     if lost := [x for one in task.without_value if (x := _place(scale, one)) is not None]:
-        canvas.failed_marks(axes, lost)
+        marks.failed_marks(axes, lost)
     axes.set_xlabel(canvas.label_of(scale.name))
     _finish_axis(axes, scale)
 
@@ -170,10 +171,10 @@ def _so_far(axes: Axes, task: _Task, trials: list[tuple[float, TrialResult]]) ->
     for state in _VALUED:
         points = [(x, task.value(one)) for x, one in trials if one.state == state and one.value is not None]
         if points:
-            mark = canvas.MARKS[state]
+            mark = marks.MARKS[state]
             axes.scatter([x for x, _ in points], [y for _, y in points], s=18, alpha=0.75, zorder=2, **mark)
     if lost := [x for x, one in trials if one in task.without_value]:
-        canvas.failed_marks(axes, lost)
+        marks.failed_marks(axes, lost)
     line: list[tuple[float, float]] = []
     for x, one in trials:
         if one.value is not None and one.state != TrialState.FAILED:

@@ -1,7 +1,7 @@
 """How plots look, and how they become the same bytes every time."""
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,16 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from finetune_core.metrics import greater_is_better
-from finetune_core.search.trials import TrialState
 
 BLUE, ORANGE, RED, GREEN, GREY = "#0072B2", "#E69F00", "#D55E00", "#009E73", "#666666"
 """Told apart with any colour vision: https://jfly.uni-koeln.de/color/"""
-
-MARKS: Mapping[TrialState, Mapping[str, Any]] = {
-    TrialState.COMPLETED: {"marker": "o", "color": BLUE, "label": "completed"},
-    TrialState.STOPPED: {"marker": "v", "color": ORANGE, "facecolors": "none", "label": "stopped early"},
-    TrialState.FAILED: {"marker": "x", "color": RED, "label": "failed (no value)"},
-}
 
 _LABELS = {
     "learningRate": "learning rate (peak)",
@@ -97,13 +90,6 @@ def objective_label(metric: str) -> str:
 def shown(metric: str, value: float) -> float:
     """A value in the unit of `objective_label`."""
     return 100 * value if greater_is_better(metric) else value
-
-
-def failed_marks(axes: Axes, xs: Sequence[float]) -> None:
-    """Crosses along the lower edge: failed trials have no value, only a place."""
-    axes.scatter(
-        xs, [0.015] * len(xs), transform=axes.get_xaxis_transform(), s=26, zorder=3, **MARKS[TrialState.FAILED]
-    )
 
 
 def legend_below(figure: Figure, axes: Axes) -> None:
