@@ -47,7 +47,7 @@ def finetune_report(environment: dict[str, str], *arguments: str) -> subprocess.
 def digests(store: Store) -> dict[str, str]:
     found = {info.key: hashlib.sha256(store.get(info.key)).hexdigest() for info in store.list()}
     # These name the store itself.
-    own = ("/results.json", "/results.md", "/finetuning_results.csv")
+    own = ("/results.json", "/results.md", "/report.html", "/finetuning_results.csv")
     return {key: digest for key, digest in found.items() if not key.endswith(own)}
 
 

@@ -46,21 +46,21 @@ def kept(store: DirectoryStore, plan: Plan) -> set[tuple[str, int]]:
 def test_best_keeps_the_weights_of_each_tasks_best_run(store: DirectoryStore) -> None:
     plan = plan_keeping("Best")
     fill(store, plan)
-    build(store, plan, [], open_data=no_data)
+    build(store, plan, [], open_data=no_data, plots=False)
     assert kept(store, plan) == {("cola", 1), ("rte", 0)}
 
 
 def test_all_keeps_every_runs_weights(store: DirectoryStore) -> None:
     plan = plan_keeping("All")
     fill(store, plan)
-    build(store, plan, [], open_data=no_data)
+    build(store, plan, [], open_data=no_data, plots=False)
     assert len(kept(store, plan)) == len(plan.runs)
 
 
 def test_none_keeps_no_weights_and_points_at_none(store: DirectoryStore) -> None:
     plan = plan_keeping("None")
     fill(store, plan)
-    build(store, plan, [], open_data=no_data)
+    build(store, plan, [], open_data=no_data, plots=False)
     assert kept(store, plan) == set()
     assert read_json(store, layout_of(plan).best("cola"))["model"] is None
 
@@ -70,7 +70,7 @@ def test_nothing_but_weights_is_ever_deleted(store: DirectoryStore, models: str)
     plan = plan_keeping(models)
     fill(store, plan)
     before = {key for key in contents(store, layout_of(plan).runs) if "/model/" not in key}
-    build(store, plan, [], open_data=no_data)
+    build(store, plan, [], open_data=no_data, plots=False)
     assert {key for key in contents(store, layout_of(plan).runs) if "/model/" not in key} == before
 
 
@@ -78,7 +78,7 @@ def test_a_task_without_a_best_run_keeps_all_it_has(store: DirectoryStore) -> No
     plan = plan_keeping("Best")
     for run in range(3):
         finish_run(store, plan, "cola", run, None)
-    build(store, plan, [], open_data=no_data)
+    build(store, plan, [], open_data=no_data, plots=False)
     assert kept(store, plan) == {("cola", 0), ("cola", 1), ("cola", 2)}
 
 
@@ -88,7 +88,7 @@ def test_weights_of_runs_without_a_result_stay(store: DirectoryStore) -> None:
     run = plan.runs_of("cola")[0]
     store.put(f"{layout_of(plan).run('cola', run.run_id).model('living')}/config.json", b"{}")
     before = contents(store)
-    build(store, plan, [run.run_id], open_data=no_data)
+    build(store, plan, [run.run_id], open_data=no_data, plots=False)
     assert before.items() <= contents(store).items()
 
 
@@ -96,7 +96,7 @@ def test_weights_of_runs_that_are_not_planned_any_more_stay(store: DirectoryStor
     plan = plan_keeping("Best")
     fill(store, plan)
     fewer = plan_of({"cola": 1}, retention={"models": "Best"})
-    build(store, fewer, [], open_data=no_data)
+    build(store, fewer, [], open_data=no_data, plots=False)
     assert ("cola", 1) in kept(store, plan)
     assert ("rte", 0) in kept(store, plan)
 
@@ -106,17 +106,17 @@ def test_all_attempts_weights_of_a_run_that_is_not_the_best_go(store: DirectoryS
     fill(store, plan)
     run = plan.runs_of("cola")[0]
     store.put(f"{layout_of(plan).run('cola', run.run_id).model('lost-attempt')}/model.safetensors", b"")
-    build(store, plan, [], open_data=no_data)
+    build(store, plan, [], open_data=no_data, plots=False)
     assert not [key for key in contents(store, layout_of(plan).run("cola", run.run_id).root) if "/model/" in key]
 
 
 def test_a_better_run_that_came_later_takes_over(store: DirectoryStore) -> None:
     plan = plan_keeping("Best")
     finish_run(store, plan, "cola", 0, 0.5)
-    build(store, plan, [], open_data=no_data)
+    build(store, plan, [], open_data=no_data, plots=False)
     assert ("cola", 0) in kept(store, plan)
     finish_run(store, plan, "cola", 1, 0.6)
-    build(store, plan, [], open_data=no_data)
+    build(store, plan, [], open_data=no_data, plots=False)
     assert kept(store, plan) == {("cola", 1)}
 
 
@@ -125,7 +125,7 @@ def test_a_pointer_never_names_weights_that_are_half_gone(store: DirectoryStore)
     result = finish_run(store, plan, "cola", 0, 0.5)
     folder = layout_of(plan).run("cola", result.run_id).model(result.attempt)
     store.delete(f"{folder}/config.json")
-    build(store, plan, [], open_data=no_data)
+    build(store, plan, [], open_data=no_data, plots=False)
     assert read_json(store, layout_of(plan).best("cola"))["model"] is None
 
 
@@ -138,7 +138,7 @@ def test_a_folder_stops_passing_for_a_model_with_the_first_deletion(tmp_path: Pa
     run = plan.runs_of("cola")[0]
     store.put(f"{layout_of(plan).run('cola', run.run_id).model('attempt-0')}/added_tokens.json", b"{}")
     store.writes.clear()
-    build(store, plan, [], open_data=no_data)
+    build(store, plan, [], open_data=no_data, plots=False)
     deleted = [key.rpartition("/")[2] for verb, key in store.writes if verb == "delete" and "/model/" in key]
     assert deleted[: len(plan.runs)] == ["config.json"] * len(plan.runs)
     assert len(deleted) == len(plan.runs) * len(MODEL_FILES) + 1

@@ -53,9 +53,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[tuple[st
     """The writes of a build over an older report, and all that is there afterwards."""
     store = RecordingStore(tmp_path_factory.mktemp("undisturbed"))
     fill(store)
-    build(store, OLD, [], open_data=no_data)
+    build(store, OLD, [], open_data=no_data, plots=False)
     store.writes.clear()
-    build(store, NEW, [], open_data=no_data)
+    build(store, NEW, [], open_data=no_data, plots=False)
     return list(store.writes), set(contents(store))
 
 
@@ -81,7 +81,7 @@ def test_killed_at_any_write_and_run_again_it_ends_as_undisturbed(tmp_path: Path
     _, whole = undisturbed
     store = RecordingStore(tmp_path)
     fill(store)
-    build(store, OLD, [], open_data=no_data)
+    build(store, OLD, [], open_data=no_data, plots=False)
     store.writes.clear()
 
     def kill(verb: str, key: str) -> None:
@@ -90,10 +90,10 @@ def test_killed_at_any_write_and_run_again_it_ends_as_undisturbed(tmp_path: Path
 
     store.before = kill
     with pytest.raises(KilledError):
-        build(store, NEW, [], open_data=no_data)
+        build(store, NEW, [], open_data=no_data, plots=False)
     complete(store, NEW)
     store.before = None
-    document = build(store, NEW, [], open_data=no_data)
+    document = build(store, NEW, [], open_data=no_data, plots=False)
     assert complete(store, NEW) == document
     assert set(contents(store)) == whole
 
@@ -105,7 +105,7 @@ def intrude_before(store: RecordingStore, at: int, other: Plan) -> None:
     def intrude(verb: str, key: str) -> None:
         if len(store.writes) == at:
             store.before = None
-            build(DirectoryStore(store.root), other, [], open_data=no_data)
+            build(DirectoryStore(store.root), other, [], open_data=no_data, plots=False)
 
     store.before = intrude
 
@@ -114,7 +114,7 @@ def writes_of(folder: Path, plan: Plan) -> int:
     store = RecordingStore(folder)
     fill(store)
     store.writes.clear()
-    build(store, plan, [], open_data=no_data)
+    build(store, plan, [], open_data=no_data, plots=False)
     return len(store.writes)
 
 
@@ -126,12 +126,12 @@ def test_another_report_amid_the_writes_never_leaves_a_mixture(tmp_path: Path, f
         fill(store)
         intrude_before(store, at, second)
         try:
-            build(store, first, [], open_data=no_data)
+            build(store, first, [], open_data=no_data, plots=False)
         except OvertakenError:
             # Withdrawn: nothing looks complete. The Job tries again.
             overtaken += 1
             assert complete(store, first) is None
-            build(store, first, [], open_data=no_data)
+            build(store, first, [], open_data=no_data, plots=False)
         assert store.before is None, "the other report did not run"
         found = complete(store, first)
         assert found is not None
@@ -146,7 +146,7 @@ def test_two_reports_over_the_same_inputs_never_disturb_each_other(tmp_path: Pat
         store = RecordingStore(tmp_path / str(at))
         fill(store)
         intrude_before(store, at, NEW)
-        document = build(store, NEW, [], open_data=no_data)
+        document = build(store, NEW, [], open_data=no_data, plots=False)
         assert store.before is None, "the other report did not run"
         assert complete(store, NEW) == document
 
@@ -158,12 +158,12 @@ def test_a_report_that_was_overtaken_leaves_the_other_ones_marker(tmp_path: Path
         def put(self, key: str, data: bytes, *, content_type: str = "application/octet-stream") -> None:
             super().put(key, data, content_type=content_type)
             if key == layout_of(NEW).results("json"):
-                build(DirectoryStore(self.root), OLD, [], open_data=no_data)
+                build(DirectoryStore(self.root), OLD, [], open_data=no_data, plots=False)
 
     store = Late(tmp_path)
     fill(store)
     with pytest.raises(OvertakenError):
-        build(store, NEW, [], open_data=no_data)
+        build(store, NEW, [], open_data=no_data, plots=False)
     found = complete(store, OLD)
     assert found is not None
     assert found.plan_digest == OLD.digest
@@ -172,9 +172,9 @@ def test_a_report_that_was_overtaken_leaves_the_other_ones_marker(tmp_path: Path
 def test_a_second_build_writes_nothing(tmp_path: Path) -> None:
     store = RecordingStore(tmp_path)
     fill(store)
-    build(store, NEW, [], open_data=no_data)
+    build(store, NEW, [], open_data=no_data, plots=False)
     store.writes.clear()
-    build(store, NEW, [], open_data=no_data)
+    build(store, NEW, [], open_data=no_data, plots=False)
     assert store.writes == []
 
 
@@ -183,12 +183,12 @@ def test_a_second_build_writes_nothing(tmp_path: Path) -> None:
 def test_a_report_that_somebody_changed_is_written_anew(tmp_path: Path, name: str, damage: str) -> None:
     store = DirectoryStore(tmp_path)
     fill(store)
-    build(store, NEW, [], open_data=no_data)
+    build(store, NEW, [], open_data=no_data, plots=False)
     before = report_files(store, NEW)
     key = f"{layout_of(NEW).root}/{name}"
     if damage == "changed":
         store.put(key, before[name] + b" ")
     else:
         store.delete(key)
-    build(store, NEW, [], open_data=no_data)
+    build(store, NEW, [], open_data=no_data, plots=False)
     assert report_files(store, NEW) == before

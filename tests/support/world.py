@@ -255,7 +255,7 @@ class World:
         digest = command[command.index("--expect-digest") + 1]
         failed = command[command.index("--failed") + 1 :] if "--failed" in command else []
         plan = self.plan(name)
-        build(self.store, plan, failed, open_data=lambda _uri: None, expected=digest)
+        build(self.store, plan, failed, open_data=lambda _uri: None, expected=digest, plots=False)
         self.play(job, final="Complete")
 
     def plan(self, name: str) -> Plan:

@@ -7,7 +7,7 @@
         failures/<attempt>.json
     ray/<RayJob>.json          what its driver has done
     best/<task>.json   best/predictions/<file>.tsv   best/predictions/<custom task>/<file>.tsv
-    results.json results.csv results.md runs.csv   submission.zip submission.json
+    results.json results.csv results.md runs.csv report.html plots/*.{png,svg}   submission.zip submission.json
 <namespace>/finetuning_results.{csv,md}      over all experiments of the namespace
 <namespace>/.cache/...      tokenised data, by digest (a name that no experiment can have)
 """
@@ -114,6 +114,20 @@ class ExperimentLayout:
     def results(self, suffix: str) -> str:
         """The results table: json, csv or md."""
         return f"{self.root}/results.{suffix}"
+
+    @property
+    def report(self) -> str:
+        """The results on one page."""
+        return f"{self.root}/report.html"
+
+    @property
+    def plots(self) -> str:
+        """Folder of plots."""
+        return f"{self.root}/plots"
+
+    def plot(self, name: str, suffix: str) -> str:
+        """A plot: png or svg."""
+        return f"{self.plots}/{name}.{suffix}"
 
     def best(self, task: str) -> str:
         """Pointer to a task's best run."""

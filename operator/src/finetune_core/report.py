@@ -7,7 +7,7 @@ from finetune_core.outcome import Outcome
 from finetune_core.plan import Plan
 from finetune_core.results import finite
 
-REPORT_VERSION = 1
+REPORT_VERSION = 2
 """Raised by hand when reports are to be written anew although nothing that they are made from has changed."""
 
 

@@ -45,6 +45,9 @@ RUNS_COLUMNS = (
     "message",
 )
 
+TASK_HEADER = ("Task", "Runs", "Metrics", "Best", "Mean ± std (n)", "Score", "Best run", "Step")
+"""Of the table for people."""
+
 Value = str | int | float | None
 """What a cell of a CSV may hold."""
 
@@ -70,11 +73,11 @@ def results_markdown(document: ResultsDocument) -> bytes:
         f"# {document.namespace}/{document.experiment}",
         f"Model: {document.model_uri}",
         _task_table(document),
-        "\n".join(_score_line(score) for score in (document.glue, document.bert_average)),
+        "\n".join(score_line(score) for score in (document.glue, document.bert_average)),
         *_submission_block(document),
         *_failure_block(document),
         *_quarantine_block(document),
-        *_notes(document),
+        *notes(document),
         _places(document),
     )
     return ("\n\n".join(block for block in blocks if block) + "\n").encode()
@@ -124,12 +127,12 @@ def _run_cells(run: RunRow, measured: Sequence[str]) -> tuple[Value, ...]:
 
 
 def _task_table(document: ResultsDocument) -> str:
-    header = ("Task", "Runs", "Metrics", "Best", "Mean ± std (n)", "Score", "Best run", "Step")
-    rows = [_task_cells(task) for task in document.tasks]
-    return "\n".join(markdown_line(cells) for cells in (header, ("---",) * len(header), *rows))
+    rows = [task_cells(task) for task in document.tasks]
+    return "\n".join(markdown_line(cells) for cells in (TASK_HEADER, ("---",) * len(TASK_HEADER), *rows))
 
 
-def _task_cells(task: TaskRow) -> tuple[str, ...]:
+def task_cells(task: TaskRow) -> tuple[str, ...]:
+    """A task's line of the table for people."""
     names = [f"{row.metric} (decides)" if row.metric == task.metric else row.metric for row in task.metrics]
     best = task.best
     return (
@@ -150,7 +153,8 @@ def _spread(row: MetricRow) -> str:
     return f"{figure(row, row.mean)} ± {figure(row, row.std)} ({row.n})"
 
 
-def _score_line(score: ScoreRow) -> str:
+def score_line(score: ScoreRow) -> str:
+    """An item of a Markdown list: the score, and which tasks it covers or lacks."""
     if score.value is None:
         return f"- {score.name}: none; no result for {', '.join(score.missing)}"
     means = "" if score.mean_of_runs is None else f" (by the means over runs: {score.mean_of_runs:.2f})"
@@ -196,7 +200,8 @@ def _quarantine_block(document: ResultsDocument) -> Iterator[str]:
         )
 
 
-def _notes(document: ResultsDocument) -> Iterator[str]:
+def notes(document: ResultsDocument) -> Iterator[str]:
+    """What the reader of the figures has to know."""
     loose = [] if document.model_pinned else [f"model {document.model_uri}"]
     loose += [f"data of {task.task} ({task.data_uri})" for task in document.tasks if not task.pinned]
     if loose:
@@ -204,7 +209,7 @@ def _notes(document: ResultsDocument) -> Iterator[str]:
 
 
 def _places(document: ResultsDocument) -> str:
-    files = ["results.json", "results.csv", "runs.csv", "best/"]
+    files = ["report.html", "results.json", "results.csv", "runs.csv", "best/", "plots/"]
     if document.submission is not None:
         zipped = document.submission.state != SubmissionState.REFUSED
         constant = ", ".join(document.submission.placeholders)

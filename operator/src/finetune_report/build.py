@@ -19,6 +19,7 @@ from finetune_core.submission import (
 from finetune_core.tables import results_csv, results_markdown, runs_csv
 from finetune_core.tasks import SUBMISSION_FILES
 from finetune_report.errors import OvertakenError
+from finetune_report.experiment.curves import read_curves
 from finetune_report.gather import Findings, gather
 from finetune_report.labels import OpenData, known_constants
 from finetune_report.namespace_results import update_results_table
@@ -31,11 +32,18 @@ _log = logging.getLogger(__name__)
 
 
 def build(
-    store: Store, plan: Plan, failed: Iterable[str], *, open_data: OpenData, expected: str | None = None
+    store: Store,
+    plan: Plan,
+    failed: Iterable[str],
+    *,
+    open_data: OpenData,
+    expected: str | None = None,
+    plots: bool = True,
 ) -> ResultsDocument:
     """Write the report of a plan; what lies there already, whole and current, stays.
 
     `failed` are ids of runs that will not be tried again; `expected` is the digest that the caller wants reported.
+    Plots take about half a second a task.
     Safe to be killed anywhere and to be run again. Raises ReportError for what only a person can put right,
     OvertakenError where the world moved on, StoreError.
     """
@@ -49,7 +57,7 @@ def build(
         )
     written = current_report(store, layout, document.report_digest)
     if written is None:
-        written = _publish(store, plan, document, findings, open_data)
+        written = _publish(store, plan, document, findings, open_data, plots=plots)
     removed = apply_retention(store, plan, written, findings)
     # Also where the report was there already: who wrote it may have been cut off before this.
     update_results_table(store, plan.namespace)
@@ -65,17 +73,20 @@ def _document(store: Store, plan: Plan, findings: Findings) -> ResultsDocument:
 
 
 def _publish(
-    store: Store, plan: Plan, document: ResultsDocument, findings: Findings, open_data: OpenData
+    store: Store, plan: Plan, document: ResultsDocument, findings: Findings, open_data: OpenData, *, plots: bool
 ) -> ResultsDocument:
     layout = ExperimentLayout(plan.namespace, plan.experiment)
     # All that can fail for want of good inputs comes before the old report stops counting.
     predictions = best_predictions(store, plan, document, findings.results)
     submission, manifest = _submission(plan, predictions, open_data)
+    if manifest is not None:
+        document = document.model_copy(update={"submission": submission_row(manifest)})
+    shown = _shown(store, document, plots=plots)
     publication = Publication(
         store,
         layout.root,
         layout.results("json"),
-        folders=[f"{layout.root}/best"],
+        folders=[f"{layout.root}/best", layout.plots],
         optional=[layout.submission, layout.submission_manifest],
     )
     publication.begin()
@@ -88,11 +99,22 @@ def _publish(
         publication.write(layout.submission, submission.content)
     if manifest is not None:
         publication.write(layout.submission_manifest, manifest.to_json())
-        document = document.model_copy(update={"submission": submission_row(manifest)})
+    for key, content in shown.items():
+        publication.write(key, content)
     publication.write(layout.results("csv"), results_csv(document))
     publication.write(f"{layout.root}/runs.csv", runs_csv(document))
     publication.write(layout.results("md"), results_markdown(document))
     return publication.finish(document)
+
+
+def _shown(store: Store, document: ResultsDocument, *, plots: bool) -> dict[str, bytes]:
+    # matplotlib takes a second to import: only where a report is written.
+    from finetune_report.experiment.page import report_html  # noqa: PLC0415
+    from finetune_report.experiment.plots import picture_files, plot_experiment  # noqa: PLC0415
+
+    layout = ExperimentLayout(document.namespace, document.experiment)
+    pictures = plot_experiment(document, read_curves(store, document)) if plots else {}
+    return {**picture_files(layout, pictures.values()), layout.report: report_html(document, pictures)}
 
 
 def _submission(

@@ -1,0 +1,1 @@
+"""Plots and page of an experiment's report."""

@@ -1,0 +1,77 @@
+"""report.html: an experiment's results on one page."""
+
+from collections.abc import Mapping
+
+from finetune_core import tables
+from finetune_core.results_schema import ResultsDocument, RunRow, RunState, ScoreRow, TaskRow
+from finetune_core.submission import SubmissionState
+from finetune_report.canvas import Picture
+from finetune_report.pages import embedded, render
+
+_RUNS_HEADER = ("Run", "Seed", "Id", "State", "Value", "Step", "Why")
+_QUARANTINE_HEADER = ("Task", "Run", "Id", "Seed", "Reason")
+
+
+def report_html(document: ResultsDocument, pictures: Mapping[str, Picture]) -> bytes:
+    """The page, with the plots of `plot_experiment` within it. It holds no times: the same results, the same page."""
+    return render(
+        "experiment.html",
+        document=document,
+        scores=[tables.score_line(score).replace("**", "").removeprefix("- ") for score in _scores(document)],
+        table_header=tables.TASK_HEADER,
+        table=[tables.task_cells(task) for task in document.tasks],
+        overview=embedded(_of(pictures, "")),
+        tasks=[_task(document, task, _of(pictures, task.task)) for task in document.tasks],
+        quarantine_header=_QUARANTINE_HEADER,
+        quarantined=[(one.task, one.run, one.run_id, one.seed, one.reason) for one in document.quarantined],
+        submission=_submission(document),
+        notes=list(tables.notes(document)),
+    )
+
+
+def _scores(document: ResultsDocument) -> tuple[ScoreRow, ...]:
+    return (document.glue, document.bert_average)
+
+
+def _of(pictures: Mapping[str, Picture], task: str) -> list[Picture]:
+    return [pictures[task]] if task in pictures else []
+
+
+def _task(document: ResultsDocument, task: TaskRow, pictures: list[Picture]) -> dict[str, object]:
+    runs = [run for run in document.runs if run.task == task.task]
+    return {
+        "name": task.task,
+        "data": task.data_uri,
+        "plots": embedded(pictures),
+        "notes": [one.note for one in pictures if one.note is not None],
+        "runs_header": _RUNS_HEADER,
+        "runs": [_run(task, run) for run in runs],
+    }
+
+
+def _run(task: TaskRow, run: RunRow) -> tuple[str, ...]:
+    best = task.best is not None and run.run_id == task.best.run_id
+    return (
+        str(run.run),
+        str(run.seed),
+        run.run_id,
+        "best" if best else run.state.value,
+        "–" if run.value is None else _figure(task, run.value),
+        "–" if run.step is None else str(run.step),
+        "" if run.state == RunState.SUCCEEDED else ": ".join(one for one in (run.reason, run.message) if one),
+    )
+
+
+def _figure(task: TaskRow, value: float) -> str:
+    row = next((row for row in task.metrics if row.metric == task.metric), None)
+    return f"{value:.4g}" if row is None else tables.figure(row, value)
+
+
+def _submission(document: ResultsDocument) -> list[str]:
+    row = document.submission
+    if row is None:
+        return []
+    if row.state == SubmissionState.REFUSED:
+        return ["There is no submission.zip.", *(f"{name}: missing" for name in row.missing), *row.problems]
+    stand_ins = [f"Placeholders, not predictions: {', '.join(row.placeholders)}."] if row.placeholders else []
+    return [f"submission.zip, SHA-256 {row.sha256}; submission.json says which run each file came from.", *stand_ins]
