@@ -77,7 +77,11 @@ def test_nothing_is_written_when_nothing_changed_but_once(tmp_path: Path) -> Non
     leave(DirectoryStore(tmp_path), rte("first"))
     store = RecordingStore(tmp_path)
     update_results_table(store, "team")
-    assert store.writes == [("put", "team/finetuning_results.csv"), ("put", "team/finetuning_results.md")]
+    plots = [f"_{name}.{suffix}" for name in ("comparison", "sparsity") for suffix in ("png", "svg")]
+    assert store.writes == [("put", f"team/finetuning_results{rest}") for rest in (".csv", ".md", *plots, ".html")]
+    store.writes.clear()
+    update_results_table(store, "team")
+    assert store.writes == []
 
 
 def test_an_experiment_that_is_reported_while_the_table_is_written_is_not_lost(tmp_path: Path) -> None:
@@ -105,4 +109,4 @@ def test_a_table_that_never_comes_to_rest_is_tried_again_later(tmp_path: Path) -
             leave(other, rte(f"e{next(names)}"))
 
     with pytest.raises(OvertakenError, match="the results of the namespace team changed 10 times"):
-        update_results_table(RecordingStore(tmp_path, before=yet_another), "team")
+        update_results_table(RecordingStore(tmp_path, before=yet_another), "team", plots=False)

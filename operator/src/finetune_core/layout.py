@@ -8,7 +8,8 @@
     ray/<RayJob>.json          what its driver has done
     best/<task>.json   best/predictions/<file>.tsv   best/predictions/<custom task>/<file>.tsv
     results.json results.csv results.md runs.csv report.html plots/*.{png,svg}   submission.zip submission.json
-<namespace>/finetuning_results.{csv,md}      over all experiments of the namespace
+<namespace>/finetuning_results.{csv,md,html} over all experiments of the namespace
+<namespace>/finetuning_results_{comparison,sparsity}.{png,svg}
 <namespace>/.cache/...      tokenised data, by digest (a name that no experiment can have)
 """
 
@@ -154,5 +155,10 @@ def token_cache(namespace: str, digest: str) -> str:
 
 
 def finetuning_results(namespace: str, suffix: str) -> str:
-    """The table of the results of all experiments of a namespace: csv or md."""
+    """The table of the results of all experiments of a namespace: csv, md or html."""
     return f"{namespace}/finetuning_results.{suffix}"
+
+
+def finetuning_plot(namespace: str, name: str, suffix: str) -> str:
+    """A plot over all experiments of a namespace, png or svg; no experiment can have a name with an underscore."""
+    return f"{namespace}/finetuning_results_{name}.{suffix}"

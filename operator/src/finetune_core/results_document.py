@@ -50,6 +50,7 @@ def build_document(
         model_uri=plan.model.uri,
         model_digest=plan.model.digest,
         model_pinned=plan.model.pinned,
+        sparsity=_sparsity(plan, results),
         tasks=_task_rows(plan, summary, results, failed, models),
         glue=_score_row(summary.glue),
         bert_average=_score_row(summary.bert_average),
@@ -75,6 +76,14 @@ def published_name(task: str, file: str) -> str:
     GLUE's as in the zip; those of a custom task in a folder of its own, since all have a `test.tsv`.
     """
     return file if task in GLUE_TASKS else f"{task}/{file}"
+
+
+def _sparsity(plan: Plan, results: Mapping[str, RunResult]) -> float | None:
+    """Of the first planned run that has a result: all runs load the same model."""
+    first = next((results[run.run_id] for run in plan.runs if run.run_id in results), None)
+    if first is None:
+        return None
+    return first.sparsity.before.sparsity if first.sparsity is not None else 0.0
 
 
 def _task_rows(

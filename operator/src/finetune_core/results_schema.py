@@ -143,7 +143,11 @@ class SubmissionRow(_Frozen):
 
 
 class ResultsDocument(_Frozen):
-    """`results.json`, written after all the files that it names in `files` (key below the folder -> SHA-256)."""
+    """`results.json`, written after all the files that it names in `files` (key below the folder -> SHA-256).
+
+    `sparsity` is the share of zeros, 0 to 1, of the weights that a sparse model's type covers, as the model was loaded;
+    0 for dense models, None where no run has ended, or in reports that are older than the field.
+    """
 
     schema_version: int = RESULTS_SCHEMA_VERSION
     report_digest: str
@@ -155,6 +159,7 @@ class ResultsDocument(_Frozen):
     model_uri: str
     model_digest: str
     model_pinned: bool
+    sparsity: float | None = None
     tasks: tuple[TaskRow, ...]
     glue: ScoreRow
     bert_average: ScoreRow
