@@ -223,7 +223,8 @@ def report(found: dict[str, list[Measured]], arguments: argparse.Namespace) -> s
         "## Search: random to the end against ASHA and TPE",
         "",
         f"{describe()}. {arguments.task}, {source}, {arguments.model_name}; {arguments.trials} trials of at most "
-        f"{arguments.max_steps} steps of {arguments.batch_size}, evaluation every {arguments.eval_steps}"
+        f"{arguments.max_steps} steps of {arguments.batch_size}, learning rates from {arguments.learning_rate[0]:g} to "
+        f"{arguments.learning_rate[1]:g}, evaluation every {arguments.eval_steps}"
         f"{f' on {arguments.dev_rows} rows' if arguments.dev_rows else ''}; "
         f"{arguments.repetitions} repetitions with other search seeds, in turn; one driver, one trial at a time, whole "
         "process from start to the task's end. Values x100; the last column is the mean difference from the first row, "
