@@ -5,7 +5,7 @@ import json
 import pytest
 
 from finetune_core.plan import Plan
-from finetune_core.results import Failure, FailureReason, RunResult
+from finetune_core.results import Failure, FailureReason, RunResult, Sparsity, SparsityRecord
 from finetune_core.results_document import build_document
 from finetune_core.results_schema import ResultsDocument, RunState, SubmissionRow
 from finetune_core.submission import SubmissionState
@@ -175,6 +175,15 @@ def test_document_survives_json_and_is_the_same_bytes_twice() -> None:
 def test_document_of_a_later_version_with_more_fields_can_be_read() -> None:
     raw = json.loads(document(results=RESULTS).to_json()) | {"colour": "blue"}
     assert ResultsDocument.model_validate(raw) == document(results=RESULTS)
+
+
+def test_document_has_the_sparsity_of_the_model_as_it_was_loaded() -> None:
+    loaded = Sparsity(weights=10, masked=8, non_zero=2, sparsity=0.8, parameters=12, non_zero_parameters=4)
+    trained = loaded.model_copy(update={"non_zero": 1, "sparsity": 0.9, "non_zero_parameters": 3})
+    sparse = SparsityRecord(type="static_sparse_encoder_bert", before=loaded, after=trained)
+    assert document(results=[result_of(PLAN, "cola", 0, 0.5, sparsity=sparse)]).sparsity == 0.8
+    assert document(results=[result_of(PLAN, "cola", 0, 0.5)]).sparsity == 0.0
+    assert document().sparsity is None
 
 
 def test_best_pointer_says_where_the_files_lie() -> None:

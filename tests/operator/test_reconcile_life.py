@@ -75,7 +75,10 @@ def test_an_experiment_whose_runs_succeed_ends_with_report_uris_and_score(world:
         "json": f"{root}/results.json",
         "csv": f"{root}/results.csv",
         "markdown": f"{root}/results.md",
+        "html": f"{root}/report.html",
     }
+    for uri in status["results"].values():
+        assert world.store.get(uri.removeprefix("s3://results/out/"))
     best = status["tasks"][0]["best"]
     assert best["run"] == 1
     assert best["uri"] == f"{root}/runs/rte/{best['runId']}"

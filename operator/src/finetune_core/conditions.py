@@ -248,8 +248,9 @@ def _failures(plan: Plan, failed: Mapping[str, RunError]) -> tuple[RunFailure, .
 
 def _uris(plan: Plan, uri: str) -> ResultUris:
     root = ExperimentLayout(plan.namespace, plan.experiment)
-    json_, csv, markdown = (uri + root.results(suffix).removeprefix(root.root) for suffix in ("json", "csv", "md"))
-    return ResultUris(json_=json_, csv=csv, markdown=markdown)
+    keys = (*map(root.results, ("json", "csv", "md")), root.report)
+    json_, csv, markdown, html = (uri + key.removeprefix(root.root) for key in keys)
+    return ResultUris(json_=json_, csv=csv, markdown=markdown, html=html)
 
 
 def _hyperparameters(plan: Plan, *, newer: bool) -> HyperparametersStatus | None:

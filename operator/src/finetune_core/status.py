@@ -134,6 +134,7 @@ class ResultUris(ApiModel):
     json_: Annotated[str, Field(alias="json", description="Everything, for programs.")]
     csv: Annotated[str, Field(description="One row a task and metric.")]
     markdown: Annotated[str, Field(description="The table, for people.")]
+    html: Annotated[str | None, Field(description="The results with their plots.")] = None
 
 
 class LeaderboardStatus(ApiModel):
