@@ -129,3 +129,25 @@ def test_a_run_without_a_curve_still_counts(store: DirectoryStore) -> None:
     finish_run(store, PLAN, "rte", 0, 0.5)
     document = build(store, PLAN, [], open_data=lambda _: None)
     assert "plots/rte-runs.svg" in document.files
+
+
+def test_the_page_tells_the_settings_and_digests_that_the_results_stand_on(store: DirectoryStore) -> None:
+    plan = plan_of({"rte": 3, "stsb": 1, "wnli": 1}, training={"rte": {"maxSteps": 120, "learningRate": 3e-5}})
+    document = report(store, plan)
+    page = store.get(layout_of(plan).report).decode()
+    assert "maxSteps 120" in page
+    assert "learningRate 3e-05" in page
+    assert "None" not in page
+    for digest in (document.model_digest, document.plan_digest, document.tasks[0].data_digest):
+        assert digest is not None
+        assert digest in page
+
+
+def test_a_plot_says_how_many_of_the_curves_are_drawn(store: DirectoryStore) -> None:
+    failed = fill(store)
+    result = finish_run(store, PLAN, "rte", 0, 0.5)
+    leave_curve(store, PLAN, result, b"torn")
+    build(store, PLAN, failed, open_data=lambda _: None)
+    plots = contents(store, layout_of(PLAN).plots)
+    told = b"learning curves (1 of 2: the others' evaluations cannot be read)"
+    assert {name.rpartition("/")[2] for name, svg in plots.items() if told in svg} == {"rte-runs.svg"}

@@ -81,7 +81,7 @@ def _publish(
     submission, manifest = _submission(plan, predictions, open_data)
     if manifest is not None:
         document = document.model_copy(update={"submission": submission_row(manifest)})
-    shown = _shown(store, document, plots=plots)
+    shown = _shown(store, plan, document, plots=plots)
     publication = Publication(
         store,
         layout.root,
@@ -107,14 +107,15 @@ def _publish(
     return publication.finish(document)
 
 
-def _shown(store: Store, document: ResultsDocument, *, plots: bool) -> dict[str, bytes]:
+def _shown(store: Store, plan: Plan, document: ResultsDocument, *, plots: bool) -> dict[str, bytes]:
     # matplotlib takes a second to import: only where a report is written.
     from finetune_report.experiment.page import report_html  # noqa: PLC0415
     from finetune_report.experiment.plots import picture_files, plot_experiment  # noqa: PLC0415
 
     layout = ExperimentLayout(document.namespace, document.experiment)
     pictures = plot_experiment(document, read_curves(store, document)) if plots else {}
-    return {**picture_files(layout, pictures.values()), layout.report: report_html(document, pictures)}
+    settings = {name: task.settings for name, task in plan.tasks.items()}
+    return {**picture_files(layout, pictures.values()), layout.report: report_html(document, pictures, settings)}
 
 
 def _submission(

@@ -1,9 +1,11 @@
 """report.html: an experiment's results on one page."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from finetune_core import tables
 from finetune_core.results_schema import ResultsDocument, RunRow, RunState, ScoreRow, TaskRow
+from finetune_core.search import wording
+from finetune_core.settings import Settings
 from finetune_core.submission import SubmissionState
 from finetune_report.canvas import Picture
 from finetune_report.pages import embedded, render
@@ -12,8 +14,11 @@ _RUNS_HEADER = ("Run", "Seed", "Id", "State", "Value", "Step", "Why")
 _QUARANTINE_HEADER = ("Task", "Run", "Id", "Seed", "Reason")
 
 
-def report_html(document: ResultsDocument, pictures: Mapping[str, Picture]) -> bytes:
-    """The page, with the plots of `plot_experiment` within it. It holds no times: the same results, the same page."""
+def report_html(document: ResultsDocument, pictures: Mapping[str, Picture], settings: Mapping[str, Settings]) -> bytes:
+    """The page, with the plots of `plot_experiment` within it; `settings` are the tasks', by name.
+
+    It holds no times: the same results, the same page.
+    """
     return render(
         "experiment.html",
         document=document,
@@ -21,11 +26,12 @@ def report_html(document: ResultsDocument, pictures: Mapping[str, Picture]) -> b
         table_header=tables.TASK_HEADER,
         table=[tables.task_cells(task) for task in document.tasks],
         overview=embedded(_of(pictures, "")),
-        tasks=[_task(document, task, _of(pictures, task.task)) for task in document.tasks],
+        tasks=[_task(document, task, _of(pictures, task.task), settings[task.task]) for task in document.tasks],
         quarantine_header=_QUARANTINE_HEADER,
         quarantined=[(one.task, one.run, one.run_id, one.seed, one.reason) for one in document.quarantined],
         submission=_submission(document),
         notes=list(tables.notes(document)),
+        versions=list(_versions(document)),
     )
 
 
@@ -33,15 +39,27 @@ def _scores(document: ResultsDocument) -> tuple[ScoreRow, ...]:
     return (document.glue, document.bert_average)
 
 
+def _versions(document: ResultsDocument) -> Iterator[tuple[str, str]]:
+    yield "Model", document.model_digest
+    for task in document.tasks:
+        yield f"Data of {task.task}", task.data_digest or "–"
+    yield "Plan", document.plan_digest
+    yield "Recipe", str(document.recipe_version)
+    for image in sorted({run.image for run in document.runs if run.image}):
+        yield "Trainer image", image
+
+
 def _of(pictures: Mapping[str, Picture], task: str) -> list[Picture]:
     return [pictures[task]] if task in pictures else []
 
 
-def _task(document: ResultsDocument, task: TaskRow, pictures: list[Picture]) -> dict[str, object]:
+def _task(document: ResultsDocument, task: TaskRow, pictures: list[Picture], settings: Settings) -> dict[str, object]:
+    told = {name: value for name, value in settings.identity().items() if value is not None}
     runs = [run for run in document.runs if run.task == task.task]
     return {
         "name": task.task,
         "data": task.data_uri,
+        "settings": wording.settings(told),
         "plots": embedded(pictures),
         "notes": [one.note for one in pictures if one.note is not None],
         "runs_header": _RUNS_HEADER,

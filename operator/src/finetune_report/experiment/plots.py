@@ -55,7 +55,9 @@ def _learning(axes: Axes, best: BestPointer, curves: Sequence[Curve]) -> None:
     axes.margins(y=0.08)  # room for the ring
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("optimizer steps")
-    axes.set_title("learning curves", fontsize="medium")
+    drawn = sum(bool(curve.points) for curve in curves)
+    lost = "" if drawn == len(curves) else f" ({drawn} of {len(curves)}: the others' evaluations cannot be read)"
+    axes.set_title(f"learning curves{lost}", fontsize="medium")
 
 
 def _seeds(axes: Axes, task: TaskRow, curves: Sequence[Curve]) -> None:
