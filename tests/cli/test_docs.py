@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 
 from finetune_cli.app import build_app
-from finetune_cli.exits import Exit
+from finetune_client.exits import Exit
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/cli.md").read_text()
 OF_OTHER_PAGES = {"run", "search"}

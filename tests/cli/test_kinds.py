@@ -4,10 +4,10 @@ import pytest
 import typer
 
 from finetune_cli.commands.common import any_names
-from finetune_cli.errors import UsageError
-from finetune_cli.exits import Exit
-from finetune_cli.kube import kinds
-from finetune_cli.kube.failures import explain
+from finetune_client.errors import UsageError
+from finetune_client.exits import Exit
+from finetune_client.kube import kinds
+from finetune_client.kube.failures import explain
 from finetune_operator import names
 from finetune_operator.manifests.pods import PLAN_FILE
 from support.world import World, spec_of

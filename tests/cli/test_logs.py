@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from kubernetes import client
 
-from finetune_cli.errors import NotFoundError
-from finetune_cli.kube.client import Kube
+from finetune_client.errors import NotFoundError
+from finetune_client.kube.client import Kube
 from support.world import World, spec_of
 
 from .conftest import Run

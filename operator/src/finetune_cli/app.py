@@ -22,9 +22,9 @@ from finetune_cli.commands import (
     validate,
     watching,
 )
-from finetune_cli.errors import CliError
-from finetune_cli.exits import Exit
 from finetune_cli.output import error_console
+from finetune_client.errors import ClientError
+from finetune_client.exits import Exit
 from finetune_core.problems import FinetuneError
 from finetune_store import StoreError
 
@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _fail(error: FinetuneError | StoreError) -> int:
     message, remedy, code = str(error), "", Exit.PROBLEMS
-    if isinstance(error, CliError):
+    if isinstance(error, ClientError):
         message, remedy, code = error.message, error.remedy, error.code
     elif isinstance(error, StoreError):
         code = Exit.UNREACHABLE if error.transient else Exit.REFUSED

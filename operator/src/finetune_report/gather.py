@@ -46,7 +46,7 @@ def gather(store: Store, plan: Plan, failed: Iterable[str]) -> Findings:
     One listing, then one read a result. Raises ReportError for a result that cannot be used, StoreError.
     """
     layout = ExperimentLayout(plan.namespace, plan.experiment)
-    objects = _by_run(store, layout)
+    objects = objects_by_run(store, layout)
     with_result = [run for run in plan.runs if "result.json" in objects.get(run.run_id, {})]
     with ThreadPoolExecutor(_READERS) as pool:
         results = dict(pool.map(lambda run: (run.run_id, _result(store, layout, run)), with_result))
@@ -61,7 +61,7 @@ def gather(store: Store, plan: Plan, failed: Iterable[str]) -> Findings:
     )
 
 
-def _by_run(store: Store, layout: ExperimentLayout) -> dict[str, dict[str, ObjectInfo]]:
+def objects_by_run(store: Store, layout: ExperimentLayout) -> dict[str, dict[str, ObjectInfo]]:
     """Run id -> key below the run's folder -> object."""
     objects: dict[str, dict[str, ObjectInfo]] = {}
     for info in store.list(layout.runs):

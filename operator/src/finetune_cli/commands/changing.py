@@ -5,19 +5,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from finetune_cli.commands.common import AnyName, Context, ExperimentName, Json, Namespace, cluster, find
+from finetune_cli.commands.common import AnyName, Context, ExperimentName, Namespace
 from finetune_cli.commands.watching import follow
-from finetune_cli.errors import CliError, UsageError
-from finetune_cli.kube.kinds import EXPERIMENT, KINDS, Kind, kind_of
 from finetune_cli.manifest.check import manifests_of
 from finetune_cli.manifest.files import Source, check_source, read_text
 from finetune_cli.manifest.findings import Severity
 from finetune_cli.output import console, note
+from finetune_client.errors import ClientError, UsageError
+from finetune_client.finding import Json, cluster, find
+from finetune_client.kube.kinds import EXPERIMENT, KINDS, Kind, kind_of
 from finetune_core.recipes import recipe_for
 from finetune_core.tasks import GLUE_TASKS
 
 if TYPE_CHECKING:
-    from finetune_cli.kube.client import Kube
+    from finetune_client.kube.client import Kube
 
 
 def register(app: typer.Typer) -> None:
@@ -53,7 +54,7 @@ def _checked(file: str) -> list[Json]:
         raise UsageError("submit needs a file", "Write the manifest to a file: it is read twice.")
     errors = [one for one in check_source(Source(file)) if one.severity == Severity.ERROR]
     if errors:
-        raise CliError("\n".join(map(str, errors)), "Correct it; nothing was submitted.")
+        raise ClientError("\n".join(map(str, errors)), "Correct it; nothing was submitted.")
     return manifests_of(read_text(file)[0])
 
 

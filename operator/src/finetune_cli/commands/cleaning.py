@@ -5,12 +5,12 @@ from typing import Annotated
 import typer
 
 from finetune_cli.commands.common import Context, ExperimentName, Namespace, StoreUri
-from finetune_cli.errors import NotFoundError
-from finetune_cli.exits import Exit
-from finetune_cli.kube.kinds import EXPERIMENT
 from finetune_cli.output import Output, OutputOption, console, emit, note
-from finetune_cli.reports import document_so_far, plan_of, whole_report
-from finetune_cli.stores import results_of
+from finetune_client.errors import NotFoundError
+from finetune_client.exits import Exit
+from finetune_client.kube.kinds import EXPERIMENT
+from finetune_client.reports import document_so_far, plan_of, whole_report
+from finetune_client.stores import results_of
 from finetune_report.gather import gather
 from finetune_report.retention import apply_retention, expendable
 

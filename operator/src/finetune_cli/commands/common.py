@@ -1,39 +1,13 @@
 """Options and look-ups that commands share."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from finetune_cli.errors import CliError, NotFoundError
-from finetune_cli.kube.kinds import EXPERIMENT, KINDS, SEARCH, Kind, split_name
-
-if TYPE_CHECKING:
-    from finetune_cli.kube.client import Kube
-
-Json = dict[str, Any]
-
-
-def cluster(context: str | None, namespace: str | None) -> "Kube":
-    """The cluster; what talks to it takes a second to import, so that only commands that need it pay."""
-    from finetune_cli.kube.client import connect  # noqa: PLC0415
-
-    return connect(context, namespace)
-
-
-def find(kube: "Kube", text: str, kinds: tuple[Kind, ...] = KINDS) -> tuple[Kind, Json]:
-    """The experiment or search of that name (`NAME`, `fte/NAME`, `hps/NAME`); NotFoundError names near ones."""
-    asked, name = split_name(text)
-    for kind in asked:
-        if kind in kinds and (found := kube.get(kind, name)) is not None:
-            return kind, found
-    what = " or ".join(kind.kind for kind in asked if kind in kinds) or kinds[0].kind
-    meant = kube.near_name(kinds, name)
-    hint = f"Did you mean {meant}? " if meant else ""
-    raise NotFoundError(
-        f"there is no {what} {name} in namespace {kube.namespace}",
-        f"{hint}`finetune status` lists what is there, `-n NAMESPACE` looks elsewhere.",
-    )
+from finetune_client.errors import ClientError
+from finetune_client.finding import cluster
+from finetune_client.kube.kinds import EXPERIMENT, KINDS, SEARCH, Kind
 
 
 def _names(kinds: Iterable[Kind], context: typer.Context, incomplete: str) -> list[str]:
@@ -41,7 +15,7 @@ def _names(kinds: Iterable[Kind], context: typer.Context, incomplete: str) -> li
     try:
         kube = cluster(context.params.get("context"), context.params.get("namespace"))
         found = [str(one["metadata"]["name"]) for kind in kinds for one in kube.objects(kind)]
-    except CliError:
+    except ClientError:
         return []
     return sorted(name for name in found if name.startswith(incomplete))
 

@@ -7,11 +7,11 @@ import typer
 
 from finetune_cli.commands.common import Context, Namespace, StoreUri, experiment_names
 from finetune_cli.commands.results import Format, FormatOption
-from finetune_cli.errors import CliError
-from finetune_cli.exits import Exit
-from finetune_cli.output import Output, console, emit
-from finetune_cli.several import Where, both_documents
+from finetune_cli.output import Output, console, emit, note
 from finetune_cli.shown.comparison import WRITERS, comparison_page
+from finetune_client.errors import ClientError
+from finetune_client.exits import Exit
+from finetune_client.several import Where, both_documents
 from finetune_core.comparison import compare as compared
 from finetune_core.significance import TTest
 
@@ -44,9 +44,9 @@ def compare(
     not compared.
     """
     t_test = _t_test()
-    made = compared(*both_documents(before, after, Where(store, context, namespace)), t_test)
+    made = compared(*both_documents(before, after, Where(store, context, namespace, note)), t_test)
     if not made.tasks:
-        raise CliError(
+        raise ClientError(
             f"{made.before.name} and {made.after.name} have no task in common",
             f"The first has {', '.join(made.only_before)}; the second {', '.join(made.only_after)}.",
         )
@@ -66,7 +66,7 @@ def _t_test() -> TTest:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != "scipy":
             raise
-        raise CliError(
+        raise ClientError(
             "comparing needs scipy, which is not installed here",
             "Install it: pip install 'finetune-operator[cli,trainer]', or scipy alone. `finetune results` needs none.",
         ) from error

@@ -7,13 +7,13 @@ import typer
 
 from finetune_cli.convert.katib import from_katib
 from finetune_cli.convert.run_glue import Converted, from_run_glue
-from finetune_cli.errors import CliError
-from finetune_cli.exits import Exit
 from finetune_cli.manifest.check import check_text
 from finetune_cli.manifest.files import read_text
 from finetune_cli.manifest.findings import Severity
 from finetune_cli.manifest.yaml_nodes import read
 from finetune_cli.output import error_console, note
+from finetune_client.errors import ClientError
+from finetune_client.exits import Exit
 from finetune_core.search.hyperparameter_files import to_yaml
 
 
@@ -36,11 +36,11 @@ def katib(file: Annotated[str, typer.Argument(metavar="FILE", help="A Katib Expe
     """Write the search that a Katib Experiment describes."""
     text, problem = read_text(file)
     if problem:
-        raise CliError(f"{file}: {problem}")
+        raise ClientError(f"{file}: {problem}")
     documents, mistakes = read(text)
     if mistakes or not documents or not isinstance(documents[0].value, dict):
         words = "; ".join(f"{file}:{place.line}: {message}" for place, message in mistakes)
-        raise CliError(words or f"{file} holds no Experiment", "Give a file with a Katib Experiment.")
+        raise ClientError(words or f"{file} holds no Experiment", "Give a file with a Katib Experiment.")
     return _write(from_katib(documents[0].value))
 
 

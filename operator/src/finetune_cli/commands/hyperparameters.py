@@ -5,12 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
-from finetune_cli.commands.common import Context, Json, Namespace, SearchName, cluster, find
+from finetune_cli.commands.common import Context, Namespace, SearchName
 from finetune_cli.convert.arguments import EXCLUSIVE
-from finetune_cli.errors import NotFoundError
-from finetune_cli.exits import Exit
-from finetune_cli.kube.kinds import EXPERIMENT, SEARCH
 from finetune_cli.output import note
+from finetune_client.errors import NotFoundError
+from finetune_client.exits import Exit
+from finetune_client.finding import Json, cluster, find
+from finetune_client.kube.kinds import EXPERIMENT, SEARCH
 from finetune_core.search.hyperparameter_files import to_yaml
 from finetune_core.spec import Execution
 

@@ -7,12 +7,12 @@ import typer
 from pydantic import ValidationError
 
 from finetune_cli.commands.common import Context, ExperimentName, Namespace, StoreUri
-from finetune_cli.errors import CliError, NotFoundError
-from finetune_cli.exits import Exit
-from finetune_cli.kube.kinds import EXPERIMENT
 from finetune_cli.output import console, note
-from finetune_cli.reports import document_so_far, layout_of, plan_of
-from finetune_cli.stores import results_of
+from finetune_client.errors import ClientError, NotFoundError
+from finetune_client.exits import Exit
+from finetune_client.kube.kinds import EXPERIMENT
+from finetune_client.reports import document_so_far, layout_of, plan_of
+from finetune_client.stores import results_of
 from finetune_core.spec import MissingTasks
 from finetune_core.submission import SubmissionManifest, SubmissionRefused, build_submission
 from finetune_core.submission_checks import validate_zip
@@ -61,7 +61,7 @@ def build(
     except SubmissionRefused as refusal:
         lacking = [f"{one}: no best run with predictions" for one in refusal.missing]
         remedy = "Run these tasks too, or give --missing-tasks Placeholder." if refusal.missing else ""
-        raise CliError("\n".join([*lacking, *map(str, refusal.problems)]), remedy) from refusal
+        raise ClientError("\n".join([*lacking, *map(str, refusal.problems)]), remedy) from refusal
     _write(file, made.content)
     if made.manifest.placeholders:
         note(f"Placeholders, not predictions: {', '.join(made.manifest.placeholders)}")
@@ -119,4 +119,4 @@ def _write(file: Path, content: bytes) -> None:
     try:
         file.write_bytes(content)
     except OSError as error:
-        raise CliError(f"{file} cannot be written: {error.strerror}", "Give another with --file.") from error
+        raise ClientError(f"{file} cannot be written: {error.strerror}", "Give another with --file.") from error

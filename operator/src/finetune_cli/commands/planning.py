@@ -4,9 +4,7 @@ from typing import Annotated
 
 import typer
 
-from finetune_cli.commands.common import Context, Json, Namespace, StoreUri
-from finetune_cli.errors import CliError
-from finetune_cli.exits import Exit
+from finetune_cli.commands.common import Context, Namespace, StoreUri
 from finetune_cli.manifest.check import manifests_of
 from finetune_cli.manifest.crds import EXPERIMENT
 from finetune_cli.manifest.files import Source, check_source, read_text
@@ -14,7 +12,10 @@ from finetune_cli.manifest.findings import Severity
 from finetune_cli.output import Output, OutputOption, console, emit
 from finetune_cli.past import past_runs
 from finetune_cli.shown.plans import Forecast, Rates, forecast_experiment, forecast_page, forecast_search, rates_of
-from finetune_cli.stores import default_namespace, open_uri
+from finetune_client.errors import ClientError
+from finetune_client.exits import Exit
+from finetune_client.finding import Json
+from finetune_client.stores import default_namespace, open_uri
 from finetune_core.parse import parse_spec
 from finetune_core.search.parse import parse_search
 
@@ -34,7 +35,7 @@ def plan(
     """Show what a manifest would run: tasks, runs, steps, objects; with --store, how long by past runs."""
     errors = [one for one in check_source(Source(file)) if one.severity == Severity.ERROR]
     if errors:
-        raise CliError("\n".join(map(str, errors)), "Correct it first.")
+        raise ClientError("\n".join(map(str, errors)), "Correct it first.")
     forecasts = [_forecast(one, store, namespace, context) for one in manifests_of(read_text(file)[0])]
     if output != Output.TABLE:
         emit([one.to_json() for one in forecasts], output)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import ValidationError
 
-from finetune_cli.commands.common import AnyName, Context, Json, Namespace, cluster, find
-from finetune_cli.errors import CliError, NotFoundError, UsageError
-from finetune_cli.exits import Exit
-from finetune_cli.kube.kinds import (
+from finetune_cli.commands.common import AnyName, Context, Namespace
+from finetune_cli.output import note
+from finetune_client.errors import ClientError, NotFoundError, UsageError
+from finetune_client.exits import Exit
+from finetune_client.finding import Json, cluster, find
+from finetune_client.kube.kinds import (
     EXPERIMENT,
     INDEX_ANNOTATION,
     JOB_NAME_LABEL,
@@ -22,11 +24,10 @@ from finetune_cli.kube.kinds import (
     ROLE_LABEL,
     Kind,
 )
-from finetune_cli.output import note
 from finetune_core.plan import JobPlan
 
 if TYPE_CHECKING:
-    from finetune_cli.kube.client import Kube
+    from finetune_client.kube.client import Kube
 
 _MAX_FOLLOWED = 32
 _lock = Lock()
@@ -88,7 +89,7 @@ def _indexes(kube: "Kube", job: Json, task: str, run: int | None) -> list[int]:
         plan = JobPlan.model_validate_json(text)
     except ValidationError as error:
         message = f"the plan of Job {job['metadata']['name']} is of another version"
-        raise CliError(message, "Leave --task out, or use the finetune of the operator's version.") from error
+        raise ClientError(message, "Leave --task out, or use the finetune of the operator's version.") from error
     return [
         index
         for index in range(len(plan.indexes))
@@ -123,7 +124,7 @@ def _print(kube: "Kube", pod: str, several: bool, follow: bool, tail: int | None
             with _lock:
                 sys.stdout.write(f"{pod}: {line}\n" if several else f"{line}\n")
                 sys.stdout.flush()
-    except CliError as error:
+    except ClientError as error:
         # A pod that has not started, or is gone by now, keeps the others' lines from nobody.
         note(f"{pod}: {error.message}")
     else:

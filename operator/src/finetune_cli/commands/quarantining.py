@@ -5,12 +5,13 @@ from typing import Annotated
 import typer
 
 from finetune_cli.commands.changing import patch_spec
-from finetune_cli.commands.common import Context, ExperimentName, Json, Namespace, StoreUri, cluster, find
-from finetune_cli.errors import CliError, UsageError
-from finetune_cli.kube.kinds import EXPERIMENT
+from finetune_cli.commands.common import Context, ExperimentName, Namespace, StoreUri
 from finetune_cli.output import note
-from finetune_cli.reports import plan_of
-from finetune_cli.stores import results_of
+from finetune_client.errors import ClientError, UsageError
+from finetune_client.finding import Json, cluster, find
+from finetune_client.kube.kinds import EXPERIMENT
+from finetune_client.reports import plan_of
+from finetune_client.stores import results_of
 from finetune_core.plan import Plan, PlannedRun
 
 
@@ -47,22 +48,22 @@ def quarantine(
 
 
 def planned_run(plan: Plan, text: str) -> PlannedRun:
-    """The planned run that is meant by an id or by TASK/RUN; CliError names those that there are."""
+    """The planned run that is meant by an id or by TASK/RUN; ClientError names those that there are."""
     found = [run for run in plan.runs if text in (run.run_id, f"{run.task}/{run.run}")]
     if found:
         return found[0]
     if any(run.run_id == text for run in plan.quarantined):
-        raise CliError(f"run {text} is quarantined already", "--undo counts it again.")
+        raise ClientError(f"run {text} is quarantined already", "--undo counts it again.")
     task, slash, _ = text.partition("/")
     runs = [f"{run.task}/{run.run} ({run.run_id})" for run in plan.runs if not slash or run.task == task]
     some = ", ".join(runs[:10]) + (f" and {len(runs) - 10} more" if len(runs) > 10 else "")
     there = f"There are {some}." if runs else f"The tasks are {', '.join(plan.task_names)}."
-    raise CliError(f"no run {text} is planned", there)
+    raise ClientError(f"no run {text} is planned", there)
 
 
 def without(entries: list[Json], run: str) -> list[Json]:
-    """The entries but that of a run id; CliError where it is not among them."""
+    """The entries but that of a run id; ClientError where it is not among them."""
     if all(one["runId"] != run for one in entries):
         ids = ", ".join(one["runId"] for one in entries) or "none"
-        raise CliError(f"run {run} is not quarantined", f"Quarantined run ids: {ids}.")
+        raise ClientError(f"run {run} is not quarantined", f"Quarantined run ids: {ids}.")
     return [one for one in entries if one["runId"] != run]

@@ -7,17 +7,18 @@ from typing import Annotated
 
 import typer
 
-from finetune_cli.commands.common import AnyNames, Context, ExperimentName, Namespace, StoreUri, cluster, find
-from finetune_cli.errors import NotFoundError, UsageError
-from finetune_cli.event_files import download_event_files
-from finetune_cli.exits import Exit
-from finetune_cli.kube.kinds import EXPERIMENT, SEARCH
+from finetune_cli.commands.common import AnyNames, Context, ExperimentName, Namespace, StoreUri
 from finetune_cli.output import Output, OutputOption, console, emit, note, table
-from finetune_cli.reports import layout_of, report_of, whole_report
-from finetune_cli.several import Where, all_documents, documents_of
 from finetune_cli.shown.results import BEST_COLUMNS, best_of_status, best_rows, results_page
 from finetune_cli.shown.results_table import WRITERS, comparison_page
-from finetune_cli.stores import Results, results_of
+from finetune_client.errors import NotFoundError, UsageError
+from finetune_client.event_files import download_event_files
+from finetune_client.exits import Exit
+from finetune_client.finding import cluster, find
+from finetune_client.kube.kinds import EXPERIMENT, SEARCH
+from finetune_client.reports import layout_of, report_of, whole_report
+from finetune_client.several import Where, all_documents, documents_of
+from finetune_client.stores import Results, results_of
 from finetune_core.results_schema import BestPointer, ResultsDocument
 from finetune_core.results_table import Statistic, results_table
 from finetune_core.search.layout import SearchLayout
@@ -81,7 +82,7 @@ def results(
             "say whose results: NAME... or --all" if not names else "--all is of all experiments: leave the names out",
             "finetune results first second; finetune results --all -n team",
         )
-    where = Where(store, context, namespace)
+    where = Where(store, context, namespace, note)
     if names and len(set(names)) == 1 and statistic is None:
         return _one(names[0], where, output)
     documents = documents_of(names, where) if names else all_documents(where)

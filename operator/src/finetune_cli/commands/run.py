@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-from finetune_cli.errors import CliError, UsageError
-from finetune_cli.exits import Exit
 from finetune_cli.local.lock import exclusive
 from finetune_cli.local.planning import Manifest, as_uri, plan_locally
 from finetune_cli.local.programs import Programs, log_file, require_trainer
@@ -15,6 +13,8 @@ from finetune_cli.manifest.check import check_text, manifests_of
 from finetune_cli.manifest.files import read_text
 from finetune_cli.manifest.findings import Severity
 from finetune_cli.output import error_console, note
+from finetune_client.errors import ClientError, UsageError
+from finetune_client.exits import Exit
 from finetune_core.tracking import to_env
 from finetune_store import S3Connection, open_store
 
@@ -83,7 +83,7 @@ def read_manifest(file: str, kind: str, namespace: str | None) -> Manifest:
     for one in findings:
         error_console().print(str(one), markup=False)
     if findings:
-        raise CliError(f"{file} has {len(findings)} problems", "correct them; nothing was run")
+        raise ClientError(f"{file} has {len(findings)} problems", "correct them; nothing was run")
     found = [value for value in manifests_of(text) if value["kind"] == kind]
     if len(found) != 1:
         raise UsageError(f"{file} holds {len(found)} objects of kind {kind}; this command takes one")

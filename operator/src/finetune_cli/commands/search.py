@@ -14,13 +14,13 @@ from finetune_cli.commands.run import (
     read_manifest,
     say_waiting,
 )
-from finetune_cli.exits import Exit
 from finetune_cli.local.lock import exclusive
 from finetune_cli.local.planning import as_uri
 from finetune_cli.local.planning_search import plan_search_locally
 from finetune_cli.local.programs import Programs, log_file, require_trainer
 from finetune_cli.local.searching import LocalSearch
 from finetune_cli.output import note
+from finetune_client.exits import Exit
 from finetune_store import S3Connection, open_store
 
 

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from finetune_cli.errors import UsageError
-from finetune_cli.exits import Exit
 from finetune_cli.manifest.files import check_source, sources
 from finetune_cli.manifest.findings import Finding, Severity
 from finetune_cli.output import Output, OutputOption, console, emit
+from finetune_client.errors import UsageError
+from finetune_client.exits import Exit
 
 Files = Annotated[list[str], typer.Argument(metavar="FILE|DIR...", help="Manifests, or folders of them; - is stdin.")]
 

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.live import Live
 
-from finetune_cli.commands.common import Context, Json, Namespace, any_names, cluster, find
-from finetune_cli.exits import Exit
-from finetune_cli.kube.kinds import KINDS
+from finetune_cli.commands.common import Context, Namespace, any_names
 from finetune_cli.output import Output, OutputOption, console, emit, note, table
 from finetune_cli.shown.objects import LIST_COLUMNS, condition, ended, list_row, page
+from finetune_client.exits import Exit
+from finetune_client.finding import Json, cluster, find
+from finetune_client.kube.kinds import KINDS
 
 if TYPE_CHECKING:
-    from finetune_cli.kube.client import Kube
+    from finetune_client.kube.client import Kube
 
 OptionalName = Annotated[
     str | None,

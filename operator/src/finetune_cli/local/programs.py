@@ -9,15 +9,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from finetune_cli.errors import CliError
+from finetune_client.errors import ClientError
 
 _POLL_SECONDS = 0.5
 
 
 def require_trainer() -> None:
-    """CliError where the trainer is not installed beside this command."""
+    """ClientError where the trainer is not installed beside this command."""
     if importlib.util.find_spec("torch") is None:
-        raise CliError("the trainer is not installed here", "install it: pip install 'finetune-operator[cli,trainer]'")
+        raise ClientError(
+            "the trainer is not installed here", "install it: pip install 'finetune-operator[cli,trainer]'"
+        )
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,10 @@ class Programs:
             signal.signal(signal.SIGTERM, previous)
 
     def must(self, *arguments: str) -> None:
-        """Run a program that is expected to end well; CliError where it does not."""
+        """Run a program that is expected to end well; ClientError where it does not."""
         code = self.run(*arguments)
         if code:
-            raise CliError(f"{' '.join(arguments[:2])} ended with exit code {code}", f"see {self.log}")
+            raise ClientError(f"{' '.join(arguments[:2])} ended with exit code {code}", f"see {self.log}")
 
 
 def _wait(process: subprocess.Popen[bytes], watch: Callable[[], None]) -> int:

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from rich.console import RenderableType
 from rich.live import Live
 
-from finetune_cli.errors import CliError
 from finetune_cli.local.planning_search import PlannedSearch
 from finetune_cli.local.programs import Programs
 from finetune_cli.output import console, note, table
+from finetune_client.errors import ClientError
 from finetune_core.results import ExitCode
 from finetune_core.search.best import best_trial
 from finetune_core.search.layout import SearchLayout, TrialKind
@@ -32,7 +32,7 @@ class LocalSearch:
         self._results: dict[str, TrialResult] = {}
 
     def search(self) -> bool:
-        """Search on every task that is not done yet, showing how far it is; False if interrupted. CliError."""
+        """Search on every task that is not done yet, showing how far it is; False if interrupted. ClientError."""
         for task in self._plan.order:
             if self._store.stat(self._layout.end(task)) is not None:
                 continue
@@ -43,11 +43,11 @@ class LocalSearch:
             if code == ExitCode.INTERRUPTED:
                 return False
             if code:
-                raise CliError(f"the search on {task} ended with exit code {code}", f"see {self._programs.log}")
+                raise ClientError(f"the search on {task} ended with exit code {code}", f"see {self._programs.log}")
         return True
 
     def report(self) -> None:
-        """Write the best values, tables and plots. CliError."""
+        """Write the best values, tables and plots. ClientError."""
         names = ("--namespace", self._plan.namespace, "--search", self._plan.search)
         self._programs.must("finetune-report", "search", *names)
 

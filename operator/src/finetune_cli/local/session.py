@@ -6,11 +6,11 @@ from contextlib import contextmanager
 
 from rich.live import Live
 
-from finetune_cli.errors import CliError
 from finetune_cli.local.planning import Planned
 from finetune_cli.local.programs import Programs
 from finetune_cli.local.watching import Watch, line, picture
 from finetune_cli.output import console, note
+from finetune_client.errors import ClientError
 from finetune_core.layout import ExperimentLayout
 from finetune_core.outcome import run_warnings
 from finetune_core.results import DriverFailure, ExitCode
@@ -31,7 +31,7 @@ class LocalRun:
         self._watch = Watch(store, self._plan, self._report_key, workers=workers or 1)
 
     def runs(self) -> bool:
-        """Do the runs that have no result, showing how far they are; False if interrupted. CliError, StoreError."""
+        """Do the runs that have no result, showing how far they are; False if interrupted. ClientError, StoreError."""
         if not self._job.indexes:
             return True
         self._store.delete(self._report_key)
@@ -40,11 +40,11 @@ class LocalRun:
             code = self._programs.run(*self._driver(), watch=look)
             look()
         if code and code != ExitCode.INTERRUPTED and not self._watch.report.failed:
-            raise CliError(f"the trainer ended with exit code {code}", f"see {self._programs.log}")
+            raise ClientError(f"the trainer ended with exit code {code}", f"see {self._programs.log}")
         return code != ExitCode.INTERRUPTED
 
     def report(self) -> None:
-        """Write tables, best predictions and the zip. CliError."""
+        """Write tables, best predictions and the zip. ClientError."""
         failed = ["--failed", *self._watch.report.failed] if self._watch.report.failed else []
         self._programs.must("finetune-report", "build", f"--plan-key={self._layout.plan}", *failed)
 

@@ -12,6 +12,7 @@ from finetune_cli.manifest.findings import Document, Finding, Path, Place, Sever
 from finetune_cli.manifest.schema import check_schema
 from finetune_cli.manifest.yaml_nodes import read
 from finetune_core.crd import GROUP
+from finetune_core.near import near
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _FIRST_WORD = re.compile(r"[A-Za-z]+(?:\.[A-Za-z]+)*")
@@ -48,7 +49,7 @@ def _is_ours(value: Any) -> bool:
     if not isinstance(value, dict):
         return False
     version, kind = str(value.get("apiVersion", "")), str(value.get("kind", ""))
-    return kind in KINDS or version.split("/", maxsplit=1)[0] == GROUP or bool(wording.near(kind, KINDS))
+    return kind in KINDS or version.split("/", maxsplit=1)[0] == GROUP or bool(near(kind, KINDS))
 
 
 def _is_list_of_ours(value: Any, *, any_kind: bool) -> bool:
@@ -85,7 +86,7 @@ def _check(file: str, document: Document, *, passing: bool, in_cluster: bool) ->
 def _troubles(value: dict[str, Any], in_cluster: bool) -> tuple[list[Trouble], list[Trouble]]:
     troubles = [*_header(value), *_metadata(value.get("metadata"))]
     kind = value.get("kind")
-    kind = kind if kind in KINDS else wording.near(str(kind), KINDS) if kind else None
+    kind = kind if kind in KINDS else near(str(kind), KINDS) if kind else None
     if kind is None:
         return troubles, []
     if not isinstance(value.get("spec"), dict):
@@ -120,7 +121,7 @@ def _header(value: dict[str, Any]) -> Iterator[Trouble]:
         if given is None:
             yield Trouble((), f"{name} is missing: add {name}: {' or '.join(wanted)}")
         elif given not in wanted:
-            meant = wording.near(str(given), wanted) or " or ".join(wanted)
+            meant = near(str(given), wanted) or " or ".join(wanted)
             yield Trouble((name,), f"{wording.shown(given)} is not known: write {meant}")
 
 

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from typing import Any
+
+from finetune_core.near import near
 
 _TYPES = {
     "integer": "a whole number",
@@ -14,14 +15,6 @@ _TYPES = {
     "object": "a mapping (indented lines of `key: value`)",
 }
 _MAX_SHOWN = 60
-
-
-def near(word: str, known: Iterable[str]) -> str | None:
-    """The known word that was probably meant."""
-    by_lower = {one.lower().replace("_", "").replace("-", ""): one for one in known}
-    wanted = word.lower().replace("_", "").replace("-", "")
-    found = get_close_matches(wanted, by_lower, n=1, cutoff=0.7)
-    return by_lower[found[0]] if found else None
 
 
 def unknown_field(name: str, known: Iterable[str], homes: Iterable[str]) -> str:

@@ -1,31 +1,31 @@
 """The results of several experiments: those that are named, two to compare, or all of a namespace."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from finetune_cli.commands.common import cluster
-from finetune_cli.errors import NotFoundError, UsageError
-from finetune_cli.kube.kinds import EXPERIMENT, SEARCH
-from finetune_cli.output import note
-from finetune_cli.reports import Report, report_of
-from finetune_cli.stores import Results, default_namespace, is_place, open_uri, results_at, results_of
+from finetune_client.errors import NotFoundError, UsageError
+from finetune_client.finding import cluster
+from finetune_client.kube.kinds import EXPERIMENT, SEARCH
+from finetune_client.reports import Report, report_of
+from finetune_client.stores import Results, default_namespace, is_place, open_uri, results_at, results_of
 from finetune_core.problems import FinetuneError
 from finetune_core.results_schema import ResultsDocument
 
 
 @dataclass(frozen=True)
 class Where:
-    """Where to look: --store, --context, --namespace."""
+    """Where to look: a store, or a context and namespace of a cluster. `tell` gets notes for the person who asks."""
 
     store: str | None
     context: str | None
     namespace: str | None
+    tell: Callable[[str], None]
 
 
 def documents_of(names: Sequence[str], where: Where) -> list[ResultsDocument]:
     """The results of the experiments of these names, each once; NotFoundError, UsageError for a search."""
-    return _told(report_of(_place(name, where)) for name in dict.fromkeys(names))
+    return _told((report_of(_place(name, where)) for name in dict.fromkeys(names)), where)
 
 
 def both_documents(before: str, after: str, where: Where) -> tuple[ResultsDocument, ResultsDocument]:
@@ -36,7 +36,7 @@ def both_documents(before: str, after: str, where: Where) -> tuple[ResultsDocume
             f"{before} and {after} are one experiment" if before != after else f"{before} is named twice",
             "Name two: finetune compare untuned tuned.",
         )
-    first, second = _told(report_of(place) for place in places)
+    first, second = _told((report_of(place) for place in places), where)
     return first, second
 
 
@@ -45,7 +45,7 @@ def all_documents(where: Where) -> list[ResultsDocument]:
 
     With --store all that lie in the store; else those that the cluster has now. NotFoundError if none has any.
     """
-    documents = _told(_readable(where))
+    documents = _told(_readable(where), where)
     if not documents:
         raise NotFoundError(
             f"no experiment of the namespace {_namespace(where)} has results that can be read",
@@ -70,7 +70,7 @@ def _readable(where: Where) -> Iterator[Report]:
             yield report_of(_place(f"{EXPERIMENT.short}/{name}", where))
         except FinetuneError as error:
             # One that has not begun, or that this version cannot read, must not hide the others.
-            note(f"{name} is left out: {str(error).splitlines()[0]}")
+            where.tell(f"{name} is left out: {str(error).splitlines()[0]}")
 
 
 def _in_store(uri: str, namespace: str) -> list[str]:
@@ -88,8 +88,8 @@ def _namespace(where: Where) -> str:
     return where.namespace or default_namespace(where.context)
 
 
-def _told(reports: Iterable[Report]) -> list[ResultsDocument]:
+def _told(reports: Iterable[Report], where: Where) -> list[ResultsDocument]:
     found = list(reports)
     if running := [one.document.experiment for one in found if not one.whole]:
-        note(f"Not all runs of {', '.join(running)} have ended: these are the results so far.")
+        where.tell(f"Not all runs of {', '.join(running)} have ended: these are the results so far.")
     return [one.document for one in found]

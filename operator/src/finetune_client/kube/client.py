@@ -13,10 +13,10 @@ import kubernetes.client
 import kubernetes.config
 import urllib3.exceptions
 
-from finetune_cli.errors import UnreachableError
-from finetune_cli.kube.failures import explain
-from finetune_cli.kube.kinds import Kind
-from finetune_cli.manifest.wording import near
+from finetune_client.errors import UnreachableError
+from finetune_client.kube.failures import explain
+from finetune_client.kube.kinds import Kind
+from finetune_core.near import near
 
 Json = dict[str, Any]
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
 
-from finetune_cli.commands.common import cluster, find
-from finetune_cli.errors import CliError, NotFoundError, UsageError
-from finetune_cli.kube.kinds import KINDS, Kind, split_name
+from finetune_client.errors import ClientError, NotFoundError, UsageError
+from finetune_client.finding import cluster, find
+from finetune_client.kube.kinds import KINDS, Kind, split_name
 from finetune_store import S3Connection, Store, open_store
 
 if TYPE_CHECKING:
-    from finetune_cli.kube.client import Kube
+    from finetune_client.kube.client import Kube
 
 Json = dict[str, Any]
 
@@ -76,7 +76,7 @@ def default_namespace(context: str | None) -> str:
     """The context's namespace; without a kubeconfig `default`."""
     try:
         return cluster(context, None).namespace
-    except CliError:
+    except ClientError:
         # No kubeconfig: as Kubernetes has it where nothing is said.
         return "default"
 
@@ -137,7 +137,7 @@ def _secret(kube: "Kube", name: str) -> dict[str, str]:
         data = secret.get("data") or {}
         return {key: base64.b64decode(value).decode().strip() for key, value in data.items() if key.startswith("AWS_")}
     except (binascii.Error, UnicodeDecodeError) as error:
-        raise CliError(f"Secret {name} holds what is no text: {error}", "Create it anew.") from error
+        raise ClientError(f"Secret {name} holds what is no text: {error}", "Create it anew.") from error
 
 
 def _authority(kube: "Kube", name: str, key: str) -> str:

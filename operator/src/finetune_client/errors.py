@@ -1,16 +1,16 @@
 """Errors that a command ends with: one line on what is wrong, one on what to do.
 
-CliError
+ClientError
 ├── NotFoundError      what was named is not there
 ├── RefusedError       the other side says no
 └── UnreachableError   the other side does not answer
 """
 
-from finetune_cli.exits import Exit
+from finetune_client.exits import Exit
 from finetune_core.problems import FinetuneError
 
 
-class CliError(FinetuneError):
+class ClientError(FinetuneError):
     """A command cannot go on; `remedy` says what to do about it."""
 
     code = Exit.PROBLEMS
@@ -21,25 +21,25 @@ class CliError(FinetuneError):
         super().__init__(f"{message}\n{remedy}" if remedy else message)
 
 
-class UsageError(CliError):
+class UsageError(ClientError):
     """The command line makes no sense."""
 
     code = Exit.USAGE
 
 
-class NotFoundError(CliError):
+class NotFoundError(ClientError):
     """What was named is not there, or not there yet."""
 
     code = Exit.NOT_FOUND
 
 
-class RefusedError(CliError):
+class RefusedError(ClientError):
     """Cluster or store refuse it."""
 
     code = Exit.REFUSED
 
 
-class UnreachableError(CliError):
+class UnreachableError(ClientError):
     """Cluster or store cannot be reached."""
 
     code = Exit.UNREACHABLE

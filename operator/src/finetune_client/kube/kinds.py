@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from finetune_cli.errors import UsageError
+from finetune_client.errors import UsageError
 from finetune_core.crd import GROUP, VERSION
 
 MANAGED_BY = "app.kubernetes.io/managed-by=finetune-operator"

@@ -2,7 +2,7 @@
 
 import json
 
-from finetune_cli.errors import CliError, NotFoundError, RefusedError, UnreachableError
+from finetune_client.errors import ClientError, NotFoundError, RefusedError, UnreachableError
 from finetune_core.crd import GROUP
 
 _INSTALL = (
@@ -16,12 +16,12 @@ _CONFLICT = (
 )
 
 
-def explain(status: int, verb: str, path: str, data: bytes) -> CliError:
+def explain(status: int, verb: str, path: str, data: bytes) -> ClientError:
     """The error of an HTTP status above 400; `data` is the body of the answer."""
     message = _message(data)
     match status:
         case 404 if data.startswith(b"404 ") and GROUP in path:
-            error: CliError = NotFoundError(f"this cluster has no {GROUP}: its CRDs are not installed", _INSTALL)
+            error: ClientError = NotFoundError(f"this cluster has no {GROUP}: its CRDs are not installed", _INSTALL)
         case 404:
             error = NotFoundError(message, "Look at what there is: finetune status, kubectl get namespaces.")
         case 401:

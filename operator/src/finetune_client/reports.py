@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from finetune_cli.errors import CliError, NotFoundError
-from finetune_cli.stores import Results
+from finetune_client.errors import ClientError, NotFoundError
+from finetune_client.stores import Results
 from finetune_core.layout import ExperimentLayout
 from finetune_core.plan import Plan
 from finetune_core.results_document import build_document
@@ -62,7 +62,7 @@ def _written(place: Results) -> ResultsDocument | None:
     try:
         return ResultsDocument.model_validate_json(content)
     except ValidationError as error:
-        raise CliError(
+        raise ClientError(
             f"{place.store.uri(layout_of(place).results('json'))} is no results.json of this version: {error}",
             "Use the finetune of the version that wrote it.",
         ) from error
@@ -86,4 +86,4 @@ def plan_of(place: Results) -> Plan:
         ) from error
     except ValidationError as error:
         message = f"{place.store.uri(key)} is no plan of this version: {error.errors()[0]['msg']}"
-        raise CliError(message, "Use the finetune of the version that wrote it.") from error
+        raise ClientError(message, "Use the finetune of the version that wrote it.") from error

@@ -1,1 +1,0 @@
-"""Kubernetes, as the command line needs it."""

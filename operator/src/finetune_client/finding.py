@@ -1,0 +1,33 @@
+"""The cluster, and objects in it by name."""
+
+from typing import TYPE_CHECKING, Any
+
+from finetune_client.errors import NotFoundError
+from finetune_client.kube.kinds import KINDS, Kind, split_name
+
+if TYPE_CHECKING:
+    from finetune_client.kube.client import Kube
+
+Json = dict[str, Any]
+
+
+def cluster(context: str | None, namespace: str | None) -> "Kube":
+    """The cluster; what talks to it takes a second to import, so that only commands that need it pay."""
+    from finetune_client.kube.client import connect  # noqa: PLC0415
+
+    return connect(context, namespace)
+
+
+def find(kube: "Kube", text: str, kinds: tuple[Kind, ...] = KINDS) -> tuple[Kind, Json]:
+    """The experiment or search of that name (`NAME`, `fte/NAME`, `hps/NAME`); NotFoundError names near ones."""
+    asked, name = split_name(text)
+    for kind in asked:
+        if kind in kinds and (found := kube.get(kind, name)) is not None:
+            return kind, found
+    what = " or ".join(kind.kind for kind in asked if kind in kinds) or kinds[0].kind
+    meant = kube.near_name(kinds, name)
+    hint = f"Did you mean {meant}? " if meant else ""
+    raise NotFoundError(
+        f"there is no {what} {name} in namespace {kube.namespace}",
+        f"{hint}`finetune status` lists what is there, `-n NAMESPACE` looks elsewhere.",
+    )
