@@ -85,10 +85,10 @@ crds: $(READY) ## Generate crds/ from the API's types
 	$(PYTHON) -m finetune_dev.crds
 
 lock: | $(UV) ## Resolve the dependencies anew
-	for extra in operator trainer; do \
-	  $(UV) pip compile -q --universal --python-version 3.11 --extra $$extra --generate-hashes \
+	for image in "operator --extra cli --extra ui" trainer; do \
+	  $(UV) pip compile -q --universal --python-version 3.11 --extra $$image --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
-	    pyproject.toml -o requirements/$$extra.lock; done
+	    pyproject.toml -o requirements/$${image%% *}.lock; done
 	$(UV) pip compile -q --universal --python-version 3.11 --all-extras --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml -o requirements/dev.lock
 

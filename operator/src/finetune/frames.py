@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Iterable
 from io import BytesIO
-from pathlib import Path
 
 import pandas as pd
 
@@ -112,9 +111,6 @@ def compare(
 
 
 def _where(namespace: str | None, store: str | None, context: str | None) -> Where:
-    """A folder may be written as people write it."""
-    if store is not None and "://" not in store:
-        store = Path(store).resolve().as_uri()
     return Where(store, context, namespace, tell=lambda text: warnings.warn(text, stacklevel=3))
 
 

@@ -19,6 +19,7 @@ from finetune_cli.commands import (
     results,
     run,
     search,
+    ui,
     validate,
     watching,
 )
@@ -45,6 +46,7 @@ _GROUPS = (
     planning,
     changing,
     watching,
+    ui,
     pod_logs,
     quarantining,
     results,

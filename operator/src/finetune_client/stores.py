@@ -81,19 +81,26 @@ def default_namespace(context: str | None) -> str:
         return "default"
 
 
-def open_for(kube: "Kube", item: Json) -> Store:
-    """The store of an object, with the keys of its Secret; AWS_ENDPOINT_URL wins over the spec's endpoint."""
-    storage = item["spec"].get("storage")
+def open_for(
+    kube: "Kube", item: Json, *, environ: Mapping[str, str] | None = None, default: Mapping[str, Any] | None = None
+) -> Store:
+    """The store of an object, with the keys of its Secret; AWS_ENDPOINT_URL wins over the spec's endpoint.
+
+    `environ` are the AWS_* variables of who asks (default: the process's), for stores without a Secret. `default` is
+    the operator's own storage, as in a spec, where it is known: objects that name none lie there.
+    """
+    environ = os.environ if environ is None else environ
+    storage = item["spec"].get("storage") or default
     if storage is None:
-        uri, env = _default_store(item), dict(os.environ)
-    else:
-        uri = "/".join(part for part in (f"s3://{storage['bucket']}", storage.get("prefix")) if part)
-        env = _environment(kube, storage)
-    return open_uri(uri, env)
+        return open_uri(_default_store(item), environ)
+    uri = "/".join(part for part in (f"s3://{storage['bucket']}", storage.get("prefix")) if part)
+    return open_uri(uri, _environment(kube, storage, environ))
 
 
 def open_uri(uri: str, env: Mapping[str, str] | None = None) -> Store:
-    """A store by its URI, reached as AWS_* variables say (default: the process's)."""
+    """A store by its URI, or a folder by its path; reached as AWS_* variables say (default: the process's)."""
+    if "://" not in uri:
+        uri = Path(uri).resolve().as_uri()
     # Each try that fails would be told on the terminal; the last one is, with what to do.
     logging.getLogger("finetune_store").setLevel(logging.ERROR)
     connection = S3Connection.from_env(os.environ if env is None else env)
@@ -112,18 +119,18 @@ def _default_store(item: Json) -> str:
     return str(found.rpartition(own)[0])
 
 
-def _environment(kube: "Kube", storage: Mapping[str, Any]) -> dict[str, str]:
+def _environment(kube: "Kube", storage: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
     env: dict[str, str] = {}
     if reference := storage.get("secretRef"):
         env |= _secret(kube, reference["name"])
     if storage.get("region"):
         env["AWS_REGION"] = storage["region"]
-    endpoint = os.environ.get("AWS_ENDPOINT_URL") or storage.get("endpoint")
+    endpoint = environ.get("AWS_ENDPOINT_URL") or storage.get("endpoint")
     if endpoint:
         env["AWS_ENDPOINT_URL"] = endpoint
     if bundle := storage.get("caBundle"):
         env["AWS_CA_BUNDLE"] = _authority(kube, bundle["name"], bundle["key"])
-    return env if reference else {**os.environ, **env}
+    return env if reference else {**environ, **env}
 
 
 def _secret(kube: "Kube", name: str) -> dict[str, str]:

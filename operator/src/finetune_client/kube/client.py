@@ -42,6 +42,25 @@ def connect(context: str | None = None, namespace: str | None = None) -> "Kube":
     return Kube(kubernetes.client.ApiClient(configuration), namespace or found)
 
 
+def connect_as(
+    token: str, namespace: str | None = None, *, server: str | None = None, ca: Path | None = None
+) -> "Kube":
+    """As somebody else, by their token, and by nothing of this process's own; UnreachableError.
+
+    `server` and `ca` say where the API is and who vouches for it; default: those of the kubeconfig.
+    """
+    configuration = kubernetes.client.Configuration()
+    if server is not None:
+        configuration.host, configuration.ssl_ca_cert = server, str(ca) if ca else None
+        found = "default"
+    else:
+        own = connect(None, namespace)
+        configuration.host, configuration.ssl_ca_cert = own.api.configuration.host, own.api.configuration.ssl_ca_cert
+        found = own.namespace
+    configuration.api_key = {"authorization": f"Bearer {token}"}
+    return Kube(kubernetes.client.ApiClient(configuration), namespace or found)
+
+
 def _in_cluster(configuration: kubernetes.client.Configuration, why: Exception) -> str:
     try:
         kubernetes.config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]

@@ -1,0 +1,129 @@
+"""What the page of an experiment shows, from what its store holds. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from finetune_core import tables
+from finetune_core.plan import Plan
+from finetune_core.results_document import build_document
+from finetune_core.results_schema import ResultsDocument, TaskRow
+from finetune_core.search import wording
+from finetune_report.records import RunRecord, State
+from finetune_ui.charts import Chart, learning_curves, spread
+from finetune_ui.kinds import Head, Mood, age
+
+RUNS_HEADER = ("Task", "Run", "State", "Progress", "Value", "Last sign", "Seed", "Run id", "Why")
+
+
+@dataclass(frozen=True)
+class RunLine:
+    """A run: `cells` beside the state and its progress in per cent; `best` is the best of its task."""
+
+    task: str
+    run: int
+    state: str
+    percent: int
+    steps: str
+    value: str
+    seen: str
+    seed: int
+    run_id: str
+    why: str
+    best: bool
+
+
+@dataclass(frozen=True)
+class ExperimentPage:
+    """Scores, the table of tasks, charts, and a line a run."""
+
+    scores: tuple[str, ...]
+    table: tuple[tuple[str, ...], ...]
+    charts: tuple[Chart, ...]
+    runs: tuple[RunLine, ...]
+    table_header: tuple[str, ...] = tables.TASK_HEADER
+    runs_header: tuple[str, ...] = RUNS_HEADER
+
+
+def document_now(plan: Plan, records: Iterable[RunRecord], uri: str) -> ResultsDocument:
+    """The results over the runs that have ended."""
+    found = list(records)
+    return build_document(
+        plan,
+        {one.run.run_id: one.result for one in found if one.result is not None},
+        {one.run.run_id: one.failure for one in found if one.state == State.FAILED},
+        uri=uri,
+        models={},
+    )
+
+
+def experiment_page(plan: Plan, records: Sequence[RunRecord], uri: str, now: datetime) -> ExperimentPage:
+    """The page as the store has it now."""
+    document = document_now(plan, records, uri)
+    by_task = {task.task: task for task in document.tasks}
+    scored = [score for score in (document.glue, document.bert_average) if score.value is not None]
+    return ExperimentPage(
+        scores=tuple(tables.score_line(score).replace("**", "").removeprefix("- ") for score in scored),
+        table=tuple(tables.task_cells(task) for task in document.tasks),
+        charts=(*learning_curves(plan, document, records), *spread(document)),
+        runs=tuple(_line(plan, by_task[one.run.task], one, now) for one in records),
+    )
+
+
+def head_in_store(plan: Plan, records: Sequence[RunRecord], document: ResultsDocument | None) -> Head:
+    """The head where no cluster tells: `document` is the report of this plan, None while there is none."""
+    ended = [one for one in records if one.state in {State.SUCCEEDED, State.FAILED}]
+    status, mood = _outcome(records, document)
+    glue = (document or document_now(plan, records, "")).glue
+    return Head(
+        word="experiments",
+        namespace=plan.namespace,
+        name=plan.experiment,
+        status=status,
+        mood=mood,
+        done=len(ended),
+        total=len(plan.runs),
+        best="" if glue.value is None else f"{glue.value:.1f}",
+        model=plan.model.uri,
+    )
+
+
+def _outcome(records: Sequence[RunRecord], document: ResultsDocument | None) -> tuple[str, Mood]:
+    """In the operator's words."""
+    if document is not None:
+        if any(task.best is None for task in document.tasks):
+            return "TaskFailed", Mood.BAD
+        return ("SomeRunsFailed" if document.failed() else "AllRunsSucceeded"), Mood.GOOD
+    states = {one.state for one in records}
+    if states == {State.PENDING}:
+        return "Pending", Mood.IDLE
+    return ("Running" if states & {State.PENDING, State.RUNNING} else "Reporting"), Mood.BUSY
+
+
+def _line(plan: Plan, task: TaskRow, record: RunRecord, now: datetime) -> RunLine:
+    run, progress, result = record.run, record.progress, record.result
+    step = result.last_step if result else progress.step if progress else 0
+    total = result.last_step if result else progress.total_steps if progress else 0
+    left = progress.seconds_left if progress and record.state == State.RUNNING else None
+    row = next((row for row in task.metrics if row.metric == task.metric), None)
+    value = result.value if result else _best_so_far(plan, run.task, record)
+    return RunLine(
+        task=run.task,
+        run=run.run,
+        state=record.state.value,
+        percent=100 if result else 100 * step // total if total else 0,
+        steps=(f"{step}/{total}" if total else "") + (f", {wording.duration(left)} left" if left is not None else ""),
+        value="" if value is None else f"{value:.4g}" if row is None else tables.figure(row, value),
+        seen=f"{age(progress.time, now)} ago" if progress and record.state == State.RUNNING else "",
+        seed=run.seed,
+        run_id=run.run_id,
+        why=f"{record.failure.reason.value}: {record.failure.message}" if record.failure else "",
+        best=task.best is not None and task.best.run_id == run.run_id,
+    )
+
+
+def _best_so_far(plan: Plan, task: str, record: RunRecord) -> float | None:
+    metric = plan.tasks[task].settings.metric_for_best_model
+    more = plan.tasks[task].settings.greater_is_better
+    values = [value for one in record.evaluations if isinstance(value := one.get(metric), int | float)]
+    return (max(values) if more else min(values)) if values else None

@@ -1,0 +1,161 @@
+"""Where the page finds experiments and searches: a cluster as one viewer may see it, or a store without a cluster."""
+
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from finetune_client.errors import NotFoundError, RefusedError
+from finetune_client.kube.client import Kube
+from finetune_client.reports import plan_of
+from finetune_client.stores import Results, open_for
+from finetune_core.problems import FinetuneError
+from finetune_core.search.layout import SearchLayout
+from finetune_report.search.gather import read_plan
+from finetune_store import Store
+from finetune_ui import searches
+from finetune_ui.content import Opened
+from finetune_ui.kinds import KINDS, Head, Json, Mood, head_of
+
+_STORE_SECONDS = 300
+"""How long an opened store is used: a Secret that was changed or taken away shows within this time."""
+
+_LISTING_SHARE = 20
+"""Walking through a whole store may take at most this part of the time."""
+
+_MARKER = re.compile(r"([^/]+)/([^/]+)/(plan|search|results|summary)\.json")
+_ENDED = re.compile(r"([^/]+)/([^/]+)/(?:runs|trials)/[^/]+/[^/]+/result\.json")
+
+
+@dataclass(frozen=True)
+class Found:
+    """An object that was asked for: its head, None where only the store can tell, and how to open its store."""
+
+    head: Head | None
+    open: Callable[[], Opened]
+
+
+class Source(Protocol):
+    """All methods raise FinetuneError and StoreError, and may take seconds."""
+
+    @property
+    def title(self) -> str:
+        """What it is, for the page."""
+
+    def heads(self, namespace: str | None) -> list[Head]:
+        """All objects, of one namespace or of the source's own choice."""
+
+    def find(self, word: str, namespace: str, name: str) -> Found:
+        """One object; NotFoundError."""
+
+
+@dataclass
+class ClusterSource:
+    """A cluster by somebody's rights: theirs alone decide what is shown.
+
+    `everywhere` lists all namespaces; `environ` and `default` are as for `open_for`.
+    """
+
+    kube: Kube
+    everywhere: bool = False
+    environ: Mapping[str, str] | None = None
+    default: Mapping[str, Any] | None = None
+    _stores: dict[str, tuple[float, Opened]] = field(default_factory=dict, repr=False)
+
+    @property
+    def title(self) -> str:
+        """The address of its API."""
+        return f"cluster {self.kube.api.configuration.host}"
+
+    def heads(self, namespace: str | None) -> list[Head]:
+        """See Source; newest first. Who may not look everywhere is told to name a namespace."""
+        everywhere = self.everywhere and namespace is None
+        kube = Kube(self.kube.api, namespace or self.kube.namespace)
+        try:
+            items = [one for kind in KINDS.values() for one in kube.objects(kind, everywhere=everywhere)]
+        except RefusedError as error:
+            remedy = "Name a namespace in which you may list them." if everywhere else error.remedy
+            raise RefusedError(error.message, remedy) from error
+        return sorted(map(head_of, items), key=lambda one: (one.created, one.name), reverse=True)
+
+    def find(self, word: str, namespace: str, name: str) -> Found:
+        """See Source."""
+        kind, kube = KINDS[word], Kube(self.kube.api, namespace)
+        item = kube.get(kind, name)
+        if item is None:
+            raise NotFoundError(f"there is no {kind.kind} {name} in namespace {namespace}", "It may have been deleted.")
+        return Found(head_of(item), lambda: self._open(kube, item))
+
+    def _open(self, kube: Kube, item: Json) -> Opened:
+        # Reading the Secret and making a client every few seconds would be too much.
+        key = json.dumps([item["metadata"]["uid"], item["spec"].get("storage")], sort_keys=True)
+        now = time.monotonic()
+        kept = {one: found for one, found in self._stores.items() if now - found[0] < _STORE_SECONDS}
+        if key not in kept:
+            kept[key] = now, Opened.of(open_for(kube, dict(item), environ=self.environ, default=self.default))
+        # Replaced as a whole: several threads may be here.
+        self._stores = kept
+        return kept[key][1]
+
+
+@dataclass
+class StoreSource:
+    """A folder or a bucket, without a cluster: what `finetune run` wrote, or what a cluster left."""
+
+    store: Store
+    _heads: list[Head] = field(default_factory=list, repr=False)
+    _again: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._opened = Opened.of(self.store)
+
+    @property
+    def title(self) -> str:
+        """Its URI."""
+        return f"store {self.store.uri()}"
+
+    def heads(self, namespace: str | None) -> list[Head]:
+        """See Source; by name. A store lists whole folders only, so that a large one is not walked at each look."""
+        if time.monotonic() >= self._again:
+            began = time.monotonic()
+            self._heads = list(self._walk())
+            self._again = time.monotonic() + _LISTING_SHARE * (time.monotonic() - began)
+        return [one for one in self._heads if namespace in (None, one.namespace)]
+
+    def find(self, word: str, namespace: str, name: str) -> Found:
+        """See Source."""
+        return Found(None, lambda: self._opened)
+
+    def _walk(self) -> list[Head]:
+        ended: Counter[tuple[str, str]] = Counter()
+        markers: dict[tuple[str, str], set[str]] = {}
+        for info in self.store.list(""):
+            if found := _ENDED.fullmatch(info.key):
+                ended[found[1], found[2]] += 1
+            elif found := _MARKER.fullmatch(info.key):
+                markers.setdefault((found[1], found[2]), set()).add(found[3])
+        return [
+            self._head(*place, ended[place], files)
+            for place, files in sorted(markers.items())
+            if files & {"plan", "search"}
+        ]
+
+    def _head(self, namespace: str, name: str, ended: int, files: set[str]) -> Head:
+        """In short: whether all went well is on its own page."""
+        word = "experiments" if "plan" in files else "searches"
+        try:
+            if word == "searches":
+                plan = read_plan(self.store, SearchLayout(namespace, name))
+                return searches.head_in_store(plan, ended, reported="summary" in files)
+            experiment = plan_of(Results(self.store, namespace, name))
+        except FinetuneError as error:
+            # One that this version cannot read must not hide the others.
+            return Head(word, namespace, name, "Unreadable", Mood.BAD, notes=(str(error),))
+        reported = "results" in files
+        status = "Reported" if reported else "Running" if ended else "Pending"
+        mood = Mood.GOOD if reported else Mood.BUSY if ended else Mood.IDLE
+        total = len(experiment.runs)
+        return Head(word, namespace, name, status, mood, min(ended, total), total, model=experiment.model.uri)

@@ -1,0 +1,256 @@
+"""The server: routes, headers, and errors as pages. It changes nothing: POST is for signing in and out alone."""
+
+import asyncio
+import hashlib
+import importlib.metadata
+import mimetypes
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files as package_files
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from finetune_client.errors import ClientError, NotFoundError, RefusedError, UnreachableError
+from finetune_core.problems import FinetuneError
+from finetune_store import StoreError
+from finetune_ui.content import Content, read_content, read_files
+from finetune_ui.kinds import KINDS, age
+from finetune_ui.pages import render
+from finetune_ui.sources import Found, Source
+from finetune_ui.viewers import COOKIE, NotSignedInError, Viewers
+
+_FIRST = ("report.html", "results.csv", "results.md", "results.json", "runs.csv", "submission.zip", "submission.json",
+          "summary.html", "summary.csv", "summary.json", "trials.csv")  # fmt: skip
+"""Files that most people come for."""
+
+_RUN_MOODS = {"Succeeded": "good", "Failed": "bad", "Running": "busy", "Pending": "idle"}
+
+_PAGE_POLICY = (
+    # plotly.js puts rules of its own into the page.
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+_REPORT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+"""A report comes from the store, where others write too: it may be looked at, and do nothing."""
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_DAY = 86_400
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Server:
+    """The pages for `viewers`. `hosts` are names that it may be called by; empty: any."""
+
+    def __init__(self, viewers: Viewers, hosts: Iterable[str] = _LOOPBACK) -> None:
+        self._viewers = viewers
+        self._hosts = frozenset(hosts)
+
+    def app(self) -> web.Application:
+        """The application, for aiohttp to run."""
+        app = web.Application(middlewares=[self._guard])
+        app.add_routes(
+            [
+                web.get("/", self._list),
+                web.get(r"/{word:experiments|searches}/{namespace}/{name}", self._object),
+                web.get(r"/{word:experiments|searches}/{namespace}/{name}/files/{file:.+}", self._file),
+                web.get("/login", self._login_page),
+                web.post("/login", self._login),
+                web.post("/logout", self._logout),
+                web.get("/healthz", _healthz),
+                web.get(r"/static/{file}", _static),
+            ]
+        )
+        return app
+
+    async def _list(self, request: web.Request) -> web.Response:
+        source = await self._source(request)
+        namespace = request.query.get("namespace") or None
+        heads = await asyncio.to_thread(source.heads, namespace)
+        now = datetime.now(UTC)
+        ages = [age(head.created, now) for head in heads]
+        return self._page("list.html", source, heads=heads, ages=ages, namespace=namespace)
+
+    async def _object(self, request: web.Request) -> web.Response:
+        source = await self._source(request)
+        word, namespace, name = (request.match_info[key] for key in ("word", "namespace", "name"))
+        found, content, problem = await asyncio.to_thread(_look, source, word, namespace, name)
+        head = found.head or (content.head if content else None)
+        if head is None:
+            raise problem or NotFoundError(f"there is no {KINDS[word].kind} {namespace}/{name}")
+        files = sorted(content.files) if content else []
+        return self._page(
+            f"{word}.html",
+            source,
+            head=head,
+            age=age(head.created, datetime.now(UTC)),
+            page=content.page if content else None,
+            problem=str(problem) if problem else "",
+            files=files,
+            first=_FIRST,
+            moods=_RUN_MOODS,
+        )
+
+    async def _file(self, request: web.Request) -> web.Response:
+        source = await self._source(request)
+        word, namespace, name = (request.match_info[key] for key in ("word", "namespace", "name"))
+        file = request.match_info["file"]
+        data = await asyncio.to_thread(_download, source, word, namespace, name, file)
+        kind = mimetypes.guess_type(file)[0] or "application/octet-stream"
+        shown = kind.startswith(("text/html", "image/"))
+        called = f"{name}-{PurePosixPath(file).name}"
+        return web.Response(
+            body=data,
+            headers={
+                "Content-Type": f"{kind}; charset=utf-8" if kind.startswith("text/") else kind,
+                "Content-Disposition": f'{"inline" if shown else "attachment"}; filename="{called}"',
+                "Content-Security-Policy": _REPORT_POLICY,
+            },
+        )
+
+    async def _login_page(self, request: web.Request) -> web.Response:
+        return self._page("login.html", None)
+
+    async def _login(self, request: web.Request) -> web.StreamResponse:
+        token = str((await request.post()).get("token", "")).strip()
+        # What cannot be a token must not become a header.
+        if not token or not token.isascii() or any(character.isspace() for character in token):
+            raise RefusedError("that is no token", "It is one line of letters, digits, dots and dashes.")
+        answer = web.HTTPSeeOther("/")
+        answer.set_cookie(COOKIE, token, httponly=True, samesite="Strict", secure=_is_https(request), path="/")
+        return answer
+
+    async def _logout(self, request: web.Request) -> web.StreamResponse:
+        answer = web.HTTPSeeOther("/login" if self._viewers.sign_in else "/")
+        answer.del_cookie(COOKIE, path="/")
+        return answer
+
+    async def _source(self, request: web.Request) -> Source:
+        header = request.headers.get("Authorization", "")
+        token = header.removeprefix("Bearer ").strip() if header.startswith("Bearer ") else request.cookies.get(COOKIE)
+        return await asyncio.to_thread(self._viewers.source, token)
+
+    def _page(self, template: str, source: Source | None, status: int = 200, **values: object) -> web.Response:
+        text = render(
+            template,
+            title=source.title if source else "",
+            version=_version(),
+            sign_out=self._viewers.sign_in and source is not None,
+            **values,
+        )
+        return web.Response(text=text, status=status, content_type="text/html")
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        """Errors as pages; headers; no answers to names that other sites could have resolved to this machine."""
+        if self._hosts and _name(request.host) not in self._hosts and request.path != "/healthz":
+            answer: web.StreamResponse = self._error(
+                421, "Not here", f"This page is not called {_name(request.host)}: use http://localhost, or --host."
+            )
+        else:
+            try:
+                answer = await handler(request)
+            except NotSignedInError:
+                answer = web.HTTPSeeOther("/login")
+            except (FinetuneError, StoreError) as error:
+                answer = self._told(error)
+            except web.HTTPNotFound:
+                answer = self._error(404, "Not found", "There is no such page.")
+            except web.HTTPException as error:
+                answer = error
+        answer.headers.setdefault("Content-Security-Policy", _PAGE_POLICY)
+        answer.headers.setdefault("Cache-Control", "no-store")
+        answer.headers["X-Content-Type-Options"] = "nosniff"
+        answer.headers["Referrer-Policy"] = "no-referrer"
+        return answer
+
+    def _told(self, error: FinetuneError | StoreError) -> web.Response:
+        match error:
+            case NotFoundError():
+                return self._error(404, "Not found", str(error))
+            case RefusedError():
+                return self._error(403, "Not allowed", str(error), ask_namespace=True)
+            case UnreachableError():
+                return self._error(502, "Cannot be reached", str(error))
+            case ClientError():
+                return self._error(400, "This cannot be shown", str(error))
+            case StoreError() if error.transient:
+                return self._error(502, "The store cannot be reached", str(error))
+        return self._error(500, "This cannot be shown", str(error))
+
+    def _error(self, status: int, heading: str, message: str, *, ask_namespace: bool = False) -> web.Response:
+        return self._page(
+            "error.html",
+            None,
+            status,
+            heading=heading,
+            message=message,
+            ask_namespace=ask_namespace,
+            may_sign_in=self._viewers.sign_in,
+        )
+
+
+def _look(source: Source, word: str, namespace: str, name: str) -> tuple[Found, Content | None, Exception | None]:
+    """What can be told: where a store cannot be read, the head alone and why."""
+    found = source.find(word, namespace, name)
+    try:
+        return found, read_content(found.open(), word, namespace, name, datetime.now(UTC)), None
+    except (FinetuneError, StoreError) as error:
+        return found, None, error
+
+
+def _download(source: Source, word: str, namespace: str, name: str, file: str) -> bytes:
+    """Only what the report names: a store holds weights and others' objects too."""
+    store = source.find(word, namespace, name).open().store
+    root, listed = read_files(store, word, namespace, name)
+    if file not in listed:
+        raise NotFoundError(f"{namespace}/{name} has no file {file}", "Its page lists the files that it has.")
+    return store.get(f"{root}/{file}")
+
+
+async def _healthz(request: web.Request) -> web.Response:
+    return web.Response(text="ok\n")
+
+
+async def _static(request: web.Request) -> web.Response:
+    """Style, script, and plotly.js from its wheel; addresses carry the version, so that browsers may keep them."""
+    name = request.match_info["file"]
+    found = await asyncio.to_thread(_static_file, name)
+    if found is None:
+        raise web.HTTPNotFound
+    return web.Response(
+        body=found,
+        headers={
+            "Content-Type": f"{mimetypes.guess_type(name)[0]}; charset=utf-8",
+            "Cache-Control": f"max-age={_DAY}",
+        },
+    )
+
+
+@cache
+def _static_file(name: str) -> bytes | None:
+    if name == "plotly.js":
+        return package_files("plotly").joinpath("package_data/plotly.min.js").read_bytes()
+    if name not in {"ui.css", "ui.js"}:
+        return None
+    return package_files("finetune_ui").joinpath("static", name).read_bytes()
+
+
+@cache
+def _version() -> str:
+    """Changes with every file that browsers keep."""
+    own = b"".join(_static_file(name) or b"" for name in ("ui.css", "ui.js"))
+    return hashlib.sha256(own + importlib.metadata.version("plotly").encode()).hexdigest()[:12]
+
+
+def _name(host: str) -> str:
+    """The name in a Host header, without its port."""
+    return urlsplit(f"//{host}").hostname or ""
+
+
+def _is_https(request: web.Request) -> bool:
+    # Behind an ingress that ends TLS.
+    return request.secure or request.headers.get("X-Forwarded-Proto") == "https"
