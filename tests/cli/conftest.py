@@ -6,15 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
-from kubernetes import client
 
 from finetune_cli.app import main
-from finetune_dev.apiserver import ApiServer
 from support.apiserver import api_client, api_server, namespace
-from support.seaweed import SeaweedS3
-from support.world import World, create_secret, fill_bucket
+from support.own_cluster import kubeconfig, s3, world
 
-__all__ = ["api_client", "api_server", "namespace"]
+__all__ = ["api_client", "api_server", "kubeconfig", "namespace", "s3", "world"]
 
 
 @dataclass(frozen=True)
@@ -54,28 +51,3 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
         return Said(code, *capsys.readouterr())
 
     return call
-
-
-@pytest.fixture(scope="session")
-def s3() -> Iterator[SeaweedS3]:
-    """A real S3 server that holds a model and data."""
-    with SeaweedS3() as server:
-        fill_bucket(server)
-        yield server
-
-
-@pytest.fixture
-def kubeconfig(api_server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kubeconfig of the API server is the person's own."""
-    monkeypatch.setenv("KUBECONFIG", str(api_server.kubeconfig))
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "FINETUNE_STORE"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def world(kubeconfig: None, api_client: client.ApiClient, namespace: str, s3: SeaweedS3) -> Iterator[World]:
-    """A fresh namespace with the store's Secret and the operator."""
-    create_secret(api_client, namespace, s3)
-    world = World(api_client, namespace, s3)
-    yield world
-    world.close()

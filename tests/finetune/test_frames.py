@@ -1,4 +1,3 @@
-import json
 import math
 from pathlib import Path
 
@@ -10,9 +9,10 @@ from finetune_core.plan import Plan
 from finetune_core.tables import RESULTS_COLUMNS
 from finetune_report.build import build
 from finetune_store import DirectoryStore
-from support.report_store import fail_run, finish_run, layout_of
+from support.filled_store import finished_experiment, no_data, running_experiment, running_search
+from support.report_store import finish_run, layout_of
 from support.results import plan_of
-from support.search_trials import claim, leave, mixed_trials, search_plan
+from support.search_trials import mixed_trials
 
 
 @pytest.fixture
@@ -25,35 +25,9 @@ def store(folder: Path) -> DirectoryStore:
     return DirectoryStore(folder)
 
 
-def no_data(uri: str) -> None:
-    raise AssertionError(f"nothing of the training data is needed, {uri} was asked for")
-
-
-def report(store: DirectoryStore, plan: Plan) -> None:
-    build(store, plan, (), open_data=no_data, plots=False)
-
-
-def metrics_file(*values: float | None) -> bytes:
-    lines = [{"step": 25 * (i + 1), "epoch": i + 1.0, "accuracy": v} for i, v in enumerate(values)]
-    return "".join(json.dumps(line) + "\n" for line in lines).encode()
-
-
 @pytest.fixture
 def plan(store: DirectoryStore) -> Plan:
-    """team/demo: RTE runs 0 and 1 succeeded, run 2 failed; CoLA's one run is under way."""
-    made = plan_of({"rte": 3, "cola": 1})
-    store.put(layout_of(made).plan, made.to_bytes())
-    for run, value in enumerate((0.61, 0.65)):
-        result = finish_run(store, made, "rte", run, value)
-        store.put(layout_of(made).run("rte", result.run_id).metrics(result.attempt), metrics_file(0.5, value, None))
-    fail_run(store, made, "rte", 2, "no such column")
-    cola = layout_of(made).run("cola", made.runs_of("cola")[0].run_id)
-    store.put(cola.metrics("x"), b'{"step": 25, "epoch": 1.0, "matthews_correlation": 0.1}\n')
-    store.put(
-        cola.progress,
-        b'{"step": 25, "totalSteps": 100, "secondsLeft": 3, "elapsedSeconds": 1, "attempt": "x", "time": "t"}',
-    )
-    return made
+    return running_experiment(store)
 
 
 def test_results_has_a_row_a_task_and_metric_and_the_columns_of_results_csv(plan: Plan, folder: Path) -> None:
@@ -67,10 +41,7 @@ def test_results_has_a_row_a_task_and_metric_and_the_columns_of_results_csv(plan
 
 
 def test_results_of_all_experiments_of_a_namespace(plan: Plan, store: DirectoryStore, folder: Path) -> None:
-    other = plan_of({"rte": 1}).model_copy(update={"experiment": "other"})
-    store.put(layout_of(other).plan, other.to_bytes())
-    finish_run(store, other, "rte", 0, 0.7)
-    report(store, other)
+    finished_experiment(store, "other", 0.7)
     with pytest.warns(UserWarning, match="demo"):
         frame = finetune.results(namespace="team", store=folder.as_uri())
     assert set(frame.experiment) == {"demo", "other"}
@@ -112,25 +83,18 @@ def test_metrics_before_the_first_evaluation_is_an_empty_frame_of_the_same_colum
 
 
 def test_trials_has_every_trial_those_under_way_included(store: DirectoryStore, folder: Path) -> None:
-    searched = search_plan()
-    trials = mixed_trials(searched, 4)
-    leave(store, searched, trials, ended=())
-    claim(store, searched, 4)
+    searched = running_search(store)
     frame = finetune.trials("hunt", namespace="team", store=str(folder))
     assert len(frame) == 5
     assert list(frame[frame.state == "Unfinished"]["index"]) == [4]
     finished = frame[frame.state != "Unfinished"].set_index("index")
-    for one in trials:
+    for one in mixed_trials(searched, 4):
         assert finished.learningRate[one.index] == one.config["learningRate"]
 
 
 def test_compare_has_a_row_a_task_and_one_of_the_whole(store: DirectoryStore, folder: Path) -> None:
-    for name, values in (("before", (0.60, 0.61, 0.62)), ("after", (0.70, 0.72, 0.71))):
-        made = plan_of({"rte": 3}).model_copy(update={"experiment": name})
-        store.put(layout_of(made).plan, made.to_bytes())
-        for run, value in enumerate(values):
-            finish_run(store, made, "rte", run, value)
-        report(store, made)
+    finished_experiment(store, "before", 0.60, 0.61, 0.62)
+    finished_experiment(store, "after", 0.70, 0.72, 0.71)
     frame = finetune.compare("before", "after", namespace="team", store=str(folder)).set_index("kind")
     assert frame.difference["metric"] == pytest.approx(0.1)
     assert frame.verdict["metric"] == "better"
@@ -143,7 +107,7 @@ def test_run_ids_of_digits_stay_text(store: DirectoryStore, folder: Path) -> Non
     made = made.model_copy(update={"runs": (planned,)})
     store.put(layout_of(made).plan, made.to_bytes())
     finish_run(store, made, "rte", 0, 0.6)
-    report(store, made)
+    build(store, made, (), open_data=no_data, plots=False)
     frame = finetune.results("demo", namespace="team", store=str(folder))
     assert list(frame.best_run_id.unique()) == ["000123"]
 

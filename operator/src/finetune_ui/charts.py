@@ -125,7 +125,7 @@ def _progress(plan: SearchPlan, task: str, ended: Sequence[TrialResult]) -> Char
         layout={
             "xaxis": {"title": {"text": "trials ended"}},
             "yaxis": {"title": {"text": metric}},
-            "legend": {"orientation": "h", "y": -0.25},
+            "legend": {"orientation": "h", "y": -0.35},
         },
     )
 
@@ -147,7 +147,7 @@ def _against(plan: SearchPlan, task: str, ended: Sequence[TrialResult]) -> Itera
             layout={
                 "xaxis": axis,
                 "yaxis": {"title": {"text": metric}},
-                "legend": {"orientation": "h", "y": -0.25},
+                "legend": {"orientation": "h", "y": -0.35},
             },
         )
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from finetune_client.kube.kinds import EXPERIMENT, SEARCH, Kind
+from finetune_core.search import wording
 
 Json = Mapping[str, Any]
 
@@ -26,6 +27,8 @@ class Mood(StrEnum):
 KINDS: Mapping[str, Kind] = {"experiments": EXPERIMENT, "searches": SEARCH}
 """Word in an address -> kind."""
 
+_EXPERIMENT_TASKS = ("Task", "Runs", "Failed", "Metric", "Best", "Mean", "Std", "Score", "Best run")
+_SEARCH_TASKS = ("Task", "Trials", "Failed", "Metric", "Best", "Best trial", "Hyperparameters")
 _IDLE = frozenset({"Pending", "Suspended", "Queued", "Interrupted"})
 
 
@@ -48,6 +51,12 @@ class Head:
     created: str = ""
     model: str = ""
     notes: tuple[str, ...] = ()
+    table: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """Titles of `table`: the tasks as the cluster tells them, for when the store cannot be read."""
+        return _EXPERIMENT_TASKS if self.word == "experiments" else _SEARCH_TASKS
 
     @property
     def path(self) -> str:
@@ -88,7 +97,21 @@ def head_of(item: Json) -> Head:
         created=str(metadata.get("creationTimestamp") or ""),
         model=str(item["spec"]["model"]["uri"]),
         notes=tuple(_notes(status, conditions)),
+        table=tuple(_row(word, task) for task in status.get("tasks") or ()),
     )
+
+
+def _row(word: str, task: Json) -> tuple[str, ...]:
+    best = task.get("best") or {}
+    common = (task.get("name"), task.get("runs" if word == "experiments" else "trials"), task.get("failed") or 0)
+    own: tuple[object, ...] = (best.get("trial"), wording.settings(best.get("hyperparameters") or {}))
+    if word == "experiments":
+        own = (task.get("mean"), task.get("std"), task.get("score"), best.get("run"))
+    return tuple(_cell(one) for one in (*common, task.get("metric"), best.get("value"), *own))
+
+
+def _cell(value: object) -> str:
+    return wording.NOTHING if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def _mood(succeeded: str, reason: str) -> Mood:

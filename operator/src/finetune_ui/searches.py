@@ -62,7 +62,7 @@ def _task(task: TaskSummary) -> SearchedTask:
     best = task.best.hyperparameters if task.best else {}
     return SearchedTask(
         name=task.task,
-        lines=(wording.best_line(task), wording.counts_line(task), wording.cost_line(task)),
+        lines=(wording.best_line(task), wording.counts_line_now(task), wording.cost_line(task)),
         hyperparameters=tuple((name, wording.setting(value)) for name, value in best.items()),
         header=tuple(summary_tables.top_header(task)),
         top=tuple(tuple(summary_tables.top_cells(task, rank, row)) for rank, row in enumerate(task.top, start=1)),

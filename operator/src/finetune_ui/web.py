@@ -119,12 +119,12 @@ class Server:
         # What cannot be a token must not become a header.
         if not token or not token.isascii() or any(character.isspace() for character in token):
             raise RefusedError("that is no token", "It is one line of letters, digits, dots and dashes.")
-        answer = web.HTTPSeeOther("/")
+        answer = _redirect("/")
         answer.set_cookie(COOKIE, token, httponly=True, samesite="Strict", secure=_is_https(request), path="/")
         return answer
 
     async def _logout(self, request: web.Request) -> web.StreamResponse:
-        answer = web.HTTPSeeOther("/login" if self._viewers.sign_in else "/")
+        answer = _redirect("/login" if self._viewers.sign_in else "/")
         answer.del_cookie(COOKIE, path="/")
         return answer
 
@@ -154,13 +154,13 @@ class Server:
             try:
                 answer = await handler(request)
             except NotSignedInError:
-                answer = web.HTTPSeeOther("/login")
+                answer = _redirect("/login")
             except (FinetuneError, StoreError) as error:
                 answer = self._told(error)
             except web.HTTPNotFound:
                 answer = self._error(404, "Not found", "There is no such page.")
             except web.HTTPException as error:
-                answer = error
+                answer = self._error(error.status, error.reason, "This page only reads.")
         answer.headers.setdefault("Content-Security-Policy", _PAGE_POLICY)
         answer.headers.setdefault("Cache-Control", "no-store")
         answer.headers["X-Content-Type-Options"] = "nosniff"
@@ -209,6 +209,10 @@ def _download(source: Source, word: str, namespace: str, name: str, file: str) -
     if file not in listed:
         raise NotFoundError(f"{namespace}/{name} has no file {file}", "Its page lists the files that it has.")
     return store.get(f"{root}/{file}")
+
+
+def _redirect(to: str) -> web.Response:
+    return web.Response(status=303, headers={"Location": to})
 
 
 async def _healthz(request: web.Request) -> web.Response:

@@ -48,14 +48,25 @@ def duration(seconds: float | None) -> str:
 
 def counts_line(task: TaskSummary) -> str:
     """What became of a task's trials, and why its search ended."""
+    message = f" ({task.end_message})" if task.end_message else ""
+    end = task.end_reason.value if task.end_reason else "The search was given up"
+    return f"{counted(task)}. {end}{message}."
+
+
+def counts_line_now(task: TaskSummary) -> str:
+    """The same while it may still go on: a task that has not ended is not given up."""
+    return counts_line(task) if task.end_reason else f"{counted(task, unfinished='under way')}."
+
+
+def counted(task: TaskSummary, *, unfinished: str = "unfinished") -> str:
+    """`12 of 16 trials ended: 4 completed, 8 stopped early, 2 under way`."""
     counts = task.counts
     parts = [f"{counts.ended} of {counts.planned} trials ended: {counts.completed} completed"]
-    others = {"stopped early": counts.stopped, "failed": counts.failed, "unfinished": counts.unfinished}
+    others = {"stopped early": counts.stopped, "failed": counts.failed, unfinished: counts.unfinished}
     parts += [f"{number} {name}" for name, number in others.items() if number]
     if counts.duplicates:
         parts.append(f"{counts.duplicates} repeated another's configuration and were not run")
-    message = f" ({task.end_message})" if task.end_message else ""
-    return f"{', '.join(parts)}. {task.end_reason.value if task.end_reason else 'The search was given up'}{message}."
+    return ", ".join(parts)
 
 
 def cost_line(task: TaskSummary) -> str:
