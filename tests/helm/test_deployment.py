@@ -38,9 +38,9 @@ def test_it_runs_the_operator() -> None:
     assert "command" not in container
 
 
-@pytest.mark.parametrize("name", [NAME, "ft-store"])
+@pytest.mark.parametrize("name", [NAME, f"{NAME}-ui", "ft-store"])
 def test_every_pod_runs_without_privileges(name: str) -> None:
-    pod = pods(render(store={"enabled": True}))[name]
+    pod = pods(render(store={"enabled": True}, ui={"enabled": True}))[name]
 
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["runAsUser"] > 0

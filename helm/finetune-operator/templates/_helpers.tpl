@@ -41,6 +41,16 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: store
 {{- end -}}
 
+{{- define "finetune-operator.ui.name" -}}
+{{- printf "%s-ui" (include "finetune-operator.fullname" .) -}}
+{{- end -}}
+
+{{- define "finetune-operator.ui.selectorLabels" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: ui
+{{- end -}}
+
 {{- define "finetune-operator.store.endpoint" -}}
 {{- printf "http://%s.%s.svc:8333" (include "finetune-operator.store.name" .) .Release.Namespace -}}
 {{- end -}}
@@ -59,7 +69,7 @@ app.kubernetes.io/component: store
 {{- end -}}
 {{- end -}}
 
-{{/* What both the operator and the store get; neither needs any privilege. */}}
+{{/* What operator, store and web page get; none needs any privilege. */}}
 {{- define "finetune-operator.podSecurityContext" -}}
 runAsNonRoot: true
 runAsUser: 65532
