@@ -235,6 +235,8 @@ What to try next (export KUBECONFIG={kubeconfig}):
   kubectl -n {namespace} get fte {name} -o yaml             # best runs, scores, conditions
   kubectl -n {namespace} patch fte {name} --type=merge -p '{{"spec":{{"runs":4}}}}'   # only the new runs are run
   kubectl explain fte.spec.training                          # what every field means
+  kubectl -n {system} port-forward service/finetune-operator-ui 8090:80   # a page to look at: http://localhost:8090
+  kubectl -n {system} create token finetune-operator         # ... and a token to sign in with
   kubectl -n {system} port-forward service/finetune-operator-store 8333   # the bucket, by any S3 client
   make demo-down                                             # remove the demo
 """

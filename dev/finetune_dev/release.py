@@ -16,6 +16,10 @@ NAMESPACE = "finetune-system"
 STORE = f"{RELEASE}-store"
 """Name of the embedded store's StatefulSet, Service and Secret alike."""
 
+UI = f"{RELEASE}-ui"
+"""Name of the web page's Deployment and Service."""
+
+UI_PORT = 80
 BUCKET = "finetune"
 _PORT = 8333
 
@@ -25,8 +29,9 @@ def install() -> None:
     values = {
         "image": _image(OPERATOR),
         "trainerImage": _image(TRAINER),
-        # The tag stays the same when the code changes: this makes the upgrade replace the pod.
+        # The tag stays the same when the code changes: this makes the upgrade replace the pods.
         "podAnnotations": {"finetune.dev/sources": OPERATOR.digest("")},
+        "ui": {"enabled": True},
         # No volumes can be claimed in the local cluster: data lives as long as the store's pod.
         "store": {"enabled": True, "image": _image(SEAWEEDFS), "persistence": {"enabled": False}, "bucket": BUCKET},
     }

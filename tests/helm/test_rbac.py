@@ -15,6 +15,9 @@ from support.helm import NAMESPACE, Json, of_kind, render, the
 pytestmark = pytest.mark.apiserver
 
 NAME = "ft-finetune-operator"
+OWN = {"userRoles": {"create": False}}
+"""Without the roles for people, which nothing of the operator is bound to."""
+
 KINDS = ("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
 IN_A_NAMESPACE = {
     ("finetune.dev", "finetuneexperiments"): {"get", "list", "watch"},
@@ -90,11 +93,11 @@ def installed(api_server: ApiServer, api_client: client.ApiClient) -> ApiServer:
 
 
 def test_the_operator_of_the_cluster_has_exactly_these_rights() -> None:
-    assert rights(the(render(), "ClusterRole")) == IN_A_NAMESPACE | OF_THE_CLUSTER
+    assert rights(the(render(**OWN), "ClusterRole")) == IN_A_NAMESPACE | OF_THE_CLUSTER
 
 
 def test_the_operator_of_some_namespaces_has_rights_in_these_only() -> None:
-    manifests = render(watchNamespaces=["a", "b"])
+    manifests = render(watchNamespaces=["a", "b"], **OWN)
 
     assert {role["metadata"]["namespace"]: rights(role) for role in of_kind(manifests, "Role")} == {
         "a": IN_A_NAMESPACE,
