@@ -14,7 +14,7 @@ RAY_TESTS := tests/trainer_search tests/trainer_drive
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs
 PACKAGES := operator/src trainer_image/src tests dev bench
 
-.PHONY: help setup lint format test e2e demo demo-local demo-down up down status images crds lock bench-trainer bench-operator bench-search bench-sparse bench-memory docs docs-serve clean
+.PHONY: help setup lint format test e2e demo demo-local demo-down up down status images crds lock bench-trainer bench-cluster bench-operator bench-search bench-sparse bench-memory docs docs-serve clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,6 +94,11 @@ lock: | $(UV) ## Resolve the dependencies anew
 
 bench-trainer: $(READY) ## Our trainer against a script that does what run_glue.py does by default
 	$(PYTHON) -m bench_trainer $(BENCH_ARGS)
+
+bench-cluster: $(READY) ## Real GLUE through the local cluster, against the peer of bench-trainer
+	@$(PYTHON) -m finetune_dev up
+	@$(PYTHON) -m finetune_dev images
+	$(PYTHON) -m bench_cluster $(BENCH_ARGS)
 
 bench-operator: $(READY) ## A real API server, 1,000 experiments: latencies, requests, memory
 	@$(PYTHON) -m finetune_dev binaries kube-apiserver >/dev/null
