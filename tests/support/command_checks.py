@@ -154,8 +154,9 @@ def _pip(arguments: list[str]) -> str | None:
         return "only pip install of one package is checked"
     name, _, extras = arguments[1].rstrip("]").partition("[")
     unknown = set(filter(None, extras.split(","))) - project["optional-dependencies"].keys()
-    if name != project["name"] or unknown:
-        return f"{name} is not {project['name']}, or has no extra {', '.join(sorted(unknown))}"
+    # No index of packages has it so far: it is installed from a clone.
+    if name != "." or unknown:
+        return f"{name} is not a clone (.), or {project['name']} has no extra {', '.join(sorted(unknown))}"
     return None
 
 

@@ -57,21 +57,46 @@ def spans(path: Path) -> Iterator[Said]:
         yield Said(_name(path), prose.count("\n", 0, match.start()) + 1, match[1].replace("\\|", "|"))
 
 
-def commands(block: Said, known: Container[str]) -> Iterator[tuple[Said, list[str]]]:
-    """The commands of a shell block as words, without assignments before them and redirections after them.
+@dataclass(frozen=True)
+class Command:
+    """A simple command of a shell block; `to` is the file that its output is redirected into."""
 
-    Where lines begin with `$ `, the others are output. A block without a language may be a drawing: of it, only lines
-    that begin with a known program are commands.
+    said: Said
+    words: tuple[str, ...]
+    to: str | None = None
+
+    def __str__(self) -> str:
+        return " ".join(self.words)
+
+
+def shown_commands(block: Said) -> Iterator[Command]:
+    """The simple commands of a shell block, in the order in which a shell runs them, without assignments before them.
+
+    Where lines begin with `$ `, the others are output.
     """
-    prompted = bool(re.search(r"^\$ ", block.text, re.M))
+    prompted = is_prompted(block)
     for line, text in _lines(block):
         if prompted and not text.startswith("$ "):
             continue
-        command = text.removeprefix("$ ")
-        if block.language or prompted or command.split(maxsplit=1)[0] in known:
-            said = Said(block.file, line, command)
-            for part in (command, *_INNER.findall(command)):
-                yield from ((said, words) for words in _simple(part))
+        said = Said(block.file, line, text.removeprefix("$ "))
+        for part in (*_INNER.findall(said.text), said.text):
+            yield from (Command(said, tuple(words), to) for words, to in _simple(part))
+
+
+def is_prompted(block: Said) -> bool:
+    """Whether the block shows output too."""
+    return bool(re.search(r"^\$ ", block.text, re.M))
+
+
+def commands(block: Said, known: Container[str]) -> Iterator[tuple[Said, list[str]]]:
+    """The commands of a shell block as words, without assignments before them and redirections after them.
+
+    A block without a language may be a drawing: of it, only lines that begin with a known program are commands.
+    """
+    certain = bool(block.language) or is_prompted(block)
+    for one in shown_commands(block):
+        if certain or one.said.text.split(maxsplit=1)[0] in known:
+            yield one.said, list(one.words)
 
 
 def _lines(block: Said) -> Iterator[tuple[int, str]]:
@@ -86,21 +111,19 @@ def _lines(block: Said) -> Iterator[tuple[int, str]]:
             whole = ""
 
 
-def _simple(command: str) -> Iterator[list[str]]:
-    """The simple commands of a line."""
+def _simple(command: str) -> Iterator[tuple[list[str], str | None]]:
+    """The simple commands of a line, each with the file that its output goes to."""
     lexer = shlex.shlex(command, posix=True, punctuation_chars=_OPERATORS)
     lexer.whitespace_split = True
-    redirected = False
-    for operator, group in groupby(lexer, key=lambda word: not word.strip(_OPERATORS)):
-        words = list(group)
-        if operator:
-            redirected = ">" in words[0]
-            continue
-        words = words[1:] if redirected else words
+    groups = [list(group) for _, group in groupby(lexer, key=lambda word: not word.strip(_OPERATORS))]
+    # Words and operators take turns.
+    targets = {index: groups[index + 2][0] for index in range(0, len(groups) - 2, 2) if ">" in groups[index + 1][0]}
+    for index in range(0, len(groups), 2):
+        words = groups[index][1:] if index - 2 in targets else groups[index]
         while words and _ASSIGNMENT.match(words[0]):
             words = words[1:]
         if words:
-            yield words
+            yield words, targets.get(index)
 
 
 def _name(path: Path) -> str:

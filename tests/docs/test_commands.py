@@ -1,0 +1,143 @@
+"""Every command of the documentation is run, on what its page supposes to be there; the few that are not say why."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from support.doc_pages import REPOSITORY, SHELL, Command, Said, blocks, is_prompted, pages, shown_commands
+from support.doc_shell import Outcome, Shell
+from support.doc_stage import INPUTS, Ended, Stage
+from support.experiments import experiment
+from support.katib import KATIB
+from support.kubelet import Kubelet
+
+pytestmark = [pytest.mark.apiserver, pytest.mark.s3]
+
+_CLUSTER = "the machine's real cluster: tests/e2e begin with it"
+NOT_RUN = {
+    ".ci/run": "all of CI",
+    **{
+        f"pip install .[{extras}]": "gigabytes; tests/dev/test_docs.py checks name and extras"
+        for extras in ("cli,trainer", "cli,ui", "notebook")
+    },
+    "tensorboard --logdir tracked/tensorboard": "serves until it is stopped; its folder is checked below",
+    "finetune search examples/search-quickstart.yaml --model ./bert --data ./glue": (
+        "a minute, on a Ray of its own: tests/trainer_search/test_command.py runs it with fewer trials"
+    ),
+    "kubectl run prune --rm -it --restart=Never --image TRAINER-IMAGE --env ... "
+    "--command -- finetune-trainer prune ...": "a pod, with dots for what is the reader's",
+    **{f"python -m finetune_dev {verb}": _CLUSTER for verb in ("up", "images", "status", "down", "down --purge")},
+}
+"""Command -> why no test can run it here."""
+FAILS = {"finetune validate experiments/": 1}
+"""Command -> its exit code, where the page shows it fail."""
+GLUE = dict.fromkeys(("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli"), 1)
+STAGES: Mapping[str, tuple[Ended, ...]] = {
+    "README.md": (Ended("first"),),
+    "docs/cli.md": (
+        *(Ended(name) for name in ("bert", "sparse-80", "sparse-90", "dense")),
+        *(Ended(name, "team") for name in ("first", "untuned", "tuned", "sparse-80")),
+    ),
+    "docs/how-to/leaderboard.md": (Ended("first", tasks=GLUE, more={"leaderboard": {"missingTasks": "Refuse"}}),),
+    "docs/how-to/results.md": tuple(map(Ended, ("first", "bert", "sparse-80", "sparse-90", "untuned", "tuned"))),
+    "docs/how-to/tracking.md": (Ended("tracked", "nlp", more={"tracking": {"reportTo": ["tensorboard"]}}),),
+    "docs/how-to/tuned-runs.md": (Ended("hpsearch", trials=2),),
+    "docs/troubleshooting.md": (Ended("first"),),
+    "docs/tutorial.md": (Ended("quickstart", "finetune-demo"),),
+}
+"""Page -> what is in the cluster before its first command."""
+
+PODS = {"docs/ray-clusters.md": {"head": "ray.io/node-type=head", "worker": "ray.io/node-type=worker"}}
+"""Page -> pods with a label that are there besides."""
+LEAVES = {
+    "docs/how-to/leaderboard.md": ("submission.zip", "so-far.zip"),
+    "docs/how-to/results.md": ("first.csv", "first/models/rte/config.json", "first/results.md"),
+    "docs/how-to/tracking.md": ("tracked/tensorboard/rte",),
+    "docs/sparse.md": ("bert-sparse/model.safetensors",),
+    "docs/tutorial.md": ("tuned.yaml", "finetune-results/default/local/report.html"),
+}
+"""Page -> what its commands leave in the folder that they are typed in."""
+
+PAGES = pages("CONTRIBUTING.md", "dev/README.md")
+
+
+def _blocks(path: Path) -> list[Said]:
+    return [block for block in blocks(path) if block.language in SHELL]
+
+
+def _said(path: Path) -> str:
+    return str(path.relative_to(REPOSITORY))
+
+
+WITH_COMMANDS = [path for path in PAGES if _blocks(path)]
+
+
+@pytest.fixture
+def files(shell: Shell) -> None:
+    """The manifests that the reader is supposed to have written."""
+    own: dict[str, dict[str, Any]] = {
+        "first.yaml": _first(),
+        "my-experiment.yaml": yaml.safe_load((REPOSITORY / "examples/local.yaml").read_text()),
+        "katib.yaml": KATIB,
+        "experiments/a.yaml": experiment("a", training={"learning_rate": 1e-4}),
+        "experiments/b.yaml": experiment("b", training={"maxSteps": 100, "evalSteps": 200}),
+    }
+    for name, manifest in own.items():
+        file = shell.folder / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(yaml.safe_dump(manifest, sort_keys=False))
+
+
+def _first() -> dict[str, Any]:
+    """The manifest of the page, on the stage's model and data."""
+    text = next(one.text for one in blocks(REPOSITORY / "docs/how-to/fine-tune.md") if one.language == "yaml")
+    manifest: dict[str, Any] = yaml.safe_load(text)
+    manifest["spec"] |= INPUTS
+    return manifest
+
+
+def _run(command: Command, shell: Shell, stage: Stage) -> Outcome:
+    """Run a command once all that goes on has ended; with --watch it goes on meanwhile."""
+    stage.settle()
+    if "--watch" not in command.words:
+        return shell.run(command)
+    with stage.at_work():
+        return shell.run(command)
+
+
+def _problems(block: Said, shell: Shell, stage: Stage) -> Iterator[str]:
+    for command in shown_commands(block):
+        if str(command) in NOT_RUN:
+            continue
+        outcome = _run(command, shell, stage)
+        if outcome.code != FAILS.get(str(command), 0):
+            yield f"{command.said} -- {outcome}"
+        elif "logs" in command.words and Kubelet.LINES[-1] not in outcome.out:
+            yield f"{command.said} -- is no pod's log: {outcome}"
+        elif is_prompted(block) and not _shows(block, command, outcome):
+            yield f"{command.said} -- prints something else: {outcome}"
+
+
+def _shows(block: Said, command: Command, outcome: Outcome) -> bool:
+    """Whether the output is that of the page; `...` stands for anything, and of a table only the header counts."""
+    shown = block.text.partition(f"$ {command.said.text}\n")[2].partition("\n$ ")[0].splitlines()
+    printed = outcome.out.splitlines()
+    if shown[0].isupper():
+        return shown[0].split() == printed[0].split()
+    patterns = [re.escape(line).replace(re.escape("..."), ".*") for line in shown]
+    return len(shown) == len(printed) and all(map(re.fullmatch, patterns, printed))
+
+
+@pytest.mark.parametrize("path", WITH_COMMANDS, ids=_said)
+@pytest.mark.usefixtures("files")
+def test_the_commands_of_a_page_end_well(path: Path, shell: Shell, stage: Stage) -> None:
+    stage.prepare(*STAGES.get(_said(path), ()))
+    for name, label in PODS.get(_said(path), {}).items():
+        stage.world("default").add_pod(name, dict([label.split("=")]))
+
+    assert [wrong for block in _blocks(path) for wrong in _problems(block, shell, stage)] == []
+    assert [one for one in LEAVES.get(_said(path), ()) if not (shell.folder / one).exists()] == []
