@@ -63,7 +63,9 @@ def main() -> None:
         eval_dataset=data["validation"],
         compute_metrics=lambda prediction: measure(prediction, arguments.task),
         processing_class=tokenizer,
-        data_collator=DataCollatorWithPadding(tokenizer, 8) if arguments.dynamic_padding else default_data_collator,
+        data_collator=DataCollatorWithPadding(tokenizer, pad_to_multiple_of=8)
+        if arguments.dynamic_padding
+        else default_data_collator,
     )
     trainer.train()
     trainer.save_model()
