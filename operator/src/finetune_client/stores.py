@@ -108,15 +108,21 @@ def open_uri(uri: str, env: Mapping[str, str] | None = None) -> Store:
 
 
 def _default_store(item: Json) -> str:
-    """The operator's own storage: only the status tells of it."""
-    found = ((item.get("status") or {}).get("results") or {}).get("json")
+    """The operator's own storage: only the status tells of it, where a run or the report has been written."""
+    status = item.get("status") or {}
+    told = [(status.get("results") or {}).get("json"), *_best_uris(status)]
     own = f"/{item['metadata']['namespace']}/{item['metadata']['name']}/"
-    if not found or own not in found:
+    found = next((uri for uri in told if uri and own in uri), None)
+    if found is None:
         raise NotFoundError(
             f"{item['metadata']['name']} does not say yet where its results lie: they go to the operator's own storage",
-            f"Wait until it has ended, or {_BY_HAND}.",
+            f"Wait until a run has ended, or {_BY_HAND}.",
         )
     return str(found.rpartition(own)[0])
+
+
+def _best_uris(status: Json) -> list[str | None]:
+    return [(task.get("best") or {}).get("uri") for task in status.get("tasks") or ()]
 
 
 def _environment(kube: "Kube", storage: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
