@@ -47,7 +47,7 @@ format: $(READY) ## Format the code
 
 test: $(READY) ## Unit, contract, API-server and trainer tests (no cluster needed)
 	@echo "==> API server for the tests (built once from source, about 2 minutes; cached in $(CACHE))"
-	@$(PYTHON) -m finetune_dev binaries kube-apiserver helm >/dev/null
+	@$(PYTHON) -m finetune_dev binaries kube-apiserver helm $(if $(shell command -v kubectl),,kubectl) >/dev/null
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "not e2e" $(addprefix --ignore ,$(RAY_TESTS))
 	@echo "==> drivers on Ray, one test at a time: each starts a Ray of its own"
 	OMP_NUM_THREADS=1 $(BIN)/pytest $(RAY_TESTS)

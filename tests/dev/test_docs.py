@@ -1,4 +1,7 @@
-"""The documentation keeps to what there is: commands, manifests, fields, reasons and links that it shows exist."""
+"""The documentation keeps to what there is: commands, manifests, fields, reasons and links that it shows exist.
+
+That its commands do what they say is tests/docs'.
+"""
 
 import re
 from itertools import chain
@@ -8,7 +11,6 @@ from typing import Any
 import pytest
 import yaml
 
-from finetune_cli.app import main
 from finetune_cli.manifest.check import check_text
 from finetune_cli.manifest.findings import Severity
 from finetune_core.recipes import CUSTOM, CUSTOM_EPOCHS, RECIPES
@@ -81,20 +83,6 @@ def test_a_command_that_does_not_exist_is_found(command: str, told: str):
     assert len(found) >= 1
     assert told in found[0].partition(" -- ")[2]
     assert found[0].startswith("page.md:8: ")
-
-
-def _offline() -> list[list[str]]:
-    """Commands of the pages that need nothing but files of this repository."""
-    shown = chain.from_iterable(blocks(path) for path in PAGES)
-    found = (words for block in shown if block.language in SHELL for _, words in commands(block, CHECKS))
-    offline = (words for words in found if words[0] == "finetune" and words[1] in {"validate", "plan", "from-run-glue"})
-    return [words for words in offline if words[1] == "from-run-glue" or (REPOSITORY / words[2]).exists()]
-
-
-@pytest.mark.parametrize("words", _offline(), ids=" ".join)
-def test_what_needs_no_cluster_is_run_and_ends_well(words: list[str], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(REPOSITORY)
-    assert main(words[1:]) == 0
 
 
 def test_lines_that_go_on_redirections_and_output_are_understood():

@@ -114,7 +114,7 @@ def _problems(block: Said, shell: Shell, stage: Stage) -> Iterator[str]:
         if str(command) in NOT_RUN:
             continue
         outcome = _run(command, shell, stage)
-        if outcome.code != FAILS.get(str(command), 0):
+        if outcome.code != FAILS.get(str(command), 0) or (command.to and not outcome.out):
             yield f"{command.said} -- {outcome}"
         elif "logs" in command.words and Kubelet.LINES[-1] not in outcome.out:
             yield f"{command.said} -- is no pod's log: {outcome}"
@@ -141,3 +141,52 @@ def test_the_commands_of_a_page_end_well(path: Path, shell: Shell, stage: Stage)
 
     assert [wrong for block in _blocks(path) for wrong in _problems(block, shell, stage)] == []
     assert [one for one in LEAVES.get(_said(path), ()) if not (shell.folder / one).exists()] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("finetune results nobody", "nobody"),
+        ("finetune results first --nonsense", "--nonsense"),
+        ("finetune validate examples/none.yaml", "examples/none.yaml"),
+        ("kubectl finetune status nobody", "nobody"),
+        ("kubectl get finetunes", "finetunes"),
+        ("kubectl logs -l ray.io/node-type=nothing", "is no pod's log"),
+        ("kubectl -n finetune-system port-forward service/finetune-operator-iu 8090:80", "finetune-operator-iu"),
+        ("helm install x helm/finetune-operator --dry-run=client --set storage.buckett=abc", "buckett"),
+        ("make dome", "dome"),
+        ("gcloud container clusters list", "nothing runs gcloud"),
+        ("$ finetune validate experiments/\nno problems", "prints something else"),
+        ("$ kubectl get fte\nNAME   AGE", "prints something else"),
+        ("finetune results first > all.csv && finetune results nobody", "nobody"),
+    ],
+)
+@pytest.mark.usefixtures("files")
+def test_a_command_that_does_not_do_is_found(text: str, told: str, shell: Shell, stage: Stage) -> None:
+    stage.prepare(Ended("first"))
+    problems = list(_problems(Said("page.md", 1, text, "console"), shell, stage))
+    assert len(problems) == 1
+    assert told in problems[0].partition(" -- ")[2]
+
+
+def test_what_is_said_of_commands_and_pages_is_still_of_some() -> None:
+    shown = {str(command) for path in PAGES for block in _blocks(path) for command in shown_commands(block)}
+    assert {*NOT_RUN, *FAILS} - shown == set()
+    assert {*STAGES, *PODS, *LEAVES} - set(map(_said, WITH_COMMANDS)) == set()
+
+
+def _manifests() -> list[Said]:
+    shown = [block for path in PAGES for block in blocks(path) if block.language == "yaml"]
+    return [block for block in shown if {"apiVersion", "kind"} <= yaml.safe_load(block.text).keys()]
+
+
+@pytest.mark.parametrize("block", _manifests(), ids=lambda block: f"{block.file}:{block.line}")
+def test_a_whole_manifest_is_taken_by_validate_and_by_the_cluster(block: Said, shell: Shell) -> None:
+    (shell.folder / "shown.yaml").write_text(block.text)
+    asked = ("finetune validate shown.yaml", "kubectl apply --dry-run=server --validate=strict -f shown.yaml")
+    typed = [Command(block, tuple(one.split())) for one in asked]
+    assert [str(outcome) for outcome in map(shell.run, typed) if outcome.code] == []
+
+
+def test_manifests_are_found_at_all() -> None:
+    assert len(_manifests()) > 3

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from unittest import mock
 
 from kubernetes import client
 
@@ -95,6 +96,11 @@ class PlayedWorld(SearchWorld):
         self.store.put(place.claim(0), Claim(driver="d", cluster=0, config=config, time=clock(0)).to_json())
         self.store.put(place.result, result.to_json())
         return result
+
+    def play_search_report(self, name: str) -> None:
+        """Without plots, which take seconds and no page opens."""
+        with mock.patch("finetune_report.search.build.plot_task", return_value=[]):
+            super().play_search_report(name)
 
     def apply_manifest(self, manifest: Json) -> None:
         """As `kubectl apply` does."""
