@@ -68,6 +68,6 @@ def _t_test() -> TTest:
             raise
         raise ClientError(
             "comparing needs scipy, which is not installed here",
-            "Install it: pip install 'finetune-operator[cli,trainer]', or scipy alone. `finetune results` needs none.",
+            "Install it: pip install scipy. `finetune results` needs none.",
         ) from error
     return t_test

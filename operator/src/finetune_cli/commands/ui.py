@@ -111,5 +111,5 @@ def _require() -> None:
     except ModuleNotFoundError as error:
         raise ClientError(
             f"the page needs {error.name}, which is not installed here",
-            "Install it: pip install 'finetune-operator[cli,ui]'.",
+            "Install it, in a clone of the project: pip install '.[cli,ui]'.",
         ) from error

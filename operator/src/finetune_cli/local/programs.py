@@ -18,7 +18,7 @@ def require_trainer() -> None:
     """ClientError where the trainer is not installed beside this command."""
     if importlib.util.find_spec("torch") is None:
         raise ClientError(
-            "the trainer is not installed here", "install it: pip install 'finetune-operator[cli,trainer]'"
+            "the trainer is not installed here", "install it, in a clone of the project: pip install '.[cli,trainer]'"
         )
 
 
