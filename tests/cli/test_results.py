@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from finetune_core.layout import ExperimentLayout
 from finetune_core.plan import Plan
 from finetune_core.results_schema import ResultsDocument
 from finetune_core.results_table import ResultsTable
+from finetune_core.spec import Storage
 from finetune_report.build import build
 from finetune_store import DirectoryStore, Store
 from support.documents import document_of
@@ -252,6 +254,20 @@ def test_the_store_of_an_experiment_is_found_by_its_spec_and_secret(world: World
 
     assert "rte 2/2 accuracy 71.00" in run("results", "first", "-n", world.namespace).text
     assert "rte accuracy 0.71 1" in run("best", "first", "-n", world.namespace).text
+
+
+@pytest.mark.apiserver
+@pytest.mark.s3
+def test_the_operators_own_storage_is_found_without_a_word_about_it(world: World, run: Run) -> None:
+    spec = spec_of(world.server, {"rte": 2})
+    world.config = replace(world.config, default_storage=Storage.model_validate(spec.pop("storage")))
+    world.restart()
+    world.apply("first", spec)
+    world.look("first")
+    assert "rte 0/2" in run("results", "first", "-n", world.namespace).text
+    world.to_the_end("first")
+
+    assert "rte 2/2 accuracy 71.00" in run("results", "first", "-n", world.namespace).text
 
 
 def test_a_store_that_does_not_answer_is_told_once_with_the_way_to_reach_it(

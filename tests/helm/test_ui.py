@@ -1,7 +1,5 @@
 """The web page: off unless asked for, without a right of its own."""
 
-import json
-
 import pytest
 
 from finetune_cli.app import build_app
@@ -43,9 +41,8 @@ def test_viewers_sign_in() -> None:
     assert container["args"][0] in commands
 
 
-def test_it_knows_the_default_store_and_the_apis_authority() -> None:
+def test_it_knows_the_apis_authority() -> None:
     found = environment(pod(storage=STORAGE))
-    assert json.loads(found["FINETUNE_DEFAULT_STORAGE"]) == STORAGE
     (mount,) = [one for one in pod()["containers"][0]["volumeMounts"] if one["name"] == "api-authority"]
     assert found["FINETUNE_UI_CA"] == f"{mount['mountPath']}/ca.crt"
 

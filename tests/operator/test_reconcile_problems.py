@@ -1,9 +1,12 @@
 """What is wrong shows in the right place, in words that help, and goes away when it is put right."""
 
+from dataclasses import replace
+
 import pytest
 from kubernetes import client
 
 from finetune_core.layout import ExperimentLayout
+from finetune_core.spec import Storage
 from finetune_operator.cluster import ApiUnavailableError
 from support.seaweed import SeaweedS3
 from support.world import World, create_secret, fill_bucket, spec_of
@@ -173,6 +176,27 @@ def test_no_storage_and_no_default_is_said(world: World) -> None:
     assert world.look("exp") is None
     told = "spec.storage: not set, and the operator was installed without a default storage: set it, or install"
     assert told in valid(world)[2]
+
+
+def test_the_storage_in_use_is_told_whether_the_spec_names_it_or_the_operator_does(world: World) -> None:
+    spec = spec_of(world.server, {"rte": 1})
+    world.apply("named", spec)
+    world.look("named")
+    storage = spec.pop("storage")
+    world.config = replace(world.config, default_storage=Storage.model_validate({**storage, "prefix": "own"}))
+    world.restart()
+    world.apply("default", spec)
+    world.look("default")
+
+    assert world.status("named")["storage"] == storage
+    assert world.status("default")["storage"] == {**storage, "prefix": "own"}
+
+
+def test_the_storage_is_told_also_while_it_does_not_answer(world: World) -> None:
+    storage = {"endpoint": "http://127.0.0.1:9", "bucket": "results", "secretRef": {"name": "store-keys"}}
+    world.apply("exp", spec_of(world.server, {"rte": 1}, storage=storage))
+    world.look("exp")
+    assert world.status("exp")["storage"] == storage
 
 
 def test_a_pod_template_that_is_no_pods_is_told_in_the_api_servers_words(world: World) -> None:

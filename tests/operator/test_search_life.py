@@ -28,6 +28,7 @@ def test_an_applied_search_gets_one_job_with_an_index_a_task_and_cluster(searchi
     assert searching.search_condition("hunt", "BestHyperparametersReady")["reason"] == "WaitingForTrials"
     assert searching.search_reason("hunt") == "Pending"
     assert searching.search_status("hunt")["trials"]["summary"] == "0/6"
+    assert searching.search_status("hunt")["storage"] == spec["storage"]
     assert delay is not None
 
 

@@ -1,13 +1,15 @@
 """The page over a real API server: by one's own rights, and by those of whoever signs in."""
 
+from dataclasses import replace
+
 import pytest
 from kubernetes import client
 
 from finetune_client.kube.client import connect
-from finetune_dev.apiserver import ApiServer
+from finetune_core.spec import Storage
 from finetune_ui.sources import ClusterSource
 from finetune_ui.viewers import COOKIE, ByToken, OneViewer
-from support.world import World, create_secret, spec_of
+from support.world import World, spec_of
 
 from .conftest import Serve, Site
 
@@ -143,23 +145,14 @@ def test_signing_out_forgets_the_token(world: World, by_token: Site) -> None:
     assert by_token.get("/").status_code == 303
 
 
-def test_the_operators_own_storage_is_read_with_the_viewers_secret(
-    world: World, api_server: ApiServer, serve: Serve
-) -> None:
-    world.apply("first", spec_of(world.server, {"rte": 1}))
+def test_the_operators_own_storage_is_read_with_the_viewers_secret(world: World, by_token: Site) -> None:
+    spec = spec_of(world.server, {"rte": 1})
+    world.config = replace(world.config, default_storage=Storage.model_validate(spec.pop("storage")))
+    world.restart()
+    world.apply("first", spec)
     world.to_the_end("first")
-    spec = world.resource("first")["spec"]
-    storage = spec.pop("storage")
-    create_secret(world.api, world.namespace, world.server, "default-keys")
-    world.custom.replace_namespaced_custom_object(
-        "finetune.dev",
-        "v1alpha1",
-        world.namespace,
-        "finetuneexperiments",
-        "first",
-        {**world.resource("first"), "spec": spec},
-    )
-    site = serve(ByToken(world.namespace, default={**storage, "secretRef": {"name": "default-keys"}}))
     token = token_of(world, "reader", [*VIEW, *SECRETS])
 
-    assert "70.00 (best)" in site.get(f"/experiments/{world.namespace}/first", Authorization=f"Bearer {token}").text
+    page = by_token.get(f"/experiments/{world.namespace}/first", Authorization=f"Bearer {token}")
+
+    assert "70.00 (best)" in page.text

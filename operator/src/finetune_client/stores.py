@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
 
-from finetune_client.errors import ClientError, NotFoundError, UsageError
+from finetune_client.errors import ClientError, NotFoundError, RefusedError, UsageError
 from finetune_client.finding import cluster, find
 from finetune_client.kube.kinds import KINDS, Kind, split_name
 from finetune_store import S3Connection, Store, open_store
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 _RETRY_SECONDS = 5.0
-_BY_HAND = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (AWS_ENDPOINT_URL, AWS_REGION), and give --store"
+_BY_HAND = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (AWS_ENDPOINT_URL, AWS_REGION) of your own"
 
 
 @dataclass(frozen=True)
@@ -81,20 +81,20 @@ def default_namespace(context: str | None) -> str:
         return "default"
 
 
-def open_for(
-    kube: "Kube", item: Json, *, environ: Mapping[str, str] | None = None, default: Mapping[str, Any] | None = None
-) -> Store:
-    """The store of an object, with the keys of its Secret; AWS_ENDPOINT_URL wins over the spec's endpoint.
+def open_for(kube: "Kube", item: Json, *, environ: Mapping[str, str] | None = None) -> Store:
+    """The store of an object, with the keys of its Secret; AWS_ENDPOINT_URL wins over the endpoint of the storage.
 
-    `environ` are the AWS_* variables of who asks (default: the process's), for stores without a Secret. `default` is
-    the operator's own storage, as in a spec, where it is known: objects that name none lie there.
+    `environ` are the AWS_* variables of who asks (default: the process's): for stores without a Secret, and for those
+    whose Secret they may not read. NotFoundError before the operator has told its own storage in the status.
     """
-    environ = os.environ if environ is None else environ
-    storage = item["spec"].get("storage") or default
+    storage = item["spec"].get("storage") or (item.get("status") or {}).get("storage")
     if storage is None:
-        return open_uri(_default_store(item), environ)
+        raise NotFoundError(
+            f"{item['metadata']['name']} does not say yet where its results lie: the operator has not looked at it",
+            "Wait a moment. Is the operator running, and does it watch this namespace?",
+        )
     uri = "/".join(part for part in (f"s3://{storage['bucket']}", storage.get("prefix")) if part)
-    return open_uri(uri, _environment(kube, storage, environ))
+    return open_uri(uri, _environment(kube, storage, os.environ if environ is None else environ))
 
 
 def open_uri(uri: str, env: Mapping[str, str] | None = None) -> Store:
@@ -107,28 +107,9 @@ def open_uri(uri: str, env: Mapping[str, str] | None = None) -> Store:
     return open_store(uri, connection=connection, retry_seconds=_RETRY_SECONDS)
 
 
-def _default_store(item: Json) -> str:
-    """The operator's own storage: only the status tells of it, where a run or the report has been written."""
-    status = item.get("status") or {}
-    told = [(status.get("results") or {}).get("json"), *_best_uris(status)]
-    own = f"/{item['metadata']['namespace']}/{item['metadata']['name']}/"
-    found = next((uri for uri in told if uri and own in uri), None)
-    if found is None:
-        raise NotFoundError(
-            f"{item['metadata']['name']} does not say yet where its results lie: they go to the operator's own storage",
-            f"Wait until a run has ended, or {_BY_HAND}.",
-        )
-    return str(found.rpartition(own)[0])
-
-
-def _best_uris(status: Json) -> list[str | None]:
-    return [(task.get("best") or {}).get("uri") for task in status.get("tasks") or ()]
-
-
 def _environment(kube: "Kube", storage: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
-    env: dict[str, str] = {}
-    if reference := storage.get("secretRef"):
-        env |= _secret(kube, reference["name"])
+    keys = _secret(kube, storage["secretRef"]["name"], environ) if storage.get("secretRef") else None
+    env = dict(environ if keys is None else keys)
     if storage.get("region"):
         env["AWS_REGION"] = storage["region"]
     endpoint = environ.get("AWS_ENDPOINT_URL") or storage.get("endpoint")
@@ -136,15 +117,21 @@ def _environment(kube: "Kube", storage: Mapping[str, Any], environ: Mapping[str,
         env["AWS_ENDPOINT_URL"] = endpoint
     if bundle := storage.get("caBundle"):
         env["AWS_CA_BUNDLE"] = _authority(kube, bundle["name"], bundle["key"])
-    return env if reference else {**environ, **env}
+    return env
 
 
-def _secret(kube: "Kube", name: str) -> dict[str, str]:
-    secret = kube.secret(name)
+def _secret(kube: "Kube", name: str, environ: Mapping[str, str]) -> dict[str, str] | None:
+    """The AWS_* of a Secret; None where it is not theirs to read who have keys of their own."""
+    try:
+        secret = kube.secret(name)
+    except RefusedError as error:
+        if environ.get("AWS_ACCESS_KEY_ID"):
+            return None
+        raise RefusedError(error.message, f"Ask for the right to read it; or {_BY_HAND}.") from error
     if secret is None:
         raise NotFoundError(
             f"Secret {name} is not in namespace {kube.namespace}",
-            f"Create it with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; or {_BY_HAND}.",
+            f"Create it with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; or {_BY_HAND}, and give --store.",
         )
     try:
         data = secret.get("data") or {}

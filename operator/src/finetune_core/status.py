@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from finetune_core.spec.base import ApiModel
+from finetune_core.spec.execution import Storage
 
 MAX_FAILURES = 10
 MAX_WARNINGS = 20
@@ -190,6 +191,9 @@ class ExperimentStatus(ApiModel):
     ] = ()
     plan_digest: Annotated[str | None, Field(description="Digest of the plan in force.")] = None
     job: Annotated[str | None, Field(description="The Job that does the runs.")] = None
+    storage: Storage | None = Field(
+        default=None, description="The storage in use: spec.storage, or the operator's own where that is not set."
+    )
     results: ResultUris | None = Field(default=None, description="Where the results lie.")
     leaderboard: LeaderboardStatus | None = Field(default=None, description="The leaderboard zip.")
     hyperparameters: HyperparametersStatus | None = Field(

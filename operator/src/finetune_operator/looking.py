@@ -84,6 +84,9 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
             return None
         subject = self._subject(resource)
         status, delay = self._look(subject, resource["spec"])
+        if subject.memory.connected_for is not None:
+            # For people's own tools: where nothing in the spec says it, only the operator knows its own storage.
+            status = status.model_copy(update={"storage": subject.memory.connected_for})
         self._write_status(subject, status)
         if delay is None:
             self._forget(namespace, name)

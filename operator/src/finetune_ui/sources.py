@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from finetune_client.errors import NotFoundError, RefusedError
 from finetune_client.kube.client import Kube
@@ -56,13 +56,12 @@ class Source(Protocol):
 class ClusterSource:
     """A cluster by somebody's rights: theirs alone decide what is shown.
 
-    `everywhere` lists all namespaces; `environ` and `default` are as for `open_for`.
+    `everywhere` lists all namespaces; `environ` is as for `open_for`.
     """
 
     kube: Kube
     everywhere: bool = False
     environ: Mapping[str, str] | None = None
-    default: Mapping[str, Any] | None = None
     _stores: dict[str, tuple[float, Opened]] = field(default_factory=dict, repr=False)
 
     @property
@@ -91,11 +90,12 @@ class ClusterSource:
 
     def _open(self, kube: Kube, item: Json) -> Opened:
         # Reading the Secret and making a client every few seconds would be too much.
-        key = json.dumps([item["metadata"]["uid"], item["spec"].get("storage")], sort_keys=True)
+        told = [(item.get(part) or {}).get("storage") for part in ("spec", "status")]
+        key = json.dumps([item["metadata"]["uid"], *told], sort_keys=True)
         now = time.monotonic()
         kept = {one: found for one, found in self._stores.items() if now - found[0] < _STORE_SECONDS}
         if key not in kept:
-            kept[key] = now, Opened.of(open_for(kube, dict(item), environ=self.environ, default=self.default))
+            kept[key] = now, Opened.of(open_for(kube, dict(item), environ=self.environ))
         # Replaced as a whole: several threads may be here.
         self._stores = kept
         return kept[key][1]

@@ -4,11 +4,11 @@ import hashlib
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import Any, Protocol
+from typing import Protocol
 
 from finetune_client.errors import RefusedError
 from finetune_client.kube.client import connect_as
@@ -51,13 +51,12 @@ class OneViewer:
 class ByToken:
     """Everybody brings a token of their own; this process has no rights, and no keys, of its own.
 
-    `server` and `ca`: see `connect_as`. `default` is the operator's own storage, as in a spec.
+    `server` and `ca`: see `connect_as`.
     """
 
     namespace: str | None = None
     server: str | None = None
     ca: Path | None = None
-    default: Mapping[str, Any] | None = None
     sign_in: bool = True
     clock: Callable[[], float] = time.monotonic
     _known: OrderedDict[str, tuple[float, ClusterSource]] = field(default_factory=OrderedDict, repr=False)
@@ -81,7 +80,7 @@ class ByToken:
     def _new(self, token: str) -> ClusterSource:
         kube = connect_as(token, self.namespace, server=self.server, ca=self.ca)
         # With variables of this process (a proxy's keys, say) a viewer could read what is not theirs.
-        return ClusterSource(kube, everywhere=True, environ={}, default=self.default)
+        return ClusterSource(kube, everywhere=True, environ={})
 
 
 def in_cluster_api() -> tuple[str, Path]:

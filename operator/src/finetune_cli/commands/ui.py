@@ -1,7 +1,6 @@
 """`ui`: the web page."""
 
 import errno
-import json
 import os
 import webbrowser
 from enum import StrEnum
@@ -96,11 +95,10 @@ def _own(store: str | None, context: str | None, namespace: str | None, everywhe
 def _by_token(namespace: str | None) -> "Viewers":
     from finetune_ui.viewers import ByToken, in_cluster_api  # noqa: PLC0415
 
-    default = json.loads(os.environ.get("FINETUNE_DEFAULT_STORAGE") or "null") or None
     if "KUBERNETES_SERVICE_HOST" not in os.environ:
-        return ByToken(namespace, default=default)
+        return ByToken(namespace)
     server, ca = in_cluster_api()
-    return ByToken(namespace, server, ca, default)
+    return ByToken(namespace, server, ca)
 
 
 def _require() -> None:

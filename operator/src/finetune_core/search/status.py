@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from finetune_core.spec.base import ApiModel, free_form
+from finetune_core.spec.execution import Storage
 from finetune_core.status import Condition
 
 MAX_BEST_TEXT = 120
@@ -100,6 +101,9 @@ class HPSearchStatus(ApiModel):
     config_map: Annotated[
         str | None, Field(description="The ConfigMap with the best hyperparameters of each task.")
     ] = None
+    storage: Storage | None = Field(
+        default=None, description="The storage in use: spec.storage, or the operator's own where that is not set."
+    )
     results: SearchResultUris | None = Field(default=None, description="Where the results lie.")
     start_time: Annotated[str | None, Field(description="When the first Job was created.")] = None
     completion_time: Annotated[str | None, Field(description="When the last trial ended and was reported.")] = None
