@@ -6,17 +6,18 @@ from typing import Any
 
 import pytest
 import yaml
+from kubernetes import client
 
 from finetune_cli.shown.plans import forecast_experiment, forecast_search
 from finetune_core.layout import ExperimentLayout
 from finetune_core.parse import parse_spec
 from finetune_core.search.parse import parse_search
 from finetune_store import DirectoryStore
-from support.experiments import experiment, search
+from support.experiments import API, create, experiment, search
 from support.report_store import finish_run
 from support.results import plan_of
 
-from .conftest import Run
+from .conftest import Run, Said
 
 
 def planned(**spec: Any) -> dict[str, Any]:
@@ -92,3 +93,75 @@ def test_a_broken_manifest_is_not_planned(tmp_path: Path, run: Run) -> None:
 
     assert said.code == 1
     assert "use at least 1" in said.text
+
+
+def write(folder: Path, **spec: Any) -> str:
+    file = folder / "tuned.yaml"
+    file.write_text(yaml.safe_dump(experiment(tasks=[{"name": "rte"}, {"name": "mrpc"}], **spec)))
+    return str(file)
+
+
+def rates(said: Said) -> dict[str, float]:
+    (made,) = json.loads(said.out)
+    return {one["task"]: one["settings"]["learningRate"] for one in made["tasks"]}
+
+
+@pytest.mark.apiserver
+def test_tuned_values_of_a_config_map_are_those_that_would_run(
+    kubeconfig: None, api_client: client.ApiClient, namespace: str, run: Run, tmp_path: Path
+) -> None:
+    reference = {"configMapRef": {"name": "tuned", "key": "hps.yaml"}}
+    file = write(tmp_path, hyperparametersFrom=reference, training={"learningRate": 1e-5})
+    early = run("plan", file, "-n", namespace)
+    data = {"hps.yaml": "rte: {learningRate: 7e-5}"}
+    client.CoreV1Api(api_client).create_namespaced_config_map(namespace, {"metadata": {"name": "tuned"}, "data": data})
+
+    assert early.code == 0
+    assert "The tuned values are not known here" in early.text
+    assert "ConfigMap tuned with a key hps.yaml is not in namespace" in early.text
+    assert rates(run("plan", file, "-n", namespace, "-o", "json")) == {"rte": 7e-5, "mrpc": 1e-5}
+    said = run("plan", file, "-n", namespace).text
+    assert "rte: tuned by ConfigMap tuned, key hps.yaml" in said
+    assert "mrpc: not covered by ConfigMap tuned, key hps.yaml" in said
+
+
+@pytest.mark.apiserver
+def test_tuned_values_of_a_search_are_those_of_its_best_trials(
+    kubeconfig: None, api_client: client.ApiClient, namespace: str, run: Run, tmp_path: Path
+) -> None:
+    file = write(tmp_path, hyperparametersFrom={"hpSearchRef": {"name": "hunt"}})
+    create(api_client, search("hunt"), namespace)
+    early = run("plan", file, "-n", namespace)
+    best = {"trial": 3, "trialId": "abc", "value": 0.7, "step": 10, "hyperparameters": {"learningRate": 7e-5}}
+    status = {
+        "tasks": [{"name": "rte", "metric": "accuracy", "trials": "4/4", "best": best, "proxyFor": ["mrpc"]}],
+        "conditions": [
+            {
+                "type": "BestHyperparametersReady",
+                "status": "True",
+                "reason": "Exported",
+                "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+                "observedGeneration": 1,
+            }
+        ],
+    }
+    client.CustomObjectsApi(api_client).patch_namespaced_custom_object_status(
+        *API, namespace, "hpsearches", "hunt", {"status": status}
+    )
+
+    assert "Waiting for HPSearch hunt to end" in early.text
+    assert rates(run("plan", file, "-n", namespace, "-o", "json")) == {"rte": 7e-5, "mrpc": 7e-5}
+    assert "mrpc: tuned by HPSearch hunt trial 3 (abc) of rte, which stands in for it" in " ".join(
+        run("plan", file, "-n", namespace).text.split()
+    )
+
+
+def test_without_a_cluster_the_plan_says_that_it_does_not_know(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    said = run("plan", write(tmp_path, hyperparametersFrom={"hpSearchRef": {"name": "hunt"}}))
+
+    assert said.code == 0
+    assert "The tuned values are not known here" in said.text

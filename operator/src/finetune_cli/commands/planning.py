@@ -12,12 +12,17 @@ from finetune_cli.manifest.findings import Severity
 from finetune_cli.output import Output, OutputOption, console, emit
 from finetune_cli.past import past_runs
 from finetune_cli.shown.plans import Forecast, Rates, forecast_experiment, forecast_page, forecast_search, rates_of
+from finetune_cli.tuned import tuned_now
 from finetune_client.errors import ClientError
 from finetune_client.exits import Exit
-from finetune_client.finding import Json
+from finetune_client.finding import Json, cluster
 from finetune_client.stores import default_namespace, open_uri
+from finetune_core.hyperparameters import TunedTasks
 from finetune_core.parse import parse_spec
+from finetune_core.problems import FinetuneError
 from finetune_core.search.parse import parse_search
+from finetune_core.spec import HyperparametersFrom
+from finetune_store import StoreError
 
 
 def register(app: typer.Typer) -> None:
@@ -32,7 +37,10 @@ def plan(
     context: Context = None,
     output: OutputOption = Output.TABLE,
 ) -> int:
-    """Show what a manifest would run: tasks, runs, steps, objects; with --store, how long by past runs."""
+    """Show what a manifest would run: tasks, runs, steps, objects; with --store, how long by past runs.
+
+    Where it takes tuned hyperparameters, they are read from the cluster or folder that has them.
+    """
     errors = [one for one in check_source(Source(file)) if one.severity == Severity.ERROR]
     if errors:
         raise ClientError("\n".join(map(str, errors)), "Correct it first.")
@@ -50,6 +58,22 @@ def _forecast(manifest: Json, store: str | None, namespace: str | None, context:
     if store:
         where = namespace or metadata.get("namespace") or default_namespace(context)
         rates = rates_of(past_runs(open_uri(store), where, spec["model"]["uri"]))
-    if manifest["kind"] == EXPERIMENT:
-        return forecast_experiment(metadata["name"], parse_spec(spec), rates)
-    return forecast_search(metadata["name"], parse_search(spec), rates)
+    if manifest["kind"] != EXPERIMENT:
+        return forecast_search(metadata["name"], parse_search(spec), rates)
+    experiment = parse_spec(spec)
+    tuned, unknown = _tuned(experiment.hyperparameters_from, context, namespace or metadata.get("namespace"))
+    return forecast_experiment(metadata["name"], experiment, rates, tuned, unknown)
+
+
+def _tuned(
+    source: HyperparametersFrom | None, context: str | None, namespace: str | None
+) -> tuple[TunedTasks | None, str]:
+    """The tuned hyperparameters, or why they are not known: a search may not have ended, nor a cluster be there."""
+    if source is None:
+        return None, ""
+    try:
+        return tuned_now(source, lambda: cluster(context, namespace), open_uri), ""
+    except ClientError as error:
+        return None, error.message
+    except (FinetuneError, StoreError) as error:
+        return None, str(error)

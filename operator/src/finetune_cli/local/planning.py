@@ -8,8 +8,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from finetune_cli.local.inputs import LocalSources
+from finetune_cli.tuned import tuned_in_folder
 from finetune_core.decide import execution_limits
-from finetune_core.hyperparameters import TunedTasks, from_files
+from finetune_core.hyperparameters import TunedTasks
 from finetune_core.inputs import resolve_inputs
 from finetune_core.layout import ExperimentLayout
 from finetune_core.parse import check_spec, parse_spec, warnings
@@ -21,8 +22,6 @@ from finetune_store import NotFoundError, S3Connection, Store, open_store
 
 HERE = "this machine"
 """Stands for the object's uid: inputs are looked at once for a spec, and again when it changes."""
-
-_SUFFIX = ".yaml"
 
 
 @dataclass(frozen=True)
@@ -116,9 +115,4 @@ def _tuned(source: HyperparametersFrom | None, old: Plan | None, connection: S3C
             "file:///<store>/<namespace>/<search>/hps"
         )
         raise InvalidInputError((Problem("spec.hyperparametersFrom", message),))
-    folder = open_store(source.uri, connection=connection)
-    keys = [info.key for info in folder.list("") if info.key.endswith(_SUFFIX) and "/" not in info.key]
-    if not keys:
-        raise InvalidInputError((Problem("spec.hyperparametersFrom.uri", f"no <task>.yaml lies at {source.uri}"),))
-    files = {key.removesuffix(_SUFFIX): (f"{source.uri}/{key}", folder.get(key).decode()) for key in keys}
-    return from_files(source, files)
+    return tuned_in_folder(source, open_store(source.uri, connection=connection))

@@ -1,6 +1,6 @@
 """What a manifest would run: tasks, runs, steps, objects; and how long, where past runs tell. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -10,6 +10,7 @@ from rich.text import Text
 
 from finetune_cli.output import table
 from finetune_core.datafiles import DataLayout, SplitFiles
+from finetune_core.hyperparameters import TunedTasks
 from finetune_core.parse import define, runs_of, settings_of, task_specs
 from finetune_core.plan import ResolvedData, ResolvedModel, TaskPlan, expected_cost
 from finetune_core.search.planning import make_search_plan, trials_of
@@ -52,7 +53,10 @@ class TaskForecast:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a manifest would run. `gpus` are those of a pod; `hours` counts the pods' hours one after another."""
+    """What a manifest would run. `gpus` are those of a pod; `hours` counts the pods' hours one after another.
+
+    `notes` say where settings come from that are not the manifest's own, or that they are not known.
+    """
 
     kind: str
     name: str
@@ -60,6 +64,7 @@ class Forecast:
     objects: tuple[str, ...]
     gpus: float
     parallelism: int
+    notes: tuple[str, ...] = ()
 
     @property
     def hours(self) -> float | None:
@@ -76,6 +81,7 @@ class Forecast:
             "podHours": self.hours,
             "gpuHours": None if self.hours is None else self.hours * self.gpus,
             "objects": list(self.objects),
+            "notes": list(self.notes),
             "tasks": [
                 {
                     "task": one.task,
@@ -94,19 +100,22 @@ Rates = Mapping[str, float]
 """Task -> seconds per unit of expected cost, from past runs."""
 
 
-def forecast_experiment(name: str, spec: ExperimentSpec, rates: Rates) -> Forecast:
-    """What an experiment would run."""
+def forecast_experiment(
+    name: str, spec: ExperimentSpec, rates: Rates, tuned: TunedTasks | None = None, unknown: str = ""
+) -> Forecast:
+    """What an experiment would run. `unknown`: why its tuned hyperparameters cannot be told."""
+    layers = tuned.layers if tuned else {}
     tasks = []
     for task in task_specs(spec):
-        plan = _plan(define(task), settings_of(spec, task))
+        plan = _plan(define(task), settings_of(spec, task, layers.get(task.name)))
         seconds = _seconds(rates, task.name, plan)
         tasks.append(TaskForecast(task.name, runs_of(spec, task), plan.settings.max_steps, plan.settings, seconds))
     total = sum(one.runs for one in tasks)
     uris = [spec.model.uri, *([spec.data.uri] if spec.data else [])]
     objects = (*_work(spec.execution, total), *_around(uris), "report Job: tables, best predictions, zip")
-    return Forecast(
-        "FinetuneExperiment", name, tuple(tasks), objects, _gpus(spec.execution), max(1, spec.execution.parallelism)
-    )
+    gpus, parallelism = _gpus(spec.execution), max(1, spec.execution.parallelism)
+    notes = tuple(_tuned_notes(tasks, tuned, unknown))
+    return Forecast("FinetuneExperiment", name, tuple(tasks), objects, gpus, parallelism, notes)
 
 
 def forecast_search(name: str, spec: HPSearchSpec, rates: Rates) -> Forecast:
@@ -159,7 +168,7 @@ def forecast_page(forecast: Forecast) -> RenderableType:
         Text(""),
         table(_SEARCH_COLUMNS if search else _EXPERIMENT_COLUMNS, rows),
         Text(""),
-        *(Text(line) for line in lines),
+        *(Text(line) for line in (*lines, *forecast.notes)),
         Text(""),
         Text("It would create:"),
         *(Text(f"  {one}") for one in forecast.objects),
@@ -172,6 +181,19 @@ def rates_of(seen: Iterable[tuple[TaskPlan, float]]) -> Rates:
     for plan, seconds in seen:
         found.setdefault(plan.definition.name, []).append(seconds / expected_cost(plan))
     return {task: sum(rates) / len(rates) for task, rates in found.items()}
+
+
+def _tuned_notes(tasks: Iterable[TaskForecast], tuned: TunedTasks | None, unknown: str) -> Iterator[str]:
+    if unknown:
+        yield f"The tuned values are not known here, so the recipes' and the manifest's own are shown: {unknown}"
+    if tuned is None:
+        return
+    names = [one.task for one in tasks]
+    for task in names:
+        if task in tuned.tasks:
+            yield f"{task}: tuned by {tuned.tasks[task]}"
+    if lacking := [task for task in names if task not in tuned.tasks]:
+        yield f"{', '.join(lacking)}: not covered by {tuned.where}; the recipes' and the manifest's own values are used"
 
 
 def _plan(definition: TaskDefinition, settings: Settings) -> TaskPlan:
