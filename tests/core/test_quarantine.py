@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune_core.plan import Plan, pin_key
+from finetune_core.planning import plan_warnings
 from finetune_core.results_document import build_document
 from finetune_core.results_schema import RunState
 from finetune_core.spec import ExperimentSpec
@@ -42,6 +43,18 @@ def test_what_took_its_place_can_be_quarantined_too() -> None:
 
 def test_an_id_that_is_not_planned_and_an_entry_that_is_taken_back_change_nothing() -> None:
     assert quarantined("0" * 16) == quarantined() == PLAN
+
+
+def test_an_entry_without_a_run_is_warned_of_and_those_that_have_one_are_not() -> None:
+    known, unknown = PLAN.runs_of("rte")[0].run_id, "0" * 16
+    entries = [{"runId": one, "reason": "its GPU was broken"} for one in (known, unknown)]
+    spec = ExperimentSpec.model_validate({"model": {"uri": PLAN.model.uri}, "quarantine": entries})
+
+    told = [one for one in plan_warnings(spec, quarantined(known, unknown)) if one.startswith("spec.quarantine")]
+
+    assert len(told) == 1
+    assert f"{unknown} is no run of this plan" in told[0]
+    assert "correct or remove it" in told[0]
 
 
 def test_the_plan_is_made_anew_when_the_list_changes() -> None:

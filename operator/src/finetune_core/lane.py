@@ -172,7 +172,8 @@ def _at_work(lane: Lane, current: JobView, others: tuple[JobView, ...]) -> LaneS
 
 def _working_phase(lane: Lane, current: JobView, failed: int) -> tuple[Reason, str]:
     ended = len(lane.units) - len(lane.pending) + failed
-    counted = f"{ended} of {len(lane.units)} {lane.noun} ended, {current.active} pods at work"
+    pods = "1 pod" if current.active == 1 else f"{current.active} pods"
+    counted = f"{ended} of {len(lane.units)} {lane.noun} ended, {pods} at work"
     if lane.execution.suspend:
         return Reason.SUSPENDED, f"{counted}. Set execution.suspend: false to go on."
     if current.suspended and current.queued:

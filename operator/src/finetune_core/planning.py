@@ -1,8 +1,10 @@
 """From a spec and its pinned inputs to the plan of an experiment."""
 
+from collections.abc import Iterator
+
 from finetune_core.hyperparameters import TunedTasks
 from finetune_core.inputs import ResolvedInputs
-from finetune_core.parse import check_spec, define, runs_of, settings_of, task_specs
+from finetune_core.parse import check_spec, define, runs_of, settings_of, task_specs, warnings
 from finetune_core.plan import Plan, TaskPlan, make_plan
 from finetune_core.problems import Problem
 from finetune_core.spec import ExperimentSpec
@@ -54,3 +56,30 @@ def plan_experiment(
         resolved_for=resolved_for,
         tuned=tuned,
     )
+
+
+def plan_warnings(spec: ExperimentSpec, plan: Plan) -> tuple[str, ...]:
+    """What is allowed but probably not meant, by the spec and by what its plan made of it."""
+    return (
+        *_uncovered(plan),
+        *warnings(spec, plan.tuned.layers if plan.tuned else None),
+        *_without_run(spec, plan),
+    )
+
+
+def _uncovered(plan: Plan) -> Iterator[str]:
+    if plan.tuned is None:
+        return
+    for task in plan.task_names:
+        if task not in plan.tuned.tasks:
+            yield f"{task}: not covered by {plan.tuned.where}; the spec's own values are used"
+
+
+def _without_run(spec: ExperimentSpec, plan: Plan) -> Iterator[str]:
+    known = {run.run_id for run in plan.quarantined}
+    for one in spec.quarantine or ():
+        if one.run_id not in known:
+            yield (
+                f"spec.quarantine: {one.run_id} is no run of this plan (other settings, data or model give runs other "
+                "ids), so nothing is left out for it: correct or remove it"
+            )

@@ -68,15 +68,3 @@ class Planner:
         if old is not None and old.tuned is not None and old.tuned.source == source:
             return old.tuned
         return self.tuning.read(source)
-
-
-def tuned_warnings(plan: Plan) -> tuple[str, ...]:
-    """Tasks that a source of tuned hyperparameters does not cover."""
-    if plan.tuned is None:
-        return ()
-    where = plan.tuned.where
-    return tuple(
-        f"{task}: not covered by {where}; the spec's own values are used"
-        for task in plan.task_names
-        if task not in plan.tuned.tasks
-    )

@@ -10,8 +10,9 @@ from finetune_core.decide import Decision, decide
 from finetune_core.layout import ExperimentLayout
 from finetune_core.observation import Observation
 from finetune_core.outcome import run_warnings
-from finetune_core.parse import check_spec, parse_spec, warnings
+from finetune_core.parse import check_spec, parse_spec
 from finetune_core.plan import Plan
+from finetune_core.planning import plan_warnings
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_core.spec import ExperimentSpec, Tracking
 from finetune_core.status import ExperimentStatus, Reason
@@ -22,7 +23,7 @@ from finetune_operator.cluster import Json
 from finetune_operator.looking import BaseReconciler, Subject
 from finetune_operator.memory import Memory
 from finetune_operator.observe import Observer
-from finetune_operator.planning import Planner, tuned_warnings
+from finetune_operator.planning import Planner
 from finetune_operator.problems import CannotRunError, WaitingError
 from finetune_operator.ray_children import RayChildren
 from finetune_operator.resolving import Resolver
@@ -110,14 +111,13 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
         eta: str | None,
         newer: bool,
     ) -> ExperimentStatus:
-        layers = seen.plan.tuned.layers if seen.plan.tuned else None
         return build_status(
             seen,
             decision,
             subject.status,
             uri=uri,
             eta=eta,
-            warnings=(*tuned_warnings(seen.plan), *warnings(spec, layers), *run_warnings(seen.outcomes.values())),
+            warnings=(*plan_warnings(spec, seen.plan), *run_warnings(seen.outcomes.values())),
             generation=subject.generation,
             now=self._now(),
             newer=newer,

@@ -13,9 +13,9 @@ from finetune_core.decide import execution_limits
 from finetune_core.hyperparameters import TunedTasks
 from finetune_core.inputs import resolve_inputs
 from finetune_core.layout import ExperimentLayout
-from finetune_core.parse import check_spec, parse_spec, warnings
+from finetune_core.parse import check_spec, parse_spec
 from finetune_core.plan import JobPlan, Plan, job_plan, pin_key
-from finetune_core.planning import check_tuned, plan_experiment
+from finetune_core.planning import check_tuned, plan_experiment, plan_warnings
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_core.spec import HyperparametersFrom, Tracking
 from finetune_store import NotFoundError, S3Connection, Store, open_store
@@ -87,7 +87,7 @@ def plan_locally(manifest: Manifest, store: Store, connection: S3Connection) -> 
     assert plan is not None
     pending = frozenset(run.run_id for run in plan.runs) - finished(store, plan)
     job = job_plan(plan, pending, runs_per_pod=1, limits=execution_limits(spec.execution))
-    return Planned(plan, job, warnings(spec, plan.tuned.layers if plan.tuned else None), spec.tracking)
+    return Planned(plan, job, plan_warnings(spec, plan), spec.tracking)
 
 
 def finished(store: Store, plan: Plan) -> frozenset[str]:
