@@ -173,6 +173,14 @@ def test_latex_escapes_what_it_would_take_for_its_own() -> None:
     assert body == [r"s3://a\_b/50\%\&\{x\} \# & team/demo & 50.00* & 50.00* & 50.00 (1) \\"]
 
 
+def test_latex_has_small_deviations_and_is_no_wider_than_the_page() -> None:
+    text = table_latex(results_table([document_of({"rte": [0.5, 0.6]})], Statistic.MEAN)).decode()
+    assert r"\textbf" not in text
+    assert r"& 55.00{\scriptsize\,$\pm$\,7.07} (2) \\" in text
+    assert r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%" in text
+    assert r"\end{tabular}}" in text
+
+
 class _Text(html.parser.HTMLParser):
     def __init__(self, page: str) -> None:
         super().__init__()

@@ -5,7 +5,7 @@ from html import escape
 from finetune_core.comparison_schema import Comparison, Overall, Side, TaskComparison
 from finetune_core.comparison_text import COLUMNS, FIGURES, told
 from finetune_core.html_page import element, html_page
-from finetune_core.results_table_formats import latex_line, latex_text
+from finetune_core.latex import latex_table, latex_text
 from finetune_core.tables import Value, csv_table, markdown_line
 
 _SIDE = ("n", "mean", "std", "best", "failed", "missing", "not_finite", "quarantined")
@@ -40,23 +40,13 @@ def comparison_markdown(comparison: Comparison) -> bytes:
 def comparison_latex(comparison: Comparison) -> bytes:
     """A `table*` by booktabs, its notes below. Who is compared stands in comments: a caption is the author's."""
     text = told(comparison)
-    lines = [
-        r"% \usepackage{booktabs}",
-        *(f"% {line}" for line in text.whose),
-        r"\begin{table*}",
-        r"\centering\small",
-        rf"\begin{{tabular}}{{{''.join('r' if column in FIGURES else 'l' for column in COLUMNS)}}}",
-        r"\toprule",
-        latex_line(map(latex_text, COLUMNS)),
-        r"\midrule",
-        *(latex_line(map(latex_text, row)) for row in text.rows),
-        r"\bottomrule",
-        r"\end{tabular}",
-        r"\par\smallskip\footnotesize",
-        *(rf"\raggedright {latex_text(note)}\par" for note in (text.overall, *text.notes)),
-        r"\end{table*}",
-    ]
-    return ("\n".join(lines) + "\n").encode()
+    return latex_table(
+        "".join("r" if column in FIGURES else "l" for column in COLUMNS),
+        [list(map(latex_text, COLUMNS))],
+        [list(map(latex_text, row)) for row in text.rows],
+        (text.overall, *text.notes),
+        text.whose,
+    )
 
 
 def comparison_html(comparison: Comparison) -> bytes:

@@ -7,6 +7,7 @@ any wide table of it.
 
 from collections.abc import Iterable, Iterator
 
+from finetune_core.latex import latex_table, latex_text
 from finetune_core.results_schema import MetricRow, ResultsDocument, ScoreRow, TaskRow
 from finetune_core.results_table import ExperimentRow, ResultsTable, Statistic, results_table
 from finetune_core.results_table_text import IDENTITY, Cell, Shown, shown, written
@@ -16,15 +17,6 @@ CSV_COLUMNS = (
     "model", "model_digest", "namespace", "experiment", "report_digest", "kind", "task", "metric",
     "greater_is_better", "n", "mean", "std", "best", "best_run", "best_run_id", "seed", "step", "chosen_by",
     "planned", "succeeded", "failed", "score", "mean_score", "missing", "uri",
-)  # fmt: skip
-
-_LATEX = str.maketrans(
-    {
-        "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-        "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-        "|": r"\textbar{}", '"': r"\textquotedbl{}", "±": r"$\pm$", "↓": r"$\downarrow$", "–": "--",
-        "→": r"$\rightarrow$",
-    }
 )  # fmt: skip
 
 
@@ -55,24 +47,13 @@ def table_latex(table: ResultsTable) -> bytes:
     text = shown(table)
     titles = [*IDENTITY[:2], *(title for title, _ in text.header)]
     metrics = ["", "", *(metrics for _, metrics in text.header)]
-    lines = [
-        r"% \usepackage{booktabs}",
-        *(f"% {' '.join(identity)}" for identity, _ in text.rows),
-        r"\begin{table*}",
-        r"\centering\small",
-        rf"\begin{{tabular}}{{ll{'r' * len(text.header)}}}",
-        r"\toprule",
-        latex_line(map(latex_text, titles)),
-        latex_line(map(latex_text, metrics)),
-        r"\midrule",
-        *(latex_line([*map(latex_text, identity[:2]), *map(_latex_cell, cells)]) for identity, cells in text.rows),
-        r"\bottomrule",
-        r"\end{tabular}",
-        r"\par\smallskip\footnotesize",
-        *(rf"\raggedright {latex_text(note)}\par" for note in text.notes),
-        r"\end{table*}",
-    ]
-    return ("\n".join(lines) + "\n").encode()
+    return latex_table(
+        f"ll{'r' * len(text.header)}",
+        [list(map(latex_text, titles)), list(map(latex_text, metrics))],
+        [[*map(latex_text, identity[:2]), *map(_latex_cell, cells)] for identity, cells in text.rows],
+        text.notes,
+        (" ".join(identity) for identity, _ in text.rows),
+    )
 
 
 def _csv_rows(row: ExperimentRow) -> Iterator[tuple[Value, ...]]:
@@ -115,15 +96,10 @@ def _unstarred(text: str) -> str:
     return text.replace("*", "\\*")
 
 
-def latex_line(cells: Iterable[str]) -> str:
-    """A row of a table of LaTeX, of cells that are LaTeX already."""
-    return " & ".join(cells) + r" \\"
-
-
 def _latex_cell(cell: Cell) -> str:
-    return written(cell, bold=lambda text: rf"\textbf{{{text}}}", escape=latex_text)
-
-
-def latex_text(text: str) -> str:
-    """Text as LaTeX shows it as it is."""
-    return text.translate(_LATEX)
+    return written(
+        cell,
+        bold=lambda text: rf"\textbf{{{text}}}",
+        escape=latex_text,
+        spread=lambda text: rf"{{\scriptsize\,$\pm$\,{text}}}",
+    )

@@ -32,10 +32,11 @@ _SHORT = {"accuracy": "acc", "mm_accuracy": "mm acc", "matthews_correlation": "m
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure as shown; `best` if none of its column is better."""
+    """A figure as shown, and its standard deviation; `best` if none of its column is better."""
 
     text: str
     best: bool = False
+    spread: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,28 @@ def metrics_title(column: TaskColumn) -> str:
     return "/".join(_SHORT.get(name, name) + arrow for name, arrow in arrows)
 
 
-def written(cell: Cell, *, bold: Callable[[str], str] = str, escape: Callable[[str], str] = str) -> str:
-    """A cell in a format's words: `escape` makes any text harmless, `bold` marks what is escaped already."""
+def written(
+    cell: Cell,
+    *,
+    bold: Callable[[str], str] = str,
+    escape: Callable[[str], str] = str,
+    spread: Callable[[str], str] = " ± {}".format,
+) -> str:
+    """A cell in a format's words.
+
+    `escape` makes any text harmless; `spread` writes a standard deviation behind its figure and `bold` marks both, of
+    what is escaped already.
+    """
     if not cell.figures:
         return escape(NOTHING)
-    figures = (bold(escape(one.text)) if one.best else escape(one.text) for one in cell.figures)
+    figures = (_written_figure(one, bold if one.best else str, escape, spread) for one in cell.figures)
     return escape(cell.separator).join(figures) + escape(cell.tail)
+
+
+def _written_figure(
+    one: Figure, mark: Callable[[str], str], escape: Callable[[str], str], spread: Callable[[str], str]
+) -> str:
+    return mark(escape(one.text) + (spread(escape(one.spread)) if one.spread else ""))
 
 
 def _score_cells(scores: Sequence[ScoreRow], statistic: Statistic) -> list[Cell]:
@@ -132,8 +149,8 @@ def _figure(row: MetricRow | None, statistic: Statistic, best: float | None) -> 
         return Figure(NOTHING)
     text = figure(row, value)
     # Of one run there is no standard deviation.
-    spread = "" if statistic == Statistic.BEST or row.std is None else f" ± {figure(row, row.std)}"
-    return Figure(text + spread, best is not None and text == figure(row, best))
+    spread = "" if statistic == Statistic.BEST or row.std is None else figure(row, row.std)
+    return Figure(text, best is not None and text == figure(row, best), spread)
 
 
 def _notes(table: ResultsTable, columns: Sequence[TaskColumn]) -> Iterator[str]:
