@@ -4,8 +4,12 @@ import csv
 import hashlib
 import io
 import json
+import os
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +17,7 @@ import pytest
 from e2e.harness import GLUE, Experiment, Experiments, condition_of, reason, spec
 from e2e.namespaces import fresh_namespace
 from finetune_core.tasks import GLUE_TASKS, SUBMISSION_FILES
+from finetune_dev.kubectl import cluster_environment
 from finetune_store import Store
 
 pytestmark = pytest.mark.timeout(600)
@@ -100,6 +105,26 @@ def test_a_zip_that_lacks_tasks_is_refused_by_naming_them(finished: Experiment) 
     assert (condition["status"], condition["reason"]) == ("False", "TasksMissing")
     assert all(name in condition["message"] for name in ("QQP", "MNLI-m", "MNLI-mm", "QNLI", "SST-2", "AX"))
     assert "submission.zip" not in finished.stored()
+
+
+def test_a_persons_own_machine_gets_the_results_by_name_alone(finished: Experiment, tmp_path: Path) -> None:
+    """The store is the operator's own, at an address that only the cluster knows."""
+    program = str(Path(sys.executable).with_name("finetune"))
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    arguments = (finished.name, "--namespace", finished.namespace)
+
+    def said(*command: str) -> str:
+        environment = plain | cluster_environment()
+        done = subprocess.run(
+            [program, *command], env=environment, cwd=tmp_path, check=True, capture_output=True, text=True
+        )
+        return done.stdout
+
+    told = json.loads(said("results", *arguments, "--output", "json"))
+    said("download", *arguments, "--to", "here")
+
+    assert told == json.loads(finished.read(finished.layout.results("json")))
+    assert (tmp_path / "here/results.csv").read_bytes() == finished.read(finished.layout.results("csv"))
 
 
 def test_asking_for_placeholders_makes_the_zip_without_a_new_run(finished: Experiment) -> None:

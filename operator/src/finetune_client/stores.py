@@ -112,12 +112,25 @@ def _environment(kube: "Kube", storage: Mapping[str, Any], environ: Mapping[str,
     env = dict(environ if keys is None else keys)
     if storage.get("region"):
         env["AWS_REGION"] = storage["region"]
-    endpoint = environ.get("AWS_ENDPOINT_URL") or storage.get("endpoint")
-    if endpoint:
-        env["AWS_ENDPOINT_URL"] = endpoint
+    if own := environ.get("AWS_ENDPOINT_URL"):
+        env["AWS_ENDPOINT_URL"] = own
+    elif storage.get("endpoint"):
+        env["AWS_ENDPOINT_URL"] = _reachable(kube, storage["endpoint"])
     if bundle := storage.get("caBundle"):
         env["AWS_CA_BUNDLE"] = _authority(kube, bundle["name"], bundle["key"])
     return env
+
+
+def _reachable(kube: "Kube", endpoint: str) -> str:
+    from finetune_client.kube.forwarding import reachable  # noqa: PLC0415  only with what it takes to talk to a cluster
+
+    try:
+        return reachable(kube, endpoint)
+    except ClientError as error:
+        raise type(error)(
+            f"the store's address, {endpoint}, works only inside the cluster: {error.message}",
+            "Have somebody forward a port to it (kubectl port-forward), and set AWS_ENDPOINT_URL to that.",
+        ) from error
 
 
 def _secret(kube: "Kube", name: str, environ: Mapping[str, str]) -> dict[str, str] | None:

@@ -11,9 +11,10 @@ from urllib.parse import quote
 
 import kubernetes.client
 import kubernetes.config
+import kubernetes.stream
 import urllib3.exceptions
 
-from finetune_client.errors import UnreachableError
+from finetune_client.errors import RefusedError, UnreachableError
 from finetune_client.kube.failures import explain
 from finetune_client.kube.kinds import Kind
 from finetune_core.near import near
@@ -131,6 +132,24 @@ class Kube:
         """A Secret, or None."""
         path = f"/api/v1/namespaces/{quote(self.namespace)}/secrets/{quote(name)}"
         return self._call("GET", path, missing_ok=True)
+
+    def service(self, name: str) -> Json | None:
+        """A Service, or None."""
+        return self._call("GET", f"/api/v1/namespaces/{quote(self.namespace)}/services/{quote(name)}", missing_ok=True)
+
+    def forward(self, pod: str, port: int) -> Any:
+        """A socket that is connected to a port of a pod; RefusedError."""
+        core = kubernetes.client.CoreV1Api(self.api)
+        try:
+            made = kubernetes.stream.portforward(
+                core.connect_get_namespaced_pod_portforward, pod, self.namespace, ports=str(port)
+            )
+        except kubernetes.client.ApiException as error:
+            raise RefusedError(
+                f"no way to port {port} of pod {pod} in namespace {self.namespace}: {error.reason}",
+                "Ask for the right to create pods/portforward there.",
+            ) from error
+        return made.socket(port)
 
     def log(self, pod: str, *, follow: bool = False, tail: int | None = None) -> Iterator[str]:
         """A pod's log, line by line; with `follow` until the pod ends."""

@@ -1,0 +1,144 @@
+"""A way from this machine to a Service that only the cluster can reach, as `kubectl port-forward` makes one."""
+
+import logging
+import re
+import socket
+import socketserver
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
+
+import kubernetes.client
+
+from finetune_client.errors import ClientError, NotFoundError
+from finetune_client.kube.client import Json, Kube
+
+_log = logging.getLogger(__name__)
+
+_SERVICE = re.compile(r"(?P<name>[a-z0-9-]+)\.(?P<namespace>[a-z0-9-]+)\.svc(\..+)?")
+_BLOCK = 1 << 16
+
+_ways: WeakKeyDictionary[kubernetes.client.ApiClient, dict[str, str]] = WeakKeyDictionary()
+"""Those that are open: each is somebody's own, by whose rights it was made."""
+_lock = threading.Lock()
+
+
+class Stream(Protocol):
+    """A connected socket, as far as it is used here."""
+
+    def recv(self, size: int, /) -> bytes:
+        """Some bytes; none at the end."""
+
+    def sendall(self, data: bytes, /) -> None:
+        """All of them."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+def reachable(kube: Kube, endpoint: str) -> str:
+    """The endpoint; where it is a Service's name that this machine does not know, an address here that leads to it.
+
+    The way lasts as long as the process, also when the Service's pod is replaced. Of http alone: a certificate would be
+    for another name. ClientError where the Service is not there, or is not theirs to forward to.
+    """
+    parts = urlsplit(endpoint)
+    found = _SERVICE.fullmatch(parts.hostname or "")
+    if found is None or parts.scheme != "http" or _known(found[0]):
+        return endpoint
+    with _lock:
+        mine = _ways.setdefault(kube.api, {})
+        if endpoint not in mine:
+            service = Service(Kube(kube.api, found["namespace"]), found["name"], parts.port or 80)
+            service.pod()
+            mine[endpoint] = f"http://127.0.0.1:{listen(service.connect)}"
+    return mine[endpoint]
+
+
+def _known(host: str) -> bool:
+    try:
+        socket.getaddrinfo(host, None)
+    except socket.gaierror:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class Service:
+    """One port of a Service, by the pods behind it."""
+
+    kube: Kube
+    name: str
+    port: int
+
+    def pod(self) -> tuple[str, int]:
+        """A pod that is ready, and its port; NotFoundError, RefusedError."""
+        service = self.kube.service(self.name)
+        ports = (service or {}).get("spec", {}).get("ports") or ()
+        port = next((one for one in ports if one["port"] == self.port), None)
+        if service is None or port is None:
+            raise NotFoundError(f"Service {self.name} in namespace {self.kube.namespace} has no port {self.port}")
+        selector = ",".join(f"{key}={value}" for key, value in (service["spec"].get("selector") or {}).items())
+        ready = next(filter(_ready, self.kube.pods(selector) if selector else ()), None)
+        if ready is None:
+            raise NotFoundError(f"no pod of Service {self.name} in namespace {self.kube.namespace} is ready", "Wait.")
+        return ready["metadata"]["name"], _number(port.get("targetPort", self.port), ready)
+
+    def connect(self) -> Stream:
+        """A connection to it; ClientError."""
+        pod, port = self.pod()
+        stream: Stream = self.kube.forward(pod, port)
+        return stream
+
+
+def _ready(pod: Json) -> bool:
+    conditions = pod.get("status", {}).get("conditions") or ()
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def _number(target: int | str, pod: Json) -> int:
+    """A port by its name in the pod."""
+    ports = [port for container in pod["spec"]["containers"] for port in container.get("ports") or ()]
+    return next((one["containerPort"] for one in ports if one.get("name") == target), None) or int(target)
+
+
+def listen(connect: Callable[[], Stream]) -> int:
+    """A port of this machine; each connection to it is joined with one of its own that `connect` makes."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            _join(self.request, connect)
+
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, name="port-forward", daemon=True).start()
+    return int(server.server_address[1])
+
+
+def _join(near: socket.socket, connect: Callable[[], Stream]) -> None:
+    try:
+        far = connect()
+    except ClientError as error:
+        # Whoever asked sees a closed connection, and tries again.
+        _log.warning("no way to the store: %s", error)
+        return
+    back = threading.Thread(target=_pump, args=(far, near), daemon=True)
+    back.start()
+    _pump(near, far)
+    back.join()
+
+
+def _pump(source: Any, sink: Any) -> None:
+    with suppress(OSError):
+        while data := source.recv(_BLOCK):
+            sink.sendall(data)
+    # Either end's end is that of both: what speaks HTTP never closes one direction alone.
+    for one in (source, sink):
+        with suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):
+            one.close()
