@@ -4,6 +4,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
@@ -141,6 +142,19 @@ def test_one_way_serves_as_long_as_the_process_lives(kube: Kube) -> None:
     assert reachable(kube, endpoint) == way
     # By somebody else's rights it is another one.
     assert reachable(Kube(client.ApiClient(kube.api.configuration), kube.namespace), endpoint) != way
+
+
+@pytest.mark.apiserver
+def test_others_use_the_cluster_while_a_connection_is_made(kube: Kube) -> None:
+    def forward(_: int) -> None:
+        with pytest.raises(RefusedError):
+            kube.forward("b", 18333)
+
+    with ThreadPoolExecutor(8) as pool:
+        tried = pool.map(forward, range(20))
+        found = list(pool.map(lambda _: kube.service("store"), range(100)))
+        list(tried)
+    assert {one["metadata"]["name"] for one in found if one} == {"store"}
 
 
 @pytest.mark.apiserver

@@ -139,7 +139,8 @@ class Kube:
 
     def forward(self, pod: str, port: int) -> Any:
         """A socket that is connected to a port of a pod; RefusedError."""
-        core = kubernetes.client.CoreV1Api(self.api)
+        # While it connects, all that its client sends goes to a websocket: one that others use must not be taken.
+        core = kubernetes.client.CoreV1Api(kubernetes.client.ApiClient(self.api.configuration))
         try:
             made = kubernetes.stream.portforward(
                 core.connect_get_namespaced_pod_portforward, pod, self.namespace, ports=str(port)
