@@ -63,7 +63,7 @@ def finish_run(
     return result
 
 
-def fail_run(store: DirectoryStore, plan: Plan, task: str, run: int, message: str) -> str:
+def fail_run(store: Store, plan: Plan, task: str, run: int, message: str) -> str:
     """Leave in the store what a failed run leaves; its id."""
     planned = plan.runs_of(task)[run]
     failure = Failure(

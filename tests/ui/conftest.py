@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from html.parser import HTMLParser
 
 import pytest
 import requests
@@ -72,3 +73,27 @@ def serve() -> Iterator[Serve]:
     yield start
     for one in reversed(ends):
         one()
+
+
+class _Text(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self._quiet = False
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self._quiet = tag in {"script", "style"}
+
+    def handle_endtag(self, tag: str) -> None:
+        self._quiet = False
+
+    def handle_data(self, data: str) -> None:
+        if not self._quiet:
+            self.words += data.split()
+
+
+def text_of(page: str) -> str:
+    """What a page says, every gap one space wide."""
+    parser = _Text()
+    parser.feed(page)
+    return " ".join(parser.words)

@@ -9,9 +9,10 @@ from finetune_client.kube.client import connect
 from finetune_core.spec import Storage
 from finetune_ui.sources import ClusterSource
 from finetune_ui.viewers import COOKIE, ByToken, OneViewer
+from support.report_store import fail_run
 from support.world import World, spec_of
 
-from .conftest import Serve, Site
+from .conftest import Serve, Site, text_of
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.s3]
 
@@ -97,6 +98,18 @@ def test_a_token_shows_what_its_owner_may_see(world: World, by_token: Site) -> N
     assert "first" in by_token.get(f"/?namespace={world.namespace}").text
     assert "70.00 (best)" in by_token.get(f"/experiments/{world.namespace}/first").text
     assert by_token.get("/?namespace=default").status_code == 403
+
+
+def test_a_run_that_failed_before_and_is_tried_again_is_no_failed_run(world: World, own: Site) -> None:
+    world.apply("first", spec_of(world.server, {"rte": 2}))
+    world.look("first", times=2)
+    fail_run(world.store, world.plan("first"), "rte", 0, "the disk was full")
+
+    page = text_of(own.get(f"/experiments/{world.namespace}/first").text)
+
+    assert "rte 0/2 accuracy" in page
+    assert "rte 0 Pending" in page
+    assert "to be tried again UserError: the disk was full" in page
 
 
 def test_who_may_not_read_the_secret_sees_the_status_and_why_not_the_rest(world: World, by_token: Site) -> None:

@@ -150,7 +150,9 @@ def task_cells(task: TaskRow) -> tuple[str, ...]:
 def _spread(row: MetricRow) -> str:
     if row.mean is None:
         return f"– ({row.n})"
-    return f"{figure(row, row.mean)} ± {figure(row, row.std)} ({row.n})"
+    # Of one run there is no standard deviation.
+    spread = "" if row.std is None else f" ± {figure(row, row.std)}"
+    return f"{figure(row, row.mean)}{spread} ({row.n})"
 
 
 def score_line(score: ScoreRow) -> str:

@@ -58,10 +58,13 @@ class Content:
     files: Mapping[str, str]
 
 
-def read_content(opened: Opened, word: str, namespace: str, name: str, now: datetime) -> Content:
-    """What there is now. NotFoundError while there is no plan; ReportError, StoreError."""
-    read = _experiment if word == "experiments" else _search
-    return read(opened, namespace, name, now)
+def read_content(
+    opened: Opened, word: str, namespace: str, name: str, now: datetime, failed: frozenset[str] | None = None
+) -> Content:
+    """What there is now; `failed` as in `Head`. NotFoundError while there is no plan; ReportError, StoreError."""
+    if word == "experiments":
+        return _experiment(opened, namespace, name, now, failed)
+    return _search(opened, namespace, name)
 
 
 def read_files(store: Store, word: str, namespace: str, name: str) -> tuple[str, Mapping[str, str]]:
@@ -74,10 +77,10 @@ def read_files(store: Store, word: str, namespace: str, name: str) -> tuple[str,
     return searched.root, _listed(_marker(store, searched.summary("json"), SearchSummary), "summary.json")
 
 
-def _experiment(opened: Opened, namespace: str, name: str, now: datetime) -> Content:
+def _experiment(opened: Opened, namespace: str, name: str, now: datetime, failed: frozenset[str] | None) -> Content:
     store, layout = opened.store, ExperimentLayout(namespace, name)
     plan = plan_of(Results(store, namespace, name, EXPERIMENT))
-    records = read_records(store, plan, opened.read)
+    records = experiments.in_force(read_records(store, plan, opened.read), failed)
     document = _marker(store, layout.results("json"), ResultsDocument)
     current = document if document is not None and document.plan_digest == plan.digest else None
     return Content(
@@ -88,7 +91,7 @@ def _experiment(opened: Opened, namespace: str, name: str, now: datetime) -> Con
     )
 
 
-def _search(opened: Opened, namespace: str, name: str, now: datetime) -> Content:
+def _search(opened: Opened, namespace: str, name: str) -> Content:
     store, layout = opened.store, SearchLayout(namespace, name)
     try:
         store.get(layout.plan)

@@ -1,11 +1,12 @@
 """What the page of an experiment shows, from what its store holds. Pure."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from finetune_core import tables
 from finetune_core.plan import Plan
+from finetune_core.results import Failure
 from finetune_core.results_document import build_document
 from finetune_core.results_schema import ResultsDocument, TaskRow
 from finetune_core.search import wording
@@ -13,7 +14,8 @@ from finetune_report.records import RunRecord, State
 from finetune_ui.charts import Chart, learning_curves, spread
 from finetune_ui.kinds import Head, Mood, age
 
-RUNS_HEADER = ("Task", "Run", "State", "Progress", "Value", "Last sign", "Seed", "Run id", "Why")
+RUNS_HEADER = ("Task", "Run", "State", "Progress", "Value", "Last sign", "Seed", "Run id")
+FAILURES_HEADER = ("Task", "Run", "When", "Why")
 
 
 @dataclass(frozen=True)
@@ -29,20 +31,31 @@ class RunLine:
     seen: str
     seed: int
     run_id: str
-    why: str
     best: bool
 
 
 @dataclass(frozen=True)
 class ExperimentPage:
-    """Scores, the table of tasks, charts, and a line a run."""
+    """Scores, the table of tasks, charts, a line a run, and why runs failed."""
 
     scores: tuple[str, ...]
     table: tuple[tuple[str, ...], ...]
     charts: tuple[Chart, ...]
     runs: tuple[RunLine, ...]
+    failures: tuple[tuple[str, ...], ...]
     table_header: tuple[str, ...] = tables.TASK_HEADER
     runs_header: tuple[str, ...] = RUNS_HEADER
+    failures_header: tuple[str, ...] = FAILURES_HEADER
+
+
+def in_force(records: Iterable[RunRecord], failed: frozenset[str] | None) -> tuple[RunRecord, ...]:
+    """Runs that failed but are not among `failed` are to be tried again; None: the store alone tells."""
+    return tuple(
+        replace(one, state=State.PENDING)
+        if failed is not None and one.state == State.FAILED and one.run.run_id not in failed
+        else one
+        for one in records
+    )
 
 
 def document_now(plan: Plan, records: Iterable[RunRecord], uri: str) -> ResultsDocument:
@@ -67,6 +80,7 @@ def experiment_page(plan: Plan, records: Sequence[RunRecord], uri: str, now: dat
         table=tuple(tables.task_cells(task) for task in document.tasks),
         charts=(*learning_curves(plan, document, records), *spread(document)),
         runs=tuple(_line(plan, by_task[one.run.task], one, now) for one in records),
+        failures=tuple(_failure(one, one.failure, now) for one in records if one.failure is not None),
     )
 
 
@@ -117,9 +131,14 @@ def _line(plan: Plan, task: TaskRow, record: RunRecord, now: datetime) -> RunLin
         seen=f"{age(progress.time, now)} ago" if progress and record.state == State.RUNNING else "",
         seed=run.seed,
         run_id=run.run_id,
-        why=f"{record.failure.reason.value}: {record.failure.message}" if record.failure else "",
         best=task.best is not None and task.best.run_id == run.run_id,
     )
+
+
+def _failure(record: RunRecord, failure: Failure, now: datetime) -> tuple[str, ...]:
+    again = "" if record.state == State.FAILED else ", to be tried again"
+    why = f"{failure.reason.value}: {failure.message}"
+    return record.run.task, str(record.run.run), f"{age(failure.time, now)} ago{again}", why
 
 
 def _best_so_far(plan: Plan, task: str, record: RunRecord) -> float | None:

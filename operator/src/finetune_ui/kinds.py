@@ -37,6 +37,7 @@ class Head:
     """An object as a list shows it, and the head of its page; texts are empty where there is nothing to say.
 
     `done` of `total` runs or trials have ended; `notes` say what is wrong or worth knowing; `created` is an ISO time.
+    `failed` are the ids of the runs that have failed for good, None where that is not known.
     """
 
     word: str
@@ -52,6 +53,7 @@ class Head:
     model: str = ""
     notes: tuple[str, ...] = ()
     table: tuple[tuple[str, ...], ...] = ()
+    failed: frozenset[str] | None = None
 
     @property
     def header(self) -> tuple[str, ...]:
@@ -98,7 +100,15 @@ def head_of(item: Json) -> Head:
         model=str(item["spec"]["model"]["uri"]),
         notes=tuple(_notes(status, conditions)),
         table=tuple(_row(word, task) for task in status.get("tasks") or ()),
+        failed=_failed(status),
     )
+
+
+def _failed(status: Json) -> frozenset[str] | None:
+    """Where the list is cut, or there is no status yet, it does not tell."""
+    if "runs" not in status or status.get("failuresOmitted"):
+        return None
+    return frozenset(str(one.get("runId")) for one in status.get("failures") or ())
 
 
 def _row(word: str, task: Json) -> tuple[str, ...]:

@@ -197,7 +197,8 @@ def _look(source: Source, word: str, namespace: str, name: str) -> tuple[Found, 
     """What can be told: where a store cannot be read, the head alone and why."""
     found = source.find(word, namespace, name)
     try:
-        return found, read_content(found.open(), word, namespace, name, datetime.now(UTC)), None
+        failed = found.head.failed if found.head else None
+        return found, read_content(found.open(), word, namespace, name, datetime.now(UTC), failed), None
     except (FinetuneError, StoreError) as error:
         return found, None, error
 
