@@ -104,6 +104,7 @@ def kube(api_client: client.ApiClient, namespace: str) -> Kube:
     """The namespace with a Service `store` and its pods: one that is not ready, and one that is."""
     core = client.CoreV1Api(api_client)
     ports = [{"name": "s3", "port": 8333, "targetPort": "web"}, {"name": "metrics", "port": 9327}]
+    ports.append({"name": "odd", "port": 1, "targetPort": "unnamed"})
     spec = {"selector": {"app": "store"}, "ports": ports}
     core.create_namespaced_service(namespace, {"metadata": {"name": "store"}, "spec": spec})
     container = {"name": "store", "image": "none", "ports": [{"name": "web", "containerPort": 18333}]}
@@ -125,6 +126,8 @@ def test_a_service_leads_to_a_pod_that_is_ready_and_to_the_port_behind_its_own(k
 def test_what_is_not_there_is_named(kube: Kube) -> None:
     with pytest.raises(NotFoundError, match=f"Service store in namespace {kube.namespace} has no port 80"):
         Service(kube, "store", 80).pod()
+    with pytest.raises(NotFoundError, match=f"pod b in namespace {kube.namespace} has no port unnamed"):
+        Service(kube, "store", 1).pod()
     with pytest.raises(NotFoundError, match="Service forgotten in namespace"):
         reachable(kube, f"http://forgotten.{kube.namespace}.svc:8333")
     client.CoreV1Api(kube.api).patch_namespaced_pod_status(

@@ -35,7 +35,11 @@ def tuned_in_folder(source: HyperparametersFrom, folder: Store) -> TunedTasks:
     keys = [info.key for info in folder.list("") if info.key.endswith(_SUFFIX) and "/" not in info.key]
     if not keys:
         raise InvalidInputError((Problem("spec.hyperparametersFrom.uri", f"no <task>.yaml lies at {source.uri}"),))
-    files = {key.removesuffix(_SUFFIX): (f"{source.uri}/{key}", folder.get(key).decode()) for key in keys}
+    try:
+        files = {key.removesuffix(_SUFFIX): (f"{source.uri}/{key}", folder.get(key).decode()) for key in keys}
+    except UnicodeDecodeError as error:
+        message = f"a file below {source.uri} is no text: remove it, or save it as UTF-8: {error}"
+        raise InvalidInputError((Problem("spec.hyperparametersFrom.uri", message),)) from error
     return from_files(source, files)
 
 

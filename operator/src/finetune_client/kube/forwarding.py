@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary
 
 import kubernetes.client
 
@@ -22,8 +21,8 @@ _log = logging.getLogger(__name__)
 _SERVICE = re.compile(r"(?P<name>[a-z0-9-]+)\.(?P<namespace>[a-z0-9-]+)\.svc(\..+)?")
 _BLOCK = 1 << 16
 
-_ways: WeakKeyDictionary[kubernetes.client.ApiClient, dict[str, str]] = WeakKeyDictionary()
-"""Those that are open: each is somebody's own, by whose rights it was made."""
+_ways: dict[tuple[kubernetes.client.ApiClient, str], str] = {}
+"""Those that are open, by endpoint and by whose rights they were made: nobody gets another's."""
 _lock = threading.Lock()
 
 
@@ -51,12 +50,12 @@ def reachable(kube: Kube, endpoint: str) -> str:
     if found is None or parts.scheme != "http" or _known(found[0]):
         return endpoint
     with _lock:
-        mine = _ways.setdefault(kube.api, {})
-        if endpoint not in mine:
+        if (kube.api, endpoint) not in _ways:
             service = Service(Kube(kube.api, found["namespace"]), found["name"], parts.port or 80)
+            # What is wrong is told now, not by a connection that closes.
             service.pod()
-            mine[endpoint] = f"http://127.0.0.1:{listen(service.connect)}"
-    return mine[endpoint]
+            _ways[kube.api, endpoint] = f"http://127.0.0.1:{listen(service.connect)}"
+    return _ways[kube.api, endpoint]
 
 
 def _known(host: str) -> bool:
@@ -86,7 +85,11 @@ class Service:
         ready = next(filter(_ready, self.kube.pods(selector) if selector else ()), None)
         if ready is None:
             raise NotFoundError(f"no pod of Service {self.name} in namespace {self.kube.namespace} is ready", "Wait.")
-        return ready["metadata"]["name"], _number(port.get("targetPort", self.port), ready)
+        pod, target = ready["metadata"]["name"], port.get("targetPort", self.port)
+        number = target if isinstance(target, int) else _named_port(target, ready)
+        if number is None:
+            raise NotFoundError(f"pod {pod} in namespace {self.kube.namespace} has no port {target}")
+        return pod, number
 
     def connect(self) -> Stream:
         """A connection to it; ClientError."""
@@ -100,10 +103,9 @@ def _ready(pod: Json) -> bool:
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
-def _number(target: int | str, pod: Json) -> int:
-    """A port by its name in the pod."""
+def _named_port(name: str, pod: Json) -> int | None:
     ports = [port for container in pod["spec"]["containers"] for port in container.get("ports") or ()]
-    return next((one["containerPort"] for one in ports if one.get("name") == target), None) or int(target)
+    return next((int(one["containerPort"]) for one in ports if one.get("name") == name), None)
 
 
 def listen(connect: Callable[[], Stream]) -> int:
