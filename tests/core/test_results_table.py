@@ -205,6 +205,11 @@ def test_html_needs_nothing_beside_it_and_names_cannot_break_it() -> None:
     assert "90.12/86.34 (2)" in "".join(read.text)
 
 
+def test_html_has_the_deviations_of_means() -> None:
+    page = table_html(results_table([document_of({"rte": [0.5, 0.6]})], Statistic.MEAN), "Results").decode()
+    assert "55.00 ± 7.07" in "".join(_Text(page).text)
+
+
 def test_the_table_of_a_namespace_has_best_runs_and_means() -> None:
     text = namespace_markdown("team", [FULL, PART]).decode()
     best, mean = text.split("## Means over runs")

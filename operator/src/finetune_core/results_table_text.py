@@ -32,11 +32,16 @@ _SHORT = {"accuracy": "acc", "mm_accuracy": "mm acc", "matthews_correlation": "m
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure as shown, and its standard deviation; `best` if none of its column is better."""
+    """A figure as shown, and its standard deviation where there is one; `best` if none of its column is better."""
 
-    text: str
+    value: str
     best: bool = False
     spread: str = ""
+
+    @property
+    def text(self) -> str:
+        """Both."""
+        return f"{self.value} ± {self.spread}" if self.spread else self.value
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,7 @@ def written(
 def _written_figure(
     one: Figure, mark: Callable[[str], str], escape: Callable[[str], str], spread: Callable[[str], str]
 ) -> str:
-    return mark(escape(one.text) + (spread(escape(one.spread)) if one.spread else ""))
+    return mark(escape(one.value) + (spread(escape(one.spread)) if one.spread else ""))
 
 
 def _score_cells(scores: Sequence[ScoreRow], statistic: Statistic) -> list[Cell]:
