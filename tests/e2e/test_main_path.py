@@ -123,8 +123,8 @@ def test_a_persons_own_machine_gets_the_results_by_name_alone(finished: Experime
     told = json.loads(said("results", *arguments, "--output", "json"))
     said("download", *arguments, "--to", "here")
 
-    assert told == json.loads(finished.read(finished.layout.results("json")))
-    assert (tmp_path / "here/results.csv").read_bytes() == finished.read(finished.layout.results("csv"))
+    assert told == json.loads(finished.read("results.json"))
+    assert (tmp_path / "here/results.csv").read_bytes() == finished.read("results.csv")
 
 
 def test_asking_for_placeholders_makes_the_zip_without_a_new_run(finished: Experiment) -> None:
