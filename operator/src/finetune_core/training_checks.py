@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from finetune_core.argument_table import exclusive_groups
+from finetune_core.arguments import ARGUMENTS
 from finetune_core.problems import Problem
 from finetune_core.recipes import recipe_for
 from finetune_core.settings import Settings
@@ -13,10 +15,10 @@ def training_problems(field: str, training: Training | None) -> Iterator[Problem
     """Arguments that contradict each other within one layer, which is at `field`."""
     if training is None:
         return
-    if training.max_steps and training.num_train_epochs:
-        yield Problem(field, "maxSteps and numTrainEpochs exclude each other: set one of them")
-    if training.warmup_ratio is not None and training.warmup_steps is not None:
-        yield Problem(field, "warmupRatio and warmupSteps exclude each other: set one of them")
+    for group in exclusive_groups(ARGUMENTS):
+        names = [argument.api_name for argument in group if getattr(training, argument.name) is not None]
+        if len(names) > 1:
+            yield Problem(field, f"{' and '.join(names)} exclude each other: set one of them")
     if training.load_best_model_at_end is False and not training.allow_last_model:
         yield Problem(
             f"{field}.loadBestModelAtEnd",

@@ -5,13 +5,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from finetune_core.arguments import SEARCHABLE
 from finetune_core.metrics import canonical_metric
 from finetune_core.parse import define, task_specs
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_core.search.planning import base_settings, space_of, trials_of
 from finetune_core.sparse import misspelt_type
 from finetune_core.spec import Algorithm, Distribution, HPSearchSpec, SearchTask, Training
-from finetune_core.spec.search import SEARCHABLE
 from finetune_core.task_checks import definition_problems
 from finetune_core.training_checks import metric_problems, steps_problems, steps_warnings, training_problems
 
