@@ -143,6 +143,13 @@ class Arguments(Frozen, Generic[Unset]):
         Field(ge=0, description="Clip gradients to this norm; 0 turns it off. Default: 1."),
         Argument(1.0, passed=True, searchable=True, label="gradient clipping (norm)"),
     ]
+    label_smoothing_factor: Annotated[
+        float | Unset,
+        Field(
+            ge=0, lt=1, description="Share of a label that is spread evenly over all labels of the task. Default: 0."
+        ),
+        Argument(0.0, since="0.2.0", passed=True, searchable=True, label="label smoothing (share)"),
+    ]
     max_seq_length: Annotated[
         int | Unset,
         Field(ge=8, le=32_768, description="Longest input in tokens; longer ones are cut. Default: 128."),

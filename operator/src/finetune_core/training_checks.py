@@ -8,7 +8,7 @@ from finetune_core.problems import Problem
 from finetune_core.recipes import recipe_for
 from finetune_core.settings import Settings
 from finetune_core.spec import Training
-from finetune_core.tasks import TaskDefinition
+from finetune_core.tasks import ProblemType, TaskDefinition
 
 
 def training_problems(field: str, training: Training | None) -> Iterator[Problem]:
@@ -43,6 +43,13 @@ def metric_problems(field: str, definition: TaskDefinition, settings: Settings) 
             f"{settings.metric_for_best_model} is not measured in {definition.name}: use one of "
             f"{', '.join(definition.measured)}",
         )
+
+
+def smoothing_problems(field: str, definition: TaskDefinition, *, smoothed: bool) -> Iterator[Problem]:
+    """Smoothed labels where there are none, which would make every loss 0; `field` is the task's training or space."""
+    if smoothed and definition.problem_type == ProblemType.REGRESSION:
+        remedy = "leave it to other tasks" if field.endswith("space") else "set it to 0 in the training of this task"
+        yield Problem(f"{field}.labelSmoothingFactor", f"{definition.name} is a regression, without labels: {remedy}")
 
 
 def steps_warnings(task: str, settings: Settings) -> Iterator[str]:
