@@ -29,6 +29,9 @@ class RunTrainer(transformers.Trainer):
 
     def __init__(self, *, evaluate: Evaluate, tokens: Tokens, order_seed: int, **arguments: Any) -> None:
         super().__init__(**arguments)
+        # Our models take the count of examples in a step and do not divide their loss by it; left on, accumulated
+        # passes add up to so many times the gradient. Off, the Trainer divides by their number.
+        self.model_accepts_loss_kwargs = False
         self._evaluate_all = evaluate
         self._tokens = tokens
         self._order_seed = order_seed
