@@ -158,7 +158,7 @@ class Observer:
 def read_report(store: Store, layout: ExperimentLayout) -> ReportView | None:
     """What the report in the store was made from; None if there is none."""
     try:
-        document = ResultsDocument.model_validate_json(store.get(layout.results("json")))
+        document = ResultsDocument.read(store.get(layout.results("json")), layout.root)
     except NotFoundError:
         return None
     except ValidationError:

@@ -118,7 +118,7 @@ class SearchObserver:
         if complete == self._memory.report_jobs_seen:
             return
         try:
-            self._memory.report = SearchSummary.model_validate_json(store.get(layout.summary("json"))).report_digest
+            self._memory.report = SearchSummary.read(store.get(layout.summary("json")), layout.root).report_digest
         except (NotFoundError, ValidationError):
             # None yet, or one of another version: made anew.
             self._memory.report = None

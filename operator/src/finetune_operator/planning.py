@@ -43,21 +43,22 @@ class Planner:
                 raise CannotRunError(problems, Reason.INPUT_NOT_FOUND, retry=True)
             where = {"namespace": self.owner.namespace, "name": self.owner.name}
             plan = plan_experiment(spec, inputs, **where, resolved_for=pin, tuned=tuned)
-            self.store.put(self._key, plan.to_bytes())
+            self.store.put(self._layout.plan, plan.to_bytes())
         self.memory.plan = plan
         return plan
 
     @property
-    def _key(self) -> str:
-        return ExperimentLayout(self.owner.namespace, self.owner.name).plan
+    def _layout(self) -> ExperimentLayout:
+        return ExperimentLayout(self.owner.namespace, self.owner.name)
 
     def _stored(self) -> Plan | None:
+        layout = self._layout
         try:
-            return Plan.model_validate_json(self.store.get(self._key))
+            return Plan.read(self.store.get(layout.plan), layout.root)
         except NotFoundError:
             return None
         except ValidationError:
-            logger.warning("the plan of another version is made anew", extra={"experiment": self._key})
+            logger.warning("a plan of another version or experiment is made anew", extra={"experiment": layout.root})
             return None
 
     def _tuned(self, spec: ExperimentSpec, old: Plan | None) -> TunedTasks | None:

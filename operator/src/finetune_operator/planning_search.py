@@ -76,9 +76,9 @@ class SearchPlanner:
 
     def _stored(self) -> SearchPlan | None:
         try:
-            return SearchPlan.model_validate_json(self.store.get(self._layout.plan))
+            return SearchPlan.read(self.store.get(self._layout.plan), self._layout.root)
         except NotFoundError:
             return None
         except ValidationError:
-            logger.warning("the plan of another version is made anew", extra={"search": self._layout.root})
+            logger.warning("a plan of another version or search is made anew", extra={"search": self._layout.root})
             return None

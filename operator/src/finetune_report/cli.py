@@ -16,6 +16,7 @@ from finetune_core.plan import JobPlan, Plan
 from finetune_core.problems import FinetuneError
 from finetune_core.results import ExitCode, FailureReason
 from finetune_core.search.summary_tables import summary_markdown
+from finetune_core.stored import is_relative, of_folder, read_json
 from finetune_core.submission_checks import validate_zip
 from finetune_report.build import build
 from finetune_report.errors import OvertakenError, ReportError
@@ -148,7 +149,7 @@ def _data_opener() -> OpenData:
 
     def open_data(uri: str) -> Store | None:
         scheme, _, path = uri.partition("://")
-        if scheme == "pvc":
+        if scheme == "pvc" and is_relative(path.rstrip("/")):
             return _open((Path(os.environ.get("FINETUNE_PVC_ROOT", _PVC_ROOT)) / path).absolute().as_uri())
         return _open(uri) if scheme in {"s3", "file"} else None
 
@@ -157,11 +158,14 @@ def _data_opener() -> OpenData:
 
 def _read_plan(options: argparse.Namespace, store: Store) -> Plan:
     where = str(options.plan) if options.plan else store.uri(options.plan_key)
+    # A plan in the store is read by what it lies in, not by what it says: others may write there.
+    context = None if options.plan else of_folder(options.plan_key.rpartition("/")[0])
     try:
         content = options.plan.read_bytes() if options.plan else store.get(options.plan_key)
         # A Job's plan holds the experiment's beside its indexes.
-        is_job_plan = "indexes" in json.loads(content)
-        return JobPlan.model_validate_json(content).plan if is_job_plan else Plan.model_validate_json(content)
+        if "indexes" in read_json(content):
+            return JobPlan.model_validate_json(content, context=context).plan
+        return Plan.model_validate_json(content, context=context)
     except (OSError, NotFoundError) as error:
         raise ReportError(f"the plan {where} cannot be read: {error}") from error
     except (ValidationError, ValueError, TypeError) as error:

@@ -99,7 +99,7 @@ def finished(store: Store, plan: Plan) -> frozenset[str]:
 
 def _stored(store: Store, layout: ExperimentLayout) -> Plan | None:
     try:
-        return Plan.model_validate_json(store.get(layout.plan))
+        return Plan.read(store.get(layout.plan), layout.root)
     except (NotFoundError, ValidationError):
         return None
 

@@ -70,6 +70,6 @@ def _replaced(store: Store, layout: SearchLayout, old: SearchPlan | None, new: S
 
 def _stored(store: Store, layout: SearchLayout) -> SearchPlan | None:
     try:
-        return SearchPlan.model_validate_json(store.get(layout.plan))
+        return SearchPlan.read(store.get(layout.plan), layout.root)
     except (NotFoundError, ValidationError):
         return None

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, field_validator
 from pydantic.alias_generators import to_camel
 
-from finetune_core.results import finite
+from finetune_core.stored import Count, Seconds, Segment, finite
 
 TRIAL_SCHEMA_VERSION = 1
 
@@ -64,9 +64,9 @@ class Heartbeat(_Frozen):
 class TrialReport(_Frozen):
     """One evaluation of a trial: means over its seeds. `progress` is the share of its steps, 0 to 1."""
 
-    step: int
+    step: Count
     progress: float
-    seconds: float
+    seconds: Seconds
     metrics: dict[str, float | None]
 
     @field_validator("metrics")
@@ -83,16 +83,16 @@ class TrialResult(_Frozen):
 
     schema_version: int = TRIAL_SCHEMA_VERSION
     trial_id: str
-    task: str
-    index: int
+    task: Segment
+    index: Count
     state: TrialState
     config: dict[str, Any]
     settings: dict[str, Any]
     metric: str
     greater_is_better: bool
     value: float | None
-    step: int
-    total_steps: int
+    step: Count
+    total_steps: Count
     metrics: dict[str, float | None] = {}
     seeds: tuple[int, ...]
     run_ids: tuple[str, ...]
@@ -103,7 +103,7 @@ class TrialResult(_Frozen):
     cluster: int
     started_at: str
     finished_at: str
-    seconds: float
+    seconds: Seconds
 
     @field_validator("value")
     @classmethod

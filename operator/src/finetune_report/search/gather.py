@@ -27,7 +27,7 @@ _Place = tuple[TrialKind, str, int]
 def read_plan(store: Store, layout: SearchLayout) -> SearchPlan:
     """The plan in force. ReportError if there is none, or none of this version."""
     try:
-        return SearchPlan.model_validate_json(store.get(layout.plan))
+        return SearchPlan.read(store.get(layout.plan), layout.root)
     except NotFoundError as error:
         raise ReportError(
             f"{store.uri(layout.plan)} does not exist: is it the right store, namespace and search?"
