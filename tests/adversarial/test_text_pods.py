@@ -19,8 +19,9 @@ SECRET = "the secret"
 
 
 def expanded(text: str, variables: dict[str, str]) -> str:
-    """What the kubelet makes of a text, written after the documentation of `command` and `env` in
-    https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/ ("$$" is "$", what is not known stays).
+    """What the kubelet makes of a text: "$$" is "$", a variable that is not known stays as it is written.
+
+    https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/ (`command`, `env`)
     """
     return re.sub(
         r"\$\$|\$\(([^)]*)\)",
