@@ -17,7 +17,12 @@ def is_printable(text: str) -> bool:
 
 def one_line(text: str) -> str:
     """Any text as one line: white space is one space, control characters are written as Python writes them: `\\x1b`."""
-    return _CONTROL.sub(_written, " ".join(text.split()))
+    return escaped(" ".join(text.split()))
+
+
+def escaped(text: str) -> str:
+    """The text with every control character, line breaks too, written as Python writes it: `\\n`."""
+    return _CONTROL.sub(_written, text)
 
 
 def visible(text: str) -> str:

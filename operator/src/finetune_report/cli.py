@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from finetune_core.layout import ExperimentLayout
+from finetune_core.plain import escaped, visible
 from finetune_core.plan import JobPlan, Plan
 from finetune_core.problems import FinetuneError
 from finetune_core.results import ExitCode, FailureReason
@@ -116,13 +117,15 @@ def _show(options: argparse.Namespace) -> int:
 
 def _print_markdown(text: str) -> None:
     """Rendered where rich is installed and a person looks; as it is otherwise."""
-    if sys.stdout.isatty() and importlib.util.find_spec("rich"):
+    if not sys.stdout.isatty():
+        sys.stdout.write(text)
+    elif importlib.util.find_spec("rich"):
         from rich.console import Console  # noqa: PLC0415 - optional
         from rich.markdown import Markdown  # noqa: PLC0415
 
-        Console().print(Markdown(text))
+        Console().print(Markdown(visible(text)))
     else:
-        sys.stdout.write(text)
+        sys.stdout.write(visible(text))
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -132,7 +135,7 @@ def _check(options: argparse.Namespace) -> int:
     except OSError as error:
         raise ReportError(f"{options.zip} cannot be read: {error.strerror}") from error
     for problem in problems:
-        sys.stdout.write(f"{problem}\n")
+        sys.stdout.write(f"{escaped(str(problem))}\n")
     if not problems:
         sys.stdout.write(f"{options.zip}: as the leaderboard wants it\n")
     return ExitCode.USER_ERROR if problems else ExitCode.SUCCESS
@@ -183,7 +186,7 @@ def _lines(file: Path | None) -> list[str]:
 
 def _fail(reason: FailureReason, error: Exception, code: int) -> int:
     """Say why on standard error and, in a pod, in its termination message, where the operator finds it."""
-    _log.error("%s", error)
+    _log.error("%s", escaped(str(error)))
     if TERMINATION_LOG.exists():
         message = str(error).encode()[:_MAX_MESSAGE_BYTES].decode(errors="ignore")
         TERMINATION_LOG.write_text(json.dumps({"reason": reason.value, "message": message}, ensure_ascii=False))

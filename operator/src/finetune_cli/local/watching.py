@@ -120,7 +120,9 @@ def _row(watch: Watch, task: str) -> list[object]:
 
 def _bars(watch: Watch) -> Progress:
     bars = Progress(
-        TextColumn("  {task.description}"), BarColumn(30), TextColumn("{task.completed:.0f}/{task.total:.0f} steps")
+        TextColumn("  {task.description}", markup=False),
+        BarColumn(30),
+        TextColumn("{task.completed:.0f}/{task.total:.0f} steps"),
     )
     for run in watch.plan.runs:
         progress = watch.progress.get(run.run_id)
