@@ -16,9 +16,10 @@ from finetune_core.datafiles import SplitFiles
 from finetune_core.hyperparameters import TunedTasks
 from finetune_core.identity import RECIPE_VERSION, derive_seed, run_id
 from finetune_core.layout import ExperimentLayout
+from finetune_core.results import RunResult
 from finetune_core.settings import Settings
 from finetune_core.spec import ExperimentSpec, MissingTasks, ModelRetention
-from finetune_core.stored import Count, Segment, Stored
+from finetune_core.stored import Count, Segment, Slug, Stored
 from finetune_core.tasks import TaskDefinition
 
 PLAN_SCHEMA_VERSION = 1
@@ -59,9 +60,13 @@ class PlannedRun(_Frozen):
     """Run `run` (0, 1, ...) of a task."""
 
     run_id: Segment
-    task: Segment
+    task: Slug
     run: Count
     seed: Count
+
+    def wrote(self, result: RunResult) -> bool:
+        """Whether a result is this run's."""
+        return (result.run_id, result.task, result.run) == (self.run_id, self.task, self.run)
 
 
 class QuarantinedPlannedRun(PlannedRun):

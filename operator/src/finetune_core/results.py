@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, field_validator
 from pydantic.alias_generators import to_camel
 
-from finetune_core.stored import Count, Seconds, Segment, finite
+from finetune_core.stored import Count, Seconds, Segment, Slug, finite
 
 RESULT_SCHEMA_VERSION = 1
 
@@ -122,17 +122,17 @@ class RunResult(_Frozen):
 
     schema_version: int = RESULT_SCHEMA_VERSION
     run_id: Segment
-    task: Segment
+    task: Slug
     run: Count
     seed: Count
     attempt: Segment
-    metric: str
+    metric: Slug
     greater_is_better: bool
     value: float | None
     step: Count
-    metrics: dict[str, float | None]
+    metrics: dict[Slug, float | None]
     last_step: Count
-    last_metrics: dict[str, float | None]
+    last_metrics: dict[Slug, float | None]
     evaluations: Count
     started_at: str
     finished_at: str

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from finetune_core.layout import ExperimentLayout
-from finetune_core.stored import RelativePath, Segment, Stored
+from finetune_core.stored import RelativePath, Segment, Slug, Stored
 from finetune_core.submission import SubmissionState
 
 RESULTS_SCHEMA_VERSION = 1
@@ -36,7 +36,7 @@ class _Frozen(BaseModel):
 class MetricRow(_Frozen):
     """A metric over the succeeded runs of a task: see `aggregate.MetricStats`."""
 
-    metric: str
+    metric: Slug
     greater_is_better: bool
     n: int
     mean: float | None
@@ -51,12 +51,12 @@ class BestPointer(_Frozen):
     """
 
     schema_version: int = RESULTS_SCHEMA_VERSION
-    task: Segment
+    task: Slug
     run_id: Segment
     run: int
     seed: int
     attempt: Segment
-    metric: str
+    metric: Slug
     greater_is_better: bool
     value: float
     step: int
@@ -73,12 +73,12 @@ class TaskRow(_Frozen):
     `data_digest` is of training and dev files; None in reports that are older than the field.
     """
 
-    task: Segment
+    task: Slug
     glue: bool
     planned: int
     succeeded: int
     failed: int
-    metric: str
+    metric: Slug
     metrics: tuple[MetricRow, ...]
     best: BestPointer | None
     score: float | None
@@ -102,7 +102,7 @@ class ScoreRow(_Frozen):
 class RunRow(_Frozen):
     """A planned run; figures if it succeeded, reason and message if it failed."""
 
-    task: Segment
+    task: Slug
     run: int
     run_id: Segment
     seed: int
@@ -112,7 +112,7 @@ class RunRow(_Frozen):
     value: float | None = None
     step: int | None = None
     score: float | None = None
-    metrics: dict[str, float | None] = {}
+    metrics: dict[Slug, float | None] = {}
     last_step: int | None = None
     train_seconds: float | None = None
     attempts: int | None = None

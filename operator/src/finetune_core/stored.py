@@ -5,7 +5,6 @@ be single parts of a key, its paths have to stay below their folder, and it has 
 what does not is refused as any other malformed object is: by pydantic's ValidationError.
 """
 
-import math
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationInfo, model_validator
@@ -26,7 +25,13 @@ def read_json(content: bytes | str) -> Any:
 
 def finite(value: float | None) -> float | None:
     """The value, or None where it is NaN, infinite, or so large that nothing could be computed with it."""
-    return value if value is not None and math.isfinite(value) and abs(value) <= _LARGEST else None
+    # False for NaN too; and whole numbers may be too large for any float.
+    return value if value is not None and abs(value) <= _LARGEST else None
+
+
+def number(value: object) -> float | None:
+    """The value, if it is a number that can be computed with (see `finite`)."""
+    return finite(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def is_segment(text: str) -> bool:
@@ -60,6 +65,9 @@ Segment = Annotated[str, AfterValidator(_segment)]
 
 RelativePath = Annotated[str, AfterValidator(_relative)]
 """A path below a folder (see `is_relative`)."""
+
+Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][-A-Za-z0-9_.]{0,127}$")]
+"""The name of a task, a metric or a hyperparameter: a Segment that no table, page or plot reads as anything else."""
 
 Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
 """A count that every JSON parser reads exactly (https://www.rfc-editor.org/rfc/rfc8259#section-6)."""

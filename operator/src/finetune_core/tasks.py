@@ -11,7 +11,7 @@ from types import MappingProxyType
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from finetune_core.stored import Segment
+from finetune_core.stored import Segment, Slug
 
 
 class ProblemType(StrEnum):
@@ -41,7 +41,7 @@ class TaskDefinition(_Frozen):
     the metrics of a dev set get to the split's name (`{"": "validation"}`; MNLI has two).
     """
 
-    name: Segment
+    name: Slug
     problem_type: ProblemType
     text_columns: tuple[str, ...]
     label_column: str = "label"

@@ -101,6 +101,10 @@ class SearchObserver:
             # One trial of another version is no reason to leave the others unseen.
             self._memory.unreadable.add(key)
             return
+        if not key.endswith(f"/{result.task}/{result.index:05d}{_RESULT}"):
+            # Copied here from another trial: as useless as one that cannot be read.
+            self._memory.unreadable.add(key)
+            return
         self._memory.results[key] = result.model_copy(update={"history": (), "settings": {}, "metrics": {}})
 
     def _read_ends(self, store: Store, layout: SearchLayout, plan: SearchPlan) -> None:

@@ -1,17 +1,35 @@
 """Where inputs are looked at: buckets, the hub, and what a resolve pod found on a volume."""
 
-import json
 from collections.abc import Callable
 
 import urllib3
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from finetune_core.canonical import short_hash
 from finetune_core.identity import FileEntry
 from finetune_core.inputs import Folder, NotYetError
 from finetune_core.problems import InvalidInputError, Problem
+from finetune_core.stored import Count, RelativePath
 from finetune_store import NotFoundError, Store, StoreError
 from finetune_store.folders import list_folder
 from finetune_store.hub import hub_commit
+
+
+class _File(BaseModel):
+    path: RelativePath
+    md5: str
+    size: Count
+
+
+class _Look(BaseModel):
+    """What a resolve pod writes of a folder (see `finetune_trainer.resolve`)."""
+
+    files: tuple[_File, ...] = ()
+    model_type: str | None = Field(default=None, alias="modelType")
+    problem: str | None = None
+
+
+_LOOKS = TypeAdapter(dict[str, _Look])
 
 
 class NeedsPodError(NotYetError):
@@ -75,13 +93,17 @@ class Sources:
 
     def _volume(self, uri: str, field: str) -> Folder:
         try:
-            found = json.loads(self._results.get(self._key))[uri]
+            found = _LOOKS.validate_json(self._results.get(self._key))[uri]
         except NotFoundError:
             raise NeedsPodError(self._volumes, self._key) from None
-        if "problem" in found:
-            raise InvalidInputError((Problem(field, found["problem"]),))
-        files = tuple(FileEntry(file["path"], file["md5"], file["size"]) for file in found["files"])
-        return Folder(files=files, model_type=found.get("modelType"))
+        except (ValidationError, KeyError) as error:
+            remedy = "delete it to have a pod look again"
+            problem = f"{self._results.uri(self._key)} does not say in words of this version what {uri} holds: {remedy}"
+            raise InvalidInputError((Problem(field, problem),)) from error
+        if found.problem is not None:
+            raise InvalidInputError((Problem(field, found.problem),))
+        files = tuple(FileEntry(file.path, file.md5, file.size) for file in found.files)
+        return Folder(files=files, model_type=found.model_type)
 
 
 def resolution_key(root: str, pin: str, volumes: tuple[str, ...]) -> str:

@@ -9,7 +9,7 @@ from finetune_core.canonical import short_hash
 from finetune_core.search.layout import SearchLayout
 from finetune_core.search.plan import SearchPlan
 from finetune_core.search.trials import TaskEnd
-from finetune_core.stored import Segment, Stored
+from finetune_core.stored import Segment, Slug, Stored
 
 EXPORT_SCHEMA_VERSION = 1
 
@@ -24,10 +24,10 @@ class BestConfig(_Frozen):
     `value` is the mean over `seeds` seeds: of the finalist's fresh ones where there are finalists, of the trial's else.
     """
 
-    hyperparameters: dict[str, Any]
+    hyperparameters: dict[Slug, Any]
     trial_id: str
     trial: int
-    metric: str
+    metric: Slug
     value: float
     seeds: int
     finalist: bool = False
@@ -48,7 +48,7 @@ class BestHyperparameters(_Frozen, Stored):
     model_uri: str
     model_digest: str
     report_digest: str
-    tasks: dict[Segment, BestConfig]
+    tasks: dict[Slug, BestConfig]
     """By task; proxied tasks included."""
 
     @property

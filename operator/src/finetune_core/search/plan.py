@@ -13,7 +13,7 @@ from finetune_core.search.settings import Config, trial_settings
 from finetune_core.settings import Settings
 from finetune_core.spec import ModelRetention
 from finetune_core.spec.search import Algorithm, Asha, Finalists, Space, TrialScheduler
-from finetune_core.stored import Segment, Stored
+from finetune_core.stored import Segment, Slug, Stored
 from finetune_core.tasks import TaskDefinition
 
 SEARCH_SCHEMA_VERSION = 1
@@ -47,7 +47,7 @@ class SearchPlan(_Frozen, Stored):
     namespace: Segment
     search: Segment
     model: ResolvedModel
-    tasks: dict[Segment, SearchTaskPlan]
+    tasks: dict[Slug, SearchTaskPlan]
     order: tuple[str, ...]
     """The tasks in the spec's order, which canonical JSON does not keep for `tasks`."""
     seed: int

@@ -13,7 +13,7 @@ from finetune_core.search.export import BestConfig
 from finetune_core.search.layout import SearchLayout
 from finetune_core.search.trials import EndReason, TrialState
 from finetune_core.spec.search import Algorithm, TrialScheduler
-from finetune_core.stored import RelativePath, Segment, Stored
+from finetune_core.stored import RelativePath, Segment, Slug, Stored
 
 SUMMARY_SCHEMA_VERSION = 1
 
@@ -50,7 +50,7 @@ class TopTrial(_Frozen):
     state: TrialState
     value: float
     step: int
-    hyperparameters: dict[str, Any]
+    hyperparameters: dict[Slug, Any]
     seconds: float
 
 
@@ -92,9 +92,9 @@ class Efficiency(_Frozen):
 class TaskSummary(_Frozen):
     """A searched task. `end_reason` is None where its search was given up."""
 
-    task: str
+    task: Slug
     proxy_for: tuple[str, ...] = ()
-    metric: str
+    metric: Slug
     greater_is_better: bool
     counts: TrialCounts
     end_reason: EndReason | None = None

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, field_validator
 from pydantic.alias_generators import to_camel
 
-from finetune_core.stored import Count, Seconds, Segment, finite
+from finetune_core.stored import Count, Seconds, Slug, finite
 
 TRIAL_SCHEMA_VERSION = 1
 
@@ -43,7 +43,7 @@ class Claim(_Frozen):
 
     driver: str
     cluster: int
-    config: dict[str, Any]
+    config: dict[Slug, Any]
     time: str
 
 
@@ -67,7 +67,7 @@ class TrialReport(_Frozen):
     step: Count
     progress: float
     seconds: Seconds
-    metrics: dict[str, float | None]
+    metrics: dict[Slug, float | None]
 
     @field_validator("metrics")
     @classmethod
@@ -83,17 +83,17 @@ class TrialResult(_Frozen):
 
     schema_version: int = TRIAL_SCHEMA_VERSION
     trial_id: str
-    task: Segment
+    task: Slug
     index: Count
     state: TrialState
-    config: dict[str, Any]
+    config: dict[Slug, Any]
     settings: dict[str, Any]
-    metric: str
+    metric: Slug
     greater_is_better: bool
     value: float | None
     step: Count
     total_steps: Count
-    metrics: dict[str, float | None] = {}
+    metrics: dict[Slug, float | None] = {}
     seeds: tuple[int, ...]
     run_ids: tuple[str, ...]
     history: tuple[TrialReport, ...] = ()

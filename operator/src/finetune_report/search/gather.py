@@ -18,7 +18,8 @@ from finetune_store import NotFoundError, Store
 _log = logging.getLogger(__name__)
 
 _READERS = 8
-_TRIAL_FILE = re.compile(r"(\d+)/(result\.json|claims/\d+\.json)")
+_TRIAL_FILE = re.compile(r"([0-9]{5})/(result\.json|claims/[0-9]+\.json)")
+"""As `SearchLayout.trial` names them."""
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _Place = tuple[TrialKind, str, int]
