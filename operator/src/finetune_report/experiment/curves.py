@@ -54,6 +54,9 @@ def _points(lines: Sequence[str], metric: str) -> Iterator[tuple[int, float]]:
         evaluation = read_json(line)
         if not isinstance(evaluation, dict):
             raise TypeError(f"a line is {type(evaluation).__name__}, no object")
-        step, value = number(evaluation["step"]), number(evaluation.get(metric))
+        said = evaluation.get(metric)
+        if not isinstance(said, int | float | None):
+            raise TypeError(f"{metric} is {type(said).__name__}, no number")
+        step, value = number(evaluation["step"]), number(said)
         if step is not None and value is not None:
             yield int(step), float(value)
