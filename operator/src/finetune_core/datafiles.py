@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from finetune_core.problems import InvalidInputError, Problem
+from finetune_core.stored import RelativePath
 from finetune_core.tasks import AX_FOLDER, TaskDefinition
 
 TRAIN = "train"
@@ -35,7 +36,7 @@ class SplitFiles(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
     layout: DataLayout
-    files: dict[str, tuple[str, ...]]
+    files: dict[str, tuple[RelativePath, ...]]
 
 
 def find_glue_files(definition: TaskDefinition, paths: Iterable[str], *, where: str) -> SplitFiles:

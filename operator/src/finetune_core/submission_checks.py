@@ -7,6 +7,7 @@ server reads without complaint (a missing final newline, another number format i
 
 import re
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
@@ -165,7 +166,7 @@ def _entry_problems(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, file: Subm
                 yield from check_file(file, lines)
         except NotImplementedError as error:
             yield Problem(file.name, f"is compressed in a way that few programs read ({error}); use deflate")
-        except (zipfile.BadZipFile, EOFError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
             yield Problem(file.name, f"is damaged: {error}")
 
 

@@ -11,6 +11,8 @@ from types import MappingProxyType
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
+from finetune_core.stored import Segment, Slug
+
 
 class ProblemType(StrEnum):
     """What a task's head predicts."""
@@ -26,7 +28,7 @@ class _Frozen(BaseModel):
 class SubmissionFile(_Frozen):
     """One file of the leaderboard zip: written from `split`, `rows` rows, labels renamed by `written`."""
 
-    name: str
+    name: Segment
     split: str
     rows: int
     written: dict[str, str] = {}
@@ -39,7 +41,7 @@ class TaskDefinition(_Frozen):
     the metrics of a dev set get to the split's name (`{"": "validation"}`; MNLI has two).
     """
 
-    name: str
+    name: Slug
     problem_type: ProblemType
     text_columns: tuple[str, ...]
     label_column: str = "label"

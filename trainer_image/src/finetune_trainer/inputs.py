@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from finetune_core.canonical import short_hash
+from finetune_core.stored import is_relative
 from finetune_store import NotFoundError, S3Connection, Store, download_tree, open_store
 from finetune_trainer.errors import UserError
 
@@ -43,6 +44,8 @@ class Inputs:
     def local_folder(self, uri: str) -> Path:
         """The folder of a pvc:// or file:// URI; UserError if it is not there."""
         scheme, _, rest = uri.partition("://")
+        if scheme == "pvc" and not is_relative(rest.rstrip("/")):
+            raise UserError(f"{uri} leads out of its volume: write pvc://claim/path")
         folder = self._pvc_root / rest if scheme == "pvc" else Path("/" + rest.lstrip("/"))
         return self._require(folder, uri)
 

@@ -1,7 +1,6 @@
 """The pretrained model with a head for a task, and the order in which it knows the labels."""
 
 import hashlib
-import json
 import logging
 import re
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import transformers
 
+from finetune_core.stored import read_json
 from finetune_core.tasks import ProblemType, TaskDefinition
 from finetune_trainer.errors import UserError
 from finetune_trainer.sparse import require_sparse, sparse_config
@@ -65,7 +65,7 @@ def load_model(folder: Path, definition: TaskDefinition, model_type: str | None)
         model = transformers.AutoModelForSequenceClassification.from_pretrained(
             folder, config=config, ignore_mismatched_sizes=True, dtype="float32"
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"the model cannot be loaded: {error}") from error
     require_sparse(model)
     logger.info("the classification head is new and starts from the run's seed, unless the checkpoint has one")
@@ -73,7 +73,9 @@ def load_model(folder: Path, definition: TaskDefinition, model_type: str | None)
 
 
 def _config(folder: Path, model_type: str | None) -> Any:
-    raw = json.loads((folder / "config.json").read_text())
+    raw = read_json((folder / "config.json").read_bytes())
+    if not isinstance(raw, dict):
+        raise UserError(f"the model's config.json is {type(raw).__name__}, no object: replace it")
     if (sparse := sparse_config(raw, model_type)) is not None:
         return sparse
     said = raw.get("model_type")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+from pydantic import ValidationError
 
 from finetune_core.best import rank
 from finetune_core.layout import ExperimentLayout, RunLayout
@@ -68,7 +69,7 @@ def _keeps_model(store: Store, plan: Plan, result: RunResult) -> bool:
     for run in plan.runs_of(result.task):
         try:
             other = rank(RunResult.model_validate_json(store.get(layout.run(run.task, run.run_id).result)))
-        except NotFoundError:
+        except (NotFoundError, ValidationError):
             continue
         if other is not None and other < own:
             return False

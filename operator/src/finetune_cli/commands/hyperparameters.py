@@ -1,12 +1,11 @@
 """`hps`: the best hyperparameters of a search, as they are or as a ready experiment."""
 
-import sys
 from typing import Annotated, Any
 
 import typer
 
 from finetune_cli.commands.common import Context, Namespace, SearchName
-from finetune_cli.output import note
+from finetune_cli.output import note, write
 from finetune_client.errors import NotFoundError
 from finetune_client.exits import Exit
 from finetune_client.finding import Json, cluster, find
@@ -48,7 +47,7 @@ def hyperparameters(
         )
     if not (item.get("status") or {}).get("completionTime"):
         note("The search has not ended: these are the best values so far.")
-    sys.stdout.write(to_yaml(best if experiment is None else experiment_with(item, best, experiment, runs)))
+    write(to_yaml(best if experiment is None else experiment_with(item, best, experiment, runs)))
     return Exit.OK
 
 

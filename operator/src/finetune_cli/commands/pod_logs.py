@@ -10,7 +10,7 @@ import typer
 from pydantic import ValidationError
 
 from finetune_cli.commands.common import AnyName, Context, Namespace
-from finetune_cli.output import note
+from finetune_cli.output import note, write
 from finetune_client.errors import ClientError, NotFoundError, UsageError
 from finetune_client.exits import Exit
 from finetune_client.finding import Json, cluster, find
@@ -122,7 +122,7 @@ def _print(kube: "Kube", pod: str, several: bool, follow: bool, tail: int | None
         for line in kube.log(pod, follow=follow, tail=tail):
             silent = False
             with _lock:
-                sys.stdout.write(f"{pod}: {line}\n" if several else f"{line}\n")
+                write(f"{pod}: {line}\n" if several else f"{line}\n")
                 sys.stdout.flush()
     except ClientError as error:
         # A pod that has not started, or is gone by now, keeps the others' lines from nobody.

@@ -15,6 +15,7 @@ from finetune_operator.manifests.pods import (
     PodSettings,
     add_tracking,
     label_pods,
+    literal,
     pod_container,
     pod_template,
 )
@@ -135,7 +136,7 @@ def _report_command(owner: Owner, digest: str, failed: tuple[str, ...]) -> list[
         return ["finetune-report", "search", *where, "--expect-digest", digest]
     plan = ExperimentLayout(owner.namespace, owner.name).plan
     command = ["finetune-report", "build", "--plan-key", plan, "--expect-digest", digest]
-    return [*command, *(["--failed", *failed] if failed else [])]
+    return [*command, *(["--failed", *map(literal, failed)] if failed else [])]
 
 
 def resolve_job_name(owner: Owner, key: str) -> str:
@@ -145,7 +146,7 @@ def resolve_job_name(owner: Owner, key: str) -> str:
 
 def resolve_job(owner: Owner, settings: PodSettings, *, name: str, uris: tuple[str, ...], key: str) -> Json:
     """The Job whose pod digests the files on volumes, without a GPU."""
-    command = ["finetune-trainer", "resolve", *(f"--uri={uri}" for uri in uris), f"--output={key}"]
+    command = ["finetune-trainer", "resolve", *(f"--uri={literal(uri)}" for uri in uris), f"--output={key}"]
     container = pod_container(settings, command, image=settings.default_image)
     container["resources"] = REPORT_RESOURCES
     spec: Json = {

@@ -10,17 +10,20 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import TypeAdapter
 
+from finetune_core.stored import Count
 from finetune_trainer.data.rows import Rows
 
 MANIFEST = "tokens.json"
 
 _TYPES: dict[str, type[np.generic]] = {"ids": np.int32, "types": np.int8, "ends": np.int64, "labels": np.float32}
+_SIZES = TypeAdapter(dict[Literal["ids", "types", "ends", "labels"], Count])
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,8 @@ class Tokens:
     @classmethod
     def open(cls, folder: Path) -> "Tokens":
         """What `tokenise` wrote. FileNotFoundError or ValueError if it is not there, or not whole."""
-        sizes = json.loads((folder / MANIFEST).read_bytes())
+        # The cache is written by all experiments of a namespace: it names no other files than these.
+        sizes = _SIZES.validate_json((folder / MANIFEST).read_bytes())
         # What is empty cannot be mapped.
         mappings = {name: _mapped(folder / f"{name}.bin") for name, size in sizes.items() if size}
         arrays = {
