@@ -19,6 +19,14 @@ class ProblemType(StrEnum):
     REGRESSION = "Regression"
 
 
+class Quoting(StrEnum):
+    """What a quote at the beginning of a field of a CSV or TSV file is, in the words of Python's csv and of pandas."""
+
+    AUTO = "Auto"
+    MINIMAL = "Minimal"
+    NONE = "None"
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
@@ -43,6 +51,7 @@ class TaskDefinition(_Frozen):
     problem_type: ProblemType
     text_columns: tuple[str, ...]
     label_column: str = "label"
+    quoting: Quoting = Quoting.AUTO
     labels: tuple[str, ...] = ()
     metrics: tuple[str, ...]
     measured: tuple[str, ...]

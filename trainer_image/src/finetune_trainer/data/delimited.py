@@ -1,0 +1,141 @@
+"""CSV and TSV with a header, with the lines that their rows begin in.
+
+Quotes are those of RFC 4180: around a whole field, doubled inside. Many TSV files have none, and sentences that begin
+with a lone quote; `Quoting` says which it is, or is found out by reading the file in both ways before it is used.
+"""
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from finetune_core.tasks import Quoting
+from finetune_trainer.data.lines import text_lines
+from finetune_trainer.data.rows import PART, Columns, Tell, require_columns
+from finetune_trainer.errors import UserError
+
+_SET = "set the task's data.quoting"
+_LARGEST_FIELD = 2**31 - 1
+
+
+def read_delimited(
+    path: Path, wanted: Sequence[str], delimiter: str, quoting: Quoting, tell: Tell
+) -> Iterator[Columns]:
+    """The wanted columns as they are written, in parts; UserError where a row does not fit the header."""
+    csv.field_size_limit(_LARGEST_FIELD)
+    table = _Table(path, delimiter)
+    rows = table.rows(quoted=_settled(table, quoting, tell))
+    head = next(rows, None)
+    if head is None:
+        return
+    names = head[1]
+    require_columns(path.name, wanted, names, hint=_other_delimiter(names, delimiter))
+    columns = [names.index(name) for name in wanted]
+    places: list[int] = []
+    values: list[list[object]] = [[] for _ in wanted]
+    for place, fields in rows:
+        places.append(place)
+        for column, index in zip(values, columns, strict=True):
+            column.append(fields[index])
+        if len(places) == PART:
+            yield Columns(places, values)
+            places, values = [], [[] for _ in wanted]
+    yield Columns(places, values)
+
+
+@dataclass(frozen=True)
+class _Table:
+    path: Path
+    delimiter: str
+
+    def rows(self, *, quoted: bool) -> Iterator[tuple[int, list[str]]]:
+        """The line that each row begins in, and its fields, the header first; blank lines are no rows."""
+        style = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+        reader = csv.reader(text_lines(self.path, self.path.name), delimiter=self.delimiter, quoting=style, strict=True)
+        width = last = 0
+        while True:
+            line = last + 1
+            try:
+                fields = next(reader, None)
+            except csv.Error as error:
+                raise UserError(self._malformed(line, reader.line_num, error)) from error
+            if fields is None:
+                return
+            last = reader.line_num
+            width = width or len(fields)
+            if len(fields) == width:
+                yield line, fields
+            elif fields:
+                raise UserError(
+                    f"{self.path.name}, line {line}: {len(fields)} columns instead of {width}: correct the line"
+                )
+
+    def _malformed(self, line: int, last: int, error: csv.Error) -> str:
+        begins = f"{self.path.name}, line {line}"
+        if "new-line" in str(error):
+            return f"{begins}: a carriage return inside a text without quotes: remove it, or quote the text"
+        if last > line:
+            begins = f"{begins}: a quote opens in this row and is read on to line {last}"
+        return f"{begins}: quotes do not fit ({error}): double the quotes inside a text, or {_SET}: None"
+
+
+def _settled(table: _Table, asked: Quoting, tell: Tell) -> bool:
+    """Whether quotes are around fields (else they are part of the texts).
+
+    UserError where neither reading fits, or both do and a guess might be wrong.
+    """
+    if asked != Quoting.AUTO:
+        return asked == Quoting.MINIMAL
+    if not any('"' in line for line in text_lines(table.path, table.path.name)):
+        return True
+    quoted = _try(table, quoted=True)
+    if quoted.problem is None and quoted.several_lines is None:
+        return True
+    tabs, bare = table.delimiter == "\t", _try(table, quoted=False)
+    if quoted.problem is not None:
+        if not tabs or bare.problem is not None:
+            raise quoted.problem
+        tell(f"{table.path.name} is read with quotes as parts of the texts, {_SET} if they are not ({quoted.problem})")
+        return False
+    if bare.problem is not None:
+        return True
+    first, last = quoted.several_lines or (0, 0)
+    doubt = (
+        f"a quote opens in line {first} and closes in line {last}, which is one text in quotes ({quoted.rows} rows in "
+        f"all) or several with lone quotes ({bare.rows} rows): {_SET}: Minimal for the former, None for the latter"
+    )
+    if tabs:
+        raise UserError(f"{table.path.name}: {doubt}")
+    tell(f"{table.path.name} is read with quotes around texts; {doubt}")
+    return True
+
+
+@dataclass
+class _Reading:
+    """How a file reads in one way: its rows, lines of the first row that has several, what is wrong."""
+
+    rows: int = 0
+    several_lines: tuple[int, int] | None = None
+    problem: UserError | None = None
+
+
+def _try(table: _Table, *, quoted: bool) -> _Reading:
+    reading = _Reading(rows=-1)
+    try:
+        for line, fields in table.rows(quoted=quoted):
+            reading.rows += 1
+            inside = sum(field.count("\n") for field in fields) if reading.several_lines is None else 0
+            if inside:
+                reading.several_lines = (line, line + inside)
+    except UserError as error:
+        reading.problem = error
+    return reading
+
+
+def _other_delimiter(names: Sequence[str], delimiter: str) -> str:
+    """What to do about a header that is one field, with other delimiters in it."""
+    if len(names) > 1:
+        return ""
+    kinds = {",": "name it .csv", "\t": "name it .tsv", ";": "write it with commas, as .csv"}
+    found = [remedy for other, remedy in kinds.items() if other != delimiter and other in names[0]]
+    return f": its columns seem to be separated otherwise, {found[0]}" if found else ""
