@@ -7,8 +7,9 @@ https://huggingface.co/datasets/nyu-mll/glue (column names, label order) and of 
 
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 from pydantic.alias_generators import to_camel
 
 
@@ -59,6 +60,14 @@ class TaskDefinition(_Frozen):
     evaluation_splits: dict[str, str] = {"": "validation"}
     test_splits: tuple[str, ...] = ("test",)
     submission: tuple[SubmissionFile, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = handler(self)
+        # Only where there is something to say: plans and ids of before there was such a thing stay what they are.
+        if self.quoting == Quoting.AUTO:
+            fields.pop("quoting", None)
+        return fields
 
     @property
     def is_glue(self) -> bool:

@@ -50,8 +50,12 @@ class _Table:
 
     def rows(self, *, quoted: bool) -> Iterator[tuple[int, list[str]]]:
         """The line that each row begins in, and its fields, the header first; blank lines are no rows."""
-        style = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-        reader = csv.reader(text_lines(self.path, self.path.name), delimiter=self.delimiter, quoting=style, strict=True)
+        reader = csv.reader(
+            text_lines(self.path, self.path.name),
+            delimiter=self.delimiter,
+            quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
+            strict=True,
+        )
         width = last = 0
         while True:
             line = last + 1
