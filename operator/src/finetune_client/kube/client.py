@@ -16,7 +16,7 @@ import urllib3.exceptions
 
 from finetune_client.errors import RefusedError, UnreachableError
 from finetune_client.kube.failures import explain
-from finetune_client.kube.kinds import Kind
+from finetune_client.kube.kinds import SEARCH, Kind
 from finetune_core.near import near
 
 Json = dict[str, Any]
@@ -122,6 +122,10 @@ class Kube:
     def jobs(self, selector: str) -> list[Json]:
         """Jobs by label."""
         return self._items(f"/apis/batch/v1/namespaces/{quote(self.namespace)}/jobs", {"labelSelector": selector})
+
+    def search(self, name: str) -> Json | None:
+        """The HPSearch, or None."""
+        return self.get(SEARCH, name)
 
     def config_map(self, name: str) -> Json | None:
         """A ConfigMap, or None."""
