@@ -1,8 +1,8 @@
 """The tasks of a suite: GLUE's by name, custom ones by their files and columns."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from finetune_core.metrics import BINARY_ONLY_METRICS, CLASSIFICATION_METRICS, REGRESSION_METRICS, metric_spellings
 from finetune_core.spec.base import ApiModel, Uri, cel_list, rules
@@ -73,6 +73,14 @@ class TaskData(ApiModel):
             "do not fit; a .tsv file that could be either is refused."
         ),
     ] = None
+
+    @model_serializer(mode="wrap")
+    def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = handler(self)
+        # A spec of before there was such a field stays what its inputs were pinned for.
+        if self.quoting is None:
+            fields.pop("quoting", None)
+        return fields
 
 
 class TaskSpec(ApiModel):
