@@ -257,7 +257,7 @@ def test_dev_rows_that_are_training_rows_are_told_with_their_number(workspace, t
     workspace.data = tmp_path / "own"
     workspace.data.mkdir()
     (workspace.data / "train.csv").write_text("text,label\n" + "".join(f"number {n},{n % 2}\n" for n in range(12)))
-    (workspace.data / "dev.csv").write_text("text,label\n" + "".join(f"number {n},0\n" for n in range(9, 15)))
+    (workspace.data / "dev.csv").write_text("text,label\n" + "".join(f"number {n},{n % 2}\n" for n in range(9, 15)))
     data = {"train": "train.csv", "validation": "dev.csv", "textColumns": ["text"]}
     own = {"name": "own", "problemType": "Classification", "labels": ["0", "1"], "data": data, "training": TRAINING}
     job = workspace.plan([{**own, "runs": 2}])
