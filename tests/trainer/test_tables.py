@@ -169,6 +169,16 @@ def test_quotes_that_could_be_either_are_refused_with_their_line_until_it_is_sai
     assert read(path, task("0", "1", quoting=Quoting.MINIMAL))[0] == with_quotes["text"].tolist()
 
 
+def test_a_csv_file_has_quotes_and_what_could_be_lone_ones_is_told(tmp_path):
+    path = written(tmp_path / "a.csv", 'text,label\n"a,0\nb",1\nc,0\n')
+
+    texts, labels, told = read(path)
+
+    assert (texts, labels) == (["a,0\nb", "c"], [1, 0])
+    assert "a quote opens in line 2 and closes in line 3" in told[0]
+    assert "(2 rows in all) or several with lone quotes (3 rows)" in told[0]
+
+
 @pytest.mark.parametrize("suffix", ["csv", "tsv"])
 def test_quotes_around_texts_are_read_as_pandas_writes_them(tmp_path, suffix):
     texts = ['say "hi"', "two\nlines", "a,b\tc", '"', "", " blanks ", "NA", "007", "end", "a\r\nb"]

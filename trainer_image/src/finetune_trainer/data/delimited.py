@@ -7,7 +7,9 @@ with a lone quote; `Quoting` says which it is, or is found out by reading the fi
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from finetune_core.tasks import Quoting
 from finetune_trainer.data.lines import text_lines
@@ -28,19 +30,26 @@ def read_delimited(
     head = next(rows, None)
     if head is None:
         return
-    names = head[1]
+    names = head.fields
     require_columns(path.name, wanted, names, hint=_other_delimiter(names, delimiter))
     columns = [names.index(name) for name in wanted]
-    places: list[int] = []
-    values: list[list[object]] = [[] for _ in wanted]
-    for place, fields in rows:
-        places.append(place)
-        for column, index in zip(values, columns, strict=True):
-            column.append(fields[index])
-        if len(places) == PART:
-            yield Columns(places, values)
-            places, values = [], [[] for _ in wanted]
-    yield Columns(places, values)
+    count, several = 0, None
+    while part := list(islice(rows, PART)):
+        count += len(part)
+        several = several or next((row for row in part if row.last > row.line), None)
+        yield Columns([row.line for row in part], [[row.fields[column] for row in part] for column in columns])
+    if several and quoting == Quoting.AUTO and delimiter != "\t":
+        bare = _try(table, quoted=False)
+        if bare.problem is None:
+            tell(_either(table, (several.line, several.last), count, bare.rows))
+
+
+class _Row(NamedTuple):
+    """The lines that a row begins and ends in, and its fields."""
+
+    line: int
+    last: int
+    fields: list[str]
 
 
 @dataclass(frozen=True)
@@ -48,8 +57,8 @@ class _Table:
     path: Path
     delimiter: str
 
-    def rows(self, *, quoted: bool) -> Iterator[tuple[int, list[str]]]:
-        """The line that each row begins in, and its fields, the header first; blank lines are no rows."""
+    def rows(self, *, quoted: bool) -> Iterator[_Row]:
+        """All rows, the header first; blank lines are no rows."""
         reader = csv.reader(
             text_lines(self.path, self.path.name),
             delimiter=self.delimiter,
@@ -57,22 +66,18 @@ class _Table:
             strict=True,
         )
         width = last = 0
-        while True:
-            line = last + 1
-            try:
-                fields = next(reader, None)
-            except csv.Error as error:
-                raise UserError(self._malformed(line, reader.line_num, error)) from error
-            if fields is None:
-                return
-            last = reader.line_num
-            width = width or len(fields)
-            if len(fields) == width:
-                yield line, fields
-            elif fields:
-                raise UserError(
-                    f"{self.path.name}, line {line}: {len(fields)} columns instead of {width}: correct the line"
-                )
+        try:
+            for fields in reader:
+                line, last = last + 1, reader.line_num
+                width = width or len(fields)
+                if len(fields) == width:
+                    yield _Row(line, last, fields)
+                elif fields:
+                    raise UserError(
+                        f"{self.path.name}, line {line}: {len(fields)} columns instead of {width}: correct the line"
+                    )
+        except csv.Error as error:
+            raise UserError(self._malformed(last + 1, reader.line_num, error)) from error
 
     def _malformed(self, line: int, last: int, error: csv.Error) -> str:
         begins = f"{self.path.name}, line {line}"
@@ -84,53 +89,52 @@ class _Table:
 
 
 def _settled(table: _Table, asked: Quoting, tell: Tell) -> bool:
-    """Whether quotes are around fields (else they are part of the texts).
+    """Whether quotes are around fields (else they are part of the texts); CSV files have them.
 
-    UserError where neither reading fits, or both do and a guess might be wrong.
+    UserError where neither reading fits a TSV file, or both do and a guess might be wrong.
     """
-    if asked != Quoting.AUTO:
-        return asked == Quoting.MINIMAL
+    if asked != Quoting.AUTO or table.delimiter != "\t":
+        return asked != Quoting.NONE
     if not any('"' in line for line in text_lines(table.path, table.path.name)):
         return True
     quoted = _try(table, quoted=True)
     if quoted.problem is None and quoted.several_lines is None:
         return True
-    tabs, bare = table.delimiter == "\t", _try(table, quoted=False)
-    if quoted.problem is not None:
-        if not tabs or bare.problem is not None:
-            raise quoted.problem
-        tell(f"{table.path.name} is read with quotes as parts of the texts, {_SET} if they are not ({quoted.problem})")
-        return False
+    bare = _try(table, quoted=False)
     if bare.problem is not None:
+        if quoted.problem is not None:
+            raise quoted.problem
         return True
-    first, last = quoted.several_lines or (0, 0)
-    doubt = (
-        f"a quote opens in line {first} and closes in line {last}, which is one text in quotes ({quoted.rows} rows in "
-        f"all) or several with lone quotes ({bare.rows} rows): {_SET}: Minimal for the former, None for the latter"
+    if quoted.problem is None:
+        raise UserError(_either(table, quoted.several_lines or (0, 0), quoted.rows, bare.rows))
+    tell(f"{table.path.name} is read with quotes as parts of the texts, {_SET} if they are not ({quoted.problem})")
+    return False
+
+
+def _either(table: _Table, lines: tuple[int, int], quoted: int, bare: int) -> str:
+    return (
+        f"{table.path.name}: a quote opens in line {lines[0]} and closes in line {lines[1]}, which is one text in "
+        f"quotes ({quoted} rows in all) or several with lone quotes ({bare} rows): {_SET}: Minimal for the former, "
+        "None for the latter"
     )
-    if tabs:
-        raise UserError(f"{table.path.name}: {doubt}")
-    tell(f"{table.path.name} is read with quotes around texts; {doubt}")
-    return True
 
 
 @dataclass
 class _Reading:
     """How a file reads in one way: its rows, lines of the first row that has several, what is wrong."""
 
-    rows: int = 0
+    rows: int = -1
     several_lines: tuple[int, int] | None = None
     problem: UserError | None = None
 
 
 def _try(table: _Table, *, quoted: bool) -> _Reading:
-    reading = _Reading(rows=-1)
+    reading = _Reading()
     try:
-        for line, fields in table.rows(quoted=quoted):
+        for line, last, _ in table.rows(quoted=quoted):
             reading.rows += 1
-            inside = sum(field.count("\n") for field in fields) if reading.several_lines is None else 0
-            if inside:
-                reading.several_lines = (line, line + inside)
+            if last > line and reading.several_lines is None:
+                reading.several_lines = (line, last)
     except UserError as error:
         reading.problem = error
     return reading

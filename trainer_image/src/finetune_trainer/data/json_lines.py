@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from finetune_trainer.data.lines import text_lines
 from finetune_trainer.data.rows import PART, Columns, require_columns
@@ -20,34 +19,32 @@ def read_json_lines(path: Path, wanted: Sequence[str]) -> Iterator[Columns]:
         if unseen:
             names |= dict.fromkeys(name for _, record in part for name in record)
             unseen -= names.keys()
-        yield Columns([line for line, _ in part], [[_plain(record.get(name)) for _, record in part] for name in wanted])
+        yield Columns([line for line, _ in part], [[record.get(name) for _, record in part] for name in wanted])
     if names and unseen:
         require_columns(path.name, wanted, list(names))
 
 
-def _plain(value: object) -> object:
-    return dict(value) if isinstance(value, _Pairs) else value
-
-
-class _Pairs(list[tuple[str, Any]]):
-    """An object's names and values; unlike a dict it shows a name that is there twice."""
-
-
-def _records(path: Path, wanted: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+def _records(path: Path, wanted: Sequence[str]) -> Iterator[tuple[int, dict[str, object]]]:
+    quoted = [json.dumps(name, ensure_ascii=False) for name in wanted]
     for line, text in enumerate(text_lines(path, path.name), 1):
-        if not text.strip():
+        if text.isspace():
             continue
         try:
-            pairs = json.loads(text, object_pairs_hook=_Pairs)
+            record = json.loads(text)
+            if any(text.count(name) > 1 for name in quoted):
+                _require_once(f"{path.name}, line {line}", text, wanted)
         except (json.JSONDecodeError, RecursionError) as error:
             raise UserError(_unreadable(path, line, text, str(error))) from error
-        if not isinstance(pairs, _Pairs):
+        if not isinstance(record, dict):
             raise UserError(_unreadable(path, line, text, "it is no object"))
-        record = dict(pairs)
-        if len(record) != len(pairs):
-            names = [name for name, _ in pairs]
-            require_columns(f"{path.name}, line {line}", [name for name in wanted if name in record], names)
         yield line, record
+
+
+def _require_once(where: str, text: str, wanted: Sequence[str]) -> None:
+    """UserError for an object that has a wanted name twice: Python would take the last, others the first."""
+    pairs = json.loads(text, object_pairs_hook=list)
+    names = [pair[0] for pair in pairs if isinstance(pair, tuple)]
+    require_columns(where, [name for name in wanted if name in names], names)
 
 
 def _unreadable(path: Path, line: int, text: str, why: str) -> str:

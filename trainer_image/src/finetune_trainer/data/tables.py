@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from types import NoneType
 
 from finetune_core.tasks import TaskDefinition
 from finetune_trainer.data.delimited import read_delimited
@@ -38,13 +39,12 @@ def _parts(path: Path, definition: TaskDefinition, *, scored: bool, tell: Tell) 
             _texts(part, place, f"{path.name}, {unit}", name) for place, name in enumerate(definition.text_columns)
         )
         for name, column in zip(definition.text_columns, part.values, strict=False):
-            missing.setdefault(name, []).extend(
-                p for p, value in zip(part.places, column, strict=True) if value is None
-            )
+            if None in column:
+                places = (place for place, value in zip(part.places, column, strict=True) if value is None)
+                missing.setdefault(name, []).extend(places)
         yield Rows(texts, reader.read(part.values[-1], part.places) if scored else None)
-    for name, places in missing.items():
-        if places:
-            tell(f"{path.name} has no text in column {name} in {len(places)} rows, from {unit} {places[0]} on")
+    for name, empty in missing.items():
+        tell(f"{path.name} has no text in column {name} in {len(empty)} rows, from {unit} {empty[0]} on")
 
 
 def _columns(path: Path, definition: TaskDefinition, *, scored: bool, tell: Tell) -> Iterator[Columns]:
@@ -60,20 +60,20 @@ def _columns(path: Path, definition: TaskDefinition, *, scored: bool, tell: Tell
 
 def _texts(part: Columns, column: int, where: str, name: str) -> list[str]:
     """Texts as they are, "" for null; UserError for what is no text, or cannot be written as UTF-8."""
-    texts = []
-    for place, value in zip(part.places, part.values[column], strict=True):
-        if value is None:
-            value = ""  # noqa: PLW2901 - what the null of a table means to a tokenizer
-        if not isinstance(value, str):
-            kind = {dict: "an object", list: "a list", bool: "a truth value"}.get(type(value), "a number")
-            raise UserError(f"{where} {place}: column {name} holds {kind}, {shown(value)}: write texts in quotes")
-        texts.append(value)
+    values = part.values[column]
+    if not set(map(type, values)) <= {str, NoneType}:
+        place, value = next(
+            pair for pair in zip(part.places, values, strict=True) if type(pair[1]) not in {str, NoneType}
+        )
+        kind = {dict: "an object", list: "a list", bool: "a truth value"}.get(type(value), "a number")
+        raise UserError(f"{where} {place}: column {name} holds {kind}, {shown(value)}: write texts in quotes")
+    texts = ["" if value is None else str(value) for value in values]
     try:
         "".join(texts).encode()
     except UnicodeEncodeError as error:
-        places = (place for place, text in zip(part.places, texts, strict=True) if not _is_whole(text))
+        place = next(place for place, text in zip(part.places, texts, strict=True) if not _is_whole(text))
         raise UserError(
-            f"{where} {next(places)}: column {name} holds half of a surrogate pair, which is no character: correct it"
+            f"{where} {place}: column {name} holds half of a surrogate pair, which is no character: correct it"
         ) from error
     return texts
 
