@@ -106,6 +106,13 @@ def test_a_task_without_a_name_goes_by_its_place() -> None:
             "spec.tasks[cola].training.metricForBestModel: accuracy is not measured in cola: use one of "
             "matthews_correlation, loss",
         ),
+        ({"tasks": [{"name": "rte"}], "training": {"labelSmoothingFactor": 0.1}}, None),
+        (
+            {"tasks": [{"name": "stsb"}], "training": {"labelSmoothingFactor": 0.1}},
+            "spec.tasks[stsb].training.labelSmoothingFactor: stsb is a regression, without labels: set it to 0 in the "
+            "training of this task",
+        ),
+        ({"tasks": [{"name": "stsb", "training": {"labelSmoothingFactor": 0}}]}, None),
         (
             {"tasks": [{"name": "cloa"}]},
             "spec.tasks[cloa].name: none of GLUE's tasks (cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte, wnli)",

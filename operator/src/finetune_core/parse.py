@@ -1,7 +1,7 @@
 """From raw manifests to specs, and every problem of a spec at once."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -13,17 +13,29 @@ from finetune_core.sparse import misspelt_type
 from finetune_core.spec import MAX_RUNS, ExperimentSpec, HPSearchSpec, Precision, TaskSpec, Training
 from finetune_core.task_checks import definition_problems, definition_warnings
 from finetune_core.tasks import GLUE_TASKS, ProblemType, Quoting, TaskDefinition
-from finetune_core.training_checks import metric_problems, steps_problems, steps_warnings, training_problems
+from finetune_core.training_checks import (
+    metric_problems,
+    smoothing_problems,
+    steps_problems,
+    steps_warnings,
+    training_problems,
+)
 
 AnySpec = ExperimentSpec | HPSearchSpec
+_Spec = TypeVar("_Spec", ExperimentSpec, HPSearchSpec)
 
 _GPU_SUFFIX = "/gpu"
 
 
 def parse_spec(raw: Mapping[str, Any]) -> ExperimentSpec:
     """A spec from its JSON form; InvalidInputError lists every field that does not fit."""
+    return read_spec(ExperimentSpec, raw)
+
+
+def read_spec(kind: type[_Spec], raw: Mapping[str, Any]) -> _Spec:
+    """A spec of a kind from its JSON form; InvalidInputError lists every field that does not fit, by its path."""
     try:
-        return ExperimentSpec.model_validate(raw)
+        return kind.model_validate(raw)
     except ValidationError as error:
         found = [(one["type"], one["loc"], one["msg"]) for one in error.errors()]
         # A list whose entries are all wrong is counted as empty too: only its entries need correcting.
@@ -141,6 +153,7 @@ def _task_problems(spec: ExperimentSpec, task: TaskSpec, tuned: Training | None)
     settings = settings_of(spec, task, tuned)
     yield from steps_problems(f"{field}.training", settings)
     yield from metric_problems(f"{field}.training", define(task), settings)
+    yield from smoothing_problems(f"{field}.training", define(task), smoothed=settings.label_smoothing_factor > 0)
 
 
 def _warnings(spec: ExperimentSpec, tuned: Mapping[str, Training]) -> Iterator[str]:

@@ -10,27 +10,13 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from finetune_core.arguments import ARGUMENTS
 from finetune_core.metrics import greater_is_better
 
 BLUE, ORANGE, RED, GREEN, GREY = "#0072B2", "#E69F00", "#D55E00", "#009E73", "#666666"
 """Told apart with any colour vision: https://jfly.uni-koeln.de/color/"""
 
-_LABELS = {
-    "learningRate": "learning rate (peak)",
-    "maxSteps": "training length (optimizer steps)",
-    "numTrainEpochs": "training length (epochs)",
-    "warmupRatio": "warm-up (share of steps)",
-    "warmupSteps": "warm-up (optimizer steps)",
-    "trainBatchSize": "batch size (examples)",
-    "evalSteps": "evaluation interval (steps)",
-    "weightDecay": "weight decay",
-    "maxSeqLength": "longest input (tokens)",
-    "maxGradNorm": "gradient clipping (norm)",
-    "lrSchedulerType": "learning rate schedule",
-    "adamBeta1": "Adam β₁",
-    "adamBeta2": "Adam β₂",
-    "adamEpsilon": "Adam ε",
-}
+_LABELS = {argument.api_name: argument.shown for argument in ARGUMENTS.values()}
 
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # ships with matplotlib, so every machine draws alike

@@ -29,6 +29,9 @@ class RunTrainer(transformers.Trainer):
 
     def __init__(self, *, evaluate: Evaluate, tokens: Tokens, order_seed: int, **arguments: Any) -> None:
         super().__init__(**arguments)
+        # Our models take the count of examples in a step and do not divide their loss by it; left on, accumulated
+        # passes add up to so many times the gradient. Off, the Trainer divides by their number.
+        self.model_accepts_loss_kwargs = False
         self._evaluate_all = evaluate
         self._tokens = tokens
         self._order_seed = order_seed
@@ -163,30 +166,19 @@ def training_arguments(settings: Settings, *, folder: Path, seed: int) -> transf
     """Our settings in Hugging Face's terms; the global batch is cut into device batches and accumulation steps."""
     devices = max(1, torch.cuda.device_count())
     device_batch, accumulation = split_batch(settings, devices)
-    length = (
-        {"max_steps": settings.max_steps} if settings.max_steps else {"num_train_epochs": settings.num_train_epochs}
-    )
     warmup = settings.warmup_steps if settings.warmup_steps is not None else settings.warmup_ratio or 0.0
     _require_precision(settings.precision)
     return transformers.TrainingArguments(
         output_dir=str(folder),
-        **length,
+        **settings.hugging_face(),
         seed=seed,
         data_seed=seed,
         per_device_train_batch_size=device_batch,
         gradient_accumulation_steps=accumulation,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type=settings.lr_scheduler_type.value,
         warmup_steps=min(warmup, 1 - 1e-9) if settings.warmup_steps is None else warmup,
-        weight_decay=settings.weight_decay,
-        adam_beta1=settings.adam_beta1,
-        adam_beta2=settings.adam_beta2,
-        adam_epsilon=settings.adam_epsilon,
-        max_grad_norm=settings.max_grad_norm,
         bf16=settings.precision == Precision.BF16,
         fp16=settings.precision == Precision.FP16,
         eval_strategy="steps",
-        eval_steps=settings.eval_steps,
         logging_strategy="steps",
         logging_steps=settings.eval_steps,
         save_strategy="no",

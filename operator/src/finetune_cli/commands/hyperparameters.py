@@ -6,12 +6,13 @@ from typing import Annotated, Any
 import typer
 
 from finetune_cli.commands.common import Context, Namespace, SearchName
-from finetune_cli.convert.arguments import EXCLUSIVE
 from finetune_cli.output import note
 from finetune_client.errors import NotFoundError
 from finetune_client.exits import Exit
 from finetune_client.finding import Json, cluster, find
 from finetune_client.kube.kinds import EXPERIMENT, SEARCH
+from finetune_core.argument_table import overlay
+from finetune_core.arguments import API_GROUPS
 from finetune_core.search.hyperparameter_files import to_yaml
 from finetune_core.spec import Execution
 
@@ -91,6 +92,4 @@ def experiment_with(search: Json, best: dict[str, dict[str, Any]], name: str, ru
 def _task(declared: Json, name: str, values: dict[str, Any]) -> Json:
     """A task of the search as one of an experiment."""
     kept = {key: value for key, value in declared.items() if key not in {"trials", "space", "proxyFor", "training"}}
-    replaced = {one for pair in EXCLUSIVE if values.keys() & set(pair) for one in pair}
-    own = {key: value for key, value in (declared.get("training") or {}).items() if key not in replaced}
-    return {**kept, "name": name, "training": {**own, **values}}
+    return {**kept, "name": name, "training": overlay(declared.get("training") or {}, values, API_GROUPS)}

@@ -88,8 +88,7 @@ def training_of(arguments: Mapping[str, str], devices: int, notes: list[str]) ->
     training: dict[str, Any] = {}
     for theirs, ours in TRAINING.items():
         if theirs in arguments:
-            text = arguments[theirs]
-            training[ours] = boolean(text) if ours == "loadBestModelAtEnd" else number(text)
+            training[ours.api_name] = (boolean if ours.kind is bool else number)(arguments[theirs])
     if training.get("maxSteps", 0) in (-1, 0):
         training.pop("maxSteps", None)
         training.setdefault("numTrainEpochs", 3)

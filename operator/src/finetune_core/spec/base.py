@@ -3,14 +3,13 @@
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
+
+from finetune_core.frozen import Frozen
 
 
-class ApiModel(BaseModel):
-    """A part of a custom resource's spec; immutable, in Python's names inside and camelCase outside."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+class ApiModel(Frozen):
+    """A part of a custom resource's spec."""
 
 
 def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
