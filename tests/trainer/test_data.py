@@ -1,5 +1,7 @@
 """Reading and tokenising: a part at a time, the same from every layout, kept where the next run finds it."""
 
+import csv
+import os
 import shutil
 import subprocess
 import sys
@@ -64,6 +66,61 @@ def test_the_official_files_quirks(tmp_path, content, texts):
 
     assert tuple(column[0] for column in part.texts) == texts
     assert part.labels == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("task", "split", "content"),
+    [
+        pytest.param("rte", "train", "0\ta\tb\tentailment\n", id="train"),
+        pytest.param("sst2", "test", "0\ta\n", id="test"),
+        pytest.param("mrpc", "train", "index\tsentence1\tsentence2\tlabel\n0\ta\tb\t1\n", id="of another task"),
+        pytest.param("rte", "train", "sentence1\tsentence2\na\tb\n", id="without labels"),
+    ],
+)
+def test_an_official_file_without_its_header_is_refused_so_that_no_row_is_lost(tmp_path, task, split, content):
+    path = tmp_path / "train.tsv"
+    path.write_text(content)
+
+    with pytest.raises(UserError, match=r"train.tsv, line 1: .* is not the header of the official file"):
+        list(read_glue_tsv(path, GLUE_TASKS[task], split))
+
+
+GLUE = {
+    "cola": ("CoLA", ["sentence"], "label", ["source", "label", "mark", "sentence"]),
+    "mrpc": ("MRPC", ["#1 String", "#2 String"], "Quality", None),
+    "rte": ("RTE", ["sentence1", "sentence2"], "label", None),
+    "stsb": ("STS-B", ["sentence1", "sentence2"], "score", None),
+    "wnli": ("WNLI", ["sentence1", "sentence2"], "label", None),
+}
+
+
+@pytest.mark.skipif("GLUE_DIR" not in os.environ, reason="needs GLUE_DIR, a folder with GLUE's official files")
+@pytest.mark.parametrize("task", GLUE)
+@pytest.mark.parametrize("split", ["train", "dev", "test"])
+def test_the_real_files_hold_what_pandas_reads_there(task, split):
+    import pandas as pd  # noqa: PLC0415
+
+    folder, columns, label, names = GLUE[task]
+    path = Path(os.environ["GLUE_DIR"]) / folder / f"{split}.tsv"
+    frame = pd.read_csv(
+        path,
+        sep="\t",
+        quoting=csv.QUOTE_NONE,
+        dtype=str,
+        keep_default_na=False,
+        names=names if split != "test" else None,
+        encoding="utf-8-sig",
+    )
+
+    parts = list(read_glue_tsv(path, GLUE_TASKS[task], split.replace("dev", "validation")))
+
+    for place, column in enumerate(columns):
+        assert [text for part in parts for text in part.texts[place]] == frame[column].tolist()
+    if split != "test":
+        ids = {name: float(place) for place, name in enumerate(GLUE_TASKS[task].labels)}
+        assert [one for part in parts for one in part.labels] == [
+            ids[value] if value in ids else float(value) for value in frame[label]
+        ]
 
 
 def test_text_that_is_not_utf8_is_named_by_its_line(tmp_path):

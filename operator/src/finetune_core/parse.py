@@ -11,8 +11,8 @@ from finetune_core.recipes import recipe_for
 from finetune_core.settings import Settings, resolve_settings
 from finetune_core.sparse import misspelt_type
 from finetune_core.spec import MAX_RUNS, ExperimentSpec, HPSearchSpec, Precision, TaskSpec, Training
-from finetune_core.task_checks import definition_problems
-from finetune_core.tasks import GLUE_TASKS, ProblemType, TaskDefinition
+from finetune_core.task_checks import definition_problems, definition_warnings
+from finetune_core.tasks import GLUE_TASKS, ProblemType, Quoting, TaskDefinition
 from finetune_core.training_checks import (
     metric_problems,
     smoothing_problems,
@@ -66,6 +66,7 @@ def define(task: TaskSpec) -> TaskDefinition:
         problem_type=task.problem_type or ProblemType.CLASSIFICATION,
         text_columns=(data.text_columns if data and data.text_columns else ()),
         label_column=(data.label_column if data and data.label_column else "label"),
+        quoting=(data.quoting if data and data.quoting else Quoting.AUTO),
         labels=task.labels or (),
         metrics=metrics,
         measured=(*dict.fromkeys((*metrics, *measured)), "loss"),
@@ -157,6 +158,7 @@ def _task_problems(spec: ExperimentSpec, task: TaskSpec, tuned: Training | None)
 
 def _warnings(spec: ExperimentSpec, tuned: Mapping[str, Training]) -> Iterator[str]:
     for task in task_specs(spec):
+        yield from definition_warnings(task)
         settings = settings_of(spec, task, tuned.get(task.name))
         yield from steps_warnings(task.name, settings)
         if settings.load_best_model_at_end is False:

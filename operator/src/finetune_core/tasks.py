@@ -7,8 +7,9 @@ https://huggingface.co/datasets/nyu-mll/glue (column names, label order) and of 
 
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 from pydantic.alias_generators import to_camel
 
 from finetune_core.stored import Segment, Slug
@@ -19,6 +20,14 @@ class ProblemType(StrEnum):
 
     CLASSIFICATION = "Classification"
     REGRESSION = "Regression"
+
+
+class Quoting(StrEnum):
+    """What a quote at the beginning of a field of a CSV or TSV file is, in the words of Python's csv and of pandas."""
+
+    AUTO = "Auto"
+    MINIMAL = "Minimal"
+    NONE = "None"
 
 
 class _Frozen(BaseModel):
@@ -45,6 +54,7 @@ class TaskDefinition(_Frozen):
     problem_type: ProblemType
     text_columns: tuple[str, ...]
     label_column: str = "label"
+    quoting: Quoting = Quoting.AUTO
     labels: tuple[str, ...] = ()
     metrics: tuple[str, ...]
     measured: tuple[str, ...]
@@ -52,6 +62,14 @@ class TaskDefinition(_Frozen):
     evaluation_splits: dict[str, str] = {"": "validation"}
     test_splits: tuple[str, ...] = ("test",)
     submission: tuple[SubmissionFile, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = handler(self)
+        # Only where there is something to say: plans and ids of before there was such a thing stay what they are.
+        if self.quoting == Quoting.AUTO:
+            fields.pop("quoting", None)
+        return fields
 
     @property
     def is_glue(self) -> bool:

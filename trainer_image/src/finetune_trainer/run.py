@@ -139,7 +139,8 @@ class Run:
             resumed = self._train(trainer, checkpoints, best)
         best.load_into(model)
         predictions = self._predict(trainer, head) if self._pod.plan.predict else {}
-        result = self._result(best, resumed, attempts, zeros.record(), tracking.warnings)
+        warnings = (*self._pod.splits.warnings(self._task), *tracking.warnings)
+        result = self._result(best, resumed, attempts, zeros.record(), warnings)
         return publish.publish(
             self._pod.patient,
             self._layout,

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from finetune_cli.convert.arguments import TASK_NAMES, TRAINING, boolean, number, parse_command, unknown
 from finetune_cli.manifest.crds import API_VERSION, EXPERIMENT
@@ -158,7 +159,7 @@ def model_uri(name: str, notes: list[str]) -> str:
         return name
     if name.startswith(("/", "./", "../", "~")):
         notes.append(f"model {name} is a local folder: upload it, and write s3://bucket/folder or pvc://claim/folder")
-        return f"file://{name}" if name.startswith("/") else f"file:///{name.lstrip('./~')}"
+        return f"file:///{quote(name.lstrip('./~'))}"
     if "/" in name:
         return f"hf://{name}"
     owner = next((owner for prefix, owner in _OWNERS.items() if name.startswith(prefix)), None)

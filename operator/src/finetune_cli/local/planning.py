@@ -55,7 +55,7 @@ class Manifest:
 
 def as_uri(text: str) -> str:
     """A URI as it is; anything else is a path."""
-    return text if "://" in text else f"file://{Path(text).expanduser().resolve()}"
+    return text if "://" in text else Path(text).expanduser().resolve().as_uri()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from finetune_core.problems import Problem
 from finetune_core.search.planning import base_settings, space_of, trials_of
 from finetune_core.sparse import misspelt_type
 from finetune_core.spec import Algorithm, Distribution, HPSearchSpec, SearchTask, Training
-from finetune_core.task_checks import definition_problems
+from finetune_core.task_checks import definition_problems, definition_warnings
 from finetune_core.training_checks import (
     metric_problems,
     smoothing_problems,
@@ -44,6 +44,7 @@ def _warnings(spec: HPSearchSpec) -> Iterator[str]:
     if spec.asha and spec.scheduler.value != "ASHA":
         yield f"spec.asha is not used by scheduler {spec.scheduler.value}"
     for task in spec.tasks:
+        yield from definition_warnings(task)
         settings = base_settings(spec, task)
         if not _steps_are_searched(spec, task):
             yield from steps_warnings(task.name, settings)
