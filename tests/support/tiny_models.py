@@ -3,7 +3,7 @@
 Made from transformers' own configurations; some 20,000 weights, so that a test of all of them takes seconds.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers.processors import TemplateProcessing
 
 from glue_demo.models import vocabulary
 
@@ -38,7 +39,7 @@ Config = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Architecture:
-    """A configuration by its class and sizes; `pretrained` is what hubs hold of it; `tokens` is its kind of tokenizer."""
+    """A configuration by class and sizes; `pretrained` is what hubs hold of it, `tokens` its kind of tokenizer."""
 
     config: Config
     sizes: dict[str, Any]
@@ -104,20 +105,23 @@ def tiny_tokenizer(kind: str) -> Any:
     words = vocabulary()
     if kind == "wordpiece":
         return transformers.BertTokenizer(vocab={token: number for number, token in enumerate(words)})
-    special = {"roberta": ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]}.get("roberta" if kind == "bpe" else "", [])
-    special = special or (["<|endoftext|>"] if kind == "gpt2" else ["<unk>", "<s>", "</s>", "<cls>", "<sep>", "<pad>"])
+    special = {
+        "bpe": ["<s>", "<pad>", "</s>", "<unk>", "<mask>"],
+        "gpt2": ["<|endoftext|>"],
+        "xlnet": ["<unk>", "<s>", "</s>", "<cls>", "<sep>", "<pad>"],
+    }[kind]
     backend = Tokenizer(models.BPE(unk_token=None))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=special, initial_alphabet=alphabet, show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=400, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+    )
     backend.train_from_iterator([" ".join(words)], trainer)
     return _with_special_tokens(kind, backend)
 
 
 def _with_special_tokens(kind: str, backend: Any) -> Any:
-    from tokenizers.processors import TemplateProcessing  # noqa: PLC0415
-
     def templates(single: str, pair: str, names: tuple[str, ...]) -> Any:
         return TemplateProcessing(
             single=single, pair=pair, special_tokens=[(name, backend.token_to_id(name)) for name in names]
@@ -143,9 +147,7 @@ def _with_special_tokens(kind: str, backend: Any) -> Any:
             bos_token="<|endoftext|>",
             model_input_names=["input_ids", "attention_mask"],
         )
-    backend.post_processor = templates(
-        "$A:0 <sep>:0 <cls>:2", "$A:0 <sep>:0 $B:1 <sep>:1 <cls>:2", ("<sep>", "<cls>")
-    )
+    backend.post_processor = templates("$A:0 <sep>:0 <cls>:2", "$A:0 <sep>:0 $B:1 <sep>:1 <cls>:2", ("<sep>", "<cls>"))
     return transformers.PreTrainedTokenizerFast(
         tokenizer_object=backend,
         bos_token="<s>",
@@ -159,8 +161,8 @@ def _with_special_tokens(kind: str, backend: Any) -> Any:
     )
 
 
-def tiny_model(folder: Path, name: str, *, labels: int | None = None, seed: int = 0, **changes: Any) -> Path:
-    """Write a folder as a hub holds it: pretrained without a head for classification, or with one of `labels` outputs.
+def tiny_model(folder: Path, name: str, *, labels: Sequence[str] = (), seed: int = 0, **changes: Any) -> Path:
+    """Write a folder as a hub holds it: pretrained without a head for classification, or with one for `labels`.
 
     `changes` are fields of config.json.
     """
@@ -173,12 +175,13 @@ def tiny_model(folder: Path, name: str, *, labels: int | None = None, seed: int 
     known = {**kind.sizes, "vocab_size": len(tokenizer), **ids}
     if name == "t5":
         known["decoder_start_token_id"] = tokenizer.pad_token_id
-    if labels is not None:
-        known["num_labels"] = labels
+    if labels:
+        known["id2label"] = dict(enumerate(labels))
+        known["label2id"] = {label: place for place, label in enumerate(labels)}
     config = kind.config(**{**known, **changes})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if labels is None:
+        if not labels:
             model = getattr(transformers, kind.pretrained)(config)
         else:
             model = transformers.AutoModelForSequenceClassification.from_config(config)

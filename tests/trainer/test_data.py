@@ -157,6 +157,7 @@ def test_tokens_that_were_not_written_to_their_end_are_none(shared, tmp_path):
 def test_predictions_are_in_the_order_of_the_rows_whatever_their_length(tmp_path, monkeypatch):
     import torch  # noqa: PLC0415
 
+    from finetune_trainer.data.padding import Padding  # noqa: PLC0415
     from finetune_trainer.data.tokens import Collator  # noqa: PLC0415
 
     monkeypatch.setattr("finetune_trainer.predict._WINDOW", 4)

@@ -42,16 +42,14 @@ def loaded(folder, tmp_path, max_length=48):
 
 def predicted(model, tokens, padding, batch_size):
     collator = Collator(tokens, padding=padding, label_order=None)
-    parts = predict_logits(
-        model, tokens, collator, batch_size=batch_size, autocast=nullcontext, on_batch=lambda: None
-    )
+    parts = predict_logits(model, tokens, collator, batch_size=batch_size, autocast=nullcontext, on_batch=lambda: None)
     return np.concatenate(list(parts))
 
 
 def alone(folder, trained):
     """Logits by transformers' own tokenizer, one pair at a time and without padding, with the weights of a model."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2).eval()
     model.load_state_dict(trained.state_dict())
     with torch.inference_mode():
         rows = [
@@ -79,7 +77,7 @@ def test_predictions_do_not_depend_on_the_batch_size(tmp_path, name):
 
 def test_xlnet_is_padded_on_the_left_with_its_own_token_type_and_the_saved_tokenizer_knows(tmp_path):
     folder = tiny_model(tmp_path / "xlnet", "xlnet")
-    model, tokenizer, tokens, padding = loaded(folder, tmp_path)
+    _, tokenizer, tokens, padding = loaded(folder, tmp_path)
     batch = Collator(tokens, padding=padding, label_order=None)(list(range(ROWS)))
     by_hand = AutoTokenizer.from_pretrained(folder)(
         *texts(), truncation=True, max_length=48, padding=True, pad_to_multiple_of=8, return_tensors="pt"
@@ -125,7 +123,7 @@ def test_an_encoder_without_a_pad_token_is_refused(tmp_path):
     (folder / "config.json").write_text(json.dumps(config))
     settings = json.loads((folder / "tokenizer_config.json").read_text()) | {"pad_token": None}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
-    with pytest.raises(UserError, match='no pad token.*name one as "pad_token" in tokenizer_config.json'):
+    with pytest.raises(UserError, match=r'no pad token.*name one as "pad_token" in tokenizer_config.json'):
         load_tokenizer(folder)
 
 

@@ -56,6 +56,19 @@ def test_what_ends_a_search(fields, goal, values, state, minutes, expected):
     assert over(plan, "rte", results, started=BEGAN, now=BEGAN + timedelta(minutes=minutes)) == expected
 
 
+def test_trials_that_diverged_end_no_search():
+    plan = search_plan(trials=4, max_failed_trials=1)
+    failed = ended(phase(plan), [None] * 3, TrialState.FAILED)
+    diverged = [one.model_copy(update={"diverged": True}) for one in failed]
+    assert over(plan, "rte", diverged, started=BEGAN, now=BEGAN) is None
+    assert over(plan, "rte", [*diverged[:1], *failed[1:]], started=BEGAN, now=BEGAN) == EndReason.TOO_MANY_FAILED
+
+
+def test_that_a_trial_diverged_travels_through_tune():
+    message = Message(None, Ended(error="the training loss is not finite at step 6", diverged=True))
+    assert Message.from_tune(message.to_tune("accuracy", greater_is_better=True)) == message
+
+
 def test_a_report_is_the_mean_of_the_seeds_and_nothing_where_one_is_not_finite():
     settings = search_plan().tasks["rte"].settings.model_copy(update={"max_steps": 40, "num_train_epochs": None})
     report = mean_report(settings, [line(10, accuracy=0.5, loss=1.0), line(10, accuracy=0.7, loss=float("nan"))])

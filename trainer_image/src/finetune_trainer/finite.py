@@ -38,9 +38,8 @@ def require_finite(logits: npt.NDArray[np.float32], where: str, *, step: int, pr
     """DivergedError if a row of logits (rows, outputs) holds NaN or infinity."""
     wrong = int((~np.isfinite(logits)).any(axis=1).sum())
     if wrong:
-        raise DivergedError(
-            f"the logits of {wrong} of {len(logits)} rows of {where} are not finite after step {step}: {remedy(precision)}"
-        )
+        rows = f"{wrong} of {len(logits)} rows of {where}"
+        raise DivergedError(f"the logits of {rows} are not finite after step {step}: {remedy(precision)}")
 
 
 def remedy(precision: Precision) -> str:

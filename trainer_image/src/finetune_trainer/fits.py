@@ -22,8 +22,8 @@ def require_length(model: Any, settings: Settings) -> None:
     most = positions(model)
     if most is not None and settings.max_seq_length > most:
         raise UserError(
-            f"training.maxSeqLength is {settings.max_seq_length}, but the model has positions for {most} tokens: set it "
-            f"to {most} or less"
+            f"training.maxSeqLength is {settings.max_seq_length}, but the model has positions for {most} tokens: set "
+            f"it to {most} or less"
         )
 
 
@@ -66,7 +66,8 @@ def require_blind_to_padding(model: Any, padding: Padding, tokens: Tokens) -> No
     if apart > max(_SHARE * spread, _ROUNDING * float(bare.abs().max())):
         raise UserError(
             f"the predictions of this {model.config.model_type} depend on how far a text is padded (logits move by "
-            f"{apart:.2g}, where texts differ by {spread:.2g}), so they would change with the batch size: use another model"
+            f"{apart:.2g}, where texts differ by {spread:.2g}), so they would change with the batch size: use another "
+            "model"
         )
 
 
@@ -86,8 +87,8 @@ def _require_tokens(model: Any, tokenizer: Any, split: str, tokens: Tokens) -> N
 
 def _beyond(model: Any, tokenizer: Any, what: str, token: int) -> str:
     return (
-        f"{what} has id {token}, but the model has embeddings for {_rows(model)} tokens: take the tokenizer that belongs "
-        f"to it, or call model.resize_token_embeddings({max(len(tokenizer), token + 1)}) and save the model again"
+        f"{what} has id {token}, but the model has embeddings for {_rows(model)} tokens: take the tokenizer that "
+        f"belongs to it, or call model.resize_token_embeddings({max(len(tokenizer), token + 1)}) and save it again"
     )
 
 

@@ -63,7 +63,7 @@ class _Base:
     def __init__(self, model: Any) -> None:
         self.prefix = f"{model.base_model_prefix}."
         self.config = model.config
-        self.names = [name for name in model.state_dict() if name.startswith(self.prefix)]
+        self.names = [name for name in model.state_dict() if self.holds(name)]
         self._children = {name for name, _ in model.base_model.named_children()}
 
     def holds(self, name: str) -> bool:
@@ -136,11 +136,9 @@ def _layers(base: _Base, unexpected: Iterable[str], missing: Iterable[str]) -> i
     more = [name for name in more if _NUMBER.sub("*", name) in own]
     if more:
         return max(_first_number(name) for name in more) + 1
-    less = [name.removeprefix(base.prefix) for name in missing]
-    kept = {_NUMBER.sub("*", name.removeprefix(base.prefix)) for name in base.names if name not in set(missing)}
-    if less and all(_NUMBER.sub("*", name) in kept and _NUMBER.search(name) for name in less):
-        return min(_first_number(name) for name in less)
-    return None
+    first = min((_first_number(name) for name in missing), default=-1)
+    whole = {name for name in base.names if _first_number(name) >= first}
+    return first if first > 0 and whole == set(missing) else None
 
 
 def _first_number(name: str) -> int:

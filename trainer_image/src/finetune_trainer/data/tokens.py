@@ -108,9 +108,10 @@ def _labels(values: list[float], before: int) -> npt.NDArray[np.float32]:
         labels = np.asarray(values, np.float32)
     wrong = np.flatnonzero(~np.isfinite(labels))
     if len(wrong):
+        place = int(wrong[0])
         raise UserError(
-            f"example {before + int(wrong[0]) + 1} has the score {values[int(wrong[0])]}, which is not finite in float32 "
-            f"(at most {np.finfo(np.float32).max:.1e}): correct it, or scale the scores"
+            f"example {before + place + 1} has the score {values[place]}, which is not finite in float32 (at most "
+            f"{np.finfo(np.float32).max:.1e}): correct it, or scale the scores"
         )
     return labels
 
