@@ -34,8 +34,6 @@ def needs_all_splits(model: Any, tokenizer: Any) -> bool:
 
 def require_fit(model: Any, tokenizer: Any, padding: Padding, splits: Mapping[str, Tokens]) -> None:
     """UserError if the model cannot take the tokens of a split, or batches of them."""
-    if padding.token >= _rows(model):
-        raise UserError(_beyond(model, tokenizer, f"the pad token {tokenizer.pad_token}", padding.token))
     for split, tokens in splits.items():
         _require_tokens(model, tokenizer, split, tokens)
         if padding.types and len(tokens.types):
@@ -52,7 +50,10 @@ def require_blind_to_padding(model: Any, padding: Padding, tokens: Tokens) -> No
     the texts themselves do; a new head tells texts apart hardly at all, so the measure is relative.
     """
     lengths = tokens.lengths[:_LOOKED_AT]
-    texts = [(int(index), int(lengths[index])) for index in np.argsort(lengths, kind="stable")[:_PROBED]]
+    most = positions(model) or int(lengths.max())
+    texts = [(int(i), int(lengths[i])) for i in np.argsort(lengths, kind="stable")[:_PROBED] if lengths[i] <= most]
+    if not texts:
+        return
     collator = Collator(tokens, padding=padding, label_order=None)
     was_training = model.training
     model.eval()
@@ -82,14 +83,11 @@ def _require_tokens(model: Any, tokenizer: Any, split: str, tokens: Tokens) -> N
     highest = int(tokens.ids.max())
     if highest >= _rows(model):
         token = tokenizer.convert_ids_to_tokens(highest)
-        raise UserError(_beyond(model, tokenizer, f"token {token!r} in {split}", highest))
-
-
-def _beyond(model: Any, tokenizer: Any, what: str, token: int) -> str:
-    return (
-        f"{what} has id {token}, but the model has embeddings for {_rows(model)} tokens: take the tokenizer that "
-        f"belongs to it, or call model.resize_token_embeddings({max(len(tokenizer), token + 1)}) and save it again"
-    )
+        raise UserError(
+            f"token {token!r} of {split} has id {highest}, but the model has embeddings for {_rows(model)} tokens: "
+            "take the tokenizer that belongs to it, or call "
+            f"model.resize_token_embeddings({len(tokenizer)}) and save it again"
+        )
 
 
 def _require_types(model: Any, split: str, tokens: Tokens) -> None:

@@ -58,7 +58,7 @@ def load_model(
             config.label2id = {name: place for place, name in enumerate(names)}
         config.problem_type = "regression" if regression else "single_label_classification"
         if pad_id is not None:
-            config.get_text_config().pad_token_id = pad_id
+            _set_pad_token(config.get_text_config(), pad_id)
         model, info = transformers.AutoModelForSequenceClassification.from_pretrained(
             folder, config=config, ignore_mismatched_sizes=True, dtype="float32", output_loading_info=True
         )
@@ -90,6 +90,16 @@ def _config(folder: Path, model_type: str | None) -> Any:
     if said is None and model_type:
         return transformers.AutoConfig.for_model(model_type, **raw)
     return transformers.AutoConfig.from_pretrained(folder)
+
+
+def _set_pad_token(config: Any, pad_id: int) -> None:
+    if pad_id >= config.vocab_size:
+        raise UserError(
+            f"the tokenizer's pad token has id {pad_id}, but the model has embeddings for {config.vocab_size} tokens: "
+            f"name another as pad_token in tokenizer_config.json, or call model.resize_token_embeddings({pad_id + 1}) "
+            "and save it again"
+        )
+    config.pad_token_id = pad_id
 
 
 def _known(config: Any) -> dict[str, int]:
