@@ -56,7 +56,7 @@ def bert(tmp_path):
             id="compiled",
         ),
         pytest.param(
-            lambda folder: changed(folder, model_type="roberta"),
+            lambda folder: changed(folder, model_type="roberta", architectures=None),
             r"begin with bert\., the model's with roberta\.; config.json says model_type roberta: correct it",
             id="model_type",
         ),
@@ -93,11 +93,18 @@ def test_a_checkpoint_that_does_not_fit_its_config_is_refused_with_the_cause(ber
 
 
 def test_weights_of_one_architecture_with_biases_that_another_has_not_are_refused(tmp_path):
-    folder = changed(tiny_model(tmp_path / "qwen2", "qwen2"), model_type="llama")
+    folder = changed(tiny_model(tmp_path / "qwen2", "qwen2"), model_type="llama", architectures=None)
     with pytest.raises(
         UserError, match=r"6 weights that the model has no place for \(model.layers.0.self_attn.k_proj.bias"
     ):
         load_model(folder, RTE, None)
+
+
+def test_weights_that_fit_another_type_too_are_refused_by_what_they_were_saved_as(bert):
+    bare = changed(renamed(bert, lambda name: name.removeprefix("bert.")), architectures=["BertModel"])
+    assert load_model(bare, RTE, None)[1].warnings == ()
+    with pytest.raises(UserError, match="model_type roberta, but its architectures say BertModel, which is of bert"):
+        load_model(changed(bare, model_type="roberta"), RTE, None)
 
 
 def test_it_is_found_in_a_run_and_not_tried_again(workspace, tmp_path):

@@ -49,6 +49,7 @@ def load_model(
     _require_weights(folder)
     try:
         config = _config(folder, model_type)
+        _require_own_type(config)
         names, order = _labels(config, definition)
         known = _known(config)
         regression = definition.problem_type == ProblemType.REGRESSION
@@ -90,6 +91,17 @@ def _config(folder: Path, model_type: str | None) -> Any:
     if said is None and model_type:
         return transformers.AutoConfig.for_model(model_type, **raw)
     return transformers.AutoConfig.from_pretrained(folder)
+
+
+def _require_own_type(config: Any) -> None:
+    """UserError if config.json contradicts itself: names and shapes of a BERT's weights can fit RoBERTa too."""
+    for name in config.architectures or ():
+        saved = getattr(getattr(transformers, name, None), "config_class", None)
+        if saved is not None and not isinstance(config, saved):
+            raise UserError(
+                f"config.json says model_type {config.model_type}, but its architectures say {name}, which is of "
+                f"{saved.model_type}: correct the one that is wrong"
+            )
 
 
 def _set_pad_token(config: Any, pad_id: int) -> None:
