@@ -64,6 +64,23 @@ def test_trials_that_diverged_end_no_search():
     assert over(plan, "rte", [*diverged[:1], *failed[1:]], started=BEGAN, now=BEGAN) == EndReason.TOO_MANY_FAILED
 
 
+def test_tpe_keeps_away_from_where_trials_diverged_however_good_they_were_before():
+    plan = search_plan(trials=60, algorithm="TPE", space={"learningRate": {"uniform": [0.1, 0.9]}})
+    made = phase(plan)
+    rates = [0.1 + 0.8 * place / 39 for place in range(40)]
+    trials = [result(made, Taken(index, {"learningRate": rate}), value=0.6) for index, rate in enumerate(rates)]
+    gone = {"state": TrialState.FAILED, "diverged": True}
+    # Above 0.5 they reached 0.9, and then lost everything.
+    trials = [
+        one
+        if one.config["learningRate"] < 0.5
+        else result(made, Taken(one.index, one.config), value=0.9).model_copy(update=gone)
+        for one in trials
+    ]
+    proposed = [made.propose(index, trials, [], lambda _: False)["learningRate"] for index in range(40, 60)]
+    assert sum(rate < 0.5 for rate in proposed) > len(proposed) * 3 / 4
+
+
 def test_that_a_trial_diverged_travels_through_tune():
     message = Message(None, Ended(error="the training loss is not finite at step 6", diverged=True))
     assert Message.from_tune(message.to_tune("accuracy", greater_is_better=True)) == message

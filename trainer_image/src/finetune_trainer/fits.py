@@ -29,7 +29,7 @@ def require_length(model: Any, settings: Settings) -> None:
 
 def needs_all_splits(model: Any, tokenizer: Any) -> bool:
     """Whether test data could fail where training and dev data do not."""
-    return bool(model.config.is_encoder_decoder) or len(tokenizer) > _rows(model)
+    return _is_encoder_decoder(model) or len(tokenizer) > _rows(model)
 
 
 def require_fit(model: Any, tokenizer: Any, padding: Padding, splits: Mapping[str, Tokens]) -> None:
@@ -38,7 +38,7 @@ def require_fit(model: Any, tokenizer: Any, padding: Padding, splits: Mapping[st
         _require_tokens(model, tokenizer, split, tokens)
         if padding.types and len(tokens.types):
             _require_types(model, split, tokens)
-        if model.config.is_encoder_decoder:
+        if _is_encoder_decoder(model):
             _require_ends(model, tokenizer, split, tokens)
         tokens.release()
 
@@ -70,6 +70,10 @@ def require_blind_to_padding(model: Any, padding: Padding, tokens: Tokens) -> No
             f"{apart:.2g}, where texts differ by {spread:.2g}), so they would change with the batch size: use another "
             "model"
         )
+
+
+def _is_encoder_decoder(model: Any) -> bool:
+    return bool(getattr(model.config, "is_encoder_decoder", False))
 
 
 def _rows(model: Any) -> int:

@@ -105,7 +105,7 @@ def _require_own_type(config: Any) -> None:
 
 
 def _set_pad_token(config: Any, pad_id: int) -> None:
-    if pad_id >= config.vocab_size:
+    if pad_id >= getattr(config, "vocab_size", pad_id + 1):
         raise UserError(
             f"the tokenizer's pad token has id {pad_id}, but the model has embeddings for {config.vocab_size} tokens: "
             f"name another as pad_token in tokenizer_config.json, or call model.resize_token_embeddings({pad_id + 1}) "

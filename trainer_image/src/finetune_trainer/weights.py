@@ -91,13 +91,11 @@ def _problem(base: _Base, loading: Loading, new: list[str], dropped: list[str]) 
         parts.append(f"the file has {len(dropped)} weights that the model has no place for ({_some(dropped)})")
     return (
         f"the checkpoint does not fit its config.json, and only the head may be new: {'; '.join(parts)}. "
-        f"{_cause(base, loading, missing, shapes, dropped)}"
+        f"{_cause(base, loading, missing, shapes)}"
     )
 
 
-def _cause(
-    base: _Base, loading: Loading, missing: list[str], shapes: Mapping[str, tuple[Shape, Shape]], dropped: list[str]
-) -> str:
+def _cause(base: _Base, loading: Loading, missing: list[str], shapes: Mapping[str, tuple[Shape, Shape]]) -> str:
     """What is to be done, by what the names and shapes have in common."""
     said = f"config.json says model_type {base.config.model_type}"
     if (found := _other_prefix(base, loading.unexpected, missing)) is not None:
