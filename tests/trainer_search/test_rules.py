@@ -68,15 +68,13 @@ def test_tpe_keeps_away_from_where_trials_diverged_however_good_they_were_before
     plan = search_plan(trials=60, algorithm="TPE", space={"learningRate": {"uniform": [0.1, 0.9]}})
     made = phase(plan)
     rates = [0.1 + 0.8 * place / 39 for place in range(40)]
-    trials = [result(made, Taken(index, {"learningRate": rate}), value=0.6) for index, rate in enumerate(rates)]
-    gone = {"state": TrialState.FAILED, "diverged": True}
-    # Above 0.5 they reached 0.9, and then lost everything.
-    trials = [
-        one
-        if one.config["learningRate"] < 0.5
-        else result(made, Taken(one.index, one.config), value=0.9).model_copy(update=gone)
-        for one in trials
-    ]
+    trials = []
+    for index, rate in enumerate(rates):
+        # Above 0.5 they come further and reach more, and then lose everything; below, the scheduler stops them early.
+        diverged = rate > 0.5
+        history, state = (((0.7, 0.9),), TrialState.FAILED) if diverged else (((0.5, 0.6),), TrialState.STOPPED)
+        one = result(made, Taken(index, {"learningRate": rate}), value=0.6, state=state, history=history)
+        trials.append(one.model_copy(update={"diverged": diverged}))
     proposed = [made.propose(index, trials, [], lambda _: False)["learningRate"] for index in range(40, 60)]
     assert sum(rate < 0.5 for rate in proposed) > len(proposed) * 3 / 4
 
