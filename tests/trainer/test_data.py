@@ -16,8 +16,8 @@ from finetune_trainer.data.tables import read_tables
 from finetune_trainer.data.tokens import MANIFEST, Tokens, tokenise
 from finetune_trainer.data.tsv import read_glue_tsv
 from finetune_trainer.errors import UserError
-from finetune_trainer.model import load_tokenizer
 from finetune_trainer.predict import predict_logits, write_predictions
+from finetune_trainer.tokenizer import load_tokenizer
 
 RTE = GLUE_TASKS["rte"]
 HEADER = "index\tsentence1\tsentence2\tlabel\n"
@@ -214,6 +214,7 @@ def test_tokens_that_were_not_written_to_their_end_are_none(shared, tmp_path):
 def test_predictions_are_in_the_order_of_the_rows_whatever_their_length(tmp_path, monkeypatch):
     import torch  # noqa: PLC0415
 
+    from finetune_trainer.data.padding import Padding  # noqa: PLC0415
     from finetune_trainer.data.tokens import Collator  # noqa: PLC0415
 
     monkeypatch.setattr("finetune_trainer.predict._WINDOW", 4)
@@ -231,7 +232,7 @@ def test_predictions_are_in_the_order_of_the_rows_whatever_their_length(tmp_path
     logits = predict_logits(
         Even(1, 1),
         tokens,
-        Collator(tokens, pad_id=0, label_order=None),
+        Collator(tokens, padding=Padding(0), label_order=None),
         batch_size=3,
         autocast=torch.no_grad,
         on_batch=lambda: None,
@@ -250,7 +251,7 @@ from pathlib import Path
 from finetune_core.tasks import GLUE_TASKS
 from finetune_trainer.data.tokens import tokenise
 from finetune_trainer.data.tsv import read_glue_tsv
-from finetune_trainer.model import load_tokenizer
+from finetune_trainer.tokenizer import load_tokenizer
 tokenizer, _ = load_tokenizer(Path(sys.argv[1]))
 tokens = tokenise(read_glue_tsv(Path(sys.argv[2]), GLUE_TASKS["rte"], "train"), tokenizer, 64, Path(sys.argv[3]))
 print(len(tokens), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)

@@ -38,6 +38,7 @@ class FailureReason(StrEnum):
 
     USER_ERROR = "UserError"
     OUT_OF_MEMORY = "OutOfMemory"
+    DIVERGED = "Diverged"
     TIMEOUT = "RunTimeout"
     TOO_MANY_ATTEMPTS = "TooManyAttempts"
     STORE = "StoreUnavailable"
@@ -154,7 +155,7 @@ class RunResult(_Frozen):
     sparsity: SparsityRecord | None = None
     """None for dense models."""
     warnings: tuple[str, ...] = ()
-    """What went wrong beside the run and did not touch its result: trackers that could not be reached."""
+    """What a reader has to know: parts of the model below its head that are new, trackers that could not be reached."""
 
     @field_validator("value")
     @classmethod

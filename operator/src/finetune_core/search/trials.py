@@ -99,6 +99,8 @@ class TrialResult(_Frozen):
     history: tuple[TrialReport, ...] = ()
     error: str | None = None
     duplicate_of: int | None = None
+    diverged: bool = False
+    """It failed because loss or logits were not finite: worse than every other, and no sign of a broken search."""
     driver: str
     cluster: int
     started_at: str
