@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from finetune_client.errors import ClientError, NotFoundError
-from finetune_client.kube.kinds import SEARCH
 from finetune_core.hyperparameters import TunedTasks, from_config_map, from_files, from_search, search_unready
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_core.search.status import HPSearchStatus
 from finetune_core.spec import HyperparametersFrom
+from finetune_kube.kinds import SEARCH
 from finetune_store import Store
 
 if TYPE_CHECKING:

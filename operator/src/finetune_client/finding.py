@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from finetune_client.errors import NotFoundError
-from finetune_client.kube.kinds import KINDS, Kind, split_name
+from finetune_client.errors import NotFoundError, UsageError
+from finetune_kube.kinds import KINDS, Kind
 
 if TYPE_CHECKING:
     from finetune_client.kube.client import Kube
@@ -31,3 +31,14 @@ def find(kube: "Kube", text: str, kinds: tuple[Kind, ...] = KINDS) -> tuple[Kind
         f"there is no {what} {name} in namespace {kube.namespace}",
         f"{hint}`finetune status` lists what is there, `-n NAMESPACE` looks elsewhere.",
     )
+
+
+def split_name(text: str) -> tuple[tuple[Kind, ...], str]:
+    """`fte/first` -> (experiments, first); a bare name may be of either kind."""
+    word, slash, name = text.partition("/")
+    if not slash:
+        return KINDS, text
+    for kind in KINDS:
+        if word.lower() in kind.words:
+            return (kind,), name
+    raise UsageError(f"{word} is no kind", "Write NAME, fte/NAME (experiments) or hps/NAME (searches).")

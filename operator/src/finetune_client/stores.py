@@ -12,8 +12,8 @@ from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from finetune_client.errors import ClientError, NotFoundError, RefusedError, UsageError
-from finetune_client.finding import cluster, find
-from finetune_client.kube.kinds import KINDS, Kind, split_name
+from finetune_client.finding import cluster, find, split_name
+from finetune_kube.kinds import KINDS, Kind
 from finetune_store import S3Connection, Store, open_store
 
 if TYPE_CHECKING:

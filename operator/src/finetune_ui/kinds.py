@@ -9,8 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from finetune_client.kube.kinds import EXPERIMENT, SEARCH, Kind
 from finetune_core.search import wording
+from finetune_kube.kinds import EXPERIMENT, SEARCH, Kind
 
 Json = Mapping[str, Any]
 
