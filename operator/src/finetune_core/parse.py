@@ -18,6 +18,7 @@ from finetune_core.training_checks import metric_problems, steps_problems, steps
 AnySpec = ExperimentSpec | HPSearchSpec
 
 _GPU_SUFFIX = "/gpu"
+_MAX_SHOWN = 60
 
 
 def parse_spec(raw: Mapping[str, Any]) -> ExperimentSpec:
@@ -157,7 +158,7 @@ def _path(location: Sequence[str | int], raw: Any) -> str:
         value = _child(value, part)
         if isinstance(part, int):
             name = value.get("name") if isinstance(value, Mapping) else None
-            path += f"[{name if name is not None else part}]"
+            path += f"[{name if name is not None and len(str(name)) <= _MAX_SHOWN else part}]"
         else:
             path += f".{part}"
     return path
