@@ -42,7 +42,7 @@ REFUSED = [text for text in HOSTILE if len(text) < 1000]
 
 
 def refusals(api: client.ApiClient, namespace: str, spec: dict[str, Any]) -> str:
-    return "\n".join(errors(api, namespace, experiment(**spec)))
+    return "\n".join([errors(api, experiment(**spec), namespace) or ""])
 
 
 @pytest.mark.parametrize("field", NAMES)
