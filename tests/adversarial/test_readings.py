@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from finetune_cli.commands import pod_logs
-from finetune_cli.tuned import tuned_now
 from finetune_client.errors import ClientError, UsageError
 from finetune_client.finding import checked_namespace, find, split_name
 from finetune_client.kube.client import Kube
@@ -24,6 +23,7 @@ from finetune_kube.kinds import JOB
 from finetune_store import StoreError
 from finetune_ui.kinds import KINDS as WORDS
 from finetune_ui.sources import ClusterSource
+from finetune_work.tuned import TunedReader
 from support.hostile import HOSTILE
 from support.hostile_place import BASES, KINDS, Place, collection
 from support.hostile_specs import spec_schema, texts, with_text
@@ -98,7 +98,7 @@ def test_tuned_values_are_of_the_namespace(place: Place, text: str) -> None:
 
     for source in (unchecked("hpSearchRef", name=text), unchecked("configMapRef", name=text, key="plan.json")):
         with pytest.raises(UsageError, match="is no name"):
-            tuned_now(source, lambda: kube, no_folder)
+            TunedReader(lambda: kube, no_folder).read(source)
     assert place.api.requests == []
 
 

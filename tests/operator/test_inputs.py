@@ -15,9 +15,10 @@ import urllib3
 from finetune_core.inputs import NotYetError, resolve_inputs
 from finetune_core.problems import InvalidInputError
 from finetune_core.spec import ExperimentSpec
-from finetune_operator.sources import NeedsPodError, Sources, resolution_key
+from finetune_operator.volumes import NeedsPodError, VolumeFindings, resolution_key
 from finetune_store import DirectoryStore
 from finetune_store.hub import hub_commit
+from finetune_work.sources import FolderSources
 
 COMMIT = "c" * 40
 FILES = {
@@ -129,14 +130,12 @@ def bucket(tmp_path: Path) -> DirectoryStore:
     return store
 
 
-def sources(tmp_path: Path, http: urllib3.PoolManager, volumes: tuple[str, ...] = ()) -> Sources:
+def sources(tmp_path: Path, http: urllib3.PoolManager, volumes: tuple[str, ...] = ()) -> FolderSources:
     """s3://bucket/... is a folder below the test's own; results are beside it."""
-    return Sources(
+    return FolderSources(
         open_uri=lambda uri: DirectoryStore(tmp_path / uri.removeprefix("s3://")),
         http=http,
-        results=DirectoryStore(tmp_path / "results"),
-        volumes=volumes,
-        key="inputs.json",
+        volume=VolumeFindings(DirectoryStore(tmp_path / "results"), volumes, "inputs.json").look,
     )
 
 

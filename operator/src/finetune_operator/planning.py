@@ -1,70 +1,65 @@
-"""The plan in force: inputs and tuned values pinned once per spec and kept in the store."""
+"""The plan in force of one object, and what keeps it from being made, in the operator's terms."""
 
-import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
-from finetune_core.hyperparameters import TunedTasks
 from finetune_core.layout import ExperimentLayout
 from finetune_core.plan import Plan, pin_key
-from finetune_core.planning import check_tuned, plan_experiment
-from finetune_core.spec import ExperimentSpec
+from finetune_core.problems import InvalidInputError
+from finetune_core.search.layout import SearchLayout
+from finetune_core.search.plan import SearchPlan
+from finetune_core.search.planning import search_pin_key
+from finetune_core.spec import ExperimentSpec, HPSearchSpec
 from finetune_core.status import Reason
 from finetune_operator import manifests
-from finetune_operator.memory import Memory
-from finetune_operator.problems import CannotRunError
+from finetune_operator.memory import Memory, SearchMemory
+from finetune_operator.problems import CannotRunError, WaitingError
 from finetune_operator.resolving import Resolver
-from finetune_operator.tuning import TuningReader
-from finetune_store import NotFoundError, Store
-
-logger = logging.getLogger(__name__)
+from finetune_store import Store
+from finetune_work.plans import ChangeRefusedError, experiment_plan, search_plan
+from finetune_work.tuned import TunedNotYetError, TunedReader
 
 
 @dataclass(frozen=True)
 class Planner:
-    """Finds or makes the plan of one experiment."""
+    """Finds or makes the plan of one experiment or search."""
 
     owner: manifests.Owner
-    memory: Memory
     store: Store
     resolver: Resolver
-    tuning: TuningReader
 
-    def plan(self, spec: ExperimentSpec) -> Plan:
+    def experiment(self, spec: ExperimentSpec, memory: Memory, tuned: TunedReader) -> Plan:
         """The plan for a spec; CannotRunError if an input cannot be used, WaitingError while one is looked at."""
         pin = pin_key(spec, self.owner.uid)
-        plan = self.memory.plan or self._stored()
-        if plan is None or plan.resolved_for != pin:
-            tuned = self._tuned(spec, plan)
-            inputs = self.resolver.resolve(spec, pin)
-            problems = check_tuned(spec, tuned, inputs)
-            if problems:
-                raise CannotRunError(problems, Reason.INPUT_NOT_FOUND, retry=True)
-            where = {"namespace": self.owner.namespace, "name": self.owner.name}
-            plan = plan_experiment(spec, inputs, **where, resolved_for=pin, tuned=tuned)
-            self.store.put(self._key, plan.to_bytes())
-        self.memory.plan = plan
+        layout = ExperimentLayout(self.owner.namespace, self.owner.name)
+        with _in_operators_terms(), self.resolver.sources(spec, pin) as sources:
+            memory.plan = experiment_plan(
+                spec, layout, self.store, pin=pin, sources=sources, read_tuned=tuned.read, known=memory.plan
+            )
+        return memory.plan
+
+    def search(self, spec: HPSearchSpec, memory: SearchMemory) -> SearchPlan:
+        """The plan for a spec; CannotRunError if it cannot be used, WaitingError while inputs are looked at."""
+        pin = search_pin_key(spec, self.owner.uid)
+        layout = SearchLayout(self.owner.namespace, self.owner.name)
+        with _in_operators_terms(), self.resolver.sources(spec, pin) as sources:
+            plan = search_plan(spec, layout, self.store, pin=pin, sources=sources, known=memory.plan)
+        if plan is not memory.plan:
+            # A new plan lets tasks go on that had ended: their ends are listed again.
+            memory.plan, memory.ends, memory.listed = plan, {}, None
         return plan
 
-    @property
-    def _key(self) -> str:
-        return ExperimentLayout(self.owner.namespace, self.owner.name).plan
 
-    def _stored(self) -> Plan | None:
-        try:
-            return Plan.model_validate_json(self.store.get(self._key))
-        except NotFoundError:
-            return None
-        except ValidationError:
-            logger.warning("the plan of another version is made anew", extra={"experiment": self._key})
-            return None
-
-    def _tuned(self, spec: ExperimentSpec, old: Plan | None) -> TunedTasks | None:
-        """Pinned when first read: the same source gives the same values, across changes of the spec and deletion."""
-        source = spec.hyperparameters_from
-        if source is None:
-            return None
-        if old is not None and old.tuned is not None and old.tuned.source == source:
-            return old.tuned
-        return self.tuning.read(source)
+@contextmanager
+def _in_operators_terms() -> Iterator[None]:
+    try:
+        yield
+    except CannotRunError:
+        raise
+    except ChangeRefusedError as error:
+        raise CannotRunError(error.problems, Reason.SEARCH_CHANGED, retry=True) from error
+    except InvalidInputError as error:
+        raise CannotRunError(error.problems, Reason.INPUT_NOT_FOUND, retry=True) from error
+    except TunedNotYetError as error:
+        raise WaitingError(Reason.WAITING_FOR_HYPERPARAMETERS, str(error)) from error

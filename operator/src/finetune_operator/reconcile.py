@@ -2,6 +2,7 @@
 
 import logging
 import time
+from dataclasses import dataclass
 
 from pydantic import ValidationError
 
@@ -13,22 +14,22 @@ from finetune_core.outcome import run_warnings
 from finetune_core.parse import check_spec, parse_spec
 from finetune_core.plan import Plan
 from finetune_core.planning import plan_warnings
-from finetune_core.problems import InvalidInputError, Problem
+from finetune_core.problems import FinetuneError, InvalidInputError, Problem
 from finetune_core.spec import ExperimentSpec, Tracking
 from finetune_core.status import ExperimentStatus, Reason
 from finetune_operator import manifests
 from finetune_operator.acting import Actor
 from finetune_operator.children import Children
-from finetune_operator.cluster import Json
+from finetune_operator.cluster import Cluster, Json
 from finetune_operator.looking import BaseReconciler, Subject
 from finetune_operator.memory import Memory
 from finetune_operator.observe import Observer
 from finetune_operator.planning import Planner
-from finetune_operator.problems import CannotRunError, WaitingError
+from finetune_operator.problems import CannotRunError
 from finetune_operator.ray_children import RayChildren
 from finetune_operator.resolving import Resolver
-from finetune_operator.tuning import TuningReader
 from finetune_store import StoreError
+from finetune_work.tuned import TunedReader
 
 logger = logging.getLogger(__name__)
 
@@ -74,15 +75,15 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
         observer = Observer(children, subject.memory)
         actor = Actor(self._cluster, subject.owner, settings)
         root = ExperimentLayout(subject.owner.namespace, subject.owner.name).root
-        tuning = TuningReader(self._cluster, connection, subject.owner.namespace)
+        tuned = TunedReader(lambda: _Namespace(self._cluster, subject.owner.namespace), connection.open)
         resolver = Resolver(subject.owner, connection, store, children, actor, self._http, root)
-        plan = Planner(subject.owner, subject.memory, store, resolver, tuning).plan(spec)
+        plan = Planner(subject.owner, store, resolver).experiment(spec, subject.memory, tuned)
         seen = observer.observe(store, plan, spec.execution, manifests.template_fingerprint(settings))
         decision = decide(seen)
         for action in decision.actions:
             actor.act(action, store=store, plan=plan)
         eta = observer.eta(store, seen, decision.current, time.monotonic(), self._resync_seconds())
-        newer = self._newer(subject.memory, plan, tuning)
+        newer = self._newer(subject.memory, plan, tuned)
         status = self._status(subject, spec, seen, decision, uri=store.uri(root), eta=eta, newer=newer)
         return status, self._next_look(acted=bool(decision.actions), done=decision.done)
 
@@ -123,18 +124,32 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
             newer=newer,
         )
 
-    def _newer(self, memory: Memory, plan: Plan, tuning: TuningReader) -> bool:
+    def _newer(self, memory: Memory, plan: Plan, tuned: TunedReader) -> bool:
         """Whether tuned hyperparameters have changed since they were pinned; asked now and then."""
         now = time.monotonic()
         if plan.tuned is None or (memory.newer_asked is not None and now - memory.newer_asked < _NEWER_SECONDS):
             return memory.newer
         memory.newer_asked = now
         try:
-            memory.newer = tuning.read(plan.tuned.source).digest != plan.tuned.digest
-        except (WaitingError, CannotRunError, StoreError) as error:
+            memory.newer = tuned.read(plan.tuned.source).digest != plan.tuned.digest
+        except (FinetuneError, StoreError) as error:
             # Gone or not ready any more: what is pinned holds.
             logger.debug("hyperparameters are not read again: %s", error)
         return memory.newer
+
+
+@dataclass(frozen=True)
+class _Namespace:
+    """Objects of one namespace, as finetune_work reads them."""
+
+    cluster: Cluster
+    namespace: str
+
+    def search(self, name: str) -> Json | None:
+        return self.cluster.get_search(self.namespace, name)
+
+    def config_map(self, name: str) -> Json | None:
+        return self.cluster.get_config_map(self.namespace, name)
 
 
 def _valid_spec(raw: Json) -> ExperimentSpec:

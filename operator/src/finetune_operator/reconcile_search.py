@@ -25,7 +25,7 @@ from finetune_operator.cluster import Json
 from finetune_operator.looking import BaseReconciler, Subject
 from finetune_operator.memory import SearchMemory
 from finetune_operator.observe_search import SearchObserver
-from finetune_operator.planning_search import SearchPlanner
+from finetune_operator.planning import Planner
 from finetune_operator.problems import CannotRunError
 from finetune_operator.ray_children import RayChildren
 from finetune_operator.resolving import Resolver
@@ -71,7 +71,7 @@ class SearchReconciler(BaseReconciler[HPSearchStatus, SearchMemory]):
         actor = Actor(self._cluster, owner, settings)
         root = SearchLayout(owner.namespace, owner.name).root
         resolver = Resolver(owner, connection, store, children, actor, self._http, root)
-        plan = SearchPlanner(owner, subject.memory, store, resolver).plan(spec)
+        plan = Planner(owner, store, resolver).search(spec, subject.memory)
         template = manifests.template_fingerprint(settings)
         observer = SearchObserver(children, subject.memory)
         seen = observer.observe(store, plan, spec, template, now=time.monotonic(), every=self._resync_seconds())

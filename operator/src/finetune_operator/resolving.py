@@ -1,20 +1,23 @@
 """Inputs of an experiment or a search, pinned; what cannot be looked at from here is looked at by a pod."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import urllib3
 
-from finetune_core.inputs import NotYetError, ResolvedInputs, resolve_inputs
+from finetune_core.inputs import NotYetError
 from finetune_core.parse import AnySpec, task_specs
-from finetune_core.problems import InvalidInputError, Problem
+from finetune_core.problems import Problem
 from finetune_core.status import Reason
 from finetune_operator import manifests
 from finetune_operator.acting import Actor
 from finetune_operator.children import Children
 from finetune_operator.problems import CannotRunError, WaitingError
-from finetune_operator.sources import NeedsPodError, Sources, resolution_key
 from finetune_operator.storage import Connection
+from finetune_operator.volumes import NeedsPodError, VolumeFindings, resolution_key
 from finetune_store import Store
+from finetune_work.sources import FolderSources
 
 
 @dataclass(frozen=True)
@@ -29,20 +32,13 @@ class Resolver:
     http: urllib3.PoolManager
     root: str
 
-    def resolve(self, spec: AnySpec, pin: str) -> ResolvedInputs:
-        """Every input pinned; CannotRunError if one cannot be used, WaitingError while one is looked at."""
+    @contextmanager
+    def sources(self, spec: AnySpec, pin: str) -> Iterator[FolderSources]:
+        """Where inputs are looked at; WaitingError while one is, CannotRunError where a pod's look failed."""
         volumes = volume_uris(spec)
-        sources = Sources(
-            open_uri=self.connection.open,
-            http=self.http,
-            results=self.store,
-            volumes=volumes,
-            key=resolution_key(self.root, pin, volumes),
-        )
+        findings = VolumeFindings(self.store, volumes, resolution_key(self.root, pin, volumes))
         try:
-            return resolve_inputs(spec, sources)
-        except InvalidInputError as error:
-            raise CannotRunError(error.problems, Reason.INPUT_NOT_FOUND, retry=True) from error
+            yield FolderSources(open_uri=self.connection.open, http=self.http, volume=findings.look)
         except NeedsPodError as error:
             raise self._look_by_pod(error) from error
         except NotYetError as error:

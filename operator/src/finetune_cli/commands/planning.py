@@ -12,7 +12,6 @@ from finetune_cli.manifest.findings import Severity
 from finetune_cli.output import Output, OutputOption, console, emit
 from finetune_cli.past import past_runs
 from finetune_cli.shown.plans import Forecast, Rates, forecast_experiment, forecast_page, forecast_search, rates_of
-from finetune_cli.tuned import tuned_now
 from finetune_client.errors import ClientError
 from finetune_client.exits import Exit
 from finetune_client.finding import Json, checked_namespace, cluster
@@ -23,6 +22,7 @@ from finetune_core.problems import FinetuneError
 from finetune_core.search.parse import parse_search
 from finetune_core.spec import HyperparametersFrom
 from finetune_store import StoreError
+from finetune_work.tuned import TunedReader
 
 
 def register(app: typer.Typer) -> None:
@@ -72,7 +72,7 @@ def _tuned(
     if source is None:
         return None, ""
     try:
-        return tuned_now(source, lambda: cluster(context, namespace), open_uri), ""
+        return TunedReader(lambda: cluster(context, namespace), open_uri).read(source), ""
     except ClientError as error:
         return None, error.message
     except (FinetuneError, StoreError) as error:

@@ -15,8 +15,7 @@ from finetune_cli.commands.run import (
     say_waiting,
 )
 from finetune_cli.local.lock import exclusive
-from finetune_cli.local.planning import as_uri
-from finetune_cli.local.planning_search import plan_search_locally
+from finetune_cli.local.planning import as_uri, plan_search_locally
 from finetune_cli.local.programs import Programs, log_file, require_trainer
 from finetune_cli.local.searching import LocalSearch
 from finetune_cli.output import note

@@ -1,25 +1,30 @@
-"""From an experiment's manifest to its plan in the store, as the operator would make it."""
+"""From a manifest to its plan in the store, as the operator would make it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+import urllib3
 
-from finetune_cli.local.inputs import LocalSources
-from finetune_cli.tuned import tuned_in_folder
 from finetune_client.finding import checked_namespace
 from finetune_core.decide import execution_limits
-from finetune_core.hyperparameters import TunedTasks
-from finetune_core.inputs import resolve_inputs
+from finetune_core.inputs import Folder
 from finetune_core.layout import ExperimentLayout
 from finetune_core.parse import check_spec, parse_spec
-from finetune_core.plan import JobPlan, Plan, job_plan, pin_key
-from finetune_core.planning import check_tuned, plan_experiment, plan_warnings
+from finetune_core.plan import ExecutionLimits, JobPlan, Plan, job_plan, pin_key
+from finetune_core.planning import plan_warnings
 from finetune_core.problems import InvalidInputError, Problem
-from finetune_core.spec import HyperparametersFrom, Tracking
-from finetune_store import NotFoundError, S3Connection, Store, open_store
+from finetune_core.search.layout import SearchLayout
+from finetune_core.search.parse import check_search, parse_search, search_warnings
+from finetune_core.search.plan import SearchJobPlan, SearchPlan
+from finetune_core.search.planning import search_pin_key
+from finetune_core.spec import Tracking
+from finetune_store import S3Connection, Store, open_store
+from finetune_work.plans import experiment_plan, search_plan
+from finetune_work.sources import FolderSources
+from finetune_work.tuned import NamespaceReader, TunedReader
 
 HERE = "this machine"
 """Stands for the object's uid: inputs are looked at once for a spec, and again when it changes."""
@@ -65,31 +70,55 @@ class Planned:
     tracking: Tracking | None
 
 
+@dataclass(frozen=True)
+class PlannedSearch:
+    """A search's plan, the limits of its runs, and what is probably not meant."""
+
+    plan: SearchPlan
+    limits: ExecutionLimits
+    warnings: tuple[str, ...]
+
+    def job(self, task: str, trials: int) -> SearchJobPlan:
+        """What a driver does that searches on one task, with so many trials at a time."""
+        return SearchJobPlan(plan=self.plan, units=((task, 0),), limits=self.limits, concurrent_trials=trials)
+
+
 def plan_locally(manifest: Manifest, store: Store, connection: S3Connection) -> Planned:
-    """Pin the inputs, write the plan. InvalidInputError lists all that cannot be used; StoreError.
+    """Pin the inputs, write the plan. InvalidInputError lists all that cannot be used; NotYetError, StoreError.
 
     Tuned values are read once for a source, as in a cluster.
     """
     spec = parse_spec(manifest.spec)
-    problems = check_spec(spec, in_cluster=False)
-    if problems:
-        raise InvalidInputError(problems)
-    layout = ExperimentLayout(manifest.namespace, manifest.name)
-    old, pin = _stored(store, layout), pin_key(spec, HERE)
-    plan = old
-    if old is None or old.resolved_for != pin:
-        tuned = _tuned(spec.hyperparameters_from, old, connection)
-        inputs = resolve_inputs(spec, LocalSources(connection))
-        problems = check_tuned(spec, tuned, inputs)
-        if problems:
-            raise InvalidInputError(problems)
-        names = {"namespace": manifest.namespace, "name": manifest.name}
-        plan = plan_experiment(spec, inputs, **names, resolved_for=pin, tuned=tuned)
-        store.put(layout.plan, plan.to_bytes())
-    assert plan is not None
+    _require(check_spec(spec, in_cluster=False))
+    opener = _opener(connection)
+    plan = experiment_plan(
+        spec,
+        ExperimentLayout(manifest.namespace, manifest.name),
+        store,
+        pin=pin_key(spec, HERE),
+        sources=_sources(opener),
+        read_tuned=TunedReader(_no_cluster, opener).read,
+    )
     pending = frozenset(run.run_id for run in plan.runs) - finished(store, plan)
     job = job_plan(plan, pending, runs_per_pod=1, limits=execution_limits(spec.execution))
     return Planned(plan, job, plan_warnings(spec, plan), spec.tracking)
+
+
+def plan_search_locally(manifest: Manifest, store: Store, connection: S3Connection) -> PlannedSearch:
+    """Pin the inputs, write the plan. InvalidInputError lists all that cannot be used; NotYetError, StoreError.
+
+    A changed spec is refused where its trials could not be compared with those there are, as in a cluster.
+    """
+    spec = parse_search(manifest.spec)
+    _require(check_search(spec, in_cluster=False))
+    plan = search_plan(
+        spec,
+        SearchLayout(manifest.namespace, manifest.name),
+        store,
+        pin=search_pin_key(spec, HERE),
+        sources=_sources(_opener(connection)),
+    )
+    return PlannedSearch(plan, execution_limits(spec.execution), search_warnings(spec))
 
 
 def finished(store: Store, plan: Plan) -> frozenset[str]:
@@ -99,22 +128,36 @@ def finished(store: Store, plan: Plan) -> frozenset[str]:
     return frozenset(run.run_id for run in plan.runs if layout.run(run.task, run.run_id).result in keys)
 
 
-def _stored(store: Store, layout: ExperimentLayout) -> Plan | None:
-    try:
-        return Plan.model_validate_json(store.get(layout.plan))
-    except (NotFoundError, ValidationError):
-        return None
+def _require(problems: tuple[Problem, ...]) -> None:
+    if problems:
+        raise InvalidInputError(problems)
 
 
-def _tuned(source: HyperparametersFrom | None, old: Plan | None, connection: S3Connection) -> TunedTasks | None:
-    if source is None:
-        return None
-    if old is not None and old.tuned is not None and old.tuned.source == source:
-        return old.tuned
-    if source.uri is None:
-        message = (
-            "hpSearchRef and configMapRef are objects of a cluster: use uri with the folder that a search exported, "
-            "file:///<store>/<namespace>/<search>/hps"
-        )
-        raise InvalidInputError((Problem("spec.hyperparametersFrom", message),))
-    return tuned_in_folder(source, open_store(source.uri, connection=connection))
+def _opener(connection: S3Connection) -> Callable[[str], Store]:
+    return partial(open_store, connection=connection)
+
+
+def _sources(opener: Callable[[str], Store]) -> FolderSources:
+    return FolderSources(open_uri=opener, http=urllib3.PoolManager(), volume=_no_volume, advice=_advice)
+
+
+def _advice(kind: str) -> str:
+    return f" (to use a folder of this machine: {_option(kind)} FOLDER)"
+
+
+def _option(kind: str) -> str:
+    return "--model" if kind == "model" else "--data"
+
+
+def _no_volume(uri: str, field: str) -> Folder:
+    option = _option("model" if field == "spec.model.uri" else "dataset")
+    message = f"{uri} is a volume of a cluster: name a copy of it on this machine with {option} FOLDER"
+    raise InvalidInputError((Problem(field, message),))
+
+
+def _no_cluster() -> NamespaceReader:
+    message = (
+        "hpSearchRef and configMapRef are objects of a cluster: use uri with the folder that a search exported, "
+        "file:///<store>/<namespace>/<search>/hps"
+    )
+    raise InvalidInputError((Problem("spec.hyperparametersFrom", message),))

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from rich.console import RenderableType
 from rich.live import Live
 
-from finetune_cli.local.planning_search import PlannedSearch
+from finetune_cli.local.planning import PlannedSearch
 from finetune_cli.local.programs import Programs
 from finetune_cli.output import console, note, table
 from finetune_client.errors import ClientError

@@ -13,7 +13,7 @@ from finetune_core.near import near
 from finetune_kube.client import Client
 from finetune_kube.connect import ApiClient, of_token, of_user
 from finetune_kube.errors import ApiUnavailableError, ClusterError, ForbiddenError
-from finetune_kube.kinds import CONFIG_MAP, JOB, POD, SECRET, SERVICE, Kind
+from finetune_kube.kinds import CONFIG_MAP, JOB, POD, SEARCH, SECRET, SERVICE, Kind
 
 Json = dict[str, Any]
 
@@ -89,6 +89,10 @@ class Kube:
         """Jobs by their labels."""
         with self._explained():
             return self._client.list(JOB, self.namespace, labels=labels)
+
+    def search(self, name: str) -> Json | None:
+        """The HPSearch, or None."""
+        return self.get(SEARCH, name)
 
     def config_map(self, name: str) -> Json | None:
         """A ConfigMap, or None."""

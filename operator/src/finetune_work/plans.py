@@ -1,0 +1,117 @@
+"""The plan in force of an experiment or a search: found in the store, or made where the spec asks for another."""
+
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from finetune_core.hyperparameters import TunedTasks
+from finetune_core.inputs import FolderSource, resolve_inputs
+from finetune_core.layout import ExperimentLayout
+from finetune_core.plan import Plan
+from finetune_core.planning import check_tuned, plan_experiment
+from finetune_core.problems import InvalidInputError
+from finetune_core.search.changes import refused_changes, reopened_tasks
+from finetune_core.search.layout import SearchLayout, TrialKind
+from finetune_core.search.plan import SearchPlan
+from finetune_core.search.planning import make_search_plan
+from finetune_core.spec import ExperimentSpec, HPSearchSpec, HyperparametersFrom
+from finetune_store import NotFoundError, Store
+
+logger = logging.getLogger(__name__)
+
+ReadTuned = Callable[[HyperparametersFrom], TunedTasks]
+
+_PlanT = TypeVar("_PlanT", bound=BaseModel)
+
+
+class ChangeRefusedError(InvalidInputError):
+    """The trials of the changed search could not be compared with those that there are."""
+
+
+def experiment_plan(
+    spec: ExperimentSpec,
+    layout: ExperimentLayout,
+    store: Store,
+    *,
+    pin: str,
+    sources: FolderSource,
+    read_tuned: ReadTuned,
+    known: Plan | None = None,
+) -> Plan:
+    """The plan of a spec, kept in the store; `pin` says what its inputs are looked at once for (see `pin_key`).
+
+    `known` is the plan that the caller remembers, which saves a read. Raises InvalidInputError with every input that
+    cannot be used, NotYetError while one is not there, StoreError.
+    """
+    plan = known or _stored(store, layout.plan, Plan)
+    if plan is not None and plan.resolved_for == pin:
+        return plan
+    tuned = _tuned(spec, plan, read_tuned)
+    inputs = resolve_inputs(spec, sources)
+    problems = check_tuned(spec, tuned, inputs)
+    if problems:
+        raise InvalidInputError(problems)
+    plan = plan_experiment(
+        spec, inputs, namespace=layout.namespace, name=layout.experiment, resolved_for=pin, tuned=tuned
+    )
+    store.put(layout.plan, plan.to_bytes())
+    return plan
+
+
+def search_plan(
+    spec: HPSearchSpec,
+    layout: SearchLayout,
+    store: Store,
+    *,
+    pin: str,
+    sources: FolderSource,
+    known: SearchPlan | None = None,
+) -> SearchPlan:
+    """The plan of a search, kept in the store; see `experiment_plan`.
+
+    Raises ChangeRefusedError where the spec's trials could not be compared with those that there are,
+    InvalidInputError, NotYetError, StoreError.
+    """
+    old = known or _stored(store, layout.plan, SearchPlan)
+    if old is not None and old.resolved_for == pin:
+        return old
+    inputs = resolve_inputs(spec, sources)
+    names = {"namespace": layout.namespace, "name": layout.search}
+    plan = make_search_plan(spec, **names, model=inputs.model, data=inputs.data, resolved_for=pin)
+    if old is not None:
+        _reopen(old, plan, layout, store)
+    store.put(layout.plan, plan.to_bytes())
+    return plan
+
+
+def _tuned(spec: ExperimentSpec, old: Plan | None, read: ReadTuned) -> TunedTasks | None:
+    """Pinned when first read: the same source gives the same values, across changes of the spec and deletion."""
+    source = spec.hyperparameters_from
+    if source is None:
+        return None
+    if old is not None and old.tuned is not None and old.tuned.source == source:
+        return old.tuned
+    return read(source)
+
+
+def _reopen(old: SearchPlan, new: SearchPlan, layout: SearchLayout, store: Store) -> None:
+    """Let tasks that have ended go on where the new plan has more trials for them."""
+    begun = frozenset(task for task in old.order if any(store.list(layout.trials(TrialKind.TRIALS, task))))
+    problems = refused_changes(old, new, begun)
+    if problems:
+        raise ChangeRefusedError(problems)
+    for task in reopened_tasks(old, new):
+        # Before the plan is written: a look that was cut off in between does it again.
+        store.delete(layout.end(task))
+
+
+def _stored(store: Store, key: str, model: type[_PlanT]) -> _PlanT | None:
+    try:
+        return model.model_validate_json(store.get(key))
+    except NotFoundError:
+        return None
+    except ValidationError:
+        logger.warning("the plan of another version is made anew", extra={"plan": store.uri(key)})
+        return None

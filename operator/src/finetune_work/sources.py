@@ -1,0 +1,65 @@
+"""Folders of models and data, looked at where they lie: buckets, the hub, this machine; volumes by whoever can."""
+
+from collections.abc import Callable
+
+import urllib3
+
+from finetune_core.inputs import Folder
+from finetune_core.problems import InvalidInputError, Problem
+from finetune_store import Store, StoreError
+from finetune_store.folders import list_folder
+from finetune_store.hub import hub_commit
+
+LookAtVolume = Callable[[str, str], Folder]
+"""(URI, field) -> what a volume holds; InvalidInputError, NotYetError."""
+
+
+class FolderSources:
+    """A FolderSource of one resolution; what it finds, or does not find, is remembered."""
+
+    def __init__(
+        self,
+        *,
+        open_uri: Callable[[str], Store],
+        http: urllib3.PoolManager,
+        volume: LookAtVolume,
+        advice: Callable[[str], str] = lambda _kind: "",
+    ) -> None:
+        """`advice` gives what else a person can do about an input of a kind ("model", "dataset")."""
+        self._open = open_uri
+        self._http = http
+        self._volume = volume
+        self._advice = advice
+        self._found: dict[str, Folder | InvalidInputError] = {}
+
+    def look(self, uri: str, *, field: str, kind: str) -> Folder:
+        """The folder at `uri` (see FolderSource). A StoreError that may pass is raised as it is."""
+        if uri not in self._found:
+            try:
+                self._found[uri] = self._look(uri, field, kind)
+            except InvalidInputError as error:
+                self._found[uri] = error
+        found = self._found[uri]
+        if isinstance(found, InvalidInputError):
+            raise found
+        return found
+
+    def _look(self, uri: str, field: str, kind: str) -> Folder:
+        if uri.startswith("hf://"):
+            return Folder(commit=hub_commit(uri, kind=kind, field=field, http=self._http))
+        if uri.startswith("pvc://"):
+            return self._volume(uri, field)
+        folder = self._listed(uri, field, kind)
+        if not folder.files:
+            problem = f"nothing lies at {uri}: check bucket and path{self._advice(kind)}"
+            raise InvalidInputError((Problem(field, problem),))
+        return folder
+
+    def _listed(self, uri: str, field: str, kind: str) -> Folder:
+        try:
+            return list_folder(self._open(uri), kind)
+        except StoreError as error:
+            if error.transient:
+                raise
+            # Where results go was proved before: it is this URI that is wrong.
+            raise InvalidInputError((Problem(field, f"{error}{self._advice(kind)}"),)) from error

@@ -1,0 +1,101 @@
+"""Reading spec.hyperparametersFrom: an HPSearch's status, a ConfigMap, or a folder of YAML files."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from finetune_core.hyperparameters import TunedTasks, from_config_map, from_files, from_search, search_unready
+from finetune_core.problems import FinetuneError, InvalidInputError, Problem
+from finetune_core.search.status import HPSearchStatus
+from finetune_core.spec import HyperparametersFrom
+from finetune_store import Store, StoreError
+
+Json = dict[str, Any]
+
+_SUFFIX = ".yaml"
+
+
+class TunedNotYetError(FinetuneError):
+    """The source is not there yet: a search that has not ended, a ConfigMap or folder that nobody has made."""
+
+
+class NamespaceReader(Protocol):
+    """Objects of one namespace of a cluster."""
+
+    @property
+    def namespace(self) -> str:
+        """Its name."""
+        ...
+
+    def search(self, name: str) -> Json | None:
+        """The HPSearch, or None."""
+        ...
+
+    def config_map(self, name: str) -> Json | None:
+        """The ConfigMap, or None."""
+        ...
+
+
+@dataclass(frozen=True)
+class TunedReader:
+    """Reads tuned hyperparameters; `objects` opens a cluster where the source is in one."""
+
+    objects: Callable[[], NamespaceReader]
+    open_uri: Callable[[str], Store]
+
+    def read(self, source: HyperparametersFrom) -> TunedTasks:
+        """What the source holds now.
+
+        Raises TunedNotYetError until it is there, InvalidInputError if it cannot be used, StoreError, and what
+        `objects` raises.
+        """
+        if source.hp_search_ref:
+            return _of_search(source, self.objects(), source.hp_search_ref.name)
+        if source.config_map_ref:
+            return _of_config_map(source, self.objects(), source.config_map_ref.name, source.config_map_ref.key)
+        return self._of_folder(source, source.uri or "")
+
+    def _of_folder(self, source: HyperparametersFrom, uri: str) -> TunedTasks:
+        field = "spec.hyperparametersFrom.uri"
+        try:
+            store = self.open_uri(uri)
+            keys = [info.key for info in store.list("") if info.key.endswith(_SUFFIX) and "/" not in info.key]
+            files = {key.removesuffix(_SUFFIX): (f"{uri}/{key}", store.get(key).decode()) for key in keys}
+        except UnicodeDecodeError as error:
+            message = f"a file below {uri} is no text: remove it, or save it as UTF-8: {error}"
+            raise InvalidInputError((Problem(field, message),)) from error
+        except StoreError as error:
+            if error.transient:
+                raise
+            # Where results go was proved before: it is this URI that is wrong.
+            raise InvalidInputError((Problem(field, str(error)),)) from error
+        if not files:
+            raise TunedNotYetError(f"No <task>.yaml lies at {uri}.")
+        return from_files(source, files)
+
+
+def _of_search(source: HyperparametersFrom, objects: NamespaceReader, name: str) -> TunedTasks:
+    resource = objects.search(name)
+    if resource is None:
+        raise TunedNotYetError(f"HPSearch {name} is not in namespace {objects.namespace}: apply it.")
+    try:
+        status = HPSearchStatus.model_validate(resource.get("status") or {})
+    except ValidationError as error:
+        raise TunedNotYetError(f"The status of HPSearch {name} is of another version: {error}") from error
+    unready = search_unready(name, status)
+    if unready:
+        raise TunedNotYetError(unready)
+    if status.observed_generation != resource["metadata"]["generation"]:
+        raise TunedNotYetError(f"HPSearch {name} has changed and is about to be looked at again.")
+    return from_search(source, name, status)
+
+
+def _of_config_map(source: HyperparametersFrom, objects: NamespaceReader, name: str, key: str) -> TunedTasks:
+    config_map = objects.config_map(name)
+    text = ((config_map or {}).get("data") or {}).get(key)
+    if text is None:
+        what = f"ConfigMap {name}" if config_map is None else f"Key {key} of ConfigMap {name}"
+        raise TunedNotYetError(f"{what} is not in namespace {objects.namespace}: create it.")
+    return from_config_map(source, f"ConfigMap {name}, key {key}", text)
