@@ -7,7 +7,6 @@ from io import BytesIO
 import pandas as pd
 
 from finetune_client.errors import UsageError
-from finetune_client.kube.kinds import EXPERIMENT, SEARCH, Kind
 from finetune_client.reports import plan_of
 from finetune_client.several import Where, all_documents, both_documents, documents_of
 from finetune_client.stores import Results, is_place, results_at, results_of
@@ -18,6 +17,7 @@ from finetune_core.results_schema import ResultsDocument
 from finetune_core.search.layout import SearchLayout
 from finetune_core.search.trials_table import trials_csv
 from finetune_core.tables import results_csv
+from finetune_kube.kinds import EXPERIMENT, SEARCH, Kind
 from finetune_report.records import RunRecord, read_records
 from finetune_report.search.gather import gather, read_ends, read_plan
 

@@ -25,6 +25,7 @@ AnySpec = ExperimentSpec | HPSearchSpec
 _Spec = TypeVar("_Spec", ExperimentSpec, HPSearchSpec)
 
 _GPU_SUFFIX = "/gpu"
+_MAX_SHOWN = 60
 
 
 def parse_spec(raw: Mapping[str, Any]) -> ExperimentSpec:
@@ -172,7 +173,7 @@ def _path(location: Sequence[str | int], raw: Any) -> str:
         value = _child(value, part)
         if isinstance(part, int):
             name = value.get("name") if isinstance(value, Mapping) else None
-            path += f"[{name if name is not None else part}]"
+            path += f"[{name if name is not None and len(str(name)) <= _MAX_SHOWN else part}]"
         else:
             path += f".{part}"
     return path

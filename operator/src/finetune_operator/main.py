@@ -9,7 +9,8 @@ import kopf
 
 from finetune_core.problems import InvalidInputError
 from finetune_core.results import ExitCode
-from finetune_operator.cluster import Cluster, load_client
+from finetune_kube.connect import of_process
+from finetune_operator.cluster import Cluster
 from finetune_operator.config import Config
 from finetune_operator.handlers import register
 from finetune_operator.logs import configure
@@ -38,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
 
 async def _run(config: Config) -> None:
     telemetry = Telemetry()
-    cluster = Cluster(load_client(), on_request=telemetry.count_request)
+    cluster = Cluster(of_process(), on_request=telemetry.count_request)
     service = Service(cluster, config, telemetry)
     registry = kopf.OperatorRegistry()
     clusterwide = not config.namespaces

@@ -9,7 +9,9 @@ from aiohttp import web
 from prometheus_client import generate_latest
 
 from finetune_core.problems import FinetuneError
-from finetune_operator import names
+from finetune_kube import names
+from finetune_kube.kinds import EXPERIMENT, SEARCH
+from finetune_kube.ownership import controller_of
 from finetune_operator.cluster import Cluster
 from finetune_operator.config import Config
 from finetune_operator.queue import WorkQueue
@@ -39,8 +41,8 @@ class Service:
         self._cluster = cluster
         connector = StorageConnector(cluster, on_request=telemetry.count_store_request)
         self._reconcilers: dict[str, Reconciler | SearchReconciler] = {
-            names.EXPERIMENT_KIND: Reconciler(cluster, config, connector=connector),
-            names.SEARCH_KIND: SearchReconciler(cluster, config, connector=connector),
+            EXPERIMENT.kind: Reconciler(cluster, config, connector=connector),
+            SEARCH.kind: SearchReconciler(cluster, config, connector=connector),
         }
         self._connector = connector
         self._threads = ThreadPoolExecutor(config.workers, thread_name_prefix="reconcile")
@@ -74,8 +76,10 @@ class Service:
         await loop.run_in_executor(self._threads, self._delete_jobs, namespace)
 
     def _delete_jobs(self, namespace: str) -> None:
-        for name in self._cluster.list_job_names(namespace):
-            self._cluster.delete_job(namespace, name)
+        for job in self._cluster.list_jobs(namespace, names.OURS):
+            if controller_of(job) is not None:
+                metadata = job["metadata"]
+                self._cluster.delete_job(namespace, metadata["name"], uid=metadata["uid"])
 
     async def _work(self, key: Key) -> float | None:
         loop = asyncio.get_running_loop()

@@ -9,7 +9,6 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from finetune_client.errors import NotFoundError
-from finetune_client.kube.kinds import EXPERIMENT
 from finetune_client.reports import plan_of
 from finetune_client.stores import Results
 from finetune_core.layout import ExperimentLayout
@@ -17,6 +16,7 @@ from finetune_core.results_schema import ResultsDocument
 from finetune_core.search.layout import SearchLayout
 from finetune_core.search.summary import SearchSummary
 from finetune_core.stored import Stored
+from finetune_kube.kinds import EXPERIMENT
 from finetune_report.records import Read, read_records
 from finetune_report.search.gather import gather, read_ends, read_plan
 from finetune_store import NotFoundError as NoObjectError

@@ -10,8 +10,8 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
 
-from finetune_client.kube.kinds import EXPERIMENT, SEARCH, Kind
 from finetune_core.search import wording
+from finetune_kube.kinds import EXPERIMENT, SEARCH, Kind
 
 Json = Mapping[str, Any]
 

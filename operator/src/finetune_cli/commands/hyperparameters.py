@@ -9,11 +9,11 @@ from finetune_cli.output import note, write
 from finetune_client.errors import NotFoundError
 from finetune_client.exits import Exit
 from finetune_client.finding import Json, cluster, find
-from finetune_client.kube.kinds import EXPERIMENT, SEARCH
 from finetune_core.argument_table import overlay
 from finetune_core.arguments import API_GROUPS
 from finetune_core.search.hyperparameter_files import to_yaml
 from finetune_core.spec import Execution
+from finetune_kube.kinds import EXPERIMENT, SEARCH
 
 _COPIED = ("data", "execution", "storage")
 _OF_SEARCHES = ("suspend", "retryToken")
@@ -75,7 +75,7 @@ def experiment_with(search: Json, best: dict[str, dict[str, Any]], name: str, ru
             key: value for key, value in given if key not in _OF_SEARCHES and usual.get(key) != value
         }
     return {
-        "apiVersion": EXPERIMENT.api,
+        "apiVersion": EXPERIMENT.api_version,
         "kind": EXPERIMENT.kind,
         "metadata": {"name": name},
         "spec": {

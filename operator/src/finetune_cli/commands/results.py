@@ -14,7 +14,6 @@ from finetune_client.errors import NotFoundError, UsageError
 from finetune_client.event_files import download_event_files
 from finetune_client.exits import Exit
 from finetune_client.finding import cluster, find
-from finetune_client.kube.kinds import EXPERIMENT, SEARCH
 from finetune_client.reports import layout_of, report_of, whole_report
 from finetune_client.several import Where, all_documents, documents_of
 from finetune_client.stores import Results, results_of
@@ -22,6 +21,7 @@ from finetune_core.results_schema import BestPointer, ResultsDocument
 from finetune_core.results_table import Statistic, results_table
 from finetune_core.search.layout import SearchLayout
 from finetune_core.tables import results_csv, results_markdown
+from finetune_kube.kinds import EXPERIMENT, SEARCH
 from finetune_store import NotFoundError as NoObjectError
 from finetune_store import download_tree
 

@@ -6,7 +6,8 @@ from finetune_core.observation import JobRole
 from finetune_core.plan import JobPlan
 from finetune_core.results import ExitCode
 from finetune_core.search.plan import SearchJobPlan
-from finetune_operator import names
+from finetune_kube import names
+from finetune_kube.kinds import SEARCH
 from finetune_operator.manifests.config_maps import plan_name
 from finetune_operator.manifests.owners import Json, Owner, metadata_of, work_metadata
 from finetune_operator.manifests.pods import (
@@ -131,7 +132,7 @@ def report_job(
 
 
 def _report_command(owner: Owner, digest: str, failed: tuple[str, ...]) -> list[str]:
-    if owner.kind == names.SEARCH_KIND:
+    if owner.kind == SEARCH.kind:
         where = ["--namespace", owner.namespace, "--search", owner.name]
         return ["finetune-report", "search", *where, "--expect-digest", digest]
     plan = ExperimentLayout(owner.namespace, owner.name).plan

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from finetune_core.observation import JobRole
 from finetune_core.spec import Execution, PodTemplate, Storage, Tracking
 from finetune_core.tracking import to_env
+from finetune_kube.names import PLAN_FILE
 from finetune_operator.manifests.owners import Json, Owner, labels_of
 
 USER_ID = 65532
 PLAN_FOLDER = "/etc/finetune/plan"
-PLAN_FILE = "plan.json"
 PLAN_OPTION = ("--plan", f"{PLAN_FOLDER}/{PLAN_FILE}")
 CA_FOLDER = "/etc/finetune/ca"
 PVC_ROOT = "/mnt/pvc"
