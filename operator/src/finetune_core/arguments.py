@@ -5,7 +5,7 @@
              └── names in Hugging Face's scripts (`finetune from-run-glue`, `from-katib`)
 
 A new argument is one more field of `Arguments`, with `since`; only what Hugging Face's Trainer does not do by itself is
-more (see docs/decisions/0015-one-table-of-arguments.md).
+more (see docs/decisions/0016-one-table-of-arguments.md).
 """
 
 from enum import StrEnum

@@ -80,7 +80,7 @@ def runs_of(spec: ExperimentSpec, task: TaskSpec) -> int:
 
 
 def default_precision(spec: AnySpec) -> Precision:
-    """What `auto` means: bf16 where a GPU is asked for, fp32 otherwise (docs/decisions/precision.md)."""
+    """What `auto` means: bf16 where a GPU is asked for, fp32 otherwise (docs/decisions/0002-precision-auto.md)."""
     resources = spec.execution.resources
     asked = {**(resources.requests or {}), **(resources.limits or {})} if resources else {}
     return Precision.BF16 if any(name.endswith(_GPU_SUFFIX) for name in asked) else Precision.FP32

@@ -1,7 +1,7 @@
 """Whether a checkpoint gave a model every weight but its head's: what transformers' loading report says.
 
 The head is what lies outside of the base model, and the base model's pooler, which checkpoints of masked language
-models lack. See docs/decisions/0015-only-the-head-is-new.md.
+models lack. See docs/decisions/0017-only-the-head-is-new.md.
 """
 
 import re
