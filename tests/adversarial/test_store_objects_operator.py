@@ -11,10 +11,10 @@ from finetune_core.inputs import Folder
 from finetune_core.layout import ExperimentLayout
 from finetune_core.plan import Plan, pin_key
 from finetune_core.spec import ExperimentSpec, HyperparametersFrom
-from finetune_operator.children import Children
+from finetune_operator.children.reader import Children
+from finetune_operator.kinds.experiment_observer import Observer
 from finetune_operator.manifests import Owner
 from finetune_operator.memory import Memory
-from finetune_operator.observe import Observer
 from finetune_store import DirectoryStore
 from finetune_work.plans import experiment_plan
 from support.hostile_text import JSON_BOMBS

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from finetune_cli import output
 from finetune_core.plain import is_printable, one_line, visible
-from finetune_operator.logs import TextFormatter
+from finetune_operator.telemetry.logs import TextFormatter
 from finetune_trainer.logs import _Formatter
 from support.hostile_text import ALL_TEXTS, MARKUP, TERMINAL
 

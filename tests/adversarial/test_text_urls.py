@@ -11,7 +11,7 @@ import urllib3
 
 from finetune_core.inputs import NotYetError
 from finetune_core.problems import InvalidInputError
-from finetune_operator.volumes import VolumeFindings
+from finetune_operator.inputs.volumes import VolumeFindings
 from finetune_store import DirectoryStore, InvalidConfigurationError, S3Connection, open_store
 from finetune_store.hub import hub_commit
 from finetune_trainer.data.tokens import MANIFEST, Tokens

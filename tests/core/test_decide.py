@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from finetune_core.actions import Action, CreateReportJob, CreateTrainJob, DeleteJob, PatchJob
 from finetune_core.decide import decide
-from finetune_core.lane import MAX_ROUNDS
+from finetune_core.job_sequence import MAX_ROUNDS
 from finetune_core.observation import JobRole, JobView, Observation, PodView, ReportView, RunError
 from finetune_core.plan import Plan
 from finetune_core.report import report_digest

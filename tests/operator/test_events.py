@@ -1,7 +1,7 @@
 """Which changes of a status are worth an event."""
 
 from finetune_core.status import Condition, ConditionStatus, ConditionType, ExperimentStatus, Reason, RunFailure
-from finetune_operator.events import Notice, notices
+from finetune_operator.status.notices import Notice, notices
 
 
 def status(

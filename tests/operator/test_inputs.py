@@ -15,7 +15,7 @@ import urllib3
 from finetune_core.inputs import NotYetError, resolve_inputs
 from finetune_core.problems import InvalidInputError
 from finetune_core.spec import ExperimentSpec
-from finetune_operator.volumes import NeedsPodError, VolumeFindings, resolution_key
+from finetune_operator.inputs.volumes import NeedsPodError, VolumeFindings, resolution_key
 from finetune_store import DirectoryStore
 from finetune_store.hub import hub_commit
 from finetune_work.sources import FolderSources

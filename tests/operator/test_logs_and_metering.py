@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from finetune_operator.logs import JsonFormatter, TextFormatter
-from finetune_operator.metering import MeteredStore
+from finetune_operator.telemetry.logs import JsonFormatter, TextFormatter
+from finetune_operator.telemetry.metering import MeteredStore
 from finetune_store import DirectoryStore, NotFoundError
 
 
 def record(message: str, *args: object, **extra: object) -> logging.LogRecord:
-    made = logging.LogRecord("finetune_operator.acting", logging.INFO, "acting.py", 1, message, args, None)
+    made = logging.LogRecord("finetune_operator.action_executor", logging.INFO, "acting.py", 1, message, args, None)
     vars(made).update(extra)
     return made
 
@@ -23,7 +23,7 @@ def test_a_json_line_holds_the_message_and_the_extra_fields() -> None:
     assert line.pop("time").endswith("+00:00")
     assert line == {
         "level": "info",
-        "logger": "finetune_operator.acting",
+        "logger": "finetune_operator.action_executor",
         "message": "created a Job",
         "experiment": "ns/exp",
     }

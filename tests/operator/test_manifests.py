@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from finetune_core.lane import MAX_ROUNDS, job_name
+from finetune_core.job_sequence import MAX_ROUNDS, job_name
 from finetune_core.plan import ExecutionLimits, job_plan
 from finetune_core.reporting import report_job_name
 from finetune_core.spec import MAX_NAME_LENGTH, MAX_RUNS, Execution, Storage, Tracking

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_operator.patching import merge_patch
+from finetune_operator.status.patch import merge_patch
 
 SCALARS = st.one_of(st.integers(-3, 3), st.text(max_size=2), st.booleans())
 VALUES = st.recursive(

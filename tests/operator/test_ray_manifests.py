@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from finetune_core.lane import MAX_RAY_JOB_NAME, job_name
+from finetune_core.job_sequence import MAX_RAY_JOB_NAME, job_name
 from finetune_core.observation import WorkKind
 from finetune_core.plan import ExecutionLimits, job_plan
 from finetune_core.search.plan import SearchJobPlan
@@ -14,8 +14,8 @@ from finetune_core.spec import MAX_NAME_LENGTH, Execution, Storage, Tracking
 from finetune_core.tracking import from_env
 from finetune_kube.kinds import SEARCH
 from finetune_operator import manifests
+from finetune_operator.executors.ray_cluster import RAY_RELEASE, share_of_a_run
 from finetune_operator.manifests import Owner, PodSettings, template_fingerprint
-from finetune_operator.manifests.rayjobs import RAY_RELEASE, share_of_a_run
 from support.apiserver import REPOSITORY
 from support.results import plan_of
 from support.search_trials import search_plan

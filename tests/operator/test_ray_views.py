@@ -7,8 +7,8 @@ import pytest
 
 from finetune_core.observation import JobView, RunError, WorkKind
 from finetune_core.results import DriverFailure, DriverReport
-from finetune_operator.ray_views import is_living, ray_job_view, refused_pods
-from finetune_operator.views import pod_view
+from finetune_operator.children.pods import pod_view
+from finetune_operator.executors.ray_status import is_living, ray_job_view, refused_pods
 
 OWNER = {"apiVersion": "finetune.dev/v1alpha1", "kind": "FinetuneExperiment", "uid": "me", "controller": True}
 JOB = ("", "PENDING", "RUNNING", "STOPPED", "SUCCEEDED", "FAILED", "SOMETHING-NEW")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from finetune_core.observation import JobRole
-from finetune_operator.views import hangs_silently, job_view, parse_indexes, pod_view
+from finetune_operator.children.pods import hangs_silently, job_view, parse_indexes, pod_view
 
 OWNER = {"apiVersion": "finetune.dev/v1alpha1", "kind": "FinetuneExperiment", "uid": "me", "controller": True}
 LABELS = {

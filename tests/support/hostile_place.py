@@ -12,11 +12,11 @@ from kubernetes import client
 from finetune_core.canonical import short_hash
 from finetune_kube.kinds import CONFIG_MAP, EXPERIMENT, SEARCH, SECRET, Kind
 from finetune_kube.paths import api_path
+from finetune_operator.base_reconciler import BaseReconciler
 from finetune_operator.cluster import Cluster
 from finetune_operator.config import Config
-from finetune_operator.looking import BaseReconciler
-from finetune_operator.reconcile import Reconciler
-from finetune_operator.reconcile_search import SearchReconciler
+from finetune_operator.kinds.experiment import Reconciler
+from finetune_operator.kinds.search import SearchReconciler
 from finetune_operator.storage import Connection, StorageConnector
 from finetune_store import S3Connection, Store, open_store
 from support.recording_api import RecordingApi, serving

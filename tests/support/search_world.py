@@ -10,7 +10,7 @@ from finetune_core.search.layout import SearchLayout, TrialKind
 from finetune_core.search.plan import SearchJobPlan, SearchPlan, unit_name
 from finetune_core.search.trials import Claim, EndReason, TaskEnd, TrialResult, TrialState
 from finetune_operator.cluster import Cluster
-from finetune_operator.reconcile_search import SearchReconciler
+from finetune_operator.kinds.search import SearchReconciler
 from finetune_report.search.build import build_search
 from support.experiments import API
 from support.search_trials import clock, config, trial

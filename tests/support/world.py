@@ -18,7 +18,7 @@ from finetune_core.layout import ExperimentLayout
 from finetune_core.plan import JobPlan, Plan
 from finetune_operator.cluster import Cluster
 from finetune_operator.config import Config
-from finetune_operator.reconcile import Reconciler
+from finetune_operator.kinds.experiment import Reconciler
 from finetune_report.build import build
 from finetune_store import S3Connection, Store, open_store
 from support.experiments import API, PLURAL

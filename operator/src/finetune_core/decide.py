@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from finetune_core.actions import Action
-from finetune_core.lane import Lane, LaneState, advance
+from finetune_core.job_sequence import Lane, LaneState, advance
 from finetune_core.observation import JobRole, JobView, Observation, RunError, WorkKind
 from finetune_core.plan import ExecutionLimits, JobPlan, job_plan
 from finetune_core.report import report_digest

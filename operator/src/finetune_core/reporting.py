@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from finetune_core.actions import Action, CreateReportJob
 from finetune_core.canonical import short_hash
-from finetune_core.lane import blocked_pod, delete_jobs
+from finetune_core.job_sequence import blocked_pod, delete_jobs
 from finetune_core.observation import JobView, PodView
 from finetune_core.status import Reason
 

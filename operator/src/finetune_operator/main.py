@@ -13,9 +13,9 @@ from finetune_kube.connect import of_process
 from finetune_operator.cluster import Cluster
 from finetune_operator.config import Config
 from finetune_operator.handlers import register
-from finetune_operator.logs import configure
 from finetune_operator.service import Service
 from finetune_operator.telemetry import Telemetry
+from finetune_operator.telemetry.logs import configure
 
 _SWITCH_SECONDS = 0.0005
 

@@ -14,9 +14,9 @@ from finetune_kube.kinds import EXPERIMENT, SEARCH
 from finetune_kube.ownership import controller_of
 from finetune_operator.cluster import Cluster
 from finetune_operator.config import Config
+from finetune_operator.kinds.experiment import Reconciler
+from finetune_operator.kinds.search import SearchReconciler
 from finetune_operator.queue import WorkQueue
-from finetune_operator.reconcile import Reconciler
-from finetune_operator.reconcile_search import SearchReconciler
 from finetune_operator.storage import StorageConnector
 from finetune_operator.telemetry import Health, Telemetry
 

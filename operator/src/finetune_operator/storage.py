@@ -13,7 +13,7 @@ from finetune_core.canonical import short_hash
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_core.spec import ConfigMapKeyRef, SecretRef, Storage
 from finetune_operator.cluster import Cluster
-from finetune_operator.metering import MeteredStore
+from finetune_operator.telemetry.metering import MeteredStore
 from finetune_store import S3Connection, Store, open_store
 
 _RETRY_SECONDS = 2.0

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from finetune_core.actions import Action, PutHyperparameters, ReopenTask
 from finetune_core.decide import execution_limits, work_kind
-from finetune_core.lane import Lane, LaneState, advance, retire_job
+from finetune_core.job_sequence import Lane, LaneState, advance, retire_job
 from finetune_core.observation import JobRole, JobView, RunError, WorkKind
 from finetune_core.reporting import Reporting, report_step
 from finetune_core.search.hyperparameter_files import all_tasks_yaml, task_yaml

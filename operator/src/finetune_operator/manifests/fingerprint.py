@@ -2,9 +2,9 @@
 
 from finetune_core.canonical import short_hash
 from finetune_core.spec import ExecutionMode
+from finetune_operator.executors.ray_cluster import ray_fingerprint
 from finetune_operator.manifests.jobs import job_fingerprint
 from finetune_operator.manifests.pods import PodSettings
-from finetune_operator.manifests.rayjobs import ray_fingerprint
 
 
 def template_fingerprint(settings: PodSettings) -> str:

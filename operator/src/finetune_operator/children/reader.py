@@ -11,12 +11,12 @@ from finetune_core.search.plan import SearchJobPlan, unit_name
 from finetune_kube import names
 from finetune_kube.kinds import SEARCH
 from finetune_kube.ownership import claimed_plan, is_owned_by, own_plan, plan_text
+from finetune_operator.children.pods import hangs_silently, job_view, pod_view, role_of
 from finetune_operator.cluster import Cluster, Json
+from finetune_operator.executors.ray_status import is_living, refused_pods
+from finetune_operator.executors.rayjob import FoundPlan, RayChildren
 from finetune_operator.manifests import Owner
 from finetune_operator.memory import LookMemory
-from finetune_operator.ray_children import FoundPlan, RayChildren
-from finetune_operator.ray_views import is_living, refused_pods
-from finetune_operator.views import hangs_silently, job_view, pod_view, role_of
 
 logger = logging.getLogger(__name__)
 

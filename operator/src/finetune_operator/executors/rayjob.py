@@ -10,11 +10,11 @@ from finetune_core.results import DriverReport
 from finetune_core.spec import Execution, ExecutionMode
 from finetune_kube import names
 from finetune_kube.errors import KindMissingError
+from finetune_operator.children.pods import pod_view
 from finetune_operator.cluster import Cluster, Json
+from finetune_operator.executors.ray_status import is_living, ray_job_view
 from finetune_operator.manifests import Owner, driver_report_key
 from finetune_operator.memory import LookMemory
-from finetune_operator.ray_views import is_living, ray_job_view
-from finetune_operator.views import pod_view
 from finetune_store import NotFoundError, Store
 
 FoundPlan = tuple[str, tuple[tuple[str, ...], ...]]

@@ -19,16 +19,16 @@ from finetune_kube import names
 from finetune_kube.kinds import SEARCH
 from finetune_kube.ownership import is_owned_by
 from finetune_operator import manifests
-from finetune_operator.acting import Actor
-from finetune_operator.children import Children
+from finetune_operator.action_executor import Actor
+from finetune_operator.base_reconciler import BaseReconciler, Subject
+from finetune_operator.children.reader import Children
 from finetune_operator.cluster import Json
-from finetune_operator.looking import BaseReconciler, Subject
+from finetune_operator.executors.rayjob import RayChildren
+from finetune_operator.inputs.planner import Planner
+from finetune_operator.inputs.resolver import Resolver
+from finetune_operator.kinds.search_observer import SearchObserver
 from finetune_operator.memory import SearchMemory
-from finetune_operator.observe_search import SearchObserver
-from finetune_operator.planning import Planner
 from finetune_operator.problems import CannotRunError
-from finetune_operator.ray_children import RayChildren
-from finetune_operator.resolving import Resolver
 
 logger = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from finetune_core.results import Failure, Progress, RunResult
 from finetune_core.results_schema import ResultsDocument
 from finetune_core.spec import Execution
 from finetune_core.status import MAX_FAILURES
-from finetune_operator.children import Children, are_quiet
+from finetune_operator.children.reader import Children, are_quiet
 from finetune_operator.memory import Memory
 from finetune_store import NotFoundError, Store
 

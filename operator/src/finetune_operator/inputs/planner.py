@@ -13,9 +13,9 @@ from finetune_core.search.planning import search_pin_key
 from finetune_core.spec import ExperimentSpec, HPSearchSpec
 from finetune_core.status import Reason
 from finetune_operator import manifests
+from finetune_operator.inputs.resolver import Resolver
 from finetune_operator.memory import Memory, SearchMemory
 from finetune_operator.problems import CannotRunError, WaitingError
-from finetune_operator.resolving import Resolver
 from finetune_store import Store
 from finetune_work.plans import ChangeRefusedError, experiment_plan, search_plan
 from finetune_work.tuned import TunedNotYetError, TunedReader

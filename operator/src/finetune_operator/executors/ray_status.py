@@ -19,7 +19,7 @@ from finetune_core.observation import JobRole, JobView, PodView, RunError, WorkK
 from finetune_core.results import DriverReport, ExitCode
 from finetune_kube import names
 from finetune_kube.ownership import is_owned_by
-from finetune_operator.views import number
+from finetune_operator.children.pods import number
 
 _HEAD = "head"
 _RUNNING = "Running"

@@ -23,12 +23,12 @@ from finetune_kube.errors import ConflictError, ForbiddenError, InvalidNameError
 from finetune_operator import manifests
 from finetune_operator.cluster import Cluster, Json
 from finetune_operator.config import Config
-from finetune_operator.events import notices
+from finetune_operator.inputs.resolver import claims
 from finetune_operator.memory import LookMemory
-from finetune_operator.patching import merge_patch
 from finetune_operator.problems import CannotRunError, WaitingError
-from finetune_operator.resolving import claims
-from finetune_operator.settled import is_settled
+from finetune_operator.status.end import is_settled
+from finetune_operator.status.notices import notices
+from finetune_operator.status.patch import merge_patch
 from finetune_operator.storage import Connection, StorageConnector
 from finetune_store import StoreError
 

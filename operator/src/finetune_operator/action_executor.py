@@ -18,7 +18,7 @@ from finetune_core.plan import JobPlan, Plan
 from finetune_core.search.layout import SearchLayout
 from finetune_core.search.plan import SearchJobPlan, SearchPlan
 from finetune_operator import manifests
-from finetune_operator.child_writer import ChildWriter
+from finetune_operator.children.writer import ChildWriter
 from finetune_operator.cluster import Cluster
 from finetune_store import Store
 

@@ -12,7 +12,7 @@ from finetune_core.search.plan import SearchPlan
 from finetune_core.search.summary import SearchSummary
 from finetune_core.search.trials import TaskEnd, TrialResult
 from finetune_core.spec import HPSearchSpec
-from finetune_operator.children import Children, are_quiet
+from finetune_operator.children.reader import Children, are_quiet
 from finetune_operator.memory import SearchMemory
 from finetune_store import NotFoundError, Store
 

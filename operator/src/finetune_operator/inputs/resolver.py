@@ -11,11 +11,11 @@ from finetune_core.parse import AnySpec, task_specs
 from finetune_core.problems import Problem
 from finetune_core.status import Reason
 from finetune_operator import manifests
-from finetune_operator.acting import Actor
-from finetune_operator.children import Children
+from finetune_operator.action_executor import Actor
+from finetune_operator.children.reader import Children
+from finetune_operator.inputs.volumes import NeedsPodError, VolumeFindings, resolution_key
 from finetune_operator.problems import CannotRunError, WaitingError
 from finetune_operator.storage import Connection
-from finetune_operator.volumes import NeedsPodError, VolumeFindings, resolution_key
 from finetune_store import Store
 from finetune_work.sources import FolderSources
 

@@ -18,16 +18,16 @@ from finetune_core.problems import FinetuneError, InvalidInputError, Problem
 from finetune_core.spec import ExperimentSpec, Tracking
 from finetune_core.status import ExperimentStatus, Reason
 from finetune_operator import manifests
-from finetune_operator.acting import Actor
-from finetune_operator.children import Children
+from finetune_operator.action_executor import Actor
+from finetune_operator.base_reconciler import BaseReconciler, Subject
+from finetune_operator.children.reader import Children
 from finetune_operator.cluster import Cluster, Json
-from finetune_operator.looking import BaseReconciler, Subject
+from finetune_operator.executors.rayjob import RayChildren
+from finetune_operator.inputs.planner import Planner
+from finetune_operator.inputs.resolver import Resolver
+from finetune_operator.kinds.experiment_observer import Observer
 from finetune_operator.memory import Memory
-from finetune_operator.observe import Observer
-from finetune_operator.planning import Planner
 from finetune_operator.problems import CannotRunError
-from finetune_operator.ray_children import RayChildren
-from finetune_operator.resolving import Resolver
 from finetune_store import StoreError
 from finetune_work.tuned import TunedReader
 

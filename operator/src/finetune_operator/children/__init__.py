@@ -1,0 +1,1 @@
+"""The children of an experiment or a search: found, created, replaced, deleted."""

@@ -1,0 +1,1 @@
+"""What does units of work: one kind of Kubernetes objects each."""

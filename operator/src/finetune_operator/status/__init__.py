@@ -1,0 +1,1 @@
+"""Status: what is sent of it, when it is final, which events tell of its changes."""
