@@ -9,7 +9,7 @@ from finetune_client.errors import ClientError, UsageError
 from finetune_client.kube.client import Kube
 from finetune_core.names import is_key
 from finetune_kube.errors import InvalidNameError
-from finetune_kube.kinds import CONFIG_MAP, EXPERIMENT, JOB, SECRET
+from finetune_kube.kinds import CONFIG_MAP, EXPERIMENT, JOB, RAY_JOB, SECRET
 from finetune_kube.paths import api_path, field_selector, label_selector
 from finetune_operator.cluster import Cluster
 from support.hostile import HOSTILE
@@ -19,9 +19,9 @@ OPERATOR: dict[str, Callable[[Cluster, str], Any]] = {
     "get_experiment": lambda cluster, name: cluster.get_experiment("team", name),
     "patch_experiment_status": lambda cluster, name: cluster.patch_experiment_status("team", name, {}, version="1"),
     "get_search": lambda cluster, name: cluster.get_search("team", name),
-    "patch_job": lambda cluster, name: cluster.patch_job("team", name, {}, uid="u"),
-    "delete_job": lambda cluster, name: cluster.delete_job("team", name, uid="u"),
-    "delete_ray_job": lambda cluster, name: cluster.delete_ray_job("team", name, uid="u"),
+    "patch_job": lambda cluster, name: cluster.patch_work(JOB, "team", name, {}, uid="u"),
+    "delete_job": lambda cluster, name: cluster.delete_work(JOB, "team", name, uid="u"),
+    "delete_ray_job": lambda cluster, name: cluster.delete_work(RAY_JOB, "team", name, uid="u"),
     "delete_config_map": lambda cluster, name: cluster.delete_config_map("team", name, uid="u"),
     "get_config_map": lambda cluster, name: cluster.get_config_map("team", name),
     "replace_config_map": lambda cluster, name: cluster.replace_config_map("team", {"metadata": {"name": name}}),
@@ -86,12 +86,12 @@ def test_an_error_of_a_very_long_name_is_short() -> None:
 @pytest.mark.parametrize("value", [text for text in HOSTILE if text not in {"A", ""}])
 def test_a_selector_holds_only_labels(recording: RecordingApi, cluster: Cluster, kube: Kube, value: str) -> None:
     with pytest.raises(InvalidNameError):
-        cluster.list_jobs("team", {"finetune.dev/experiment": value})
+        cluster.list_work(JOB, "team", {"finetune.dev/experiment": value})
     with pytest.raises(ClientError):
         kube.pods({"finetune.dev/experiment": value})
     with pytest.raises(InvalidNameError):
         # Labels may have a prefix.
-        cluster.list_jobs("team", {value.replace("a/b", "a//b"): "a"})
+        cluster.list_work(JOB, "team", {value.replace("a/b", "a//b"): "a"})
     assert recording.requests == []
 
 

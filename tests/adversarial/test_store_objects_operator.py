@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from finetune_core.executor import JOB
 from finetune_core.hyperparameters import TunedTasks
 from finetune_core.inputs import Folder
 from finetune_core.layout import ExperimentLayout
@@ -88,7 +89,7 @@ def test_a_result_that_is_not_the_runs_own_is_an_error_with_a_name(tmp_path: Pat
     key = layout_of(plan).run("rte", result.run_id).result
     store.put(key, json.dumps({**json.loads(store.get(key)), **change}).encode())
 
-    seen = Observer(cast(Children, NoChildren()), Memory()).observe(store, plan, SPEC.execution, "template")
+    seen = Observer(cast(Children, NoChildren()), Memory()).observe(store, plan, SPEC.execution, JOB, "template")
 
     assert seen.outcomes == {}
     assert seen.errors[result.run_id].reason == "ResultUnreadable"

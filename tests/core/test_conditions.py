@@ -4,6 +4,7 @@ from typing import Any
 
 from finetune_core.conditions import build_status, invalid_status, shorten, waiting_status
 from finetune_core.decide import Decision
+from finetune_core.executor import JOB
 from finetune_core.observation import JobRole, JobView, Observation, ReportView, RunError
 from finetune_core.plan import Plan
 from finetune_core.problems import Problem
@@ -32,7 +33,7 @@ def status(
     """`values` maps "rte 0" to the value of that run."""
     runs = {f"{run.task} {run.run}": run for run in of.runs}
     outcomes = {runs[key].run_id: outcome(runs[key], value=value) for key, value in (values or {}).items()}
-    seen = Observation(plan=of, execution=Execution(), template="t", outcomes=outcomes, report=report)
+    seen = Observation(plan=of, execution=Execution(), executor=JOB, template="t", outcomes=outcomes, report=report)
     return build_status(
         seen, decision, previous or ExperimentStatus(), uri=URI, eta="~2m", warnings=(), generation=3, now=now
     )

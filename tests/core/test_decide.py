@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from finetune_core.actions import Action, CreateReportJob, CreateTrainJob, DeleteJob, PatchJob
 from finetune_core.decide import decide
+from finetune_core.executor import JOB
 from finetune_core.job_sequence import MAX_ROUNDS
 from finetune_core.observation import JobRole, JobView, Observation, PodView, ReportView, RunError
 from finetune_core.plan import Plan
@@ -22,7 +23,7 @@ RUNS = [run.run_id for run in PLAN.runs]
 
 
 def observation(**changes: object) -> Observation:
-    return replace(Observation(plan=PLAN, execution=Execution(parallelism=2), template="t"), **changes)
+    return replace(Observation(plan=PLAN, execution=Execution(parallelism=2), executor=JOB, template="t"), **changes)
 
 
 def job(seen: Observation, **changes: object) -> JobView:

@@ -8,6 +8,7 @@ from kubernetes import client
 
 from finetune_dev.apiserver import ApiServer
 from finetune_kube.errors import ApiUnavailableError, ConflictError, ForbiddenError, RejectedError
+from finetune_kube.kinds import JOB
 from finetune_operator.cluster import Cluster
 from support.apiserver import client_of, until
 from support.helm import of_kind, render
@@ -38,8 +39,8 @@ def test_what_is_not_there_is_none_and_deleting_it_is_fine(cluster: Cluster, nam
     assert cluster.get_experiment(namespace, "none") is None
     assert cluster.get_secret(namespace, "none") is None
     cluster.delete_config_map(namespace, "none", uid="none")
-    cluster.delete_job(namespace, "none", uid="none")
-    cluster.patch_job(namespace, "none", {"spec": {"suspend": True}}, uid="none")
+    cluster.delete_work(JOB, namespace, "none", uid="none")
+    cluster.patch_work(JOB, namespace, "none", {"spec": {"suspend": True}}, uid="none")
     cluster.patch_experiment_status(namespace, "none", {"eta": "~2m"}, version="1")
 
 
@@ -75,7 +76,7 @@ def test_a_server_that_does_not_answer_is_unavailable() -> None:
 def test_every_request_is_told_by_verb_and_resource(api_client: client.ApiClient, namespace: str) -> None:
     told: list[tuple[str, str]] = []
     cluster = Cluster(api_client, on_request=lambda verb, resource: told.append((verb, resource)))
-    cluster.list_jobs(namespace, {"a": "b"})
+    cluster.list_work(JOB, namespace, {"a": "b"})
     cluster.patch_experiment_status(namespace, "none", {}, version="1")
     assert told == [("GET", "jobs"), ("PATCH", "finetuneexperiments/status")]
 

@@ -5,13 +5,16 @@ from typing import Any
 
 import pytest
 
+from finetune_core.actions import CreateTrainJob
 from finetune_core.job_sequence import MAX_ROUNDS, job_name
 from finetune_core.plan import ExecutionLimits, job_plan
 from finetune_core.reporting import report_job_name
 from finetune_core.spec import MAX_NAME_LENGTH, MAX_RUNS, Execution, Storage, Tracking
 from finetune_core.tracking import from_env
 from finetune_operator import manifests
-from finetune_operator.manifests import Owner, PodSettings, template_fingerprint
+from finetune_operator.executors import EXECUTORS
+from finetune_operator.executors.job import JobExecutor
+from finetune_operator.manifests import Owner, PodSettings
 from support.results import plan_of
 
 OWNER = Owner("team", "exp", "uid-1")
@@ -50,16 +53,12 @@ def train_job(**execution: Any) -> Json:
 
 
 def train_job_of(settings: PodSettings) -> Json:
-    return manifests.train_job(
-        OWNER,
-        settings,
-        name="exp-12345678",
-        revision="rev",
-        round_=1,
-        job_plan=job_plan_of(),
-        parallelism=2,
-        suspend=False,
-    )
+    work = CreateTrainJob("exp-12345678", "rev", round=1, job_plan=job_plan_of(), parallelism=2, suspend=False)
+    return JobExecutor().manifest(OWNER, settings, work)
+
+
+def template_fingerprint(settings: PodSettings) -> str:
+    return EXECUTORS.of(settings.execution).template(settings)
 
 
 def report_job(**execution: Any) -> Json:

@@ -6,16 +6,17 @@ from typing import Any
 
 import pytest
 
-from finetune_core.job_sequence import MAX_RAY_JOB_NAME, job_name
-from finetune_core.observation import WorkKind
+from finetune_core.actions import CreateTrainJob
+from finetune_core.job_sequence import job_name
 from finetune_core.plan import ExecutionLimits, job_plan
 from finetune_core.search.plan import SearchJobPlan
 from finetune_core.spec import MAX_NAME_LENGTH, Execution, Storage, Tracking
 from finetune_core.tracking import from_env
 from finetune_kube.kinds import SEARCH
-from finetune_operator import manifests
+from finetune_operator.executors import EXECUTORS
 from finetune_operator.executors.ray_cluster import RAY_RELEASE, share_of_a_run
-from finetune_operator.manifests import Owner, PodSettings, template_fingerprint
+from finetune_operator.executors.rayjob import MAX_NAME, RayJobExecutor
+from finetune_operator.manifests import Owner, PodSettings
 from support.apiserver import REPOSITORY
 from support.results import plan_of
 from support.search_trials import search_plan
@@ -49,20 +50,23 @@ def settings(**fields: Any) -> PodSettings:
 
 
 def ray_job(
-    owner: Owner = OWNER, plan: Any = None, lane: str = "", tracking: Tracking | None = None, **fields: Any
+    owner: Owner = OWNER, plan: Any = None, sequence: str = "", tracking: Tracking | None = None, **fields: Any
 ) -> Json:
     everything = frozenset(run.run_id for run in PLAN.runs)
-    return manifests.ray_job(
-        owner,
-        replace(settings(**fields), tracking=tracking),
+    work = CreateTrainJob(
         name="exp-12345678",
         revision="rev",
-        round_=1,
+        round=1,
         job_plan=plan or job_plan(PLAN, everything, runs_per_pod=1, limits=ExecutionLimits()),
         parallelism=2,
         suspend=False,
-        lane=lane,
+        sequence=sequence,
     )
+    return RayJobExecutor().manifest(owner, replace(settings(**fields), tracking=tracking), work)
+
+
+def template_fingerprint(settings: PodSettings) -> str:
+    return EXECUTORS.of(settings.execution).template(settings)
 
 
 def templates(job: Json) -> list[Json]:
@@ -170,7 +174,7 @@ def test_the_driver_of_an_experiment_gets_the_plan_and_the_key_of_its_report() -
 
 def test_the_driver_of_a_search_is_told_its_cluster() -> None:
     plan = SearchJobPlan(plan=search_plan(), units=(("rte", 1),))
-    job = ray_job(Owner("team", "hps", "uid-2", SEARCH.kind), plan, lane="c1")
+    job = ray_job(Owner("team", "hps", "uid-2", SEARCH.kind), plan, sequence="c1")
     assert shlex.split(job["spec"]["entrypoint"]) == [
         *("finetune-trainer", "search", "--plan", "/etc/finetune/plan/plan.json", "--cluster", "1", "--ray"),
         *("--report-key", "team/hps/ray/exp-12345678.json"),
@@ -225,9 +229,9 @@ def test_the_fingerprint_changes_with_storage_and_claims() -> None:
 
 @pytest.mark.parametrize("name", ["e" * MAX_NAME_LENGTH, "9tasks", "a.b", "e" * 30 + "-" * 5 + "e" * 5, "short"])
 def test_names_of_ray_jobs_are_what_kuberay_takes(name: str) -> None:
-    made = [job_name(name, revision * 16, round_, WorkKind.RAY_JOB) for revision in "ab" for round_ in (0, 12)]
+    made = [job_name(name, revision * 16, round_, RayJobExecutor.traits) for revision in "ab" for round_ in (0, 12)]
     for one in made:
-        assert len(one) <= MAX_RAY_JOB_NAME
+        assert len(one) <= MAX_NAME
         assert one[0].isalpha()
         assert one.replace("-", "").isalnum()
         assert one.islower()
@@ -237,7 +241,7 @@ def test_names_of_ray_jobs_are_what_kuberay_takes(name: str) -> None:
 def test_names_that_had_to_be_changed_stay_apart() -> None:
     pairs = [("a.b", "a-b"), ("9a", "x-9a"), ("e" * 39 + "a", "e" * 39 + "b")]
     for one, other in pairs:
-        assert job_name(one, "f" * 16, 0, WorkKind.RAY_JOB) != job_name(other, "f" * 16, 0, WorkKind.RAY_JOB)
+        assert job_name(one, "f" * 16, 0, RayJobExecutor.traits) != job_name(other, "f" * 16, 0, RayJobExecutor.traits)
 
 
 def test_all_pods_of_a_cluster_are_told_of_trackers() -> None:

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
-from finetune_core.observation import JobView, RunError, WorkKind
+from finetune_core.observation import JobView, RunError
 from finetune_core.results import DriverFailure, DriverReport
-from finetune_operator.children.pods import pod_view
+from finetune_operator.children.views import object_view, pod_view
+from finetune_operator.executors import EXECUTORS
 from finetune_operator.executors.ray_status import is_living, ray_job_view, refused_pods
+from finetune_operator.executors.rayjob import RayJobExecutor
 
 OWNER = {"apiVersion": "finetune.dev/v1alpha1", "kind": "FinetuneExperiment", "uid": "me", "controller": True}
 JOB = ("", "PENDING", "RUNNING", "STOPPED", "SUCCEEDED", "FAILED", "SOMETHING-NEW")
@@ -36,7 +38,11 @@ def ray_job(job: str = "", deployment: str = "", *, suspend: bool = False, **sta
 def view(job: str = "", deployment: str = "", *, pods: tuple[Json, ...] = (), **more: Any) -> JobView:
     report, hindrance = more.pop("report", None), more.pop("hindrance", "")
     made = ray_job(job, deployment, **more)
-    return ray_job_view(made, owner_uid="me", units=UNITS, plan="p", report=report, pods=pods, hindrance=hindrance)
+    return ray_job_view(made, known(made), report=report, pods=pods, hindrance=hindrance)
+
+
+def known(made: Json) -> JobView:
+    return object_view(made, RayJobExecutor.traits, owner_uid="me", indexes=UNITS, plan="p")
 
 
 def pod(node: str, *, ready: bool = False, phase: str = "Running", **metadata: str) -> Json:
@@ -66,7 +72,7 @@ def test_every_state_of_kuberay_is_living_complete_or_failed(job: str, deploymen
 def test_a_ray_job_that_kuberay_has_not_seen_yet_is_living() -> None:
     made = ray_job()
     del made["status"]
-    assert not ray_job_view(made, owner_uid="me", units=UNITS).finished
+    assert not ray_job_view(made, known(made)).finished
 
 
 def test_a_failure_is_told_in_kuberays_words() -> None:
@@ -87,8 +93,8 @@ def test_a_job_that_was_stopped_says_so_although_kuberay_gives_no_reason() -> No
 
 def test_what_the_operator_wrote_is_found_again() -> None:
     seen = view()
-    assert (seen.kind, seen.name, seen.revision, seen.round) == (WorkKind.RAY_JOB, "exp-12345678", "r", 2)
-    assert (seen.plan, seen.lane, seen.parallelism, seen.owned) == ("p", "c1", 3, True)
+    assert (seen.kind, seen.name, seen.revision, seen.round) == ("RayJob", "exp-12345678", "r", 2)
+    assert (seen.plan, seen.sequence, seen.parallelism, seen.owned) == ("p", "c1", 3, True)
 
 
 def test_the_drivers_report_says_which_units_are_done_failed_and_running() -> None:
@@ -152,4 +158,4 @@ def test_pods_that_a_quota_forbids_are_shown_as_one_that_cannot_start() -> None:
 
 
 def test_a_pod_of_a_ray_cluster_is_its_ray_jobs() -> None:
-    assert pod_view(pod("worker")).job == "exp-12345678"
+    assert pod_view(pod("worker"), job_labels=EXECUTORS.pod_labels).job == "exp-12345678"

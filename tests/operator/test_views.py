@@ -1,11 +1,13 @@
 """Jobs and pods as the API server gives them, to what decisions look at."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from finetune_core.observation import JobRole
-from finetune_operator.children.pods import hangs_silently, job_view, parse_indexes, pod_view
+from finetune_operator.children.views import hangs_silently, object_view, pod_view
+from finetune_operator.executors import EXECUTORS, Look
+from finetune_operator.executors.job import JobExecutor, parse_indexes
 
 OWNER = {"apiVersion": "finetune.dev/v1alpha1", "kind": "FinetuneExperiment", "uid": "me", "controller": True}
 LABELS = {
@@ -31,7 +33,9 @@ def job(status: dict[str, Any] | None = None, **metadata: Any) -> dict[str, Any]
 
 
 def view(status: dict[str, Any] | None = None, **metadata: Any) -> Any:
-    return job_view(job(status, **metadata), owner_uid="me", indexes=(("a",), ("b",)), plan="p")
+    made = job(status, **metadata)
+    seen = object_view(made, JobExecutor.traits, owner_uid="me", indexes=(("a",), ("b",)), plan="p")
+    return JobExecutor().view(made, seen, cast("Look", None))
 
 
 def condition(type_: str, status: str = "True", **more: str) -> dict[str, str]:
@@ -120,7 +124,7 @@ def terminated(code: int, **more: Any) -> dict[str, Any]:
 
 
 def test_a_running_pod_is_neither_blocked_nor_failed() -> None:
-    seen = pod_view(pod("Running", state={"running": {}}))
+    seen = pod_view(pod("Running", state={"running": {}}), job_labels=EXECUTORS.pod_labels)
     assert (seen.job, seen.index, seen.ended, seen.blocked, seen.failure_reason) == ("exp-1234", 3, False, None, None)
 
 

@@ -16,6 +16,7 @@ from minio import Minio
 
 from finetune_core.layout import ExperimentLayout
 from finetune_core.plan import JobPlan, Plan
+from finetune_kube.kinds import JOB
 from finetune_operator.cluster import Cluster
 from finetune_operator.config import Config
 from finetune_operator.kinds.experiment import Reconciler
@@ -135,7 +136,7 @@ class World:
     def collect_job(self, job: Json) -> None:
         """Delete a Job and its plan, as the garbage collector does when their owner is gone."""
         metadata = job["metadata"]
-        self.cluster.delete_job(self.namespace, metadata["name"], uid=metadata["uid"])
+        self.cluster.delete_work(JOB, self.namespace, metadata["name"], uid=metadata["uid"])
         self.collect_config_map((metadata.get("annotations") or {}).get("finetune.dev/plan"))
 
     def collect_config_map(self, name: str | None) -> None:

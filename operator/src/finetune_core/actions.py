@@ -3,14 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from finetune_core.observation import JobView, WorkKind
+from finetune_core.executor import JOB
+from finetune_core.observation import JobView
 from finetune_core.plan import JobPlan
 from finetune_core.search.plan import SearchJobPlan
 
 
 @dataclass(frozen=True)
 class CreateTrainJob:
-    """Create the Job or RayJob `name` and the immutable ConfigMap of its plan."""
+    """Create the object `name` that does the work, and the immutable ConfigMap of its plan."""
 
     name: str
     revision: str
@@ -18,8 +19,8 @@ class CreateTrainJob:
     job_plan: JobPlan | SearchJobPlan
     parallelism: int
     suspend: bool
-    kind: WorkKind = WorkKind.JOB
-    lane: str = ""
+    kind: str = JOB.kind
+    sequence: str = ""
 
 
 @dataclass(frozen=True)
@@ -29,20 +30,20 @@ class PatchJob:
     name: str
     parallelism: int | None = None
     suspend: bool | None = None
-    kind: WorkKind = WorkKind.JOB
+    kind: str = JOB.kind
     uid: str = ""
 
 
 @dataclass(frozen=True)
 class DeleteJob:
-    """Delete a Job or RayJob, its pods and its plan ConfigMap (`plan`, empty for none).
+    """Delete an object that did work, its pods and its plan ConfigMap (`plan`, empty for none).
 
     Only the object `uid`, and only while it is as it was when this was decided (`version`).
     """
 
     name: str
     plan: str = ""
-    kind: WorkKind = WorkKind.JOB
+    kind: str = JOB.kind
     uid: str = ""
     version: str = ""
 

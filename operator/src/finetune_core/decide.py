@@ -1,6 +1,6 @@
 """What to do next about an experiment: a pure function of what is observed.
 
-    runs without result ──> their lane (see `lane.py`) ──> nothing left to run ──> report Job ──> done
+    runs without result ──> their jobs (see `job_sequence.py`) ──> nothing left to run ──> report Job ──> done
 
 `decide` is a fixpoint (its actions done, it asks for no other until the world moves) and does not depend on the order
 of what is observed.
@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from finetune_core.actions import Action
-from finetune_core.job_sequence import Lane, LaneState, advance
-from finetune_core.observation import JobRole, JobView, Observation, RunError, WorkKind
+from finetune_core.job_sequence import JobSequence, SequenceState, advance
+from finetune_core.observation import JobRole, JobView, Observation, RunError
 from finetune_core.plan import ExecutionLimits, JobPlan, job_plan
 from finetune_core.report import report_digest
 from finetune_core.reporting import Reporting, report_step
-from finetune_core.spec import Execution, ExecutionMode
+from finetune_core.spec import Execution
 from finetune_core.status import Reason
 
 ATTEMPT_ALLOWANCE = 50
@@ -39,15 +39,10 @@ class Decision:
 
 def decide(seen: Observation) -> Decision:
     """The next actions and the phase of an experiment whose spec is valid and whose inputs are resolved."""
-    state = advance(_lane(seen))
+    state = advance(_sequence(seen))
     if not state.idle:
         return Decision(state.reason, state.message, state.actions, state.failed, state.current)
     return _after_runs(seen, state)
-
-
-def work_kind(execution: Execution) -> WorkKind:
-    """What does the work in an execution mode."""
-    return WorkKind.RAY_JOB if execution.mode == ExecutionMode.RAY_CLUSTER else WorkKind.JOB
 
 
 def execution_limits(execution: Execution) -> ExecutionLimits:
@@ -61,14 +56,14 @@ def execution_limits(execution: Execution) -> ExecutionLimits:
 
 
 def plan_job(seen: Observation, runs: frozenset[str]) -> JobPlan:
-    """The Job plan for some of the runs, with the limits of the spec; a Ray driver gets a run an index."""
+    """The Job plan for some of the runs, with the limits of the spec; a driver gets a run an index."""
     execution = seen.execution
-    per_pod = execution.runs_per_pod if execution.mode == ExecutionMode.JOBS else 1
+    per_pod = 1 if seen.executor.driven else execution.runs_per_pod
     return job_plan(seen.plan, runs, runs_per_pod=per_pod, limits=execution_limits(execution))
 
 
-def _lane(seen: Observation) -> Lane:
-    return Lane(
+def _sequence(seen: Observation) -> JobSequence:
+    return JobSequence(
         name=seen.plan.experiment,
         revision=seen.revision,
         units=tuple(run.run_id for run in seen.plan.runs),
@@ -77,12 +72,12 @@ def _lane(seen: Observation) -> Lane:
         pods=tuple(pod for pod in seen.pods if pod.role == JobRole.TRAIN),
         errors=seen.errors,
         execution=seen.execution,
-        kind=work_kind(seen.execution),
+        executor=seen.executor,
         make_plan=lambda runs: plan_job(seen, runs),
     )
 
 
-def _after_runs(seen: Observation, state: LaneState) -> Decision:
+def _after_runs(seen: Observation, state: SequenceState) -> Decision:
     step = report_step(
         Reporting(
             owner=seen.plan.experiment,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from finetune_core.canonical import short_hash
+from finetune_core.executor import JOB, ExecutorTraits
 from finetune_core.outcome import Outcome
 from finetune_core.plan import Plan
 from finetune_core.spec import Execution
@@ -18,13 +19,6 @@ class JobRole(StrEnum):
     RESOLVE = "resolve"
 
 
-class WorkKind(StrEnum):
-    """The Kubernetes kind of the object that does the work."""
-
-    JOB = "Job"
-    RAY_JOB = "RayJob"
-
-
 @dataclass(frozen=True)
 class RunError:
     """Why a run failed, from its failure report in the store or from its pod."""
@@ -35,11 +29,11 @@ class RunError:
 
 @dataclass(frozen=True)
 class JobView:
-    """A Job or RayJob as far as decisions depend on it.
+    """An object that does work (a Job, say) as far as decisions depend on it.
 
-    A RayJob has no completion indexes of its own: each unit of its plan is one index, and which of them are completed
-    or failed is what its driver reports, as is which are `running`; `errors` says why it gave units up. Its `active`
-    and `ready` count worker pods. `lane` tells the RayJobs of a search's clusters apart.
+    A driven one has no completion indexes of its own: each unit of its plan is one index, and which of them are
+    completed or failed is what its driver reports, as is which are `running`; `errors` says why it gave units up. Its
+    `active` and `ready` count worker pods. `sequence` tells the objects of a search's clusters apart.
 
     `completed` and `failed` are completion indexes; `indexes` maps each to the run ids that it does, as the ConfigMap
     `plan` has it. `owned` is false for a Job that an earlier experiment of the same name left behind: Kubernetes
@@ -65,12 +59,17 @@ class JobView:
     indexes: tuple[tuple[str, ...], ...] = ()
     plan: str = ""
     created: str = ""
-    kind: WorkKind = WorkKind.JOB
-    lane: str = ""
+    executor: ExecutorTraits = JOB
+    sequence: str = ""
     running: frozenset[int] = frozenset()
     errors: tuple[tuple[str, RunError], ...] = ()
     uid: str = ""
     version: str = ""
+
+    @property
+    def kind(self) -> str:
+        """The object's kind."""
+        return self.executor.kind
 
     @property
     def finished(self) -> bool:
@@ -115,6 +114,7 @@ class Observation:
 
     plan: Plan
     execution: Execution
+    executor: ExecutorTraits
     template: str
     jobs: tuple[JobView, ...] = ()
     pods: tuple[PodView, ...] = ()
@@ -138,5 +138,5 @@ class Observation:
 
 
 def errors_of(jobs: Iterable[JobView]) -> dict[str, RunError]:
-    """Why units were given up, as RayJobs and their drivers say; the latest round's word counts."""
+    """Why units were given up, as drivers and their objects say; the latest round's word counts."""
     return {unit: error for job in sorted(jobs, key=lambda job: job.round) for unit, error in job.errors}

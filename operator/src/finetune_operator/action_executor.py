@@ -1,7 +1,6 @@
 """Carrying out what was decided; each action may be repeated without harm."""
 
 import logging
-from typing import TypedDict
 
 from finetune_core.actions import (
     Action,
@@ -13,36 +12,29 @@ from finetune_core.actions import (
     ReopenTask,
 )
 from finetune_core.layout import ExperimentLayout
-from finetune_core.observation import WorkKind
-from finetune_core.plan import JobPlan, Plan
+from finetune_core.plan import Plan
 from finetune_core.search.layout import SearchLayout
-from finetune_core.search.plan import SearchJobPlan, SearchPlan
+from finetune_core.search.plan import SearchPlan
+from finetune_kube.kinds import JOB
 from finetune_operator import manifests
 from finetune_operator.children.writer import ChildWriter
 from finetune_operator.cluster import Cluster
+from finetune_operator.executors import Executors
 from finetune_store import Store
 
 logger = logging.getLogger(__name__)
 
 
-class _Work(TypedDict):
-    """What builders of Jobs and of RayJobs are told alike."""
-
-    name: str
-    revision: str
-    round_: int
-    job_plan: JobPlan | SearchJobPlan
-    parallelism: int
-    suspend: bool
-
-
-class Actor:
+class ActionExecutor:
     """Acts for one experiment or search."""
 
-    def __init__(self, cluster: Cluster, owner: manifests.Owner, settings: manifests.PodSettings) -> None:
+    def __init__(
+        self, cluster: Cluster, owner: manifests.Owner, settings: manifests.PodSettings, executors: Executors
+    ) -> None:
         self._cluster = cluster
         self._owner = owner
         self._settings = settings
+        self._executors = executors
         self._children = ChildWriter(cluster, owner)
 
     def act(self, action: Action, *, store: Store, plan: Plan | SearchPlan) -> None:
@@ -70,33 +62,26 @@ class Actor:
 
     def create_resolve_job(self, *, name: str, uris: tuple[str, ...], key: str) -> None:
         """Have a pod look at volumes."""
-        self._children.create_job(manifests.resolve_job(self._owner, self._settings, name=name, uris=uris, key=key))
+        job = manifests.resolve_job(self._owner, self._settings, name=name, uris=uris, key=key)
+        self._children.create_work(JOB, job)
 
     def _create_work(self, action: CreateTrainJob, store: Store) -> None:
-        ray = action.kind == WorkKind.RAY_JOB
-        if ray:
-            # One of that name may have been before: its driver's words are not those of the next.
-            store.delete(manifests.driver_report_key(self._owner, action.name))
+        executor = self._executors.of_kind(action.kind)
+        executor.prepare(self._owner, action.name, store)
         self._children.create_config_map(manifests.plan_config_map(self._owner, action.name, action.job_plan))
-        if ray:
-            work = manifests.ray_job(self._owner, self._settings, lane=action.lane, **_work(action))
-            self._children.create_ray_job(work)
-        else:
-            self._children.create_job(manifests.train_job(self._owner, self._settings, **_work(action)))
+        self._children.create_work(executor.kind, executor.manifest(self._owner, self._settings, action))
 
     def _patch_job(self, action: PatchJob) -> None:
-        changes = {"parallelism": action.parallelism, "suspend": action.suspend}
-        patch = {"spec": {key: value for key, value in changes.items() if value is not None}}
-        ray = action.kind == WorkKind.RAY_JOB
-        change = self._cluster.patch_ray_job if ray else self._cluster.patch_job
-        change(self._owner.namespace, action.name, patch, uid=action.uid)
+        executor = self._executors.of_kind(action.kind)
+        patch = executor.patch(parallelism=action.parallelism, suspend=action.suspend)
+        self._cluster.patch_work(executor.kind, self._owner.namespace, action.name, patch, uid=action.uid)
 
     def _delete_job(self, action: DeleteJob) -> None:
         # The Job last: as long as it is there, a look that was cut off is made up for.
         if action.plan:
             self._children.delete_config_map(action.plan)
-        delete = self._cluster.delete_ray_job if action.kind == WorkKind.RAY_JOB else self._cluster.delete_job
-        delete(self._owner.namespace, action.name, uid=action.uid, version=action.version)
+        kind = self._executors.of_kind(action.kind).kind
+        self._cluster.delete_work(kind, self._owner.namespace, action.name, uid=action.uid, version=action.version)
 
     def _create_report_job(self, action: CreateReportJob) -> None:
         job = manifests.report_job(
@@ -107,24 +92,13 @@ class Actor:
             digest=action.digest,
             failed=action.failed,
         )
-        self._children.create_job(job)
+        self._children.create_work(JOB, job)
 
     def _put_hyperparameters(self, action: PutHyperparameters) -> None:
         manifest = manifests.hyperparameters_config_map(
             self._owner, name=action.name, digest=action.digest, data=action.data
         )
         self._children.put_config_map(manifest)
-
-
-def _work(action: CreateTrainJob) -> _Work:
-    return {
-        "name": action.name,
-        "revision": action.revision,
-        "round_": action.round,
-        "job_plan": action.job_plan,
-        "parallelism": action.parallelism,
-        "suspend": action.suspend,
-    }
 
 
 def _plan_key(plan: Plan | SearchPlan) -> str:

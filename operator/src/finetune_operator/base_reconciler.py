@@ -1,4 +1,4 @@
-"""What looks at experiments and at searches share: one object, one look, errors turned into conditions.
+"""What reconciling experiments and searches has in common: one object, one look, errors turned into conditions.
 
 Level-triggered and safe to be cut off anywhere: nothing is kept that cannot be read again.
 """
@@ -23,6 +23,7 @@ from finetune_kube.errors import ConflictError, ForbiddenError, InvalidNameError
 from finetune_operator import manifests
 from finetune_operator.cluster import Cluster, Json
 from finetune_operator.config import Config
+from finetune_operator.executors import EXECUTORS, Absent, Executors
 from finetune_operator.inputs.resolver import claims
 from finetune_operator.memory import LookMemory
 from finetune_operator.problems import CannotRunError, WaitingError
@@ -65,12 +66,14 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         connector: StorageConnector | None = None,
         http: urllib3.PoolManager | None = None,
         utc_now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        executors: Executors = EXECUTORS,
     ) -> None:
         self._cluster = cluster
         self._config = config
         self._connector = connector or StorageConnector(cluster)
         self._http = http or urllib3.PoolManager()
         self._utc_now = utc_now
+        self._executors = executors
         self._memories: dict[tuple[str, str, str], MemoryT] = {}
 
     def close(self) -> None:
@@ -175,22 +178,19 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         if isinstance(error, InvalidNameError):
             # The patterns of the spec come first: this is for what they do not know yet.
             return self._invalid(subject, (Problem("spec", str(error)),), Reason.INVALID_SPEC), None
-        if isinstance(error, KindMissingError):
-            return self._without_kuberay(subject), _SLOW_SECONDS
+        absent = self._executors.absent(error) if isinstance(error, KindMissingError) else None
+        if absent is not None:
+            return self._without_kind(subject, absent), _SLOW_SECONDS
         # What CEL and the checks of specs cannot see: a pod template that is no pod's, a policy of the cluster.
         problem = Problem("spec.execution", f"the cluster refuses what it asks for, correct it: {error}")
         return self._invalid(subject, (problem,), Reason.REJECTED), _SLOW_SECONDS
 
-    def _without_kuberay(self, subject: Subject[StatusT, MemoryT]) -> StatusT:
-        message = (
-            "mode RayCluster needs KubeRay, which is not installed in this cluster (no kind RayJob in ray.io/v1): "
-            "install it (https://docs.ray.io/en/latest/cluster/kubernetes/getting-started.html), or use mode Jobs"
-        )
-        status = self._waiting(subject, Reason.KUBERAY_MISSING, f"{message}.")
-        # The spec may stay as it is, and so nothing has failed: it goes on when KubeRay is there.
-        invalid = self._invalid(subject, (Problem("spec.execution.mode", message),), Reason.KUBERAY_MISSING)
-        valid = {one.type: one for one in invalid.conditions}[ConditionType.VALID]
-        conditions = tuple(valid if one.type == valid.type else one for one in status.conditions)
+    def _without_kind(self, subject: Subject[StatusT, MemoryT], absent: Absent) -> StatusT:
+        status = self._waiting(subject, absent.reason, f"{absent.message}.")
+        # The spec may stay as it is, and so nothing has failed: it goes on when the kind is there.
+        invalid = self._invalid(subject, (Problem("spec.execution.mode", absent.message),), absent.reason)
+        valid = {condition.type: condition for condition in invalid.conditions}[ConditionType.VALID]
+        conditions = tuple(valid if known.type == valid.type else known for known in status.conditions)
         return status.model_copy(update={"conditions": conditions})
 
     def _invalid(self, subject: Subject[StatusT, MemoryT], problems: tuple[Problem, ...], reason: Reason) -> StatusT:

@@ -10,7 +10,7 @@ from typing import Any
 from finetune_kube.client import Client
 from finetune_kube.connect import ApiClient
 from finetune_kube.errors import KindMissingError, MissingError
-from finetune_kube.kinds import CONFIG_MAP, EVENT, EXPERIMENT, JOB, POD, RAY_JOB, SEARCH, SECRET, Kind
+from finetune_kube.kinds import CONFIG_MAP, EVENT, EXPERIMENT, POD, SEARCH, SECRET, Kind
 
 Json = dict[str, Any]
 Labels = Mapping[str, str]
@@ -40,37 +40,23 @@ class Cluster:
         """Merge-patch the status of that resourceVersion; quietly nothing if the search is gone."""
         self._patch_status(SEARCH, namespace, name, patch, version)
 
-    def list_jobs(self, namespace: str, labels: Labels, *, name: str | None = None) -> list[Json]:
-        """The Jobs that have these labels, or the one of them with that name."""
-        return self._list(JOB, namespace, labels, name)
+    def list_work(self, kind: Kind, namespace: str, labels: Labels, *, name: str | None = None) -> list[Json]:
+        """An executor's objects that have these labels, or the one of that name; KindMissingError without its CRD."""
+        fields = {} if name is None else {"metadata.name": name}
+        return self._client.list(kind, namespace, labels=labels, fields=fields)
 
-    def create_job(self, namespace: str, manifest: Json) -> None:
-        """Create a Job; ConflictError if there is one of that name."""
-        self._client.create(JOB, namespace, manifest)
+    def create_work(self, kind: Kind, namespace: str, manifest: Json) -> None:
+        """Create an executor's object; ConflictError if there is one of that name."""
+        self._client.create(kind, namespace, manifest)
 
-    def patch_job(self, namespace: str, name: str, patch: Json, *, uid: str) -> None:
-        """Merge-patch a Job; quietly nothing if it is gone."""
-        self._patch(JOB, namespace, name, patch, uid)
+    def patch_work(self, kind: Kind, namespace: str, name: str, patch: Json, *, uid: str) -> None:
+        """Merge-patch an executor's object; quietly nothing if it is gone."""
+        with suppress(MissingError, KindMissingError):
+            self._client.patch(kind, namespace, name, {**patch, "metadata": {"uid": uid}})
 
-    def delete_job(self, namespace: str, name: str, *, uid: str, version: str | None = None) -> None:
-        """Delete a Job and, in the background, its pods; quietly nothing if it is gone."""
-        self._delete(JOB, namespace, name, uid, version)
-
-    def list_ray_jobs(self, namespace: str, labels: Labels, *, name: str | None = None) -> list[Json]:
-        """The RayJobs that have these labels, or the one of that name; KindMissingError without KubeRay's CRDs."""
-        return self._list(RAY_JOB, namespace, labels, name)
-
-    def create_ray_job(self, namespace: str, manifest: Json) -> None:
-        """Create a RayJob; ConflictError if there is one of that name."""
-        self._client.create(RAY_JOB, namespace, manifest)
-
-    def patch_ray_job(self, namespace: str, name: str, patch: Json, *, uid: str) -> None:
-        """Merge-patch a RayJob; quietly nothing if it is gone."""
-        self._patch(RAY_JOB, namespace, name, patch, uid)
-
-    def delete_ray_job(self, namespace: str, name: str, *, uid: str, version: str | None = None) -> None:
-        """Delete a RayJob and, in the background, its cluster; quietly nothing if it is gone."""
-        self._delete(RAY_JOB, namespace, name, uid, version)
+    def delete_work(self, kind: Kind, namespace: str, name: str, *, uid: str, version: str | None = None) -> None:
+        """Delete an executor's object and, in the background, its pods; quietly nothing if it is gone."""
+        self._delete(kind, namespace, name, uid, version)
 
     def list_pods(self, namespace: str, labels: Labels) -> list[Json]:
         """The pods that have these labels."""
@@ -110,19 +96,11 @@ class Cluster:
             return self._client.get(kind, namespace, name)
         return None
 
-    def _list(self, kind: Kind, namespace: str, labels: Labels, name: str | None) -> list[Json]:
-        fields = {} if name is None else {"metadata.name": name}
-        return self._client.list(kind, namespace, labels=labels, fields=fields)
-
     def _patch_status(self, kind: Kind, namespace: str, name: str, patch: Json, version: str) -> None:
         # Not by uid, which the API server ignores here.
         body = {"metadata": {"resourceVersion": version}, "status": patch}
         with suppress(MissingError, KindMissingError):
             self._client.patch(kind, namespace, name, body, subresource="status")
-
-    def _patch(self, kind: Kind, namespace: str, name: str, patch: Json, uid: str) -> None:
-        with suppress(MissingError, KindMissingError):
-            self._client.patch(kind, namespace, name, {**patch, "metadata": {"uid": uid}})
 
     def _delete(self, kind: Kind, namespace: str, name: str, uid: str, version: str | None = None) -> None:
         with suppress(MissingError, KindMissingError):

@@ -11,7 +11,8 @@ import kopf
 
 from finetune_core.names import is_name
 from finetune_kube import names
-from finetune_kube.kinds import EXPERIMENT, KINDS, RAY_JOB, SEARCH
+from finetune_kube.kinds import EXPERIMENT, KINDS, SEARCH
+from finetune_operator.executors import EXECUTORS
 from finetune_operator.service import Service
 
 _OURS: dict[str, Any] = dict(names.OURS)
@@ -38,6 +39,7 @@ def owner_of(labels: Mapping[str, str]) -> tuple[str, str] | None:
 
 def register(registry: kopf.OperatorRegistry, service: Service, *, clusterwide: bool) -> None:
     """Register the handlers that feed `service`."""
+    worked_by = [executor.kind for executor in EXECUTORS.all]
 
     @kopf.on.login(registry=registry)
     def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
@@ -50,8 +52,8 @@ def register(registry: kopf.OperatorRegistry, service: Service, *, clusterwide: 
         settings.watching.server_timeout = 300
         settings.watching.client_timeout = 330
         settings.watching.connect_timeout = 30
-        for kind in (("batch", "jobs"), (RAY_JOB.group, RAY_JOB.plural)):
-            settings.watching.label_selectors[kind] = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY}"
+        for kind in worked_by:
+            settings.watching.label_selectors[kind.group, kind.plural] = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY}"
         # Without rights on the whole cluster, kopf would look for namespaces and CRDs in vain for a minute.
         settings.scanning.disabled = not clusterwide
         settings.posting.enabled = False
@@ -83,18 +85,14 @@ def register(registry: kopf.OperatorRegistry, service: Service, *, clusterwide: 
         if is_news(type, body):
             await service.poke(SEARCH.kind, namespace or "", name)
 
-    @kopf.on.event("batch", "v1", "jobs", labels=_OURS, registry=registry)
-    async def job_changed(namespace: str | None, labels: kopf.Labels, **_: Any) -> None:
+    async def work_changed(namespace: str | None, labels: kopf.Labels, **_: Any) -> None:
         owner = owner_of(labels)
         if owner is not None:
             await service.poke(owner[0], namespace or "", owner[1])
 
-    # Where KubeRay is not installed, kopf warns once and, clusterwide, begins when its CRDs come.
-    @kopf.on.event(RAY_JOB.group, RAY_JOB.version, RAY_JOB.plural, labels=_OURS, registry=registry)
-    async def ray_job_changed(namespace: str | None, labels: kopf.Labels, **_: Any) -> None:
-        owner = owner_of(labels)
-        if owner is not None:
-            await service.poke(owner[0], namespace or "", owner[1])
+    for kind in worked_by:
+        # Where a kind is not installed, kopf warns once and, clusterwide, begins when its CRDs come.
+        kopf.on.event(kind.group, kind.version, kind.plural, labels=_OURS, registry=registry)(work_changed)
 
     if clusterwide:
 

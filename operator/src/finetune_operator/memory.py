@@ -9,6 +9,7 @@ from finetune_core.results import DriverReport, Progress
 from finetune_core.search.plan import SearchPlan
 from finetune_core.search.trials import TaskEnd, TrialResult
 from finetune_core.spec import Storage, Tracking
+from finetune_kube.kinds import Kind
 from finetune_operator.storage import Connection
 
 
@@ -16,12 +17,12 @@ from finetune_operator.storage import Connection
 class LookMemory:
     """What looks at either kind remember; `indexes` are those of the plan ConfigMaps by name.
 
-    `ray_jobs`: whether there are any, None before the first look. `reports` are those of drivers that have ended and
-    `hindrances` what was last seen to keep a pod from starting, both by RayJob.
+    `unused`: kinds that the owner has no object of. `reports` are those of drivers that have ended, `hindrances` say
+    what was last seen to keep a pod from starting, both by the name of the object.
     """
 
     indexes: dict[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
-    ray_jobs: bool | None = None
+    unused: frozenset[Kind] = frozenset()
     reports: dict[str, DriverReport] = field(default_factory=dict)
     hindrances: dict[str, str] = field(default_factory=dict)
     report_jobs_seen: frozenset[str] | None = None

@@ -10,7 +10,7 @@ from prometheus_client import generate_latest
 
 from finetune_core.problems import FinetuneError
 from finetune_kube import names
-from finetune_kube.kinds import EXPERIMENT, SEARCH
+from finetune_kube.kinds import EXPERIMENT, JOB, SEARCH
 from finetune_kube.ownership import controller_of
 from finetune_operator.cluster import Cluster
 from finetune_operator.config import Config
@@ -76,10 +76,10 @@ class Service:
         await loop.run_in_executor(self._threads, self._delete_jobs, namespace)
 
     def _delete_jobs(self, namespace: str) -> None:
-        for job in self._cluster.list_jobs(namespace, names.OURS):
+        for job in self._cluster.list_work(JOB, namespace, names.OURS):
             if controller_of(job) is not None:
                 metadata = job["metadata"]
-                self._cluster.delete_job(namespace, metadata["name"], uid=metadata["uid"])
+                self._cluster.delete_work(JOB, namespace, metadata["name"], uid=metadata["uid"])
 
     async def _work(self, key: Key) -> float | None:
         loop = asyncio.get_running_loop()
@@ -110,6 +110,6 @@ class Service:
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         self._telemetry.queue_length.set(len(self._queue))
-        self._telemetry.living.set(sum(one.remembered() for one in self._reconcilers.values()))
+        self._telemetry.living.set(sum(reconciler.remembered() for reconciler in self._reconcilers.values()))
         body = generate_latest(self._telemetry.registry)
         return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})

@@ -17,13 +17,14 @@ from finetune_core.actions import (
     PutHyperparameters,
     ReopenTask,
 )
-from finetune_core.observation import JobRole, JobView, WorkKind
+from finetune_core.observation import JobRole, JobView
 from finetune_core.search.decide import SearchDecision, decide_search
 from finetune_core.search.observation import SearchObservation
 from finetune_core.search.plan import SearchJobPlan, unit_name
 from finetune_core.search.trials import EndReason, TaskEnd, TrialState
 from finetune_core.spec import Execution
 from finetune_core.status import Reason
+from finetune_operator.executors import EXECUTORS
 from support.search_trials import clock, search_plan, trial
 
 PLAN = search_plan(("rte", "cola"), trials=3)
@@ -34,7 +35,9 @@ RAY = Execution.model_validate({"mode": "RayCluster", "parallelism": 2})
 
 
 def observation(**changes: Any) -> SearchObservation:
-    return replace(SearchObservation(plan=PLAN, execution=Execution(parallelism=2), template="t"), **changes)
+    execution = changes.get("execution", Execution(parallelism=2))
+    base = SearchObservation(plan=PLAN, execution=execution, executor=EXECUTORS.of(execution).traits, template="t")
+    return replace(base, **changes)
 
 
 def created(decision: SearchDecision) -> list[CreateTrainJob]:
@@ -54,8 +57,8 @@ def job_of(action: CreateTrainJob, **changes: Any) -> JobView:
         round=action.round,
         parallelism=action.parallelism,
         indexes=tuple((unit,) for unit in units_of(action)),
-        kind=action.kind,
-        lane=action.lane,
+        executor=EXECUTORS.of_kind(action.kind).traits,
+        sequence=action.sequence,
     )
     return replace(base, **changes)
 
@@ -63,14 +66,14 @@ def job_of(action: CreateTrainJob, **changes: Any) -> JobView:
 def test_a_new_search_gets_one_job_with_an_index_for_each_task_and_cluster() -> None:
     (create,) = created(decide_search(observation(clusters=2)))
     assert units_of(create) == ["rte/0", "cola/0", "rte/1", "cola/1"]
-    assert (create.kind, create.parallelism, create.name.startswith("hunt-")) == (WorkKind.JOB, 2, True)
+    assert (create.kind, create.parallelism, create.name.startswith("hunt-")) == ("Job", 2, True)
 
 
 def test_in_ray_mode_each_cluster_gets_a_ray_job_of_its_own() -> None:
     creates = created(decide_search(observation(clusters=2, execution=RAY)))
-    assert [(one.kind, one.lane, units_of(one)) for one in creates] == [
-        (WorkKind.RAY_JOB, "c0", ["rte/0", "cola/0"]),
-        (WorkKind.RAY_JOB, "c1", ["rte/1", "cola/1"]),
+    assert [(one.kind, one.sequence, units_of(one)) for one in creates] == [
+        ("RayJob", "c0", ["rte/0", "cola/0"]),
+        ("RayJob", "c1", ["rte/1", "cola/1"]),
     ]
     assert len({one.name for one in creates}) == 2
 
@@ -78,7 +81,7 @@ def test_in_ray_mode_each_cluster_gets_a_ray_job_of_its_own() -> None:
 def test_more_ray_clusters_leave_those_at_work_alone() -> None:
     (first,) = created(decide_search(observation(execution=RAY)))
     decision = decide_search(observation(execution=RAY, clusters=2, jobs=(job_of(first, active=1, ready=1),)))
-    assert [one.lane for one in created(decision)] == ["c1"]
+    assert [one.sequence for one in created(decision)] == ["c1"]
     assert len(decision.actions) == 1
 
 
@@ -86,14 +89,14 @@ def test_fewer_ray_clusters_retire_those_that_are_too_many() -> None:
     creates = created(decide_search(observation(execution=RAY, clusters=2)))
     jobs = tuple(job_of(one, active=1, ready=1) for one in creates)
     decision = decide_search(observation(execution=RAY, clusters=1, jobs=jobs))
-    assert decision.actions == (PatchJob(creates[1].name, suspend=True, kind=WorkKind.RAY_JOB),)
+    assert decision.actions == (PatchJob(creates[1].name, suspend=True, kind="RayJob"),)
 
 
 def test_a_change_of_mode_retires_the_job_and_begins_ray_jobs() -> None:
     (first,) = created(decide_search(observation()))
     decision = decide_search(observation(execution=RAY, jobs=(job_of(first, active=1),)))
     assert PatchJob(first.name, suspend=True) in decision.actions
-    assert [one.kind for one in created(decision)] == [WorkKind.RAY_JOB]
+    assert [one.kind for one in created(decision)] == ["RayJob"]
 
 
 def test_tasks_that_ended_are_not_searched_again() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from finetune_core import executor
 from finetune_core.observation import JobRole, JobView, RunError
 from finetune_core.search.conditions import build_search_status
 from finetune_core.search.decide import SearchDecision, decide_search
@@ -39,7 +40,7 @@ def status_of(
 
 
 def observation(**changes: Any) -> SearchObservation:
-    return replace(SearchObservation(plan=PLAN, execution=Execution(), template="t"), **changes)
+    return replace(SearchObservation(plan=PLAN, execution=Execution(), executor=executor.JOB, template="t"), **changes)
 
 
 def condition(status: HPSearchStatus, name: str) -> Condition:

@@ -1,18 +1,19 @@
 """What to do next about a search: a pure function of what is observed.
 
-    tasks without an end ──> their lanes (see `lane.py`) ──> all idle ──> report Job ──> ConfigMap ──> done
+    tasks without an end ──> their jobs (see `job_sequence.py`) ──> all idle ──> report Job ──> ConfigMap ──> done
 
-Jobs mode has one lane whose Job has an index for each task and cluster; RayCluster mode has a lane a cluster, whose
-RayJob does the tasks of that cluster. Two drivers never disturb one another (claims), so lanes do not wait for others.
+An executor without drivers has one sequence, its Jobs have an index for each task and cluster. With drivers there is a
+sequence a cluster, and its driver does the tasks of that cluster. Two drivers never disturb one another (claims), so no
+sequence waits for others.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from finetune_core.actions import Action, PutHyperparameters, ReopenTask
-from finetune_core.decide import execution_limits, work_kind
-from finetune_core.job_sequence import Lane, LaneState, advance, retire_job
-from finetune_core.observation import JobRole, JobView, RunError, WorkKind
+from finetune_core.decide import execution_limits
+from finetune_core.job_sequence import JobSequence, SequenceState, advance, retire_job
+from finetune_core.observation import JobRole, JobView, RunError
 from finetune_core.reporting import Reporting, report_step
 from finetune_core.search.hyperparameter_files import all_tasks_yaml, task_yaml
 from finetune_core.search.observation import SearchObservation
@@ -37,9 +38,9 @@ class SearchDecision:
 
 def decide_search(seen: SearchObservation) -> SearchDecision:
     """The next actions and the phase of a search whose spec is valid and whose inputs are resolved."""
-    lanes = _lanes(seen)
-    states = [advance(lane) for lane in lanes]
-    orphans = _orphans(seen, lanes)
+    sequences = _sequences(seen)
+    states = [advance(sequence) for sequence in sequences]
+    orphans = _orphans(seen, sequences)
     retiring = tuple(action for job in orphans for action in retire_job(job))
     reopening = tuple(ReopenTask(task) for task in seen.stale_ends)
     actions = (*reopening, *(action for state in states for action in state.actions), *retiring)
@@ -65,22 +66,22 @@ def split_unit(unit: str) -> tuple[str, int]:
     return task, int(cluster)
 
 
-def _lanes(seen: SearchObservation) -> tuple[Lane, ...]:
+def _sequences(seen: SearchObservation) -> tuple[JobSequence, ...]:
     clusters = range(seen.clusters)
-    if work_kind(seen.execution) == WorkKind.JOB:
+    if not seen.executor.driven:
         # Cluster by cluster: every task is begun before a second pod joins one.
-        return (_lane(seen, seen.plan.search, "", tuple((task, c) for c in clusters for task in seen.plan.order)),)
+        return (_sequence(seen, seen.plan.search, "", tuple((task, c) for c in clusters for task in seen.plan.order)),)
     return tuple(
-        _lane(seen, f"{seen.plan.search}-c{c}", f"c{c}", tuple((task, c) for task in seen.plan.order)) for c in clusters
+        _sequence(seen, f"{seen.plan.search}-c{c}", f"c{c}", tuple((task, c) for task in seen.plan.order))
+        for c in clusters
     )
 
 
-def _lane(seen: SearchObservation, name: str, lane: str, units: tuple[tuple[str, int], ...]) -> Lane:
-    kind = work_kind(seen.execution)
+def _sequence(seen: SearchObservation, name: str, ident: str, units: tuple[tuple[str, int], ...]) -> JobSequence:
     named = tuple(unit_name(unit) for unit in units)
-    jobs = tuple(job for job in seen.of_role(JobRole.TRAIN) if job.kind == kind and job.lane == lane)
+    jobs = tuple(job for job in seen.of_role(JobRole.TRAIN) if _key(job) == (seen.executor.kind, ident))
     open_ = seen.open_tasks
-    return Lane(
+    return JobSequence(
         name=name,
         revision=seen.revision(named),
         units=named,
@@ -90,33 +91,36 @@ def _lane(seen: SearchObservation, name: str, lane: str, units: tuple[tuple[str,
         errors=seen.errors,
         execution=seen.execution,
         make_plan=lambda pending: _job_plan(seen, tuple(unit for unit in units if unit_name(unit) in pending)),
-        kind=kind,
-        lane=lane,
+        executor=seen.executor,
+        ident=ident,
         noun="searches",
     )
 
 
 def _job_plan(seen: SearchObservation, units: tuple[tuple[str, int], ...]) -> SearchJobPlan:
     ray = seen.execution.ray
-    in_ray = ray is not None and work_kind(seen.execution) == WorkKind.RAY_JOB
     return SearchJobPlan(
         plan=seen.plan,
         units=units,
         limits=execution_limits(seen.execution),
         concurrent_trials=seen.concurrent_trials,
-        cpus_per_trial=ray.cpus_per_run if ray and in_ray else None,
-        gpus_per_trial=ray.gpus_per_run if ray and in_ray else None,
+        cpus_per_trial=ray.cpus_per_run if ray and seen.executor.driven else None,
+        gpus_per_trial=ray.gpus_per_run if ray and seen.executor.driven else None,
     )
 
 
-def _orphans(seen: SearchObservation, lanes: tuple[Lane, ...]) -> tuple[JobView, ...]:
-    """Jobs of clusters that are no longer asked for, or of the other mode."""
-    known = {(lane.kind, lane.lane) for lane in lanes}
-    return tuple(job for job in seen.of_role(JobRole.TRAIN) if (job.kind, job.lane) not in known)
+def _orphans(seen: SearchObservation, sequences: tuple[JobSequence, ...]) -> tuple[JobView, ...]:
+    """Jobs of clusters that are no longer asked for, or of another mode."""
+    known = {(sequence.executor.kind, sequence.ident) for sequence in sequences}
+    return tuple(job for job in seen.of_role(JobRole.TRAIN) if _key(job) not in known)
 
 
-def _phase(states: list[LaneState]) -> tuple[Reason, str]:
-    """What to say of several lanes: of those still at it, the reason that tells most."""
+def _key(job: JobView) -> tuple[str, str]:
+    return job.kind, job.sequence
+
+
+def _phase(states: list[SequenceState]) -> tuple[Reason, str]:
+    """What to say of several sequences: of those still at it, the reason that tells most."""
     active = [state for state in states if not state.idle]
     told = min(active, key=lambda state: _TOLD_FIRST.index(state.reason) if state.reason in _TOLD_FIRST else 99)
     return told.reason, told.message

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from finetune_core.canonical import short_hash
+from finetune_core.executor import ExecutorTraits
 from finetune_core.observation import JobRole, JobView, PodView, RunError
 from finetune_core.search.export import BestHyperparameters, export_digest
 from finetune_core.search.plan import SearchPlan
@@ -23,6 +24,7 @@ class SearchObservation:
 
     plan: SearchPlan
     execution: Execution
+    executor: ExecutorTraits
     template: str
     clusters: int = 1
     concurrent_trials: int = 1

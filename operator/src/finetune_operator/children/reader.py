@@ -5,18 +5,19 @@ from dataclasses import replace
 
 from pydantic import ValidationError
 
-from finetune_core.observation import JobRole, JobView, PodView, WorkKind
+from finetune_core.observation import JobRole, JobView, PodView
 from finetune_core.plan import JobPlan
 from finetune_core.search.plan import SearchJobPlan, unit_name
 from finetune_kube import names
+from finetune_kube.errors import KindMissingError
 from finetune_kube.kinds import SEARCH
 from finetune_kube.ownership import claimed_plan, is_owned_by, own_plan, plan_text
-from finetune_operator.children.pods import hangs_silently, job_view, pod_view, role_of
+from finetune_operator.children.views import hangs_silently, object_view, pod_view, role_of
 from finetune_operator.cluster import Cluster, Json
-from finetune_operator.executors.ray_status import is_living, refused_pods
-from finetune_operator.executors.rayjob import FoundPlan, RayChildren
+from finetune_operator.executors import Executor, Executors, Look
 from finetune_operator.manifests import Owner
 from finetune_operator.memory import LookMemory
+from finetune_store import Store
 
 logger = logging.getLogger(__name__)
 
@@ -25,21 +26,31 @@ _MAX_ASKED = 3
 
 
 class Children:
-    """Jobs, RayJobs and pods of one owner, for one look; what their plans hold is remembered in `memory`."""
+    """What works for one owner and its pods, for one look; what their plans hold is remembered in `memory`.
 
-    def __init__(self, cluster: Cluster, owner: Owner, memory: LookMemory, ray: RayChildren) -> None:
+    Objects of every executor are looked for: the mode of a spec may have changed.
+    """
+
+    def __init__(
+        self, cluster: Cluster, owner: Owner, memory: LookMemory, store: Store, executors: Executors, mode: Executor
+    ) -> None:
         self._cluster = cluster
         self._owner = owner
         self._memory = memory
-        self._ray = ray
+        self._store = store
+        self._executors = executors
+        self._mode = mode
         self._labels = names.children_of(owner.name, owner.kind)
         self._refused: tuple[PodView, ...] = ()
         self._pods: list[Json] | None = None
 
     def jobs(self) -> tuple[JobView, ...]:
-        """The owner's Jobs and RayJobs; KindMissingError if RayJobs are asked for and KubeRay is not there."""
-        found = self._cluster.list_jobs(self._owner.namespace, self._labels)
-        jobs = (*(self._job(job) for job in found if self._owner.controls(job)), *self._ray_jobs())
+        """The owner's Jobs and the like; KindMissingError if the mode's kind is not there."""
+        found = {executor: self._found(executor) for executor in self._executors.all}
+        self._forget_gone({item["metadata"]["name"] for items in found.values() for item in items})
+        jobs = tuple(self._view(executor, item) for executor, items in found.items() for item in items)
+        refused = (executor.refused_pods(item) for executor, items in found.items() for item in items)
+        self._refused = tuple(pod for pod in refused if pod is not None)
         # Plans of Jobs that are gone are forgotten.
         self._memory.indexes = {job.plan: job.indexes for job in jobs if job.indexes}
         return jobs
@@ -50,7 +61,9 @@ class Children:
         # A request each, so only of a few: the others hang for the same reason.
         silent = sorted((pod for pod in found if hangs_silently(pod)), key=lambda pod: str(pod["metadata"]["name"]))
         told = {pod["metadata"]["uid"]: self._warning(pod) for pod in silent[:_MAX_ASKED]}
-        return (*(pod_view(pod, told.get(pod["metadata"]["uid"])) for pod in found), *self._refused)
+        labels = self._executors.pod_labels
+        views = (pod_view(pod, told.get(pod["metadata"]["uid"]), job_labels=labels) for pod in found)
+        return (*views, *self._refused)
 
     def _found_pods(self) -> list[Json]:
         if self._pods is None:
@@ -58,18 +71,31 @@ class Children:
             self._pods = [pod for pod in found if role_of(pod["metadata"]) is not None]
         return self._pods
 
-    def _ray_jobs(self) -> tuple[JobView, ...]:
-        found = self._ray.found()
-        if not found:
-            return ()
-        living = [job for job in found if is_living(job)]
-        self._refused = tuple(pod for pod in map(refused_pods, living) if pod is not None)
-        views = self._ray.views(found, self._found_pods(), self._plan)
-        return tuple(map(_readable, views))
+    def _found(self, executor: Executor) -> list[Json]:
+        """The owner's objects of a kind, which a cluster may lack unless the mode asks for it."""
+        required = executor is self._mode or executor.absent is None
+        if executor.kind in self._memory.unused and not required:
+            return []
+        try:
+            listed = self._cluster.list_work(executor.kind, self._owner.namespace, self._labels)
+            found = [item for item in listed if self._owner.controls(item)]
+        except KindMissingError:
+            if required:
+                raise
+            found = []
+        self._memory.unused = self._memory.unused - {executor.kind} if found else self._memory.unused | {executor.kind}
+        return found
 
-    def _job(self, job: Json) -> JobView:
-        plan, indexes = self._plan(job)
-        return _readable(job_view(job, owner_uid=self._owner.uid, indexes=indexes, plan=plan))
+    def _forget_gone(self, there: set[str]) -> None:
+        memory = self._memory
+        memory.reports = {name: report for name, report in memory.reports.items() if name in there}
+        memory.hindrances = {name: hindrance for name, hindrance in memory.hindrances.items() if name in there}
+
+    def _view(self, executor: Executor, item: Json) -> JobView:
+        plan, indexes = self._plan(item)
+        seen = object_view(item, executor.traits, owner_uid=self._owner.uid, indexes=indexes, plan=plan)
+        look = Look(self._owner, self._store, self._memory, self._found_pods)
+        return _readable(executor.view(item, seen, look))
 
     def _warning(self, pod: Json) -> str | None:
         warnings = self._cluster.pod_warnings(self._owner.namespace, pod["metadata"]["uid"])
@@ -78,8 +104,11 @@ class Children:
         ]
         return mounts[-1] if mounts else None
 
-    def _plan(self, job: Json) -> FoundPlan:
-        """The Job's own plan; what its annotation says is believed only as far as name, owner and content agree."""
+    def _plan(self, job: Json) -> tuple[str, tuple[tuple[str, ...], ...]]:
+        """Name and indexes of the Job's own plan, both empty if there is none.
+
+        What its annotation says is believed only as far as name, owner and content agree.
+        """
         name = claimed_plan(job)
         if name is None or not is_owned_by(job, self._owner.uid):
             return "", ()
@@ -102,13 +131,13 @@ class Children:
 
 
 def are_quiet(jobs: tuple[JobView, ...]) -> bool:
-    """Whether pods can say nothing that the counters of Jobs do not; a RayJob has none, its pods are looked at."""
+    """Whether pods can say nothing that the counters of Jobs do not; a driven one has none, its pods are looked at."""
     return all(
         job.active == job.ready
         and not job.failed
         and job.failed_for is None
         and not job.deleting
-        and (job.kind == WorkKind.JOB or job.finished)
+        and (not job.executor.driven or job.finished)
         for job in jobs
     )
 

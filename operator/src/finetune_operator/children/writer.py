@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from finetune_core.status import Reason
 from finetune_kube.errors import ConflictError
-from finetune_kube.kinds import SEARCH
+from finetune_kube.kinds import SEARCH, Kind
 from finetune_kube.ownership import is_owned_by
 from finetune_operator.cluster import Cluster, Json
 from finetune_operator.manifests import Owner
@@ -21,20 +21,13 @@ class ChildWriter:
         self._cluster = cluster
         self._owner = owner
 
-    def create_job(self, manifest: Json) -> None:
-        """Create a Job, unless the owner has it already."""
-        name = manifest["metadata"]["name"]
-        self._create(
-            manifest, self._cluster.create_job, lambda: self._cluster.list_jobs(self._owner.namespace, {}, name=name)
-        )
-
-    def create_ray_job(self, manifest: Json) -> None:
-        """Create a RayJob, unless the owner has it already."""
-        name = manifest["metadata"]["name"]
+    def create_work(self, kind: Kind, manifest: Json) -> None:
+        """Create a Job or the like, unless the owner has it already."""
+        namespace, name = self._owner.namespace, manifest["metadata"]["name"]
         self._create(
             manifest,
-            self._cluster.create_ray_job,
-            lambda: self._cluster.list_ray_jobs(self._owner.namespace, {}, name=name),
+            lambda where, made: self._cluster.create_work(kind, where, made),
+            lambda: self._cluster.list_work(kind, namespace, {}, name=name),
         )
 
     def create_config_map(self, manifest: Json) -> None:

@@ -1,4 +1,4 @@
-"""RayJobs: a Ray cluster of one head and some workers, made for one driver and gone when that ends.
+"""Manifests of RayJobs: a Ray cluster of one head and some workers, made for one driver and gone when that ends.
 
 The head runs the driver and no work (it has no CPUs to give); KubeRay's own operator submits the driver to it
 (HTTPMode), so that there is no third pod. Why so: docs/decisions/0008-rayjobs.md.
@@ -7,6 +7,7 @@ The head runs the driver and no work (it has no CPUs to give); KubeRay's own ope
 import shlex
 from math import ceil
 
+from finetune_core.actions import CreateTrainJob
 from finetune_core.layout import ExperimentLayout
 from finetune_core.observation import JobRole
 from finetune_core.plan import JobPlan
@@ -35,35 +36,21 @@ _OBJECT_STORE_BYTES = 128 * 1024**2
 _GPU_SUFFIX = "/gpu"
 
 
-def ray_job(
-    owner: Owner,
-    settings: PodSettings,
-    *,
-    name: str,
-    revision: str,
-    round_: int,
-    job_plan: JobPlan | SearchJobPlan,
-    parallelism: int,
-    suspend: bool,
-    lane: str,
-) -> Json:
-    """The RayJob whose driver does every unit of a plan, on `parallelism` workers."""
-    plan = plan_name(name, job_plan)
-    metadata = work_metadata(
-        owner, name, revision=revision, round_=round_, plan=plan, queue=settings.execution.queue_name, lane=lane
-    )
+def ray_job(owner: Owner, settings: PodSettings, work: CreateTrainJob) -> Json:
+    """The RayJob whose driver does every unit of a plan, on `work.parallelism` workers."""
+    plan = plan_name(work.name, work.job_plan)
     spec = {
-        **_lifecycle(settings.execution, suspend=suspend),
-        "entrypoint": shlex.join(_driver(owner, name, job_plan)),
-        "rayClusterSpec": _cluster(settings, plan=plan, parallelism=parallelism),
+        **_lifecycle(settings.execution, suspend=work.suspend),
+        "entrypoint": shlex.join(_driver(owner, work.name, work.job_plan)),
+        "rayClusterSpec": _cluster(settings, plan=plan, parallelism=work.parallelism),
     }
     for group in _groups(spec["rayClusterSpec"]):
         label_pods(group, owner, JobRole.TRAIN)
-        group["template"]["metadata"]["labels"][names.RAY_JOB_LABEL] = name
+        group["template"]["metadata"]["labels"][names.RAY_JOB_LABEL] = work.name
     return {
-        "apiVersion": f"{RAY_JOB.group}/{RAY_JOB.version}",
+        "apiVersion": RAY_JOB.api_version,
         "kind": "RayJob",
-        "metadata": metadata,
+        "metadata": work_metadata(owner, work, plan=plan, queue=settings.execution.queue_name),
         "spec": spec,
     }
 

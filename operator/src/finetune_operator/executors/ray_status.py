@@ -13,13 +13,12 @@ https://github.com/ray-project/kuberay/blob/v1.6.1/ray-operator/apis/ray/v1/rayj
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from finetune_core.observation import JobRole, JobView, PodView, RunError, WorkKind
+from finetune_core.observation import JobRole, JobView, PodView, RunError
 from finetune_core.results import DriverReport, ExitCode
 from finetune_kube import names
-from finetune_kube.ownership import is_owned_by
-from finetune_operator.children.pods import number
 
 _HEAD = "head"
 _RUNNING = "Running"
@@ -36,21 +35,18 @@ _EXIT_CODE = re.compile(r"exit code (\d+)")
 
 def ray_job_view(
     ray_job: Mapping[str, Any],
+    seen: JobView,
     *,
-    owner_uid: str,
-    units: tuple[tuple[str, ...], ...],
-    plan: str = "",
     report: DriverReport | None = None,
     pods: Iterable[Mapping[str, Any]] = (),
     hindrance: str = "",
 ) -> JobView:
-    """A RayJob of ours; `units` comes from its ConfigMap `plan`, `pods` are its own, `report` is its driver's.
+    """A RayJob of ours; `seen` is what its metadata and plan say, `pods` are its own, `report` is its driver's.
 
     `hindrance` is what was last seen to keep its pods from starting.
     """
     metadata, spec, status = ray_job["metadata"], ray_job["spec"], ray_job.get("status") or {}
-    annotations, labels = metadata.get("annotations") or {}, metadata.get("labels") or {}
-    suspended = bool(spec.get("suspend"))
+    units, suspended = seen.indexes, bool(spec.get("suspend"))
     failed_for = _failed_for(status, suspended=suspended)
     done = _indexes(units, report.done if report else ())
     errors = {unit: RunError(why.reason, why.message) for unit, why in report.failed.items()} if report else {}
@@ -59,16 +55,10 @@ def ray_job_view(
     living = [pod for pod in pods if (pod.get("status") or {}).get("phase") not in {"Succeeded", "Failed"}]
     workers = [pod for pod in living if not _is_head(pod) and not _deleting(pod)]
     at_work = status.get("jobDeploymentStatus") == _RUNNING
-    return JobView(
-        name=metadata["name"],
+    return replace(
+        seen,
         role=JobRole.TRAIN,
-        kind=WorkKind.RAY_JOB,
-        revision=annotations.get(names.REVISION_ANNOTATION, ""),
-        round=number(annotations.get(names.ROUND_ANNOTATION)) or 0,
-        owned=is_owned_by(ray_job, owner_uid),
-        deleting="deletionTimestamp" in metadata,
         suspended=suspended,
-        queued=names.QUEUE_LABEL in labels,
         parallelism=_workers(spec),
         active=len(workers),
         # The driver begins when all pods of the cluster are there: until then none is at work.
@@ -79,12 +69,7 @@ def ray_job_view(
         failed=_indexes(units, errors) - done,
         complete=_succeeded(status),
         failed_for=failed_for,
-        indexes=units,
-        plan=plan,
-        created=metadata.get("creationTimestamp", ""),
-        uid=metadata.get("uid", ""),
-        version=metadata.get("resourceVersion", ""),
-        lane=labels.get(names.LANE_LABEL, ""),
+        sequence=(metadata.get("labels") or {}).get(names.SEQUENCE_LABEL, ""),
         running=_indexes(units, report.running) if report and at_work else frozenset(),
         errors=tuple(sorted(errors.items())),
     )

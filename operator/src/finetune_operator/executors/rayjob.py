@@ -1,93 +1,81 @@
-"""The RayJobs of an experiment or a search: what KubeRay says of them, and what their drivers report."""
+"""RayJobs of KubeRay: one driver on the head does all units of a plan, on the workers of a cluster of its own.
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+What is created is in `ray_cluster.py`, what KubeRay says of it in `ray_status.py`.
+"""
 
 from pydantic import ValidationError
 
-from finetune_core.observation import JobView
+from finetune_core.actions import CreateTrainJob
+from finetune_core.executor import ExecutorTraits
+from finetune_core.observation import JobView, PodView
 from finetune_core.results import DriverReport
-from finetune_core.spec import Execution, ExecutionMode
+from finetune_core.status import Reason
 from finetune_kube import names
-from finetune_kube.errors import KindMissingError
-from finetune_operator.children.pods import pod_view
-from finetune_operator.cluster import Cluster, Json
-from finetune_operator.executors.ray_status import is_living, ray_job_view
-from finetune_operator.manifests import Owner, driver_report_key
-from finetune_operator.memory import LookMemory
+from finetune_kube.kinds import RAY_JOB
+from finetune_operator.children.views import pod_view
+from finetune_operator.executors.base import Absent, Executor, Json, Look
+from finetune_operator.executors.ray_cluster import driver_report_key, ray_fingerprint, ray_job
+from finetune_operator.executors.ray_status import is_living, ray_job_view, refused_pods
+from finetune_operator.manifests import Owner, PodSettings
 from finetune_store import NotFoundError, Store
 
-FoundPlan = tuple[str, tuple[tuple[str, ...], ...]]
-"""The name of a plan's ConfigMap, and the units of its indexes; ("", ()) if there is none that is ours."""
+MAX_NAME = 47
+"""KubeRay appends to a RayJob's name (https://github.com/ray-project/kuberay, ValidateRayJobMetadata)."""
+
+_MISSING = (
+    "mode RayCluster needs KubeRay, which is not installed in this cluster (no kind RayJob in ray.io/v1): "
+    "install it (https://docs.ray.io/en/latest/cluster/kubernetes/getting-started.html), or use mode Jobs"
+)
 
 
-class RayChildren:
-    """RayJobs of one owner; where its spec asks for them, a cluster without KubeRay is an error."""
+class RayJobExecutor(Executor):
+    """KubeRay ignores changes to a RayJob's cluster, and a lost head takes everything in flight with it."""
 
-    def __init__(self, cluster: Cluster, owner: Owner, memory: LookMemory, store: Store, execution: Execution) -> None:
-        self._cluster = cluster
-        self._owner = owner
-        self._memory = memory
-        self._store = store
-        self._required = execution.mode == ExecutionMode.RAY_CLUSTER
+    kind = RAY_JOB
+    traits = ExecutorTraits(RAY_JOB.kind, driven=True, max_name=MAX_NAME)
+    pod_label = names.RAY_JOB_LABEL
+    absent = Absent(Reason.KUBERAY_MISSING, _MISSING)
 
-    def found(self) -> list[Json]:
-        """The owner's RayJobs; KindMissingError if they are asked for and KubeRay is not there."""
-        if self._memory.ray_jobs is False and not self._required:
-            return []
-        try:
-            labels = names.children_of(self._owner.name, self._owner.kind)
-            listed = self._cluster.list_ray_jobs(self._owner.namespace, labels)
-            found = [job for job in listed if self._owner.controls(job)]
-        except KindMissingError:
-            if self._required:
-                raise
-            found = []
-        self._memory.ray_jobs = bool(found)
-        there = {job["metadata"]["name"] for job in found}
-        self._memory.reports = {name: one for name, one in self._memory.reports.items() if name in there}
-        self._memory.hindrances = {name: one for name, one in self._memory.hindrances.items() if name in there}
-        return found
+    def manifest(self, owner: Owner, settings: PodSettings, work: CreateTrainJob) -> Json:
+        """The RayJob whose driver does every unit of a plan, on `work.parallelism` workers."""
+        return ray_job(owner, settings, work)
 
-    def views(
-        self, ray_jobs: Iterable[Json], pods: Iterable[Json], plan_of: Callable[[Json], FoundPlan]
-    ) -> tuple[JobView, ...]:
-        """What decisions look at; `pods` are all the owner's, `plan_of` finds the plan of a RayJob."""
-        of_job: defaultdict[str, list[Json]] = defaultdict(list)
-        for pod in pods:
-            of_job[pod["metadata"].get("labels", {}).get(names.RAY_JOB_LABEL, "")].append(pod)
-        return tuple(self._view(job, of_job[job["metadata"]["name"]], plan_of(job)) for job in ray_jobs)
+    def fingerprint(self, settings: PodSettings) -> list[object]:
+        """All that a live RayJob cannot change, the number of its workers too."""
+        return ray_fingerprint(settings)
 
-    def _view(self, ray_job: Json, pods: list[Json], found: FoundPlan) -> JobView:
-        name, (plan, units) = ray_job["metadata"]["name"], found
-        if is_living(ray_job):
-            self._note_hindrance(name, pods)
-        return ray_job_view(
-            ray_job,
-            owner_uid=self._owner.uid,
-            units=units,
-            plan=plan,
-            report=self._report(ray_job),
-            pods=pods,
-            hindrance=self._memory.hindrances.get(name, ""),
-        )
+    def prepare(self, owner: Owner, name: str, store: Store) -> None:
+        """Delete what the driver of an earlier RayJob of that name has reported: its words are not the next one's."""
+        store.delete(driver_report_key(owner, name))
 
-    def _note_hindrance(self, name: str, pods: list[Json]) -> None:
+    def view(self, item: Json, seen: JobView, look: Look) -> JobView:
+        """The RayJob by what KubeRay says, what its driver reports and how its pods are."""
+        pods = [pod for pod in look.pods() if pod["metadata"].get("labels", {}).get(names.RAY_JOB_LABEL) == seen.name]
+        if is_living(item):
+            self._note_hindrance(seen.name, pods, look)
+        hindrance = look.memory.hindrances.get(seen.name, "")
+        return ray_job_view(item, seen, report=self._report(item, look), pods=pods, hindrance=hindrance)
+
+    def refused_pods(self, item: Json) -> PodView | None:
+        """Pods that KubeRay may not create, while the RayJob lives."""
+        return refused_pods(item) if is_living(item) else None
+
+    def _note_hindrance(self, name: str, pods: list[Json], look: Look) -> None:
         # KubeRay deletes the pods when it gives up, and with them the reason.
         blocked = [pod for pod in map(pod_view, pods) if pod.blocked and not pod.ended]
         if blocked:
-            self._memory.hindrances[name] = f"{blocked[0].blocked}: {blocked[0].blocked_message}"
+            look.memory.hindrances[name] = f"{blocked[0].blocked}: {blocked[0].blocked_message}"
 
-    def _report(self, ray_job: Json) -> DriverReport | None:
+    def _report(self, ray_job: Json, look: Look) -> DriverReport | None:
         """Read at each look while the driver lives, and once after."""
         name = ray_job["metadata"]["name"]
-        if name in self._memory.reports:
-            return self._memory.reports[name]
+        if name in look.memory.reports:
+            return look.memory.reports[name]
         try:
-            report = DriverReport.model_validate_json(self._store.get(driver_report_key(self._owner, name)))
+            report = DriverReport.model_validate_json(look.store.get(driver_report_key(look.owner, name)))
         except (NotFoundError, ValidationError):
             # Not begun yet, or of another version: what has a result is seen in the store.
             return None
         if not is_living(ray_job):
-            self._memory.reports[name] = report
+            look.memory.reports[name] = report
         return report

@@ -11,7 +11,7 @@ from finetune_core.parse import AnySpec, task_specs
 from finetune_core.problems import Problem
 from finetune_core.status import Reason
 from finetune_operator import manifests
-from finetune_operator.action_executor import Actor
+from finetune_operator.action_executor import ActionExecutor
 from finetune_operator.children.reader import Children
 from finetune_operator.inputs.volumes import NeedsPodError, VolumeFindings, resolution_key
 from finetune_operator.problems import CannotRunError, WaitingError
@@ -28,7 +28,7 @@ class Resolver:
     connection: Connection
     store: Store
     children: Children
-    actor: Actor
+    actor: ActionExecutor
     http: urllib3.PoolManager
     root: str
 

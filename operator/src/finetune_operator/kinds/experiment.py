@@ -18,11 +18,10 @@ from finetune_core.problems import FinetuneError, InvalidInputError, Problem
 from finetune_core.spec import ExperimentSpec, Tracking
 from finetune_core.status import ExperimentStatus, Reason
 from finetune_operator import manifests
-from finetune_operator.action_executor import Actor
+from finetune_operator.action_executor import ActionExecutor
 from finetune_operator.base_reconciler import BaseReconciler, Subject
 from finetune_operator.children.reader import Children
 from finetune_operator.cluster import Cluster, Json
-from finetune_operator.executors.rayjob import RayChildren
 from finetune_operator.inputs.planner import Planner
 from finetune_operator.inputs.resolver import Resolver
 from finetune_operator.kinds.experiment_observer import Observer
@@ -70,15 +69,15 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
         if subject.memory.plan is None:
             connection.check(manifests.store_uri(storage))
         store = connection.open(manifests.store_uri(storage))
-        ray = RayChildren(self._cluster, subject.owner, subject.memory, store, spec.execution)
-        children = Children(self._cluster, subject.owner, subject.memory, ray)
+        executor = self._executors.of(spec.execution)
+        children = Children(self._cluster, subject.owner, subject.memory, store, self._executors, executor)
         observer = Observer(children, subject.memory)
-        actor = Actor(self._cluster, subject.owner, settings)
+        actor = ActionExecutor(self._cluster, subject.owner, settings, self._executors)
         root = ExperimentLayout(subject.owner.namespace, subject.owner.name).root
         tuned = TunedReader(lambda: _Namespace(self._cluster, subject.owner.namespace), connection.open)
         resolver = Resolver(subject.owner, connection, store, children, actor, self._http, root)
         plan = Planner(subject.owner, store, resolver).experiment(spec, subject.memory, tuned)
-        seen = observer.observe(store, plan, spec.execution, manifests.template_fingerprint(settings))
+        seen = observer.observe(store, plan, spec.execution, executor.traits, executor.template(settings))
         decision = decide(seen)
         for action in decision.actions:
             actor.act(action, store=store, plan=plan)

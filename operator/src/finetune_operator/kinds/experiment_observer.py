@@ -5,6 +5,7 @@ from collections.abc import Iterable, Set
 from pydantic import ValidationError
 
 from finetune_core.eta import coarse, remaining_seconds
+from finetune_core.executor import ExecutorTraits
 from finetune_core.layout import ExperimentLayout
 from finetune_core.observation import (
     JobRole,
@@ -13,7 +14,6 @@ from finetune_core.observation import (
     PodView,
     ReportView,
     RunError,
-    WorkKind,
     errors_of,
 )
 from finetune_core.outcome import Outcome
@@ -36,7 +36,9 @@ class Observer:
         self._children = children
         self._memory = memory
 
-    def observe(self, store: Store, plan: Plan, execution: Execution, template: str) -> Observation:
+    def observe(
+        self, store: Store, plan: Plan, execution: Execution, executor: ExecutorTraits, template: str
+    ) -> Observation:
         """Everything that a decision needs; StoreError or ClusterError if one side cannot be reached."""
         jobs = self._children.jobs()
         self._read_results(store, plan, jobs)
@@ -48,6 +50,7 @@ class Observer:
         return Observation(
             plan=plan,
             execution=execution,
+            executor=executor,
             template=template,
             jobs=jobs,
             pods=pods,
@@ -180,7 +183,7 @@ def _ended_runs(jobs: Iterable[JobView]) -> set[tuple[str, str]]:
 
 def _ended_indexes(job: JobView) -> frozenset[int]:
     # A driver may be lost between a run's result and its report of it.
-    if job.kind == WorkKind.RAY_JOB and job.finished:
+    if job.finished and not job.executor.retries_units:
         return frozenset(range(len(job.indexes)))
     return job.completed | job.failed
 

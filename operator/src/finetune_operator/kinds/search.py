@@ -19,11 +19,10 @@ from finetune_kube import names
 from finetune_kube.kinds import SEARCH
 from finetune_kube.ownership import is_owned_by
 from finetune_operator import manifests
-from finetune_operator.action_executor import Actor
+from finetune_operator.action_executor import ActionExecutor
 from finetune_operator.base_reconciler import BaseReconciler, Subject
 from finetune_operator.children.reader import Children
 from finetune_operator.cluster import Json
-from finetune_operator.executors.rayjob import RayChildren
 from finetune_operator.inputs.planner import Planner
 from finetune_operator.inputs.resolver import Resolver
 from finetune_operator.kinds.search_observer import SearchObserver
@@ -66,15 +65,17 @@ class SearchReconciler(BaseReconciler[HPSearchStatus, SearchMemory]):
         if subject.memory.plan is None:
             connection.check(manifests.store_uri(storage))
         store = connection.open(manifests.store_uri(storage))
-        ray = RayChildren(self._cluster, owner, subject.memory, store, spec.execution)
-        children = Children(self._cluster, owner, subject.memory, ray)
-        actor = Actor(self._cluster, owner, settings)
+        executor = self._executors.of(spec.execution)
+        children = Children(self._cluster, owner, subject.memory, store, self._executors, executor)
+        actor = ActionExecutor(self._cluster, owner, settings, self._executors)
         root = SearchLayout(owner.namespace, owner.name).root
         resolver = Resolver(owner, connection, store, children, actor, self._http, root)
         plan = Planner(owner, store, resolver).search(spec, subject.memory)
-        template = manifests.template_fingerprint(settings)
+        template = executor.template(settings)
         observer = SearchObserver(children, subject.memory)
-        seen = observer.observe(store, plan, spec, template, now=time.monotonic(), every=self._resync_seconds())
+        seen = observer.observe(
+            store, plan, spec, executor.traits, template, now=time.monotonic(), every=self._resync_seconds()
+        )
         seen = self._with_config_map(owner, seen)
         decision = decide_search(seen)
         for action in decision.actions:

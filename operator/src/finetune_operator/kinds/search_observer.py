@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from pydantic import ValidationError
 
+from finetune_core.executor import ExecutorTraits
 from finetune_core.observation import JobRole, JobView, PodView, errors_of
 from finetune_core.search.layout import SearchLayout, TrialKind
 from finetune_core.search.observation import SearchObservation
@@ -28,7 +29,15 @@ class SearchObserver:
         self._memory = memory
 
     def observe(
-        self, store: Store, plan: SearchPlan, spec: HPSearchSpec, template: str, *, now: float, every: float
+        self,
+        store: Store,
+        plan: SearchPlan,
+        spec: HPSearchSpec,
+        executor: ExecutorTraits,
+        template: str,
+        *,
+        now: float,
+        every: float,
     ) -> SearchObservation:
         """Everything that a decision needs; the store is listed at most every `every` seconds, or when a pod ended."""
         jobs = self._children.jobs()
@@ -44,6 +53,7 @@ class SearchObserver:
         return SearchObservation(
             plan=plan,
             execution=spec.execution,
+            executor=executor,
             template=template,
             clusters=spec.clusters,
             concurrent_trials=spec.concurrent_trials,

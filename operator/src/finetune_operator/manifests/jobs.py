@@ -1,20 +1,15 @@
-"""Jobs: training or searching (Indexed), reporting, looking at volumes."""
+"""Jobs that help: reporting, looking at volumes. Those that train or search are made by an executor."""
 
 from finetune_core.canonical import short_hash
 from finetune_core.layout import ExperimentLayout
 from finetune_core.observation import JobRole
-from finetune_core.plan import JobPlan
 from finetune_core.results import ExitCode
-from finetune_core.search.plan import SearchJobPlan
 from finetune_kube import names
 from finetune_kube.kinds import SEARCH
-from finetune_operator.manifests.config_maps import plan_name
-from finetune_operator.manifests.owners import Json, Owner, metadata_of, work_metadata
+from finetune_operator.manifests.owners import Json, Owner, metadata_of
 from finetune_operator.manifests.pods import (
     CONTAINER,
-    PLAN_OPTION,
     PodSettings,
-    add_tracking,
     label_pods,
     literal,
     pod_container,
@@ -22,82 +17,6 @@ from finetune_operator.manifests.pods import (
 )
 
 REPORT_RESOURCES = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "2Gi"}}
-_RUN = ["finetune-trainer", "run", *PLAN_OPTION]
-_SEARCH = ["finetune-trainer", "search", *PLAN_OPTION, "--index", "$(JOB_COMPLETION_INDEX)"]
-
-
-def job_fingerprint(settings: PodSettings) -> list[object]:
-    """All that a live Job cannot change: pod template, retries, queue."""
-    spec = _train_spec(settings, command=_RUN, plan="", completions=1, parallelism=1, suspend=False)
-    return [spec, settings.execution.queue_name, settings.execution.runs_per_pod]
-
-
-def train_job(
-    owner: Owner,
-    settings: PodSettings,
-    *,
-    name: str,
-    revision: str,
-    round_: int,
-    job_plan: JobPlan | SearchJobPlan,
-    parallelism: int,
-    suspend: bool,
-) -> Json:
-    """The Indexed Job: completion index i does the runs at index i of its plan, or searches as unit i of it."""
-    plan = plan_name(name, job_plan)
-    metadata = work_metadata(
-        owner, name, revision=revision, round_=round_, plan=plan, queue=settings.execution.queue_name
-    )
-    spec = _train_spec(
-        settings,
-        command=_work_command(job_plan),
-        plan=plan,
-        completions=len(job_plan.units if isinstance(job_plan, SearchJobPlan) else job_plan.indexes),
-        parallelism=parallelism,
-        suspend=suspend,
-    )
-    label_pods(spec, owner, JobRole.TRAIN)
-    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
-
-
-def _work_command(job_plan: JobPlan | SearchJobPlan) -> list[str]:
-    # Kubernetes puts the pod's completion index in the place of $(...).
-    return _SEARCH if isinstance(job_plan, SearchJobPlan) else _RUN
-
-
-def _train_spec(
-    settings: PodSettings, *, command: list[str], plan: str, completions: int, parallelism: int, suspend: bool
-) -> Json:
-    execution = settings.execution
-    container = pod_container(settings, command)
-    add_tracking(container, settings.tracking)
-    if execution.resources:
-        container["resources"] = execution.resources.model_dump(mode="json", exclude_none=True)
-    return {
-        "completionMode": "Indexed",
-        "completions": completions,
-        "parallelism": parallelism,
-        "suspend": suspend,
-        "backoffLimitPerIndex": execution.retries,
-        "maxFailedIndexes": completions,
-        "podReplacementPolicy": "Failed",
-        "podFailurePolicy": {
-            "rules": [
-                {
-                    "action": "FailIndex",
-                    "onExitCodes": {
-                        "containerName": CONTAINER,
-                        "operator": "In",
-                        "values": [ExitCode.USER_ERROR, ExitCode.GAVE_UP],
-                    },
-                },
-                # Preemption, eviction, node loss: the run goes on elsewhere and costs no retry.
-                {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-            ]
-        },
-        "ttlSecondsAfterFinished": execution.ttl_seconds_after_finished,
-        "template": pod_template(settings, container, plan, execution.termination_grace_period_seconds),
-    }
 
 
 def report_job(

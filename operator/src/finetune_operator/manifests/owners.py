@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from finetune_core.actions import CreateTrainJob
 from finetune_core.observation import JobRole
 from finetune_kube import names
 from finetune_kube.kinds import EXPERIMENT
@@ -53,17 +54,15 @@ def labels_of(owner: Owner, role: JobRole) -> dict[str, str]:
     return names.children_of(owner.name, owner.kind, role.value)
 
 
-def work_metadata(
-    owner: Owner, name: str, *, revision: str, round_: int, plan: str, queue: str | None, lane: str = ""
-) -> Json:
-    """Metadata of a Job or RayJob that does work, with what a look at it must find again; `plan` is its ConfigMap."""
-    metadata = metadata_of(owner, name, JobRole.TRAIN)
+def work_metadata(owner: Owner, work: CreateTrainJob, *, plan: str, queue: str | None) -> Json:
+    """Metadata of an object that does work, with what a look at it must find again; `plan` is its ConfigMap."""
+    metadata = metadata_of(owner, work.name, JobRole.TRAIN)
     metadata["annotations"] = {
-        names.REVISION_ANNOTATION: revision,
-        names.ROUND_ANNOTATION: str(round_),
+        names.REVISION_ANNOTATION: work.revision,
+        names.ROUND_ANNOTATION: str(work.round),
         names.PLAN_ANNOTATION: plan,
     }
     # Kueue decides when the Job of a queue starts.
-    extra = {names.QUEUE_LABEL: queue, names.LANE_LABEL: lane}
+    extra = {names.QUEUE_LABEL: queue, names.SEQUENCE_LABEL: work.sequence}
     metadata["labels"].update({label: value for label, value in extra.items() if value})
     return metadata

@@ -1,10 +1,11 @@
-"""Kubernetes objects (plain JSON) to what decisions look at. Pure."""
+"""Pods, and the metadata of what they work for (plain JSON), to what decisions look at. Pure."""
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from finetune_core.executor import ExecutorTraits
 from finetune_core.observation import JobRole, JobView, PodView
 from finetune_kube import names
 from finetune_kube.ownership import is_owned_by
@@ -23,31 +24,26 @@ _STUCK = frozenset(
 )
 
 
-def job_view(
-    job: Mapping[str, Any], *, owner_uid: str, indexes: tuple[tuple[str, ...], ...], plan: str = ""
+def object_view(
+    item: Mapping[str, Any],
+    executor: ExecutorTraits,
+    *,
+    owner_uid: str,
+    indexes: tuple[tuple[str, ...], ...],
+    plan: str = "",
 ) -> JobView:
-    """A Job of ours; `indexes` comes from its ConfigMap `plan`."""
-    metadata, spec, status = job["metadata"], job["spec"], job.get("status") or {}
+    """What metadata says of an object that does work; `indexes` comes from its ConfigMap `plan`."""
+    metadata = item["metadata"]
     annotations = metadata.get("annotations") or {}
-    conditions = {c["type"]: c for c in status.get("conditions") or () if c["status"] == "True"}
-    labels = metadata.get("labels") or {}
     return JobView(
         name=metadata["name"],
         role=role_of(metadata) or JobRole.TRAIN,
+        executor=executor,
         revision=annotations.get(names.REVISION_ANNOTATION, ""),
         round=number(annotations.get(names.ROUND_ANNOTATION)) or 0,
-        owned=is_owned_by(job, owner_uid),
+        owned=is_owned_by(item, owner_uid),
         deleting="deletionTimestamp" in metadata,
-        suspended=bool(spec.get("suspend")),
-        queued=names.QUEUE_LABEL in labels,
-        parallelism=spec.get("parallelism", 1),
-        active=status.get("active") or 0,
-        ready=status.get("ready") or 0,
-        terminating=status.get("terminating") or 0,
-        completed=parse_indexes(status.get("completedIndexes") or ""),
-        failed=parse_indexes(status.get("failedIndexes") or ""),
-        complete="Complete" in conditions,
-        failed_for=_failed_for(conditions.get("Failed")),
+        queued=names.QUEUE_LABEL in (metadata.get("labels") or {}),
         indexes=indexes,
         plan=plan,
         created=metadata.get("creationTimestamp", ""),
@@ -67,29 +63,18 @@ def number(text: str | None) -> int | None:
     return int(text) if text is not None and _NUMBER.fullmatch(text) else None
 
 
-def parse_indexes(text: str) -> frozenset[int]:
-    """`1,3-5` -> {1, 3, 4, 5}, the format of `status.completedIndexes`."""
-    return frozenset(index for part in text.split(",") if part for index in _range(part))
+def pod_view(pod: Mapping[str, Any], warning: str | None = None, *, job_labels: Iterable[str] = ()) -> PodView:
+    """A pod of ours; `warning` is what events say about a pod that hangs without a reason of its own.
 
-
-def _range(part: str) -> range:
-    first, _, last = part.partition("-")
-    return range(int(first), int(last or first) + 1)
-
-
-def _failed_for(condition: Mapping[str, Any] | None) -> str | None:
-    return None if condition is None else f"{condition.get('reason', 'Failed')}: {condition.get('message', '')}"
-
-
-def pod_view(pod: Mapping[str, Any], warning: str | None = None) -> PodView:
-    """A pod of ours; `warning` is what events say about a pod that hangs without a reason of its own."""
+    The first of `job_labels` that it carries names the object that it works for.
+    """
     metadata, status = pod["metadata"], pod.get("status") or {}
     labels = metadata.get("labels") or {}
     reason, message, run = _failure(status)
     blocked = _blocked(status) or (("VolumeNotReady", warning) if warning else None)
     return PodView(
         name=metadata["name"],
-        job=labels.get(names.JOB_NAME_LABEL) or labels.get(names.RAY_JOB_LABEL, ""),
+        job=next((labels[label] for label in job_labels if labels.get(label)), ""),
         role=role_of(metadata) or JobRole.TRAIN,
         index=number((metadata.get("annotations") or {}).get(names.INDEX_ANNOTATION)),
         ended=status.get("phase") in {"Succeeded", "Failed"},

@@ -1,0 +1,79 @@
+"""What an executor is: one kind of Kubernetes objects that do units of work.
+
+A new one is one file beside `job.py`, its mode in `finetune_core.spec.ExecutionMode` and a line in the registry.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from finetune_core.actions import CreateTrainJob
+from finetune_core.canonical import short_hash
+from finetune_core.executor import ExecutorTraits
+from finetune_core.observation import JobView, PodView
+from finetune_core.status import Reason
+from finetune_kube.kinds import Kind
+from finetune_operator.manifests import Owner, PodSettings
+from finetune_operator.memory import LookMemory
+from finetune_store import Store
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Absent:
+    """What a user is told where the cluster does not have the kind; `message` says what to install."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a view may read beside the object itself; `pods` gives all pods of the owner as JSON."""
+
+    owner: Owner
+    store: Store
+    memory: LookMemory
+    pods: Callable[[], list[Json]]
+
+
+class Executor(ABC):
+    """Makes, changes and reads the objects of one kind; it keeps nothing.
+
+    `pod_label` is the label by which a pod names its object. `absent` is None for a kind that every cluster has.
+    """
+
+    kind: ClassVar[Kind]
+    traits: ClassVar[ExecutorTraits]
+    pod_label: ClassVar[str]
+    absent: ClassVar[Absent | None] = None
+
+    @abstractmethod
+    def manifest(self, owner: Owner, settings: PodSettings, work: CreateTrainJob) -> Json:
+        """The object that does the units of `work.job_plan`."""
+
+    @abstractmethod
+    def fingerprint(self, settings: PodSettings) -> list[object]:
+        """All that a live object cannot change (JSON values)."""
+
+    @abstractmethod
+    def view(self, item: Json, seen: JobView, look: Look) -> JobView:
+        """The object as decisions look at it; `seen` holds what its metadata and its plan say."""
+
+    def patch(self, *, parallelism: int | None, suspend: bool | None) -> Json:
+        """The merge patch that changes what is not None; `parallelism` only where the traits say `resizable`."""
+        changes = {"parallelism": parallelism, "suspend": suspend}
+        return {"spec": {field: value for field, value in changes.items() if value is not None}}
+
+    def prepare(self, owner: Owner, name: str, store: Store) -> None:  # noqa: B027 - most need nothing
+        """What must be done before an object of that name is created; StoreError."""
+
+    def refused_pods(self, item: Json) -> PodView | None:
+        """Pods that may not be created, where only the object says so."""
+        return None
+
+    def template(self, settings: PodSettings) -> str:
+        """The fingerprint as one hash."""
+        return short_hash(self.fingerprint(settings), 12)

@@ -1,0 +1,130 @@
+"""Jobs of Kubernetes (Indexed): completion index i does what stands at index i of the plan."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from finetune_core import executor as core
+from finetune_core.actions import CreateTrainJob
+from finetune_core.observation import JobRole, JobView
+from finetune_core.plan import JobPlan
+from finetune_core.results import ExitCode
+from finetune_core.search.plan import SearchJobPlan
+from finetune_kube import names
+from finetune_kube.kinds import JOB
+from finetune_operator.executors.base import Executor, Look
+from finetune_operator.manifests.config_maps import plan_name
+from finetune_operator.manifests.owners import Json, Owner, work_metadata
+from finetune_operator.manifests.pods import (
+    CONTAINER,
+    PLAN_OPTION,
+    PodSettings,
+    add_tracking,
+    label_pods,
+    pod_container,
+    pod_template,
+)
+
+_RUN = ["finetune-trainer", "run", *PLAN_OPTION]
+_SEARCH = ["finetune-trainer", "search", *PLAN_OPTION, "--index", "$(JOB_COMPLETION_INDEX)"]
+
+
+class JobExecutor(Executor):
+    """Kubernetes retries each index by itself, and changes parallelism in place."""
+
+    kind = JOB
+    traits = core.JOB
+    pod_label = names.JOB_NAME_LABEL
+
+    def manifest(self, owner: Owner, settings: PodSettings, work: CreateTrainJob) -> Json:
+        """The Indexed Job: completion index i does the runs at index i of its plan, or searches as unit i of it."""
+        plan = plan_name(work.name, work.job_plan)
+        spec = job_spec(
+            settings,
+            command=_work_command(work.job_plan),
+            plan=plan,
+            completions=len(work.job_plan.units if isinstance(work.job_plan, SearchJobPlan) else work.job_plan.indexes),
+            parallelism=work.parallelism,
+            suspend=work.suspend,
+        )
+        label_pods(spec, owner, JobRole.TRAIN)
+        metadata = work_metadata(owner, work, plan=plan, queue=settings.execution.queue_name)
+        return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
+
+    def fingerprint(self, settings: PodSettings) -> list[object]:
+        """All that a live Job cannot change: pod template, retries, queue."""
+        spec = job_spec(settings, command=_RUN, plan="", completions=1, parallelism=1, suspend=False)
+        return [spec, settings.execution.queue_name, settings.execution.runs_per_pod]
+
+    def view(self, item: Json, seen: JobView, look: Look) -> JobView:
+        """A Job of ours, of any role."""
+        spec, status = item["spec"], item.get("status") or {}
+        conditions = {c["type"]: c for c in status.get("conditions") or () if c["status"] == "True"}
+        return replace(
+            seen,
+            suspended=bool(spec.get("suspend")),
+            parallelism=spec.get("parallelism", 1),
+            active=status.get("active") or 0,
+            ready=status.get("ready") or 0,
+            terminating=status.get("terminating") or 0,
+            completed=parse_indexes(status.get("completedIndexes") or ""),
+            failed=parse_indexes(status.get("failedIndexes") or ""),
+            complete="Complete" in conditions,
+            failed_for=failed_for(conditions.get("Failed")),
+        )
+
+
+def _work_command(job_plan: JobPlan | SearchJobPlan) -> list[str]:
+    # Kubernetes puts the pod's completion index in the place of $(...).
+    return _SEARCH if isinstance(job_plan, SearchJobPlan) else _RUN
+
+
+def job_spec(
+    settings: PodSettings, *, command: list[str], plan: str, completions: int, parallelism: int, suspend: bool
+) -> Json:
+    """The spec of an Indexed Job whose pods are not labelled yet."""
+    execution = settings.execution
+    container = pod_container(settings, command)
+    add_tracking(container, settings.tracking)
+    if execution.resources:
+        container["resources"] = execution.resources.model_dump(mode="json", exclude_none=True)
+    return {
+        "completionMode": "Indexed",
+        "completions": completions,
+        "parallelism": parallelism,
+        "suspend": suspend,
+        "backoffLimitPerIndex": execution.retries,
+        "maxFailedIndexes": completions,
+        "podReplacementPolicy": "Failed",
+        "podFailurePolicy": {
+            "rules": [
+                {
+                    "action": "FailIndex",
+                    "onExitCodes": {
+                        "containerName": CONTAINER,
+                        "operator": "In",
+                        "values": [ExitCode.USER_ERROR, ExitCode.GAVE_UP],
+                    },
+                },
+                # Preemption, eviction, node loss: the run goes on elsewhere and costs no retry.
+                {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+            ]
+        },
+        "ttlSecondsAfterFinished": execution.ttl_seconds_after_finished,
+        "template": pod_template(settings, container, plan, execution.termination_grace_period_seconds),
+    }
+
+
+def parse_indexes(text: str) -> frozenset[int]:
+    """`1,3-5` -> {1, 3, 4, 5}, the format of `status.completedIndexes`."""
+    return frozenset(index for part in text.split(",") if part for index in _range(part))
+
+
+def _range(part: str) -> range:
+    first, _, last = part.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
+def failed_for(condition: Mapping[str, Any] | None) -> str | None:
+    """Reason and message of a condition that says that an object has failed."""
+    return None if condition is None else f"{condition.get('reason', 'Failed')}: {condition.get('message', '')}"
