@@ -8,7 +8,9 @@ A test folder takes them over in its conftest.py:
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -43,6 +45,29 @@ def namespace(api_client: client.ApiClient) -> str:
     name = f"test-{uuid.uuid4().hex[:8]}"
     client.CoreV1Api(api_client).create_namespace({"metadata": {"name": name}})
     return name
+
+
+@contextmanager
+def served(api: client.ApiClient, crd: dict[str, Any]) -> Iterator[None]:
+    """Have the API server know the kind of a CRD for a while."""
+    extensions, kind = client.ApiextensionsV1Api(api), crd["spec"]["names"]["kind"]
+    extensions.create_custom_resource_definition(crd)
+    until(lambda: _is_served(api, crd), f"{kind} to be served")
+    yield
+    extensions.delete_custom_resource_definition(crd["metadata"]["name"])
+    until(lambda: not _is_served(api, crd), f"{kind} to be unknown again")
+
+
+def _is_served(api: client.ApiClient, crd: dict[str, Any]) -> bool:
+    spec = crd["spec"]
+    where = (spec["group"], spec["versions"][0]["name"], spec["names"]["plural"])
+    try:
+        client.CustomObjectsApi(api).list_cluster_custom_object(*where)
+    except client.ApiException as error:
+        if error.status == 404:
+            return False
+        raise
+    return True
 
 
 def client_of(server: ApiServer) -> client.ApiClient:

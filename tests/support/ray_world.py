@@ -12,7 +12,7 @@ from kubernetes import client
 
 from finetune_core.layout import ExperimentLayout
 from finetune_core.results import DriverFailure, DriverReport
-from support.apiserver import until
+from support.apiserver import served
 from support.world import NOW, Json, World
 
 RAY_JOBS = ("ray.io", "v1")
@@ -38,22 +38,8 @@ _CRD = {
 @contextmanager
 def ray_jobs_served(api: client.ApiClient) -> Iterator[None]:
     """Have the API server know RayJobs for a while."""
-    extensions = client.ApiextensionsV1Api(api)
-    extensions.create_custom_resource_definition(_CRD)
-    until(lambda: _served(api), "RayJobs to be served")
-    yield
-    extensions.delete_custom_resource_definition(_CRD["metadata"]["name"])
-    until(lambda: not _served(api), "RayJobs to be unknown again")
-
-
-def _served(api: client.ApiClient) -> bool:
-    try:
-        client.CustomObjectsApi(api).list_cluster_custom_object(*RAY_JOBS, "rayjobs")
-    except client.ApiException as error:
-        if error.status == 404:
-            return False
-        raise
-    return True
+    with served(api, _CRD):
+        yield
 
 
 class RayWorld(World):
