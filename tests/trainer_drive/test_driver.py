@@ -6,7 +6,7 @@ from finetune_core.plan import ExecutionLimits
 from finetune_core.results import DriverReport, ExitCode, Failure, FailureReason
 from finetune_store import open_store
 from finetune_trainer.drive.driver import Driver
-from finetune_trainer.drive.pool import Ended, LostError, WorkerDiedError
+from finetune_trainer.drive.pool import Answer, LostError, WorkerDiedError
 from finetune_trainer.driver_report import DriverReporter
 
 TASK = {"name": "rte", "runs": 3, "training": {"maxSteps": 4, "evalSteps": 2}}
@@ -25,7 +25,8 @@ class Pool:
     def room(self, wanted):
         return 1 if self._at is None and wanted else 0
 
-    def start(self, run):
+    def start(self, run, order):
+        assert order == run
         self.begun.append(run)
         self._at = run
 
@@ -34,7 +35,7 @@ class Pool:
             return []
         run, self._at = self._at, None
         outcomes = self.script.get(run)
-        return [Ended(run, outcomes.popleft() if outcomes else None)]
+        return [Answer(run, outcomes.popleft() if outcomes else None)]
 
     def stop(self):
         self.stopped = True

@@ -16,10 +16,9 @@ from finetune_store import open_store
 from finetune_trainer import drain
 from finetune_trainer.drive.driver import Driver
 from finetune_trainer.drive.local_pool import LocalPool, shares
-from finetune_trainer.drive.ray_pool import RayPool
-from finetune_trainer.drive.worker import Work
+from finetune_trainer.drive.worker import RunWork
 from finetune_trainer.driver_report import DriverReporter
-from finetune_trainer.rays import local_ray
+from support.pools import own_ray_pool
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -34,19 +33,13 @@ def rte(**fields):
 
 
 @contextmanager
-def ray_pool(work, workers):
-    with local_ray(workers, cpus=None, gpus=None) as slots:
-        yield RayPool(work, slots)
-
-
-@contextmanager
-def local_pool(work, workers):
+def own_local_pool(work, workers):
     pool = LocalPool(work, shares(workers, gpus=[]))
     yield pool
     pool.close()
 
 
-@pytest.fixture(params=[ray_pool, local_pool])
+@pytest.fixture(params=[own_ray_pool, own_local_pool])
 def make_suite(request, workspace, monkeypatch):
     return lambda tasks, **limits: Suite(workspace, monkeypatch, request.param, tasks, **limits)
 
@@ -63,7 +56,7 @@ class Suite:
         monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
     def drive(self, workers=2):
-        work = Work(job=self.job, store=f"file://{self.workspace.store}", patience=30.0)
+        work = RunWork(job=self.job, store=f"file://{self.workspace.store}", patience=30.0)
         with self.pool(work, workers) as pool:
             return Driver(
                 self.job,

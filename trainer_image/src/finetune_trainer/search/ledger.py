@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pydantic import ValidationError
@@ -28,7 +29,10 @@ class _Open:
     started_at: str
     began: float
     history: dict[int, TrialReport] = field(default_factory=dict)
-    """By step: a trial that starts again reports what it has reported once more."""
+    """By step."""
+
+    def reports(self) -> list[TrialReport]:
+        return [self.history[step] for step in sorted(self.history)]
 
 
 class Ledger:
@@ -48,10 +52,26 @@ class Ledger:
         text = describe_config(taken.config)
         logger.info("%s of %d starts: %s", self._phase.name(taken.index), self._phase.count, text, extra=self._about())
 
-    def report(self, index: int, report: TrialReport) -> None:
-        """A trial has been evaluated."""
+    def report(self, index: int, report: TrialReport) -> bool:
+        """A trial has been evaluated; whether this evaluation is new: a trial that begins again repeats its own."""
         self.reported = True
-        self._open[index].history[report.step] = report
+        history = self._open[index].history
+        new = report.step not in history
+        history[report.step] = report
+        return new
+
+    def history(self, index: int) -> list[TrialReport]:
+        """What a trial that is being run has reported, by step."""
+        return self._open[index].reports()
+
+    def others(self, index: int) -> list[Sequence[TrialReport]]:
+        """What the trials reported that it is compared with: those being run here, and those that ended anywhere."""
+        ended = [
+            result.history
+            for result in self._board.results.values()
+            if result.index not in self._open and result.duplicate_of is None and result.state != TrialState.FAILED
+        ]
+        return [*(opened.reports() for place, opened in self._open.items() if place != index), *ended]
 
     def forget(self, index: int) -> None:
         """A trial was interrupted: it has no result, and whoever takes it over goes on from its checkpoints."""
@@ -70,7 +90,7 @@ class Ledger:
     def _result(self, opened: _Open, state: TrialState, error: str | None) -> TrialResult:
         phase, searched = self._phase, self._phase.searched
         metric = searched.settings.metric_for_best_model
-        history = tuple(opened.history[step] for step in sorted(opened.history))
+        history = tuple(opened.reports())
         best = best_report(history, metric, greater_is_better=searched.greater_is_better)
         settings, run_ids = self._planned(opened)
         last = history[-1] if history else None
