@@ -4,7 +4,7 @@ from collections import deque
 
 import pytest
 
-from finetune_core.results import ExitCode, Failure, FailureReason
+from finetune_core.results import ExitCode
 from finetune_core.search.layout import TrialKind
 from finetune_core.search.trials import TrialReport, TrialState
 from finetune_core.spec.search import TrialScheduler
@@ -14,6 +14,7 @@ from finetune_trainer.drive.worker import Report
 from finetune_trainer.errors import UserError
 from finetune_trainer.search.ledger import Ledger
 from finetune_trainer.search.trial_runner import TrialRunner
+from support.pools import Told, failure
 from support.search_boards import FakeClock, FakeDriver, phase, search_plan
 
 COMPLETED, STOPPED, FAILED = TrialState.COMPLETED, TrialState.STOPPED, TrialState.FAILED
@@ -22,11 +23,6 @@ COMPLETED, STOPPED, FAILED = TrialState.COMPLETED, TrialState.STOPPED, TrialStat
 def at(progress, value=0.5):
     metrics = {"accuracy": value}
     return Report(TrialReport(step=round(100 * progress), progress=progress, seconds=1.0, metrics=metrics))
-
-
-def failure(exit_code, message="it broke"):
-    about = {"run_id": "", "task": "rte", "run": 0, "attempt": "x", "time": ""}
-    return Failure(reason=FailureReason.INTERNAL, message=message, exit_code=exit_code, **about)
 
 
 WHOLE = (at(0.25), at(1.0), None)
@@ -71,18 +67,6 @@ class Pool:
 
     def stop(self):
         self.log.append("stop")
-
-
-class Told:
-    """Set after it was asked so often."""
-
-    def __init__(self, asked=10**9):
-        self._left = asked
-
-    @property
-    def is_set(self):
-        self._left -= 1
-        return self._left < 0
 
 
 class Searched:
