@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from finetune_core.search.trials import EndReason, TrialState
-from finetune_trainer.search.claimant import Taken
 from finetune_trainer.search.reports import best_report, mean_report
+from finetune_trainer.search.trial_queue import Taken
 from finetune_trainer.search.verdict import over
-from support.search_boards import phase, result, search_plan
+from support.search_drivers import phase, result, search_plan
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 

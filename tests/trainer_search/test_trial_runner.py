@@ -15,7 +15,7 @@ from finetune_trainer.errors import UserError
 from finetune_trainer.search.ledger import Ledger
 from finetune_trainer.search.trial_runner import TrialRunner
 from support.pools import Told, failure
-from support.search_boards import FakeClock, FakeDriver, phase, search_plan
+from support.search_drivers import FakeClock, FakeDriver, phase, search_plan
 
 COMPLETED, STOPPED, FAILED = TrialState.COMPLETED, TrialState.STOPPED, TrialState.FAILED
 
@@ -79,7 +79,7 @@ class Searched:
         store = open_store(f"file://{tmp_path}/store")
         clock = FakeClock()
         driver = FakeDriver("one", store, made, clock)
-        self.pool, self.board = pool, driver.board
+        self.pool, self.trials = pool, driver.trials
         self.error = None
         waited = pool.wait
 
@@ -90,9 +90,9 @@ class Searched:
         pool.wait = wait
         runner = TrialRunner(
             made,
-            board=driver.board,
-            claimant=driver.claimant,
-            ledger=Ledger(store, made, driver.board),
+            trials=driver.trials,
+            queue=driver.queue,
+            ledger=Ledger(store, made, driver.trials),
             pool=pool,
             stop=stop or Told(),
         )
@@ -103,7 +103,7 @@ class Searched:
 
     @property
     def states(self):
-        return {index: trial.state for index, trial in sorted(self.board.results.items())}
+        return {index: trial.state for index, trial in sorted(self.trials.results.items())}
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
@@ -111,8 +111,8 @@ def test_every_trial_is_done_and_recorded_with_its_reports(tmp_path, workers):
     searched = Searched(tmp_path, Pool(workers=workers), trials=3)
 
     assert searched.states == dict.fromkeys(range(3), COMPLETED)
-    assert [report.progress for report in searched.board.results[1].history] == [0.25, 1.0]
-    assert searched.board.running == set()
+    assert [report.progress for report in searched.trials.results[1].history] == [0.25, 1.0]
+    assert searched.trials.running == set()
 
 
 @pytest.mark.parametrize("lost", [WorkerDiedError("killed"), LostError(), failure(ExitCode.RETRY)])
@@ -127,7 +127,7 @@ def test_a_trial_that_is_lost_a_fourth_time_has_failed_and_the_others_are_done(t
     searched = Searched(tmp_path, Pool(t0=[(WorkerDiedError("out of memory"),)] * 4))
 
     assert searched.states == {0: FAILED, 1: COMPLETED}
-    assert "out of memory" in searched.board.results[0].error
+    assert "out of memory" in searched.trials.results[0].error
 
 
 def test_what_a_trial_reports_again_is_not_judged_again(tmp_path):
@@ -143,7 +143,7 @@ def test_a_trial_that_lags_is_stopped_once_that_is_recorded_and_its_worker_does_
     searched = Searched(tmp_path, pool, trials=3, scheduler=TrialScheduler.ASHA)
 
     assert searched.states == {0: COMPLETED, 1: STOPPED, 2: STOPPED}
-    assert searched.board.results[1].value == 0.2
+    assert searched.trials.results[1].value == 0.2
     assert pool.log == ["start 0", "start 1", "end 1", "start 2", "end 2"]
 
 
@@ -161,18 +161,18 @@ def test_no_finalist_is_ended_by_the_goal_that_the_trials_were_to_reach(tmp_path
     finalists = type(made)(**{**vars(made), "kind": TrialKind.FINALISTS})
     store = open_store(f"file://{tmp_path}/store")
     driver = FakeDriver("one", store, finalists, FakeClock())
-    ledger = Ledger(store, finalists, driver.board)
-    parts = {"board": driver.board, "claimant": driver.claimant, "ledger": ledger}
+    ledger = Ledger(store, finalists, driver.trials)
+    parts = {"trials": driver.trials, "queue": driver.queue, "ledger": ledger}
     TrialRunner(finalists, **parts, pool=Pool(), stop=Told()).run()
 
-    assert driver.board.results[0].state == COMPLETED
+    assert driver.trials.results[0].state == COMPLETED
 
 
 def test_a_failed_trial_is_recorded_and_not_tried_again(tmp_path):
     searched = Searched(tmp_path, Pool(t0=[(at(0.25), failure(ExitCode.GAVE_UP, "loss is NaN"))]))
 
     assert searched.states == {0: FAILED, 1: COMPLETED}
-    assert searched.board.results[0].error == "loss is NaN"
+    assert searched.trials.results[0].error == "loss is NaN"
     assert searched.pool.log.count("start 0") == 1
 
 
@@ -192,7 +192,7 @@ def test_inputs_that_cannot_be_used_end_the_search_and_no_trial_is_lost_to_them(
 
     assert str(searched.error) == "no model there"
     assert searched.states == {}
-    assert searched.board.running == set()
+    assert searched.trials.running == set()
 
 
 def test_where_a_trial_has_reported_inputs_can_be_used_and_the_mistake_is_the_trials(tmp_path):
@@ -206,7 +206,7 @@ def test_a_trial_whose_workers_pod_ends_is_given_back_and_goes_on(tmp_path):
     searched = Searched(tmp_path, Pool(t0=[(at(0.25), failure(ExitCode.INTERRUPTED))] * 9), trials=1)
 
     assert searched.states == {0: COMPLETED}
-    assert searched.board.claims[0].number == 9
+    assert searched.trials.claims[0].number == 9
 
 
 @pytest.mark.parametrize("outcome", [failure(ExitCode.INTERRUPTED), WorkerDiedError("killed")])
@@ -215,4 +215,4 @@ def test_told_to_stop_it_begins_nothing_waits_for_what_is_running_and_leaves_it_
 
     assert searched.pool.log == ["start 0", "stop"]
     assert searched.states == {}
-    assert searched.board.running == set()
+    assert searched.trials.running == set()

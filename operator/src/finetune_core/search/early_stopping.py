@@ -53,9 +53,9 @@ def lags(
         return False
 
     def curve(reports: Sequence[TrialReport]) -> Curve:
-        return [(one.progress, score(one, metric, greater_is_better=greater_is_better)) for one in reports]
+        return [(report.progress, score(report, metric, greater_is_better=greater_is_better)) for report in reports]
 
-    own, curves = curve(history), [curve(one) for one in others if one]
+    own, curves = curve(history), (curve(reports) for reports in others if reports)
     if scheduler == TrialScheduler.ASHA:
         return _below_rung(own, curves, asha)
     return _below_median(own, curves, asha.grace_period)

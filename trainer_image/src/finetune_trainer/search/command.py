@@ -23,7 +23,7 @@ def search(arguments: argparse.Namespace, *, connection: S3Connection, patience:
     stop.install()
     job = _read(arguments.plan)
     units = _units(job, arguments.index, arguments.cluster)
-    stores = tuple(open_store(arguments.store, connection=connection, retry_seconds=one) for one in (patience, 0.0))
+    stores = tuple(open_store(arguments.store, connection=connection, retry_seconds=wait) for wait in (patience, 0.0))
     driver = Driver(
         job,
         units,

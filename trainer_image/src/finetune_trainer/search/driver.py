@@ -18,13 +18,13 @@ from finetune_trainer.drive.pool import Pool
 from finetune_trainer.driver_report import DriverReporter
 from finetune_trainer.errors import RunError, StoppedError, UserError
 from finetune_trainer.search import verdict
-from finetune_trainer.search.board import Board
-from finetune_trainer.search.claimant import Claimant
 from finetune_trainer.search.leases import Leases, Pulse, now
 from finetune_trainer.search.ledger import Ledger
 from finetune_trainer.search.phase import Phase
 from finetune_trainer.search.proposals import given, proposer
+from finetune_trainer.search.trial_queue import TrialQueue
 from finetune_trainer.search.trial_runner import TrialRunner
+from finetune_trainer.search.trial_store import TrialStore
 from finetune_trainer.search.trial_worker import TrialWork
 from finetune_trainer.signals import StopFlag
 
@@ -60,7 +60,7 @@ class Driver:
         self._layout = SearchLayout(self._plan.namespace, self._plan.search)
         self._cluster = units[0][1]
         self._name = f"c{self._cluster}-{uuid.uuid4().hex[:12]}"
-        self._board: Board | None = None
+        self._current: TrialStore | None = None
         self._lease = float(os.environ.get("FINETUNE_LEASE_SECONDS", _LEASE_SECONDS))
         self._leases = Leases(self._store, self._layout, seconds=self._lease)
         self._reporter = DriverReporter(self._hasty, report_key)
@@ -97,8 +97,7 @@ class Driver:
         return ray_pool(work, self._stop, cpus=job.cpus_per_trial, gpus=job.gpus_per_trial)
 
     def _running(self) -> tuple[str, ...]:
-        board = self._board
-        return () if board is None else board.running_names()
+        return () if self._current is None else self._current.running_names()
 
     def _unit(self, pool: Pool, unit: tuple[str, int]) -> list[UserError]:
         """One unit; the user's mistake does not stop the other units."""
@@ -133,16 +132,16 @@ class Driver:
         self._store.create(self._layout.end(task), end.to_json())
         logger.info("%s: %s", task, message)
 
-    def _phase(self, pool: Pool, phase: Phase, is_over: Callable[[list[TrialResult]], bool]) -> Board:
+    def _phase(self, pool: Pool, phase: Phase, is_over: Callable[[list[TrialResult]], bool]) -> TrialStore:
         """Work through a phase. StoppedError if told to stop before its end."""
-        self._board = board = Board(self._store, phase, self._leases, driver=self._name, cluster=self._cluster)
-        claimant = Claimant(board, phase, lambda: is_over(list(board.results.values())))
-        ledger = Ledger(self._store, phase, board)
-        TrialRunner(phase, board=board, claimant=claimant, ledger=ledger, pool=pool, stop=self._stop).run()
+        self._current = trials = TrialStore(self._store, phase, self._leases, driver=self._name, cluster=self._cluster)
+        queue = TrialQueue(trials, phase, lambda: is_over(list(trials.results.values())))
+        ledger = Ledger(self._store, phase, trials)
+        TrialRunner(phase, trials=trials, queue=queue, ledger=ledger, pool=pool, stop=self._stop).run()
         if self._stop.is_set:
             raise StoppedError("told to stop; what was running goes on from its last checkpoint")
-        board.refresh()
-        return board
+        trials.refresh()
+        return trials
 
     def _trials(self, task: str) -> Phase:
         return Phase(
@@ -157,7 +156,7 @@ class Driver:
 
     def _finalists(self, task: str, trials: list[TrialResult]) -> Phase:
         wanted = self._plan.finalists.trials if self._plan.finalists else 0
-        configs = [one.config for one in ranked(trials)[:wanted]]
+        configs = [trial.config for trial in ranked(trials)[:wanted]]
         return Phase(
             plan=self._plan,
             task=task,

@@ -12,11 +12,11 @@ from finetune_core.search.best import best_trial
 from finetune_core.search.plan import describe_config
 from finetune_core.search.trials import TrialReport, TrialResult, TrialState
 from finetune_store import Store, StoreError, delete_tree
-from finetune_trainer.search.board import Board
-from finetune_trainer.search.claimant import Taken
 from finetune_trainer.search.leases import now
 from finetune_trainer.search.phase import Phase
 from finetune_trainer.search.reports import best_report
+from finetune_trainer.search.trial_queue import Taken
+from finetune_trainer.search.trial_store import TrialStore
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +38,10 @@ class _Open:
 class Ledger:
     """Reports come in, results go out. Everything is written before the trial's process is told to end."""
 
-    def __init__(self, store: Store, phase: Phase, board: Board) -> None:
+    def __init__(self, store: Store, phase: Phase, trials: TrialStore) -> None:
         self._store = store
         self._phase = phase
-        self._board = board
+        self._trials = trials
         self._open: dict[int, _Open] = {}
         self.reported = False
         """Whether any trial of this driver has reported anything: then model and data can be used."""
@@ -68,7 +68,7 @@ class Ledger:
         """What the trials reported that it is compared with: those being run here, and those that ended anywhere."""
         ended = [
             result.history
-            for result in self._board.results.values()
+            for result in self._trials.results.values()
             if result.index not in self._open and result.duplicate_of is None and result.state != TrialState.FAILED
         ]
         return [*(opened.reports() for place, opened in self._open.items() if place != index), *ended]
@@ -76,12 +76,12 @@ class Ledger:
     def forget(self, index: int) -> None:
         """A trial was interrupted: it has no result, and whoever takes it over goes on from its checkpoints."""
         self._open.pop(index, None)
-        self._board.give_up(index)
+        self._trials.give_up(index)
 
     def end(self, index: int, state: TrialState, error: str | None = None) -> TrialResult:
         """Record how a trial ended; StoreError."""
         opened = self._open.pop(index)
-        result = self._board.record(self._result(opened, state, error))
+        result = self._trials.record(self._result(opened, state, error))
         if state != TrialState.COMPLETED:
             self._drop_checkpoints(result)
         self._tell(result)
@@ -111,8 +111,8 @@ class Ledger:
             run_ids=run_ids,
             history=history,
             error=error[:_MAX_ERROR] if error else None,
-            driver=self._board.me[0],
-            cluster=self._board.me[1],
+            driver=self._trials.me[0],
+            cluster=self._trials.me[1],
             started_at=opened.started_at,
             finished_at=now(),
             seconds=last.seconds if last else round(time.monotonic() - opened.began, 2),
@@ -135,7 +135,7 @@ class Ledger:
                 logger.warning("checkpoints of %s stay for now: %s", self._phase.name(result.index), error)
 
     def _tell(self, result: TrialResult) -> None:
-        ended = self._board.results
+        ended = self._trials.results
         best = best_trial(ended.values())
         value = "no value" if result.value is None else f"{result.metric} {result.value:.6g} at step {result.step}"
         best_text = "none" if best is None else f"{best.value:.6g} ({self._phase.name(best.index)})"

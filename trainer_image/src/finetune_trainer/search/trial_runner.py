@@ -11,10 +11,10 @@ from finetune_core.search.trials import TrialReport, TrialState
 from finetune_trainer.drive.pool import Answer, Pool
 from finetune_trainer.drive.worker import Report
 from finetune_trainer.errors import UserError
-from finetune_trainer.search.board import Board
-from finetune_trainer.search.claimant import Claimant, Nothing, Taken
 from finetune_trainer.search.ledger import Ledger
 from finetune_trainer.search.phase import Phase
+from finetune_trainer.search.trial_queue import Nothing, Taken, TrialQueue
+from finetune_trainer.search.trial_store import TrialStore
 from finetune_trainer.search.trial_worker import TrialOrder
 from finetune_trainer.search.verdict import reaches
 from finetune_trainer.signals import Stop
@@ -30,11 +30,11 @@ class TrialRunner:
     """Works through a phase, as many trials at a time as the pool has workers for."""
 
     def __init__(
-        self, phase: Phase, *, board: Board, claimant: Claimant, ledger: Ledger, pool: Pool, stop: Stop
+        self, phase: Phase, *, trials: TrialStore, queue: TrialQueue, ledger: Ledger, pool: Pool, stop: Stop
     ) -> None:
         self._phase = phase
-        self._board = board
-        self._claimant = claimant
+        self._trials = trials
+        self._queue = queue
         self._ledger = ledger
         self._pool = pool
         self._stop = stop
@@ -73,7 +73,7 @@ class TrialRunner:
     def _next(self) -> Taken | Nothing:
         """The next trial that has settings; one whose values are out of bounds is recorded as failed."""
         while True:
-            taken = self._claimant.next()
+            taken = self._queue.next()
             if isinstance(taken, Nothing):
                 return taken
             self._ledger.start(taken)
@@ -112,7 +112,7 @@ class TrialRunner:
         if phase.kind != TrialKind.TRIALS:
             return False
         values = [report.metrics.get(searched.settings.metric_for_best_model)]
-        values += [trial.value for trial in self._board.results.values()]
+        values += [trial.value for trial in self._trials.results.values()]
         return any(reaches(searched.goal, value, greater_is_better=searched.greater_is_better) for value in values)
 
     def _lags(self, index: int) -> bool:

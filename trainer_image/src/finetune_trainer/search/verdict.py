@@ -23,7 +23,7 @@ def over(
     searched = plan.tasks[task]
     if len(results) >= searched.trials:
         return EndReason.ALL_TRIALS
-    if any(reaches(searched.goal, one.value, greater_is_better=one.greater_is_better) for one in results):
+    if any(reaches(searched.goal, trial.value, greater_is_better=trial.greater_is_better) for trial in results):
         return EndReason.GOAL_REACHED
     if failed_count(results) > plan.max_failed_trials:
         return EndReason.TOO_MANY_FAILED
@@ -35,7 +35,7 @@ def over(
 
 def failed_count(results: Iterable[TrialResult]) -> int:
     """Failed trials; a configuration that failed counts once however often it was proposed."""
-    return sum(1 for one in results if one.state == TrialState.FAILED and one.duplicate_of is None)
+    return sum(1 for trial in results if trial.state == TrialState.FAILED and trial.duplicate_of is None)
 
 
 def describe(plan: SearchPlan, task: str, results: Iterable[TrialResult], reason: EndReason) -> str:
