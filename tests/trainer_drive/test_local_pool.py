@@ -1,16 +1,19 @@
 """Workers that are processes of this machine."""
 
+import os
+import signal
 from contextlib import contextmanager
 
 import psutil
 import pytest
 
 from finetune_core.plan import ExecutionLimits
+from finetune_core.results import ExitCode
 from finetune_dev.shell import wait_for
 from finetune_store import open_store
 from finetune_trainer.drive.local_pool import LocalPool, shares
-from support.pool_contract import PoolContract
-from support.pools import Counting
+from support.pool_contract import PoolContract, answers, pid, report
+from support.pools import Count, Counting
 from support.runs_contract import LONG, RunsContract, rte
 
 
@@ -26,6 +29,15 @@ class TestLocalPool(PoolContract):
     def pool(self):
         with own_local_pool(Counting(), 2) as pool:
             yield pool
+
+    def test_a_worker_that_alone_is_told_to_stop_gives_its_piece_back_and_gets_no_other(self, pool):
+        pool.start("a", Count(1, "never"))
+        first = report(pool, "a").metrics["pid"]
+        os.kill(int(first), signal.SIGTERM)
+        pool.go_on("a")
+        assert answers(pool)["a"].exit_code == ExitCode.INTERRUPTED
+        pool.start("b", Count(1))
+        assert pid(pool, "b") != first
 
 
 class TestLocalRuns(RunsContract):

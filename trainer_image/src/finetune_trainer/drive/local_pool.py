@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
+from finetune_core.results import ExitCode, Failure
 from finetune_trainer.drive.pool import WORKER_DIED, Answer, WorkerDiedError
 from finetune_trainer.drive.worker import Report, Station, Work
 from finetune_trainer.hardware import usable_cores
@@ -139,16 +140,23 @@ class LocalPool:
 
     def _answer(self, member: _Member) -> Answer:
         try:
-            outcome = member.connection.recv()
+            outcome: Report | Failure | None = member.connection.recv()
         except (EOFError, OSError):
-            member.process.join()
-            self._free.append(member.environment)
+            self._part_from(member)
             return Answer(member.name, WorkerDiedError(f"{WORKER_DIED} (exit code {member.process.exitcode})"))
         if isinstance(outcome, Report):
             self._waiting[member.name] = member
+        elif outcome is not None and outcome.exit_code == ExitCode.INTERRUPTED:
+            # Told to stop, a process stays so: it would give back all that it is asked.
+            self._part_from(member)
         else:
             self._idle.append(member)
         return Answer(member.name, outcome)
+
+    def _part_from(self, member: _Member) -> None:
+        member.connection.close()
+        member.process.join()
+        self._free.append(member.environment)
 
 
 def _serve(connection: Connection, work: Work, environment: dict[str, str], parent: int) -> None:
