@@ -39,7 +39,7 @@ def test_another_message_of_the_same_phase_is_not() -> None:
 def test_what_needs_somebody_is_a_warning() -> None:
     for reason in (Reason.BLOCKED, Reason.STORAGE_UNAVAILABLE, Reason.SOME_RUNS_FAILED):
         (notice,) = notices(status(Reason.RUNNING), status(reason))
-        assert notice.kind == "Warning"
+        assert notice.type == "Warning"
 
 
 def test_each_newly_failed_run_is_told_once_with_its_reason() -> None:
@@ -65,7 +65,7 @@ def test_a_leaderboard_zip_that_is_ready_or_refused_is_told() -> None:
         (ConditionStatus.FALSE, Reason.TASKS_MISSING, "Warning"),
     ):
         after = ExperimentStatus(conditions=(condition(ConditionType.LEADERBOARD_READY, outcome, reason),))
-        assert [(one.kind, one.reason) for one in notices(ExperimentStatus(), after)] == [(kind, reason)]
+        assert [(notice.type, notice.reason) for notice in notices(ExperimentStatus(), after)] == [(kind, reason)]
 
 
 def test_what_a_spec_probably_does_not_mean_is_told_once_in_one_event() -> None:

@@ -261,7 +261,7 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         for place, notice in enumerate(notices(subject.status, status)):
             event = manifests.event(
                 owner,
-                kind=notice.kind,
+                type_=notice.type,
                 reason=notice.reason,
                 message=notice.message,
                 now=now,
@@ -274,4 +274,5 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
 
 
 def _is_valid(status: ExperimentStatus | HPSearchStatus) -> bool:
-    return any(one.type == ConditionType.VALID and one.status == ConditionStatus.TRUE for one in status.conditions)
+    valid = (condition for condition in status.conditions if condition.type == ConditionType.VALID)
+    return any(condition.status == ConditionStatus.TRUE for condition in valid)

@@ -170,7 +170,7 @@ def _verdict(seen: SearchObservation, failed: Mapping[str, RunError]) -> tuple[R
     if given_up:
         message = f"The search was given up early on {', '.join(given_up)}; every task has a best trial."
         return Reason.SOME_TRIALS_FAILED, f"{message} See status.failures."
-    bad = sum(one.state.value == "Failed" for task in seen.plan.order for one in seen.trials.get(task, ()))
+    bad = sum(trial.state.value == "Failed" for task in seen.plan.order for trial in seen.trials.get(task, ()))
     total = sum(map(seen.ended_trials, seen.plan.order))
     if bad:
         return Reason.SOME_TRIALS_FAILED, f"{bad} of {total} trials failed; every task has a best trial."

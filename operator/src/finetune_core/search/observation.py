@@ -71,8 +71,8 @@ class SearchObservation:
     @property
     def best(self) -> BestHyperparameters:
         """What the search hands on, as far as it has come."""
-        trials = (one for task in self.plan.order for one in self.trials.get(task, ()))
-        finalists = (one for task in self.plan.order for one in self.finalists.get(task, ()))
+        trials = (trial for task in self.plan.order for trial in self.trials.get(task, ()))
+        finalists = (trial for task in self.plan.order for trial in self.finalists.get(task, ()))
         return best_hyperparameters(self.plan, trials, finalists, self.digest)
 
     def revision(self, units: tuple[str, ...]) -> str:

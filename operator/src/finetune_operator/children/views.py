@@ -91,7 +91,7 @@ def hangs_silently(pod: Mapping[str, Any]) -> bool:
     status = pod.get("status") or {}
     scheduled = any(c["type"] == "PodScheduled" and c["status"] == "True" for c in status.get("conditions") or ())
     # KubeRay's workers wait for their head in an init container.
-    starting = any("running" in (one.get("state") or {}) for one in status.get("initContainerStatuses") or ())
+    starting = any("running" in (init.get("state") or {}) for init in status.get("initContainerStatuses") or ())
     waiting = {reason for reason, _ in _waiting(status)}
     silent = not starting and waiting <= {"ContainerCreating", "PodInitializing"}
     return status.get("phase") == "Pending" and scheduled and silent

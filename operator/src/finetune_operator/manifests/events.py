@@ -5,8 +5,8 @@ from finetune_kube.kinds import EXPERIMENT
 from finetune_operator.manifests.owners import Json, Owner
 
 
-def event(owner: Owner, *, kind: str, reason: str, message: str, now: str, suffix: str) -> Json:
-    """A core/v1 Event about the experiment; `kind` is Normal or Warning."""
+def event(owner: Owner, *, type_: str, reason: str, message: str, now: str, suffix: str) -> Json:
+    """A core/v1 Event about the experiment; `type_` is Normal or Warning."""
     return {
         "apiVersion": "v1",
         "kind": "Event",
@@ -18,7 +18,7 @@ def event(owner: Owner, *, kind: str, reason: str, message: str, now: str, suffi
             "namespace": owner.namespace,
             "uid": owner.uid,
         },
-        "type": kind,
+        "type": type_,
         "reason": reason,
         "message": message[:1000],
         "firstTimestamp": now,

@@ -24,9 +24,9 @@ SPEC_WARNING = "SpecWarning"
 
 @dataclass(frozen=True)
 class Notice:
-    """An event to be: `kind` is Normal or Warning."""
+    """An event to be: `type` is Normal or Warning."""
 
-    kind: str
+    type: str
     reason: str
     message: str
 
@@ -52,7 +52,7 @@ def _conditions(
         if previous is not None and previous.reason == condition.reason:
             continue
         if _worth_telling(condition):
-            yield Notice(_kind(condition), condition.reason, condition.message)
+            yield Notice(_type(condition), condition.reason, condition.message)
 
 
 def _worth_telling(condition: Condition) -> bool:
@@ -65,7 +65,7 @@ def _worth_telling(condition: Condition) -> bool:
     return condition.reason != Reason.INVALID_SPEC
 
 
-def _kind(condition: Condition) -> str:
+def _type(condition: Condition) -> str:
     bad = condition.status == ConditionStatus.FALSE or condition.reason in _WARNINGS
     return "Warning" if bad else "Normal"
 
