@@ -9,7 +9,7 @@ from finetune_core.actions import CreateTrainJob
 from finetune_core.job_sequence import MAX_ROUNDS, job_name
 from finetune_core.plan import ExecutionLimits, job_plan
 from finetune_core.reporting import report_job_name
-from finetune_core.spec import MAX_NAME_LENGTH, MAX_RUNS, Execution, Storage, Tracking
+from finetune_core.spec import MAX_NAME_LENGTH, MAX_RUNS, Execution, ExecutionMode, Storage, Tracking
 from finetune_core.tracking import from_env
 from finetune_operator import manifests
 from finetune_operator.executors import EXECUTORS
@@ -291,7 +291,12 @@ def test_names_of_the_longest_experiment_name_fit_a_dns_label_with_the_index() -
 
 def test_an_events_message_is_cut_to_what_the_api_server_takes() -> None:
     event = manifests.event(
-        OWNER, kind="Warning", reason="R", message="m" * 5000, now="2026-01-01T00:00:00Z", suffix="1"
+        OWNER, type_="Warning", reason="R", message="m" * 5000, now="2026-01-01T00:00:00Z", suffix="1"
     )
     assert len(event["message"]) <= 1024
     assert event["involvedObject"]["uid"] == "uid-1"
+
+
+def test_every_mode_has_an_executor_whose_traits_are_of_its_kind() -> None:
+    assert set(EXECUTORS.by_mode) == set(ExecutionMode)
+    assert all(executor.traits.kind == executor.kind.kind for executor in EXECUTORS.all)

@@ -21,6 +21,8 @@ from support.world import NOW, World, spec_of
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.s3]
 JOB_SET = Kind("JobSet", "jobsets", "v1alpha2", "jobset.x-k8s.io")
+CRD = REPOSITORY / "tests" / "data" / "jobset_crd_part.yaml"
+COMPLETED = {"type": "Completed", "status": "True", "reason": "Done", "message": "", "lastTransitionTime": NOW}
 JOBS = JobExecutor()
 
 
@@ -49,6 +51,9 @@ class JobSetExecutor(Executor):
         return replace(seen, complete="Completed" in conditions, failed_for=failed_for(conditions.get("Failed")))
 
 
+EXECUTORS = Executors({ExecutionMode.JOBS: JobSetExecutor()})
+
+
 def job_sets(world: World) -> list[Any]:
     return world.custom.list_namespaced_custom_object(JOB_SET.group, "v1alpha2", world.namespace, "jobsets")["items"]
 
@@ -56,48 +61,37 @@ def job_sets(world: World) -> list[Any]:
 def play(world: World, job_set: Any, *, active: int = 0, **status: Any) -> None:
     work = {"name": "work", "active": active, "ready": active, "failed": 0, "succeeded": 0, "suspended": 1 - active}
     where = (JOB_SET.group, "v1alpha2", world.namespace, "jobsets", job_set["metadata"]["name"])
-    body = {"status": {"replicatedJobsStatus": [work], **status}}
-    world.custom.patch_namespaced_custom_object_status(*where, body)
+    world.custom.patch_namespaced_custom_object_status(*where, {"status": {"replicatedJobsStatus": [work], **status}})
 
 
-def apply(world: World, **execution: Any) -> None:
+def look(world: World, times: int = 1, **execution: Any) -> Any:
+    """Apply the spec, look at it, and give the only JobSet that there is then."""
     world.apply("exp", spec_of(world.server, {"rte": 2}, execution=execution))
+    world.look("exp", times=times)
+    (job_set,) = job_sets(world)
+    return job_set
 
 
 def test_job_sets_are_created_suspended_replaced_and_seen_to_their_end(world: World) -> None:
-    crd = yaml.safe_load((REPOSITORY / "tests" / "data" / "jobset_crd_part.yaml").read_text())
-    with served(world.api, crd):
+    with served(world.api, yaml.safe_load(CRD.read_text())):
         world.operator.close()
-        world.operator = Reconciler(
-            world.cluster, world.config, executors=Executors({ExecutionMode.JOBS: JobSetExecutor()})
-        )
-        apply(world)
-        world.look("exp", times=2)
-        (first,) = job_sets(world)
-        assert first["spec"]["replicatedJobs"][0]["replicas"] == 1
-        assert first["spec"]["replicatedJobs"][0]["template"]["spec"]["completions"] == 2
-        assert world.jobs("exp") == []
-
+        world.operator = Reconciler(world.cluster, world.config, executors=EXECUTORS)
+        first = look(world, times=2)
+        (part,) = first["spec"]["replicatedJobs"]
+        assert (part["replicas"], part["template"]["spec"]["completions"], world.jobs("exp")) == (1, 2, [])
         play(world, first, active=1)
-        world.look("exp")
-        assert (world.reason("exp"), world.status("exp")["job"]) == ("Running", first["metadata"]["name"])
-
-        apply(world, suspend=True)
-        world.look("exp")
-        (suspended,) = job_sets(world)
+        suspended = look(world, suspend=True)
+        assert (world.reason("exp"), world.status("exp")["job"]) == ("Suspended", first["metadata"]["name"])
         assert (suspended["metadata"]["uid"], suspended["spec"]["suspend"]) == (first["metadata"]["uid"], True)
-
         play(world, suspended)
-        apply(world, parallelism=2)
-        world.look("exp", times=3)
-        (second,) = job_sets(world)
-        assert second["metadata"]["name"] != first["metadata"]["name"]
-        assert second["spec"]["suspend"] is False
-
+        second = look(world, times=3, parallelism=2)
+        assert (second["metadata"]["name"] != first["metadata"]["name"], second["spec"]["suspend"]) == (True, False)
+        play(world, second, active=1)
+        look(world, parallelism=2)
+        assert world.reason("exp") == "Running"
         for index in range(2):
             world.put_results(second, index)
-        done = {"type": "Completed", "status": "True", "reason": "AllJobsCompleted", "message": ""}
-        play(world, second, conditions=[{**done, "lastTransitionTime": NOW}])
+        play(world, second, conditions=[COMPLETED])
         world.look("exp")
         world.play_report("exp")
         world.look("exp", times=2)
