@@ -14,7 +14,7 @@ IMAGE = {"FINETUNE_TRAINER_IMAGE": "example.test/trainer:1"}
 
 def test_defaults_watch_the_whole_cluster() -> None:
     config = Config.from_env(IMAGE)
-    assert (config.namespaces, config.default_storage, config.workers) == ((), None, 8)
+    assert (config.namespaces, config.default_storage, config.workers) == ((), None, 16)
 
 
 def test_everything_can_be_set() -> None:

@@ -15,7 +15,8 @@ class Config:
     """How the operator works.
 
     `namespaces` empty means the whole cluster; `resync_seconds` is how often a living experiment is looked at without
-    an event (progress, ETA, pods that cannot start).
+    an event (progress, ETA, pods that cannot start). `workers` look at the same time; one namespace gets half of them
+    at most (see `schedule`).
     """
 
     trainer_image: str
@@ -25,7 +26,7 @@ class Config:
     log_format: str = "text"
     health_port: int = 8080
     metrics_port: int = 9090
-    workers: int = 8
+    workers: int = 16
     resync_seconds: float = 20.0
 
     @classmethod
@@ -43,7 +44,7 @@ class Config:
             log_format=_one_of("FINETUNE_LOG_FORMAT", env.get("FINETUNE_LOG_FORMAT", "text"), ("text", "json")),
             health_port=int(_number(env, "FINETUNE_HEALTH_PORT", 8080, least=0)),
             metrics_port=int(_number(env, "FINETUNE_METRICS_PORT", 9090, least=0)),
-            workers=int(_number(env, "FINETUNE_WORKERS", 8, least=1)),
+            workers=int(_number(env, "FINETUNE_WORKERS", 16, least=1)),
             resync_seconds=_number(env, "FINETUNE_RESYNC_SECONDS", 20, least=1),
         )
 

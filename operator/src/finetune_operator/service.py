@@ -44,7 +44,9 @@ class Service:
         }
         self._connector = connector
         self._threads = ThreadPoolExecutor(config.workers, thread_name_prefix="reconcile")
-        self._queue: WorkQueue[Key] = WorkQueue(self._work, workers=config.workers, on_error=self._report)
+        self._queue: WorkQueue[Key] = WorkQueue(
+            self._work, workers=config.workers, group=lambda key: key.namespace, on_error=self._report
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._runners: list[web.AppRunner] = []
 
