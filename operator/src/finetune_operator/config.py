@@ -16,7 +16,7 @@ class Config:
 
     `namespaces` empty means the whole cluster; `resync_seconds` is how often a living experiment is looked at without
     an event (progress, ETA, pods that cannot start). `workers` look at the same time; one namespace gets half of them
-    at most (see `schedule`).
+    at most (see `schedule`). `look_seconds` bound all that one look asks of stores.
     """
 
     trainer_image: str
@@ -28,6 +28,7 @@ class Config:
     metrics_port: int = 9090
     workers: int = 16
     resync_seconds: float = 20.0
+    look_seconds: float = 30.0
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Config":

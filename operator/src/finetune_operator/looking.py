@@ -28,7 +28,7 @@ from finetune_operator.problems import CannotRunError, WaitingError
 from finetune_operator.resolving import claims
 from finetune_operator.settled import is_settled
 from finetune_operator.storage import Connection, StorageConnector
-from finetune_store import StoreError
+from finetune_store import StoreError, deadline
 
 MemoryT = TypeVar("MemoryT", bound=LookMemory)
 
@@ -83,7 +83,9 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
             self._forget(namespace, name)
             return None
         subject = self._subject(resource)
-        status, delay = self._look(subject, resource["spec"])
+        # What was read by then is remembered: the next look goes on from there.
+        with deadline(self._config.look_seconds):
+            status, delay = self._look(subject, resource["spec"])
         if subject.memory.connected_for is not None:
             # For people's own tools: where nothing in the spec says it, only the operator knows its own storage.
             status = status.model_copy(update={"storage": subject.memory.connected_for})

@@ -20,9 +20,9 @@ _LONGEST_BACKOFF = 60.0
 
 
 class WorkQueue(Generic[Key]):
-    """Runs `work(key)` for keys that are due, while it is open; it returns seconds until it wants the key again, or None.
+    """Runs `work(key)` for keys that are due, while it is open.
 
-    `group` tells whose a key is: no group can hold all workers.
+    `work` returns seconds until it wants the key again, or None. `group` tells whose a key is: no group can hold all workers.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """Which key is worked on next, fair between groups (namespaces). Pure: the time is given, nothing waits.
 
-A group may take another worker as long as it holds fewer than are free. One group alone gets half of the workers, two get
-a third each, and so on: whoever comes next finds a free one, however many keys the others have and however long these
-take. Groups take turns; within a group the key goes first that is due the longest.
+A group may take another worker as long as it holds fewer than are free. One group alone gets half of the workers, two
+get a third each, and so on: whoever comes next finds a free one, however many keys the others have and however long
+these take. Groups take turns; within a group the key goes first that is due the longest.
 
 The rule is that of buffers shared by queues: Choudhury, Hahne: Dynamic queue length thresholds for shared-memory packet
 switches, IEEE/ACM Transactions on Networking 6(2), 1998 (with alpha = 1).

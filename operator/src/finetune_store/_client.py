@@ -13,6 +13,7 @@ from minio.credentials.providers import IamAwsProvider, Provider, StaticProvider
 from minio.datatypes import Part
 
 from finetune_store._connection import S3Connection
+from finetune_store._deadline import bounded_pool
 from finetune_store._errors import InvalidConfigurationError, InvalidCredentialsError, UnreachableError
 
 AWS_ENDPOINT = "https://s3.amazonaws.com"
@@ -72,7 +73,7 @@ def connect(connection: S3Connection, *, timeout_seconds: float) -> S3Client:
     scheme, _, host = endpoint.partition("://")
     # No wait (for a connection, for a part to be sent, for the next bytes of an answer) is longer than the timeout.
     timeout = urllib3.Timeout(connect=timeout_seconds, read=timeout_seconds)
-    pool = urllib3.PoolManager(timeout=timeout, retries=False, maxsize=POOL_SIZE, ssl_context=_tls_context(connection))
+    pool = bounded_pool(_tls_context(connection), timeout=timeout, retries=False, maxsize=POOL_SIZE)
     if scheme not in {"http", "https"}:
         raise InvalidConfigurationError(_unusable(connection, "it starts with neither http:// nor https://"))
     try:
