@@ -2,7 +2,7 @@
 
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,9 +29,9 @@ ASKED: dict[str, Callable[[Store], object]] = {
 
 
 @pytest.fixture(scope="module", params=["plain", "tls"])
-def secured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path | None]:
+def secured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path | None:
     """The folder of a server's certificate; None for plain HTTP."""
-    yield tmp_path_factory.mktemp("tls") if request.param == "tls" else None
+    return tmp_path_factory.mktemp("tls") if request.param == "tls" else None
 
 
 @pytest.mark.parametrize("slow", ["status", "headers", "body"])

@@ -22,6 +22,9 @@ from finetune_operator import names
 
 Json = dict[str, Any]
 _TIMEOUT = (5, 30)
+_LEASE_TIMEOUT = (2, 3)
+"""Short of what a leader has for renewing, so that it can try again."""
+
 _MERGE_PATCH = "application/merge-patch+json"
 
 
@@ -156,6 +159,19 @@ class Cluster:
         """The Secret, or None."""
         return self._get(f"/api/v1/namespaces/{quote(namespace)}/secrets", name)
 
+    def get_lease(self, namespace: str, name: str) -> Json | None:
+        """The Lease, or None."""
+        return self._call("GET", f"{_leases(namespace)}/{quote(name)}", missing_ok=True, timeout=_LEASE_TIMEOUT)
+
+    def create_lease(self, namespace: str, manifest: Json) -> Json:
+        """The Lease as it was created; ConflictError if there is one of that name."""
+        return self._call("POST", _leases(namespace), body=manifest, timeout=_LEASE_TIMEOUT) or {}
+
+    def replace_lease(self, namespace: str, manifest: Json) -> Json:
+        """The Lease as it is now; ConflictError where it is not of the manifest's resourceVersion any more."""
+        path = f"{_leases(namespace)}/{quote(manifest['metadata']['name'])}"
+        return self._call("PUT", path, body=manifest, timeout=_LEASE_TIMEOUT) or {}
+
     def create_event(self, namespace: str, manifest: Json) -> None:
         """Create a core/v1 Event."""
         self._call("POST", f"/api/v1/namespaces/{quote(namespace)}/events", body=manifest)
@@ -177,6 +193,7 @@ class Cluster:
         body: Json | None = None,
         content_type: str = "application/json",
         missing_ok: bool = False,
+        timeout: tuple[int, int] = _TIMEOUT,
     ) -> Json | None:
         self._on_request(verb, _resource(path))
         query = {**(query or {}), **({"fieldManager": names.FIELD_MANAGER} if verb in {"POST", "PUT", "PATCH"} else {})}
@@ -189,7 +206,7 @@ class Cluster:
             auth_settings=["BearerToken"],
         )
         try:
-            response = self._client.call_api(*request, _request_timeout=_TIMEOUT)
+            response = self._client.call_api(*request, _request_timeout=timeout)
             data: bytes = response.read() or b""  # type: ignore[no-untyped-call]
         except (urllib3.exceptions.HTTPError, kubernetes.client.ApiException) as error:
             raise ApiUnavailableError(f"{verb} {path}: {error}") from error
@@ -237,6 +254,10 @@ def _jobs(namespace: str) -> str:
 
 def _ray_jobs(namespace: str) -> str:
     return f"/apis/{names.RAY_GROUP}/{names.RAY_VERSION}/namespaces/{quote(namespace)}/{names.RAY_JOB_PLURAL}"
+
+
+def _leases(namespace: str) -> str:
+    return f"/apis/coordination.k8s.io/v1/namespaces/{quote(namespace)}/leases"
 
 
 def _config_maps(namespace: str) -> str:

@@ -33,6 +33,7 @@ from finetune_store import StoreError, deadline
 MemoryT = TypeVar("MemoryT", bound=LookMemory)
 
 _SLOW_SECONDS = 30.0
+_OTHERS_SECONDS = 120.0
 _CREDENTIALS_SECONDS = 300.0
 _AFTER_ACTION_SECONDS = 2.0
 _RESYNC_SECONDS_EACH = 0.05
@@ -60,17 +61,24 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         connector: StorageConnector | None = None,
         http: urllib3.PoolManager | None = None,
         utc_now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        holds: Callable[[str], bool] = lambda _namespace: True,
     ) -> None:
         self._cluster = cluster
         self._config = config
         self._connector = connector or StorageConnector(cluster)
         self._http = http or urllib3.PoolManager()
         self._utc_now = utc_now
+        self._holds = holds
+        self._release = str(config.release or "")
         self._memories: dict[tuple[str, str, str], MemoryT] = {}
 
     def close(self) -> None:
         """Remove what is kept on disk; no look may be under way."""
         self._connector.close()
+
+    def forget_all(self) -> None:
+        """Remember nothing, as after a start: somebody else may have acted in between."""
+        self._memories.clear()
 
     def remembered(self) -> int:
         """How many objects are remembered: the living ones."""
@@ -82,6 +90,9 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         if resource is None or "deletionTimestamp" in resource["metadata"] or is_settled(resource):
             self._forget(namespace, name)
             return None
+        if not self._holds(namespace):
+            self._forget(namespace, name)
+            return _OTHERS_SECONDS
         subject = self._subject(resource)
         # What was read by then is remembered: the next look goes on from there.
         with deadline(self._config.look_seconds):

@@ -26,6 +26,7 @@ RAY_NODE_TYPE_LABEL = "ray.io/node-type"
 REVISION_ANNOTATION = f"{API_GROUP}/revision"
 ROUND_ANNOTATION = f"{API_GROUP}/round"
 PLAN_ANNOTATION = f"{API_GROUP}/plan"
+RELEASE_ANNOTATION = f"{API_GROUP}/release"
 DIGEST_ANNOTATION = f"{API_GROUP}/digest"
 FIELD_MANAGER = "finetune-operator"
 

@@ -22,7 +22,8 @@ _LONGEST_BACKOFF = 60.0
 class WorkQueue(Generic[Key]):
     """Runs `work(key)` for keys that are due, while it is open.
 
-    `work` returns seconds until it wants the key again, or None. `group` tells whose a key is: no group can hold all workers.
+    `work` returns seconds until it wants the key again, or None. `group` tells whose a key is: no group can hold all
+    workers.
     """
 
     def __init__(

@@ -42,7 +42,8 @@ class SearchReconciler(BaseReconciler[HPSearchStatus, SearchMemory]):
         self._cluster.patch_search_status(owner.namespace, owner.name, patch)
 
     def _owner(self, metadata: Json) -> manifests.Owner:
-        return manifests.Owner(metadata["namespace"], metadata["name"], metadata["uid"], names.SEARCH_KIND)
+        where = (metadata["namespace"], metadata["name"], metadata["uid"])
+        return manifests.Owner(*where, names.SEARCH_KIND, self._release)
 
     def _parse_status(self, raw: Json) -> HPSearchStatus:
         try:

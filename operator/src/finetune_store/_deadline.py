@@ -4,8 +4,8 @@
         store.get(...)  # DeadlineError where this, and what came before it, takes longer
 
 A timeout of urllib3 bounds one wait for bytes, so a server that sends a byte every few seconds is never too late, be it
-in headers, bodies or a TLS record. Here the sockets themselves ask, before each wait, how much time is left. The deadline
-is that of the thread (of its context); without one nothing changes.
+in headers or in bodies. Here the sockets themselves ask, before each wait, how much time is left. The deadline is that
+of the thread (of its context); without one nothing changes.
 """
 
 import socket

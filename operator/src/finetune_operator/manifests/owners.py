@@ -11,12 +11,18 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Owner:
-    """The experiment or search that children belong to."""
+    """The experiment or search that children belong to; `release` is the one of the operator that makes them."""
 
     namespace: str
     name: str
     uid: str
     kind: str = names.EXPERIMENT_KIND
+    release: str = ""
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """What children say of who made them."""
+        return {names.RELEASE_ANNOTATION: self.release} if self.release else {}
 
     @property
     def reference(self) -> Json:
@@ -37,6 +43,7 @@ def metadata_of(owner: Owner, name: str, role: JobRole) -> Json:
         "name": name,
         "namespace": owner.namespace,
         "labels": labels_of(owner, role),
+        "annotations": owner.annotations,
         "ownerReferences": [owner.reference],
     }
 
@@ -55,7 +62,7 @@ def work_metadata(
 ) -> Json:
     """Metadata of a Job or RayJob that does work, with what a look at it must find again; `plan` is its ConfigMap."""
     metadata = metadata_of(owner, name, JobRole.TRAIN)
-    metadata["annotations"] = {
+    metadata["annotations"] |= {
         names.REVISION_ANNOTATION: revision,
         names.ROUND_ANNOTATION: str(round_),
         names.PLAN_ANNOTATION: plan,
