@@ -99,7 +99,8 @@ def measure(way: str, work: Path) -> dict[str, float]:
     """Seconds, and the peak in MiB beyond what imports and model took."""
     import transformers  # noqa: PLC0415 - in the measured process only
 
-    from finetune_trainer.model import load_model, load_tokenizer  # noqa: PLC0415
+    from finetune_trainer.model import load_model  # noqa: PLC0415
+    from finetune_trainer.tokenizer import load_tokenizer  # noqa: PLC0415
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
@@ -119,6 +120,7 @@ def peak() -> int:
 
 def ours(tokenizer: Any, model: Any, head: Any, work: Path, data: str) -> None:
     """As a run does it."""
+    from finetune_trainer.data.padding import settle_padding  # noqa: PLC0415
     from finetune_trainer.data.tokens import Collator, tokenise  # noqa: PLC0415
     from finetune_trainer.data.tsv import read_glue_tsv  # noqa: PLC0415
     from finetune_trainer.predict import predict_logits, write_predictions  # noqa: PLC0415
@@ -129,7 +131,7 @@ def ours(tokenizer: Any, model: Any, head: Any, work: Path, data: str) -> None:
         logits = predict_logits(
             model,
             tokens,
-            Collator(tokens, pad_id=tokenizer.pad_token_id, label_order=head.order),
+            Collator(tokens, padding=settle_padding(model, tokenizer), label_order=head.order),
             batch_size=BATCH,
             autocast=nullcontext,
             on_batch=lambda: None,

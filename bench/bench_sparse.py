@@ -33,6 +33,7 @@ from finetune_core.results import RunResult
 from finetune_core.settings import Settings
 from finetune_core.sparse import SparseType
 from finetune_core.tasks import GLUE_TASKS
+from finetune_trainer.data.padding import Padding
 from finetune_trainer.data.tokens import Collator, Tokens
 from finetune_trainer.hardware import best_precision, usable_cores
 from finetune_trainer.model import load_model
@@ -166,7 +167,7 @@ def train(model: Any, steps: EverySecondStep, arguments: argparse.Namespace, fol
         settings,
         model=model,
         tokens=tokens,
-        collator=Collator(tokens, pad_id=0, label_order=np.arange(2)),
+        collator=Collator(tokens, padding=Padding(0), label_order=np.arange(2)),
         evaluate=lambda _: {"accuracy": 0.0},
         callbacks=[steps],
         folder=folder,

@@ -30,12 +30,12 @@ def vocabulary() -> tuple[str, ...]:
 def tiny_bert(out: Path, seed: int = 0) -> Path:
     """Write a random BERT (2 layers, hidden size 32, some 500 tokens) with its tokenizer, and give the folder.
 
-    Saved as a masked language model with `save_pretrained`, like `bert-base-uncased` itself: the `Auto*` classes
-    of transformers open it, and add a fresh head. The same seed gives the same weights.
+    Saved with its pretraining heads and its pooler by `save_pretrained`, like `bert-base-uncased` itself: the `Auto*`
+    classes of transformers open it, and add a fresh head. The same seed gives the same weights.
     """
     # Heavy, and needed here only.
     import torch  # noqa: PLC0415
-    from transformers import BertConfig, BertForMaskedLM, BertTokenizer  # noqa: PLC0415
+    from transformers import BertConfig, BertForPreTraining, BertTokenizer  # noqa: PLC0415
 
     tokens = vocabulary()
     tokenizer = BertTokenizer(vocab={token: number for number, token in enumerate(tokens)}, model_max_length=512)
@@ -49,7 +49,7 @@ def tiny_bert(out: Path, seed: int = 0) -> Path:
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = BertForMaskedLM(config)
+        model = BertForPreTraining(config)
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
     return out

@@ -1,4 +1,4 @@
-"""Names that operator and command line must agree on, names on the command line, completion, refusals."""
+"""Names on the command line, completion, refusals."""
 
 import pytest
 import typer
@@ -6,20 +6,11 @@ import typer
 from finetune_cli.commands.common import any_names
 from finetune_client.errors import UsageError
 from finetune_client.exits import Exit
-from finetune_client.kube import kinds
+from finetune_client.finding import split_name
 from finetune_client.kube.failures import explain
-from finetune_operator import names
-from finetune_operator.manifests.pods import PLAN_FILE
+from finetune_kube import kinds
+from finetune_kube.errors import error_of
 from support.world import World, spec_of
-
-
-def test_labels_are_those_that_the_operator_sets() -> None:
-    assert f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY}" == kinds.MANAGED_BY
-    assert (kinds.EXPERIMENT.label, kinds.SEARCH.label) == (names.EXPERIMENT_LABEL, names.SEARCH_LABEL)
-    assert (kinds.EXPERIMENT.plural, kinds.SEARCH.plural) == (names.EXPERIMENT_PLURAL, names.SEARCH_PLURAL)
-    assert (names.ROLE_LABEL, names.PLAN_ANNOTATION) == (kinds.ROLE_LABEL, kinds.PLAN_ANNOTATION)
-    assert (names.INDEX_ANNOTATION, names.JOB_NAME_LABEL) == (kinds.INDEX_ANNOTATION, kinds.JOB_NAME_LABEL)
-    assert PLAN_FILE == kinds.PLAN_FILE
 
 
 @pytest.mark.parametrize(
@@ -32,12 +23,12 @@ def test_labels_are_those_that_the_operator_sets() -> None:
     ],
 )
 def test_a_name_may_say_its_kind(text: str, expected: tuple[tuple[kinds.Kind, ...], str]) -> None:
-    assert kinds.split_name(text) == expected
+    assert split_name(text) == expected
 
 
 def test_another_kind_is_wrong_usage() -> None:
     with pytest.raises(UsageError, match="pod is no kind"):
-        kinds.split_name("pod/first")
+        split_name("pod/first")
 
 
 @pytest.mark.parametrize(
@@ -56,7 +47,7 @@ def test_another_kind_is_wrong_usage() -> None:
 def test_a_refusal_says_what_to_do(status: int, data: bytes, code: Exit, words: str) -> None:
     path = "/apis/finetune.dev/v1alpha1/namespaces/team/finetuneexperiments/first"
 
-    error = explain(status, "PATCH", path, data)
+    error = explain(error_of(status, "PATCH", path, data))
 
     assert error.code == code
     assert words in str(error)

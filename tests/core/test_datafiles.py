@@ -149,6 +149,20 @@ def test_custom_task_finds_the_files_that_it_names() -> None:
     assert found.files == {"train": ("a/train.csv",), "validation": ("dev.csv",)}
 
 
+def test_a_path_is_found_however_it_is_written() -> None:
+    found = custom_files(
+        {"train": "./a//train.csv", "validation": "a/../dev.csv"}, ["dev.csv", "a/train.csv"], where=""
+    )
+    assert found.files == {"train": ("a/train.csv",), "validation": ("dev.csv",)}
+
+
+def test_a_dev_file_may_have_the_name_of_its_split() -> None:
+    found = find_glue_files(GLUE_TASKS["rte"], ["RTE/train.tsv", "RTE/validation.tsv"], where=WHERE)
+    assert found.files == {"train": ("RTE/train.tsv",), "validation": ("RTE/validation.tsv",)}
+    both = ["RTE/train.tsv", "RTE/validation.tsv", "RTE/dev.tsv"]
+    assert find_glue_files(GLUE_TASKS["rte"], both, where=WHERE).files["validation"] == ("RTE/dev.tsv",)
+
+
 def test_custom_task_is_told_of_all_files_that_are_not_there() -> None:
     named = {"train": "train.csv", "validation": "dev.csv", "test": "test.csv"}
     with pytest.raises(InvalidInputError) as caught:

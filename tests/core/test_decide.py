@@ -104,10 +104,11 @@ def test_a_finished_job_of_another_revision_makes_room_at_once() -> None:
     assert [type(action) for action in decision.actions] == [CreateTrainJob, DeleteJob]
 
 
-def test_a_job_that_an_earlier_experiment_left_is_retired() -> None:
+def test_a_job_that_an_earlier_experiment_left_is_waited_for_and_left_to_kubernetes() -> None:
     seen = observation()
     decision = decide(replace(seen, jobs=(job(seen, owned=False, active=1),)))
-    assert decision.actions == (PatchJob("job", suspend=True),)
+    assert decision.actions == ()
+    assert decision.reason == Reason.REPLACING_JOB
 
 
 def test_a_failed_index_fails_its_run_with_the_reason_from_its_report() -> None:

@@ -106,6 +106,13 @@ def test_a_task_without_a_name_goes_by_its_place() -> None:
             "spec.tasks[cola].training.metricForBestModel: accuracy is not measured in cola: use one of "
             "matthews_correlation, loss",
         ),
+        ({"tasks": [{"name": "rte"}], "training": {"labelSmoothingFactor": 0.1}}, None),
+        (
+            {"tasks": [{"name": "stsb"}], "training": {"labelSmoothingFactor": 0.1}},
+            "spec.tasks[stsb].training.labelSmoothingFactor: stsb is a regression, without labels: set it to 0 in the "
+            "training of this task",
+        ),
+        ({"tasks": [{"name": "stsb", "training": {"labelSmoothingFactor": 0}}]}, None),
         (
             {"tasks": [{"name": "cloa"}]},
             "spec.tasks[cloa].name: none of GLUE's tasks (cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte, wnli)",
@@ -116,6 +123,21 @@ def test_a_task_without_a_name_goes_by_its_place() -> None:
         (
             {"tasks": [custom(labels=["a", "b", "a"])]},
             "spec.tasks[mine].labels: a is listed twice: give each label one place",
+        ),
+        ({"tasks": [custom(labels=["a ", "b"])]}, "spec.tasks[mine].labels: 'a ' has blanks around it"),
+        ({"tasks": [custom(labels=["1", "1.0"])]}, "spec.tasks[mine].labels: 1.0 and 1 are the same number"),
+        ({"tasks": [custom(labels=["1", "1.0", "one"])]}, None),
+        (
+            {"tasks": [custom(data={**CUSTOM["data"], "textColumns": ["label"]})]},
+            "spec.tasks[mine].data.textColumns: label is the label's column",
+        ),
+        (
+            {"tasks": [custom(data={**CUSTOM["data"], "textColumns": ["text", "y"], "labelColumn": "y"})]},
+            "spec.tasks[mine].data.textColumns: y is the label's column",
+        ),
+        (
+            {"tasks": [custom(data={**CUSTOM["data"], "textColumns": ["text", "text"]})]},
+            "spec.tasks[mine].data.textColumns: text is listed twice",
         ),
         ({"tasks": [custom(problemType="Regression")]}, "spec.tasks[mine].labels: a regression task has no labels"),
         ({"tasks": [custom(metrics=["pearson"])]}, "spec.tasks[mine].metrics: pearson cannot be measured here"),
@@ -234,6 +256,20 @@ def test_the_published_recipes_are_not_warned_of_though_some_end_between_evaluat
     assert [told.partition(":")[0] for told in warnings(spec(training={"maxSteps": 1000}))] == [
         name for name, recipe in RECIPES.items() if 1000 % min(1000, recipe.eval_steps)
     ]
+
+
+def test_a_dev_file_that_is_the_training_file_is_warned_of() -> None:
+    same = custom(data={**CUSTOM["data"], "validation": "./train.csv"})
+
+    assert any("mine: data.validation is data.train" in text for text in warnings(spec(tasks=[same])))
+    assert not any("data.validation" in text for text in warnings(spec(tasks=[custom()])))
+
+
+def test_quoting_is_part_of_a_tasks_definition_only_where_it_is_said() -> None:
+    said = define(TaskSpec.model_validate(custom(data={**CUSTOM["data"], "quoting": "None"})))
+
+    assert said.model_dump(mode="json")["quoting"] == "None"
+    assert "quoting" not in define(TaskSpec.model_validate(custom())).model_dump(mode="json")
 
 
 def test_last_weights_in_place_of_the_best_are_warned_of() -> None:

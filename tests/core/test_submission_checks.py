@@ -1,6 +1,8 @@
 import io
+import random
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -289,6 +291,25 @@ def test_a_damaged_zip_says_so(damage: Callable[[bytes], bytes]) -> None:
     problems = validate_zip(io.BytesIO(damage(pack(GOOD))))
     assert problems != ()
     assert any("damaged" in problem.message or "cannot be read" in problem.message for problem in problems)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("on_disk", [True, False])
+def test_no_damage_to_a_zip_is_more_than_a_problem(method: int, on_disk: bool, tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        for name in ("CoLA.tsv", "RTE.tsv", "ünï.tsv"):
+            archive.writestr(name, GOOD["WNLI.tsv"])
+    draw = random.Random(method)
+    for _ in range(300):
+        damaged = bytearray(buffer.getvalue())
+        for _ in range(draw.choice([1, 2, 8])):
+            # The directory at the end is where most can go wrong.
+            first = draw.choice([0, len(damaged) - 400])
+            damaged[draw.randrange(max(0, first), len(damaged))] = draw.choice([0, 255, draw.randrange(256)])
+        (tmp_path / "a.zip").write_bytes(damaged)
+        with (tmp_path / "a.zip").open("rb") as file:
+            assert validate_zip(file if on_disk else io.BytesIO(damaged))
 
 
 def test_a_zip_bomb_is_not_unpacked() -> None:

@@ -210,6 +210,16 @@ SPEC_CASES = (
         good={"data": {"uri": "s3://bucket/glue"}},
         bad={"data": {"uri": "https://host/glue"}},
     ),
+    *(
+        Case(
+            f"a claim that can be, at {at}",
+            f"{at}.uri",
+            "a pvc:// URI begins with the name of a PersistentVolumeClaim",
+            good={at: {"uri": good}},
+            bad={at: {"uri": "pvc://../../victim"}},
+        )
+        for at, good in (("model", "pvc://a.b-1"), ("data", "pvc://c/x"), ("hyperparametersFrom", "s3://b/pvc://x"))
+    ),
 )
 CASES = TRAINING_CASES + TASK_CASES + METRIC_CASES + SPEC_CASES
 MORE_GOOD = {

@@ -83,7 +83,16 @@ class Logs:
 
 @contextmanager
 def _following(pod: str, path: Path) -> Iterator[None]:
-    command = [program("kubectl"), "--kubeconfig", str(kubeconfig_path()), "-n", release.NAMESPACE, "logs", "--follow", pod]
+    command = [
+        program("kubectl"),
+        "--kubeconfig",
+        str(kubeconfig_path()),
+        "-n",
+        release.NAMESPACE,
+        "logs",
+        "--follow",
+        pod,
+    ]
     with path.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.DEVNULL)
         try:

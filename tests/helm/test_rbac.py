@@ -9,7 +9,8 @@ import pytest
 from kubernetes import client, utils
 
 from finetune_dev.apiserver import ApiServer
-from finetune_operator.cluster import Cluster, ClusterError, ForbiddenError
+from finetune_kube.errors import ClusterError, ForbiddenError
+from finetune_operator.cluster import Cluster
 from support.apiserver import client_of
 from support.helm import NAMESPACE, Json, of_kind, render, the
 
@@ -46,24 +47,23 @@ OF_THE_CLUSTER = {
 # A call of each method of the operator's only client. New methods must be entered here.
 CALLS: dict[str, Callable[[Cluster, str], Any]] = {
     "get_experiment": lambda cluster, where: cluster.get_experiment(where, "x"),
-    "patch_experiment_status": lambda cluster, where: cluster.patch_experiment_status(where, "x", {}),
+    "patch_experiment_status": lambda cluster, where: cluster.patch_experiment_status(where, "x", {}, version="1"),
     "get_search": lambda cluster, where: cluster.get_search(where, "x"),
-    "patch_search_status": lambda cluster, where: cluster.patch_search_status(where, "x", {}),
-    "list_jobs": lambda cluster, where: cluster.list_jobs(where, "a=b"),
-    "list_job_names": lambda cluster, where: cluster.list_job_names(where),
+    "patch_search_status": lambda cluster, where: cluster.patch_search_status(where, "x", {}, version="1"),
+    "list_jobs": lambda cluster, where: cluster.list_jobs(where, {"a": "b"}),
     "create_job": lambda cluster, where: cluster.create_job(where, {}),
-    "patch_job": lambda cluster, where: cluster.patch_job(where, "x", {}),
-    "delete_job": lambda cluster, where: cluster.delete_job(where, "x"),
-    "list_ray_jobs": lambda cluster, where: cluster.list_ray_jobs(where, "a=b"),
+    "patch_job": lambda cluster, where: cluster.patch_job(where, "x", {}, uid="x"),
+    "delete_job": lambda cluster, where: cluster.delete_job(where, "x", uid="x"),
+    "list_ray_jobs": lambda cluster, where: cluster.list_ray_jobs(where, {"a": "b"}),
     "create_ray_job": lambda cluster, where: cluster.create_ray_job(where, {}),
-    "patch_ray_job": lambda cluster, where: cluster.patch_ray_job(where, "x", {}),
-    "delete_ray_job": lambda cluster, where: cluster.delete_ray_job(where, "x"),
-    "list_pods": lambda cluster, where: cluster.list_pods(where, "a=b"),
+    "patch_ray_job": lambda cluster, where: cluster.patch_ray_job(where, "x", {}, uid="x"),
+    "delete_ray_job": lambda cluster, where: cluster.delete_ray_job(where, "x", uid="x"),
+    "list_pods": lambda cluster, where: cluster.list_pods(where, {"a": "b"}),
     "pod_warnings": lambda cluster, where: cluster.pod_warnings(where, "uid"),
     "get_config_map": lambda cluster, where: cluster.get_config_map(where, "x"),
     "create_config_map": lambda cluster, where: cluster.create_config_map(where, {}),
     "replace_config_map": lambda cluster, where: cluster.replace_config_map(where, {"metadata": {"name": "x"}}),
-    "delete_config_map": lambda cluster, where: cluster.delete_config_map(where, "x"),
+    "delete_config_map": lambda cluster, where: cluster.delete_config_map(where, "x", uid="x"),
     "get_secret": lambda cluster, where: cluster.get_secret(where, "x"),
     "get_lease": lambda cluster, where: cluster.get_lease(where, "finetune-claim"),
     "create_lease": lambda cluster, where: cluster.create_lease(where, {}),

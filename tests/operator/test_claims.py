@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from finetune_kube.errors import ApiUnavailableError
 from finetune_operator.claims import CLAIM, PATIENCE_SECONDS, Claims
-from finetune_operator.cluster import ApiUnavailableError
 from finetune_operator.config import Release
 from finetune_operator.election import Timing
 from finetune_operator.leadership import Leadership

@@ -7,13 +7,8 @@ import pytest
 from kubernetes import client
 
 from finetune_dev.apiserver import ApiServer
-from finetune_operator.cluster import (
-    ApiUnavailableError,
-    Cluster,
-    ConflictError,
-    ForbiddenError,
-    RejectedError,
-)
+from finetune_kube.errors import ApiUnavailableError, ConflictError, ForbiddenError, RejectedError
+from finetune_operator.cluster import Cluster
 from support.apiserver import client_of, until
 from support.helm import of_kind, render
 from support.world import World, spec_of
@@ -42,10 +37,10 @@ def test_what_is_not_there_is_none_and_deleting_it_is_fine(cluster: Cluster, nam
     assert cluster.get_config_map(namespace, "none") is None
     assert cluster.get_experiment(namespace, "none") is None
     assert cluster.get_secret(namespace, "none") is None
-    cluster.delete_config_map(namespace, "none")
-    cluster.delete_job(namespace, "none")
-    cluster.patch_job(namespace, "none", {"spec": {"suspend": True}})
-    cluster.patch_experiment_status(namespace, "none", {"eta": "~2m"})
+    cluster.delete_config_map(namespace, "none", uid="none")
+    cluster.delete_job(namespace, "none", uid="none")
+    cluster.patch_job(namespace, "none", {"spec": {"suspend": True}}, uid="none")
+    cluster.patch_experiment_status(namespace, "none", {"eta": "~2m"}, version="1")
 
 
 def test_what_is_there_already_is_a_conflict(cluster: Cluster, namespace: str) -> None:
@@ -80,8 +75,8 @@ def test_a_server_that_does_not_answer_is_unavailable() -> None:
 def test_every_request_is_told_by_verb_and_resource(api_client: client.ApiClient, namespace: str) -> None:
     told: list[tuple[str, str]] = []
     cluster = Cluster(api_client, on_request=lambda verb, resource: told.append((verb, resource)))
-    cluster.list_jobs(namespace, "a=b")
-    cluster.patch_experiment_status(namespace, "none", {})
+    cluster.list_jobs(namespace, {"a": "b"})
+    cluster.patch_experiment_status(namespace, "none", {}, version="1")
     assert told == [("GET", "jobs"), ("PATCH", "finetuneexperiments/status")]
 
 

@@ -2,15 +2,15 @@
 
 import pytest
 
-from finetune_operator import names
+from finetune_kube.kinds import EXPERIMENT, SEARCH
 from finetune_operator.handlers import owner_of
 
 
 @pytest.mark.parametrize(
     ("labels", "expected"),
     [
-        ({"finetune.dev/experiment": "exp", "finetune.dev/role": "train"}, (names.EXPERIMENT_KIND, "exp")),
-        ({"finetune.dev/search": "hunt", "finetune.dev/role": "report"}, (names.SEARCH_KIND, "hunt")),
+        ({"finetune.dev/experiment": "exp", "finetune.dev/role": "train"}, (EXPERIMENT.kind, "exp")),
+        ({"finetune.dev/search": "hunt", "finetune.dev/role": "report"}, (SEARCH.kind, "hunt")),
         ({"app": "mine"}, None),
     ],
 )

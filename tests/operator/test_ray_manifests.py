@@ -12,7 +12,8 @@ from finetune_core.plan import ExecutionLimits, job_plan
 from finetune_core.search.plan import SearchJobPlan
 from finetune_core.spec import MAX_NAME_LENGTH, Execution, Storage, Tracking
 from finetune_core.tracking import from_env
-from finetune_operator import manifests, names
+from finetune_kube.kinds import SEARCH
+from finetune_operator import manifests
 from finetune_operator.manifests import Owner, PodSettings, template_fingerprint
 from finetune_operator.manifests.rayjobs import RAY_RELEASE, share_of_a_run
 from support.apiserver import REPOSITORY
@@ -169,7 +170,7 @@ def test_the_driver_of_an_experiment_gets_the_plan_and_the_key_of_its_report() -
 
 def test_the_driver_of_a_search_is_told_its_cluster() -> None:
     plan = SearchJobPlan(plan=search_plan(), units=(("rte", 1),))
-    job = ray_job(Owner("team", "hps", "uid-2", names.SEARCH_KIND), plan, lane="c1")
+    job = ray_job(Owner("team", "hps", "uid-2", SEARCH.kind), plan, lane="c1")
     assert shlex.split(job["spec"]["entrypoint"]) == [
         *("finetune-trainer", "search", "--plan", "/etc/finetune/plan/plan.json", "--cluster", "1", "--ray"),
         *("--report-key", "team/hps/ray/exp-12345678.json"),

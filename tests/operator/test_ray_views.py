@@ -10,6 +10,7 @@ from finetune_core.results import DriverFailure, DriverReport
 from finetune_operator.ray_views import is_living, ray_job_view, refused_pods
 from finetune_operator.views import pod_view
 
+OWNER = {"apiVersion": "finetune.dev/v1alpha1", "kind": "FinetuneExperiment", "uid": "me", "controller": True}
 JOB = ("", "PENDING", "RUNNING", "STOPPED", "SUCCEEDED", "FAILED", "SOMETHING-NEW")
 LIVING = ("", "Initializing", "Running", "Suspending", "Suspended", "Retrying", "Waiting", "SomethingNew")
 ENDED_BADLY = ("Failed", "ValidationFailed")
@@ -24,7 +25,7 @@ def ray_job(job: str = "", deployment: str = "", *, suspend: bool = False, **sta
             "name": "exp-12345678",
             "labels": {"finetune.dev/role": "train", "finetune.dev/lane": "c1"},
             "annotations": {"finetune.dev/revision": "r", "finetune.dev/round": "2", "finetune.dev/plan": "p"},
-            "ownerReferences": [{"uid": "me"}],
+            "ownerReferences": [OWNER],
             "creationTimestamp": NOW,
         },
         "spec": {"suspend": suspend, "rayClusterSpec": {"workerGroupSpecs": [{"replicas": 3}]}},
@@ -35,7 +36,7 @@ def ray_job(job: str = "", deployment: str = "", *, suspend: bool = False, **sta
 def view(job: str = "", deployment: str = "", *, pods: tuple[Json, ...] = (), **more: Any) -> JobView:
     report, hindrance = more.pop("report", None), more.pop("hindrance", "")
     made = ray_job(job, deployment, **more)
-    return ray_job_view(made, owner_uid="me", units=UNITS, report=report, pods=pods, hindrance=hindrance)
+    return ray_job_view(made, owner_uid="me", units=UNITS, plan="p", report=report, pods=pods, hindrance=hindrance)
 
 
 def pod(node: str, *, ready: bool = False, phase: str = "Running", **metadata: str) -> Json:

@@ -7,7 +7,7 @@ from kubernetes import client
 
 from finetune_core.layout import ExperimentLayout
 from finetune_core.spec import Storage
-from finetune_operator.cluster import ApiUnavailableError
+from finetune_kube.errors import ApiUnavailableError
 from support.seaweed import SeaweedS3
 from support.tarpit import Tarpit
 from support.world import SECRET, World, create_secret, fill_bucket, spec_of

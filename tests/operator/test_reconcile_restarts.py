@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from kubernetes import client
 
+from finetune_kube.client import Client
 from finetune_operator.cluster import Cluster
 from support.world import Json, World, spec_of
 
@@ -17,11 +18,11 @@ class Cut(Exception):  # noqa: N818 - an event, not an error
     """The operator's process ends here."""
 
 
-class CutOff(Cluster):
+class CutClient(Client):
     """Ends the operator at its n-th write (from 0), before it or after it has been done."""
 
     def __init__(self, api: client.ApiClient, at: int, *, done: bool) -> None:
-        super().__init__(api)
+        super().__init__(api, manager="finetune-operator")
         self._left, self._done = at, done
 
     @property
@@ -29,15 +30,28 @@ class CutOff(Cluster):
         """Whether the operator has been cut off."""
         return self._left < 0
 
-    def _call(self, verb: str, path: str, **rest: Any) -> Json | None:
+    def _call(self, verb: str, *where: Any, **rest: Any) -> Json:
         if verb == "GET" or self.reached:
-            return super()._call(verb, path, **rest)
+            return super()._call(verb, *where, **rest)
         self._left -= 1
         if not self.reached:
-            return super()._call(verb, path, **rest)
+            return super()._call(verb, *where, **rest)
         if self._done:
-            super()._call(verb, path, **rest)
+            super()._call(verb, *where, **rest)
         raise Cut
+
+
+class CutOff(Cluster):
+    """Kubernetes by a CutClient."""
+
+    def __init__(self, api: client.ApiClient, at: int, *, done: bool) -> None:
+        super().__init__(api)
+        self._client = CutClient(api, at, done=done)
+
+    @property
+    def reached(self) -> bool:
+        """Whether the operator has been cut off."""
+        return self._client.reached
 
 
 def end_of(world: World, name: str = "exp") -> Json:

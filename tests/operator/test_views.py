@@ -7,6 +7,7 @@ import pytest
 from finetune_core.observation import JobRole
 from finetune_operator.views import hangs_silently, job_view, parse_indexes, pod_view
 
+OWNER = {"apiVersion": "finetune.dev/v1alpha1", "kind": "FinetuneExperiment", "uid": "me", "controller": True}
 LABELS = {
     "app.kubernetes.io/managed-by": "finetune-operator",
     "finetune.dev/experiment": "exp",
@@ -20,7 +21,7 @@ def job(status: dict[str, Any] | None = None, **metadata: Any) -> dict[str, Any]
             "name": "exp-1234",
             "labels": LABELS,
             "annotations": {"finetune.dev/revision": "r", "finetune.dev/round": "2", "finetune.dev/plan": "p"},
-            "ownerReferences": [{"uid": "me"}],
+            "ownerReferences": [OWNER],
             "creationTimestamp": "2026-01-01T00:00:00Z",
             **metadata,
         },
@@ -30,7 +31,7 @@ def job(status: dict[str, Any] | None = None, **metadata: Any) -> dict[str, Any]
 
 
 def view(status: dict[str, Any] | None = None, **metadata: Any) -> Any:
-    return job_view(job(status, **metadata), owner_uid="me", indexes=(("a",), ("b",)))
+    return job_view(job(status, **metadata), owner_uid="me", indexes=(("a",), ("b",)), plan="p")
 
 
 def condition(type_: str, status: str = "True", **more: str) -> dict[str, str]:
@@ -84,7 +85,7 @@ def test_a_condition_that_is_false_says_nothing() -> None:
 
 
 def test_a_job_of_another_object_of_the_same_name_is_not_ours() -> None:
-    assert not view(ownerReferences=[{"uid": "the one before"}]).owned
+    assert not view(ownerReferences=[{**OWNER, "uid": "the one before"}]).owned
 
 
 def test_a_job_that_kueue_holds_is_queued() -> None:

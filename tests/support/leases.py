@@ -6,7 +6,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
-from finetune_operator.cluster import ApiUnavailableError, ConflictError, ForbiddenError
+from finetune_kube.errors import ApiUnavailableError, ConflictError, ForbiddenError
 
 Json = dict[str, Any]
 

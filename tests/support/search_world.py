@@ -71,11 +71,8 @@ class SearchWorld(World):
         """Delete the search; plays the garbage collector for its children."""
         self.custom.delete_namespaced_custom_object(*API, self.namespace, SEARCHES, name)
         for job in self.search_jobs(name):
-            self.cluster.delete_job(self.namespace, job["metadata"]["name"])
-            plan = (job["metadata"].get("annotations") or {}).get("finetune.dev/plan")
-            if plan:
-                self.cluster.delete_config_map(self.namespace, plan)
-        self.cluster.delete_config_map(self.namespace, f"{name}-hyperparameters")
+            self.collect_job(job)
+        self.collect_config_map(f"{name}-hyperparameters")
 
     def search_status(self, name: str) -> Json:
         """The search's status."""

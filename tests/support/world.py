@@ -130,10 +130,19 @@ class World:
         """Delete the experiment; plays the garbage collector for its children."""
         self.custom.delete_namespaced_custom_object(*API, self.namespace, PLURAL, name)
         for job in self.jobs(name):
-            self.cluster.delete_job(self.namespace, job["metadata"]["name"])
-            plan = (job["metadata"].get("annotations") or {}).get("finetune.dev/plan")
-            if plan:
-                self.cluster.delete_config_map(self.namespace, plan)
+            self.collect_job(job)
+
+    def collect_job(self, job: Json) -> None:
+        """Delete a Job and its plan, as the garbage collector does when their owner is gone."""
+        metadata = job["metadata"]
+        self.cluster.delete_job(self.namespace, metadata["name"], uid=metadata["uid"])
+        self.collect_config_map((metadata.get("annotations") or {}).get("finetune.dev/plan"))
+
+    def collect_config_map(self, name: str | None) -> None:
+        """Delete a ConfigMap, if there is one of that name."""
+        found = self.cluster.get_config_map(self.namespace, name) if name else None
+        if name and found:
+            self.cluster.delete_config_map(self.namespace, name, uid=found["metadata"]["uid"])
 
     def resource(self, name: str) -> Json:
         """The experiment as the API server has it."""

@@ -1,5 +1,7 @@
 """Reading and tokenising: a part at a time, the same from every layout, kept where the next run finds it."""
 
+import csv
+import os
 import shutil
 import subprocess
 import sys
@@ -14,8 +16,8 @@ from finetune_trainer.data.tables import read_tables
 from finetune_trainer.data.tokens import MANIFEST, Tokens, tokenise
 from finetune_trainer.data.tsv import read_glue_tsv
 from finetune_trainer.errors import UserError
-from finetune_trainer.model import load_tokenizer
 from finetune_trainer.predict import predict_logits, write_predictions
+from finetune_trainer.tokenizer import load_tokenizer
 
 RTE = GLUE_TASKS["rte"]
 HEADER = "index\tsentence1\tsentence2\tlabel\n"
@@ -64,6 +66,61 @@ def test_the_official_files_quirks(tmp_path, content, texts):
 
     assert tuple(column[0] for column in part.texts) == texts
     assert part.labels == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("task", "split", "content"),
+    [
+        pytest.param("rte", "train", "0\ta\tb\tentailment\n", id="train"),
+        pytest.param("sst2", "test", "0\ta\n", id="test"),
+        pytest.param("mrpc", "train", "index\tsentence1\tsentence2\tlabel\n0\ta\tb\t1\n", id="of another task"),
+        pytest.param("rte", "train", "sentence1\tsentence2\na\tb\n", id="without labels"),
+    ],
+)
+def test_an_official_file_without_its_header_is_refused_so_that_no_row_is_lost(tmp_path, task, split, content):
+    path = tmp_path / "train.tsv"
+    path.write_text(content)
+
+    with pytest.raises(UserError, match=r"train.tsv, line 1: .* is not the header of the official file"):
+        list(read_glue_tsv(path, GLUE_TASKS[task], split))
+
+
+GLUE = {
+    "cola": ("CoLA", ["sentence"], "label", ["source", "label", "mark", "sentence"]),
+    "mrpc": ("MRPC", ["#1 String", "#2 String"], "Quality", None),
+    "rte": ("RTE", ["sentence1", "sentence2"], "label", None),
+    "stsb": ("STS-B", ["sentence1", "sentence2"], "score", None),
+    "wnli": ("WNLI", ["sentence1", "sentence2"], "label", None),
+}
+
+
+@pytest.mark.skipif("GLUE_DIR" not in os.environ, reason="needs GLUE_DIR, a folder with GLUE's official files")
+@pytest.mark.parametrize("task", GLUE)
+@pytest.mark.parametrize("split", ["train", "dev", "test"])
+def test_the_real_files_hold_what_pandas_reads_there(task, split):
+    import pandas as pd  # noqa: PLC0415
+
+    folder, columns, label, names = GLUE[task]
+    path = Path(os.environ["GLUE_DIR"]) / folder / f"{split}.tsv"
+    frame = pd.read_csv(
+        path,
+        sep="\t",
+        quoting=csv.QUOTE_NONE,
+        dtype=str,
+        keep_default_na=False,
+        names=names if split != "test" else None,
+        encoding="utf-8-sig",
+    )
+
+    parts = list(read_glue_tsv(path, GLUE_TASKS[task], split.replace("dev", "validation")))
+
+    for place, column in enumerate(columns):
+        assert [text for part in parts for text in part.texts[place]] == frame[column].tolist()
+    if split != "test":
+        ids = {name: float(place) for place, name in enumerate(GLUE_TASKS[task].labels)}
+        assert [one for part in parts for one in part.labels] == [
+            ids[value] if value in ids else float(value) for value in frame[label]
+        ]
 
 
 def test_text_that_is_not_utf8_is_named_by_its_line(tmp_path):
@@ -157,6 +214,7 @@ def test_tokens_that_were_not_written_to_their_end_are_none(shared, tmp_path):
 def test_predictions_are_in_the_order_of_the_rows_whatever_their_length(tmp_path, monkeypatch):
     import torch  # noqa: PLC0415
 
+    from finetune_trainer.data.padding import Padding  # noqa: PLC0415
     from finetune_trainer.data.tokens import Collator  # noqa: PLC0415
 
     monkeypatch.setattr("finetune_trainer.predict._WINDOW", 4)
@@ -174,7 +232,7 @@ def test_predictions_are_in_the_order_of_the_rows_whatever_their_length(tmp_path
     logits = predict_logits(
         Even(1, 1),
         tokens,
-        Collator(tokens, pad_id=0, label_order=None),
+        Collator(tokens, padding=Padding(0), label_order=None),
         batch_size=3,
         autocast=torch.no_grad,
         on_batch=lambda: None,
@@ -193,7 +251,7 @@ from pathlib import Path
 from finetune_core.tasks import GLUE_TASKS
 from finetune_trainer.data.tokens import tokenise
 from finetune_trainer.data.tsv import read_glue_tsv
-from finetune_trainer.model import load_tokenizer
+from finetune_trainer.tokenizer import load_tokenizer
 tokenizer, _ = load_tokenizer(Path(sys.argv[1]))
 tokens = tokenise(read_glue_tsv(Path(sys.argv[2]), GLUE_TASKS["rte"], "train"), tokenizer, 64, Path(sys.argv[3]))
 print(len(tokens), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)

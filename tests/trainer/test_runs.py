@@ -10,7 +10,8 @@ import pytest
 from finetune_core.plan import ExecutionLimits
 from finetune_core.results import ExitCode, Failure
 from finetune_core.tasks import GLUE_TASKS
-from finetune_store import open_store
+from finetune_store import S3Connection, open_store
+from finetune_trainer.inputs import Inputs
 
 TRAINING = {"maxSteps": 6, "evalSteps": 4, "maxSeqLength": 32, "learningRate": 1e-3}
 LONG = {"maxSteps": 400, "evalSteps": 100, "maxSeqLength": 32, "learningRate": 1e-3}
@@ -250,6 +251,39 @@ def test_a_custom_task_needs_only_its_files_and_columns(workspace, tmp_path):
     result = workspace.result(job)
     assert result.metric == "f1_macro"
     assert result.predictions["test.tsv"].rows == 2
+
+
+def test_dev_rows_that_are_training_rows_are_told_with_their_number(workspace, tmp_path):
+    workspace.data = tmp_path / "own"
+    workspace.data.mkdir()
+    (workspace.data / "train.csv").write_text("text,label\n" + "".join(f"number {n},{n % 2}\n" for n in range(12)))
+    (workspace.data / "dev.csv").write_text("text,label\n" + "".join(f"number {n},{n % 2}\n" for n in range(9, 15)))
+    data = {"train": "train.csv", "validation": "dev.csv", "textColumns": ["text"]}
+    own = {"name": "own", "problemType": "Classification", "labels": ["0", "1"], "data": data, "training": TRAINING}
+    job = workspace.plan([{**own, "runs": 2}])
+
+    # The second run finds the tokens that the first one left.
+    for index in (0, 1):
+        code, log = workspace.run(job, index)
+        assert code == ExitCode.SUCCESS, log
+    told = [workspace.result(job, place).warnings for place in (0, 1)]
+
+    assert told[0] == told[1]
+    (warning,) = told[0]
+    assert warning.startswith("own, validation and train: 3 of 6 rows (50.0%) have texts that are in the training data")
+
+
+@pytest.mark.parametrize("name", ["with space", "ha#sh", "quest?ion", "per%20cent", "ünïcode"])
+def test_folders_may_have_any_name(shared, tmp_path, name):
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / "model").symlink_to(shared / "model")
+    (folder / "glue").symlink_to(shared / "glue")
+    inputs = Inputs(tmp_path, connection=S3Connection.from_env({}), retry_seconds=0, pvc_root=tmp_path)
+
+    assert inputs.model((folder / "model").as_uri()) == folder / "model"
+    assert inputs.data_file((folder / "glue").as_uri(), "RTE/train.tsv").is_file()
+    assert inputs.model(f"pvc://{name}/model") == folder / "model"
 
 
 def test_a_model_folder_opens_with_from_pretrained(workspace):

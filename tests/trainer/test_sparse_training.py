@@ -17,6 +17,7 @@ from finetune_core.results import ExitCode, FailureReason
 from finetune_core.settings import Settings
 from finetune_core.sparse import SparseType
 from finetune_core.spec import Precision
+from finetune_trainer.data.padding import Padding
 from finetune_trainer.data.tokens import Collator
 from finetune_trainer.errors import GaveUpError
 from finetune_trainer.sparse import SparsityGuard
@@ -46,7 +47,7 @@ def train(model, callbacks, seed=0, **settings):
             made,
             model=model,
             tokens=tokens,
-            collator=Collator(tokens, pad_id=0, label_order=np.arange(2)),
+            collator=Collator(tokens, padding=Padding(0), label_order=np.arange(2)),
             evaluate=lambda _: {"accuracy": 0.0},
             callbacks=callbacks,
             folder=Path(folder),
@@ -145,7 +146,7 @@ def test_a_step_that_a_gradient_scaler_skips_leaves_the_zeros(models):
     guard = SparsityGuard(model)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.1)
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127)
-    batch = Collator(random_tokens(8), pad_id=0, label_order=np.arange(2))(list(range(8)))
+    batch = Collator(random_tokens(8), padding=Padding(0), label_order=np.arange(2))(list(range(8)))
     scales = []
     for _ in range(40):
         scaler.scale(model(**batch).loss * 1e3).backward()

@@ -56,6 +56,34 @@ def test_what_ends_a_search(fields, goal, values, state, minutes, expected):
     assert over(plan, "rte", results, started=BEGAN, now=BEGAN + timedelta(minutes=minutes)) == expected
 
 
+def test_trials_that_diverged_end_no_search():
+    plan = search_plan(trials=4, max_failed_trials=1)
+    failed = ended(phase(plan), [None] * 3, TrialState.FAILED)
+    diverged = [one.model_copy(update={"diverged": True}) for one in failed]
+    assert over(plan, "rte", diverged, started=BEGAN, now=BEGAN) is None
+    assert over(plan, "rte", [*diverged[:1], *failed[1:]], started=BEGAN, now=BEGAN) == EndReason.TOO_MANY_FAILED
+
+
+def test_tpe_keeps_away_from_where_trials_diverged_however_good_they_were_before():
+    plan = search_plan(trials=60, algorithm="TPE", space={"learningRate": {"uniform": [0.1, 0.9]}})
+    made = phase(plan)
+    rates = [0.1 + 0.8 * place / 39 for place in range(40)]
+    trials = []
+    for index, rate in enumerate(rates):
+        # Above 0.5 they come further and reach more, and then lose everything; below, the scheduler stops them early.
+        diverged = rate > 0.5
+        history, state = (((0.7, 0.9),), TrialState.FAILED) if diverged else (((0.5, 0.6),), TrialState.STOPPED)
+        one = result(made, Taken(index, {"learningRate": rate}), value=0.6, state=state, history=history)
+        trials.append(one.model_copy(update={"diverged": diverged}))
+    proposed = [made.propose(index, trials, [], lambda _: False)["learningRate"] for index in range(40, 60)]
+    assert sum(rate < 0.5 for rate in proposed) > len(proposed) * 3 / 4
+
+
+def test_that_a_trial_diverged_travels_through_tune():
+    message = Message(None, Ended(error="the training loss is not finite at step 6", diverged=True))
+    assert Message.from_tune(message.to_tune("accuracy", greater_is_better=True)) == message
+
+
 def test_a_report_is_the_mean_of_the_seeds_and_nothing_where_one_is_not_finite():
     settings = search_plan().tasks["rte"].settings.model_copy(update={"max_steps": 40, "num_train_epochs": None})
     report = mean_report(settings, [line(10, accuracy=0.5, loss=1.0), line(10, accuracy=0.7, loss=float("nan"))])

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -174,3 +175,17 @@ def test_a_run_that_goes_on_shows_at_the_next_look(store: DirectoryStore, site: 
     store.put(cola.metrics("x"), store.get(cola.metrics("x")) + b'{"step": 50, "matthews_correlation": 0.3}\n')
     figures = figures_of(site.get("/experiments/team/demo").text)
     assert figures["curves-cola"]["data"][0]["y"] == [0.1, 0.3]
+
+
+def test_a_files_name_is_no_part_of_the_headers_syntax(store: DirectoryStore, site: Site) -> None:
+    finished_experiment(store, "demo", 0.6)
+    document = json.loads(store.get("team/demo/results.json"))
+    name = 'a"; filename="evil.html'
+    store.put("team/demo/results.json", json.dumps({**document, "files": {name: ""}}).encode())
+    store.put(f"team/demo/{name}", b"<script>")
+
+    answer = site.get(f"/experiments/team/demo/files/{quote(name)}")
+
+    assert answer.headers["Content-Disposition"] == 'inline; filename="demo-a___filename__evil.html"'
+    assert answer.headers["Content-Security-Policy"].startswith("sandbox;")
+    assert f'href="/experiments/team/demo/files/{quote(name)}"' in site.get("/experiments/team/demo").text

@@ -7,16 +7,17 @@ from io import BytesIO
 import pandas as pd
 
 from finetune_client.errors import UsageError
-from finetune_client.kube.kinds import EXPERIMENT, SEARCH, Kind
 from finetune_client.reports import plan_of
 from finetune_client.several import Where, all_documents, both_documents, documents_of
 from finetune_client.stores import Results, is_place, results_at, results_of
 from finetune_core.comparison import compare as compared
 from finetune_core.comparison_formats import comparison_csv
+from finetune_core.csv_tables import csv_text
 from finetune_core.results_schema import ResultsDocument
 from finetune_core.search.layout import SearchLayout
 from finetune_core.search.trials_table import trials_csv
 from finetune_core.tables import results_csv
+from finetune_kube.kinds import EXPERIMENT, SEARCH, Kind
 from finetune_report.records import RunRecord, read_records
 from finetune_report.search.gather import gather, read_ends, read_plan
 
@@ -151,7 +152,13 @@ def _with_origin(frame: pd.DataFrame, document: ResultsDocument) -> pd.DataFrame
 
 def _table(csv: bytes) -> pd.DataFrame:
     # Only an empty cell is a missing one: a task may be called NA.
-    return pd.read_csv(BytesIO(csv), dtype=dict.fromkeys(_TEXT, "str"), keep_default_na=False, na_values=[""])
+    frame = pd.read_csv(BytesIO(csv), dtype=dict.fromkeys(_TEXT, "str"), keep_default_na=False, na_values=[""])
+    texts = frame.select_dtypes(exclude=["number", "bool"]).columns
+    return frame.assign(**{name: frame[name].map(_text) for name in texts}).rename(columns=csv_text)
+
+
+def _text(cell: object) -> object:
+    return csv_text(cell) if isinstance(cell, str) else cell
 
 
 def _ordered(frame: pd.DataFrame, first: Iterable[str]) -> pd.DataFrame:

@@ -7,10 +7,12 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from finetune_core.plain import visible
 from finetune_core.search.hyperparameter_files import to_yaml
 
 
@@ -27,14 +29,23 @@ OutputOption = Annotated[Output, typer.Option("--output", "-o", help="For people
 _PLAIN_WIDTH = 200
 
 
+class _PlainConsole(Console):
+    """Texts are those of others: they are no markup, and their control characters are shown, not followed."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=visible(segment.text))
+
+
 def console() -> Console:
     """Standard output; where no person looks, lines are not broken to fit a screen."""
-    return Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH, highlight=False, soft_wrap=False)
+    width = None if sys.stdout.isatty() else _PLAIN_WIDTH
+    return _PlainConsole(width=width, highlight=False, soft_wrap=False, markup=False)
 
 
 def error_console() -> Console:
     """Standard error."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return _PlainConsole(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 
 def note(text: str) -> None:
@@ -42,10 +53,14 @@ def note(text: str) -> None:
     error_console().print(text, markup=False, style="dim")
 
 
+def write(text: str) -> None:
+    """A text that is ready, to standard output: to a program as it is, to a person without control characters."""
+    sys.stdout.write(visible(text) if sys.stdout.isatty() else text)
+
+
 def emit(data: Any, output: Output) -> None:
     """Data for programs: JSON or YAML."""
-    text = json.dumps(data, indent=2, ensure_ascii=False) + "\n" if output == Output.JSON else to_yaml(data)
-    sys.stdout.write(text)
+    write(json.dumps(data, indent=2, ensure_ascii=False) + "\n" if output == Output.JSON else to_yaml(data))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> Table:

@@ -36,7 +36,7 @@ def _plan(store: Store, key: str) -> Plan | None:
     if key.count("/") != 2 or not key.endswith("/plan.json"):
         return None
     try:
-        return Plan.model_validate_json(store.get(key))
+        return Plan.read(store.get(key), key.removesuffix("/plan.json"))
     except ValidationError:
         return None
 

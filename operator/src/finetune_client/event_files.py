@@ -14,11 +14,8 @@ def download_event_files(store: Store, layout: ExperimentLayout, to: Path, *, ta
     """
     written = 0
     for info in list(store.list(layout.runs)):
-        task, run_id, *inside = info.key.removeprefix(f"{layout.runs}/").split("/")
-        if tasks is not None and task not in tasks:
-            continue
-        match inside:
-            case ["attempts", attempt, "tensorboard", *rest] if rest:
+        match info.key.removeprefix(f"{layout.runs}/").split("/"):
+            case [task, run_id, "attempts", attempt, "tensorboard", *rest] if rest and (tasks is None or task in tasks):
                 store.download(info.key, to.joinpath(task, run_id, attempt, *rest))
                 written += 1
     return written

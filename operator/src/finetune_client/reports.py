@@ -60,7 +60,7 @@ def _written(place: Results) -> ResultsDocument | None:
     except NoObjectError:
         return None
     try:
-        return ResultsDocument.model_validate_json(content)
+        return ResultsDocument.read(content, layout_of(place).root)
     except ValidationError as error:
         raise ClientError(
             f"{place.store.uri(layout_of(place).results('json'))} is no results.json of this version: {error}",
@@ -78,7 +78,7 @@ def plan_of(place: Results) -> Plan:
     """The plan in force; NotFoundError where the store has none."""
     key = layout_of(place).plan
     try:
-        return Plan.model_validate_json(place.store.get(key))
+        return Plan.read(place.store.get(key), layout_of(place).root)
     except NoObjectError as error:
         raise NotFoundError(
             f"there is no experiment {place.namespace}/{place.name} in {place.store.uri()}",

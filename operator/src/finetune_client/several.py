@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from finetune_client.errors import NotFoundError, UsageError
 from finetune_client.finding import cluster
-from finetune_client.kube.kinds import EXPERIMENT, SEARCH
 from finetune_client.reports import Report, report_of
 from finetune_client.stores import Results, default_namespace, is_place, open_uri, results_at, results_of
 from finetune_core.problems import FinetuneError
 from finetune_core.results_schema import ResultsDocument
+from finetune_kube.kinds import EXPERIMENT, SEARCH
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from finetune_client.errors import ClientError, NotFoundError, RefusedError, UsageError
-from finetune_client.finding import cluster, find
-from finetune_client.kube.kinds import KINDS, Kind, split_name
+from finetune_client.finding import checked_namespace, cluster, find, split_name
+from finetune_kube.kinds import KINDS, Kind
 from finetune_store import S3Connection, Store, open_store
 
 if TYPE_CHECKING:
@@ -48,7 +48,10 @@ def results_of(
     if store:
         asked, own = split_name(name)
         return Results(
-            open_uri(store), namespace or default_namespace(context), own, asked[0] if len(asked) == 1 else None
+            open_uri(store),
+            checked_namespace(namespace) if namespace else default_namespace(context),
+            own,
+            asked[0] if len(asked) == 1 else None,
         )
     kube = cluster(context, namespace)
     kind, item = find(kube, name, kinds)

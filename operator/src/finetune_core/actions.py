@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from finetune_core.observation import WorkKind
+from finetune_core.observation import JobView, WorkKind
 from finetune_core.plan import JobPlan
 from finetune_core.search.plan import SearchJobPlan
 
@@ -24,21 +24,32 @@ class CreateTrainJob:
 
 @dataclass(frozen=True)
 class PatchJob:
-    """Change what can be changed in place; None leaves a field as it is."""
+    """Change what can be changed in place of the object `uid`; None leaves a field as it is."""
 
     name: str
     parallelism: int | None = None
     suspend: bool | None = None
     kind: WorkKind = WorkKind.JOB
+    uid: str = ""
 
 
 @dataclass(frozen=True)
 class DeleteJob:
-    """Delete a Job or RayJob, its pods and its plan ConfigMap (`plan`, empty for none)."""
+    """Delete a Job or RayJob, its pods and its plan ConfigMap (`plan`, empty for none).
+
+    Only the object `uid`, and only while it is as it was when this was decided (`version`).
+    """
 
     name: str
     plan: str = ""
     kind: WorkKind = WorkKind.JOB
+    uid: str = ""
+    version: str = ""
+
+    @classmethod
+    def of(cls, job: JobView) -> "DeleteJob":
+        """The deletion of a Job that was seen."""
+        return cls(job.name, job.plan, job.kind, job.uid, job.version)
 
 
 @dataclass(frozen=True)

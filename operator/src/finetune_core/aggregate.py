@@ -13,7 +13,7 @@ from finetune_core.best import best_run
 from finetune_core.metrics import greater_is_better
 from finetune_core.outcome import Outcome
 from finetune_core.plan import Plan, TaskPlan
-from finetune_core.results import finite
+from finetune_core.stored import finite
 from finetune_core.tasks import GLUE_TASKS
 
 GLUE_SCORE = "GLUE score"

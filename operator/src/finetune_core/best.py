@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
-from finetune_core.results import finite
+from finetune_core.stored import finite
 
 
 class Ranked(Protocol):

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from statistics import fmean
 
 from finetune_core.comparison_schema import Comparison, Overall, Side, TaskComparison, Verdict, Whose
-from finetune_core.results import finite
 from finetune_core.results_schema import ResultsDocument, RunRow, RunState, TaskRow
 from finetune_core.significance import ALPHA, Kind, Seeded, TTest, holm, samples
+from finetune_core.stored import finite
 from finetune_core.tasks import GLUE_TASKS
 
 _OTHER_METRICS = "another metric decides, so the values cannot be compared"

@@ -4,9 +4,10 @@ from html import escape
 
 from finetune_core.comparison_schema import Comparison, Overall, Side, TaskComparison
 from finetune_core.comparison_text import COLUMNS, FIGURES, told
+from finetune_core.csv_tables import Value, csv_table
 from finetune_core.html_page import element, html_page
 from finetune_core.latex import latex_table, latex_text
-from finetune_core.tables import Value, csv_table, markdown_line
+from finetune_core.markdown import markdown_line, markdown_text
 
 _SIDE = ("n", "mean", "std", "best", "failed", "missing", "not_finite", "quarantined")
 CSV_COLUMNS = (
@@ -32,8 +33,10 @@ def comparison_markdown(comparison: Comparison) -> bytes:
     """A table of Markdown between who is compared and the notes."""
     text = told(comparison)
     rules = ("---:" if column in FIGURES else "---" for column in COLUMNS)
-    table = "\n".join(markdown_line(cells) for cells in (COLUMNS, rules, *text.rows))
-    blocks = (f"# {text.title}", *text.whose, table, text.overall, *text.notes)
+    rows = (map(markdown_text, row) for row in text.rows)
+    table = "\n".join(map(markdown_line, (COLUMNS, rules, *rows)))
+    words = (f"# {markdown_text(text.title)}", *map(markdown_text, text.whose))
+    blocks = (*words, table, *map(markdown_text, (text.overall, *text.notes)))
     return ("\n\n".join(blocks) + "\n").encode()
 
 

@@ -7,11 +7,13 @@ custom tasks, the files that the spec names. Only names are looked at here; the 
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
+from posixpath import normpath
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from finetune_core.problems import InvalidInputError, Problem
+from finetune_core.stored import RelativePath
 from finetune_core.tasks import AX_FOLDER, TaskDefinition
 
 TRAIN = "train"
@@ -35,7 +37,7 @@ class SplitFiles(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
     layout: DataLayout
-    files: dict[str, tuple[str, ...]]
+    files: dict[str, tuple[RelativePath, ...]]
 
 
 def find_glue_files(definition: TaskDefinition, paths: Iterable[str], *, where: str) -> SplitFiles:
@@ -62,9 +64,9 @@ def find_glue_files(definition: TaskDefinition, paths: Iterable[str], *, where: 
 
 
 def custom_files(files: Mapping[str, str | None], paths: Iterable[str], *, where: str) -> SplitFiles:
-    """The files that a custom task names (split -> path or None); InvalidInputError if one is not there."""
+    """The files that a custom task names (split -> path or None; ./a is a); InvalidInputError if one is not there."""
     available = set(paths)
-    named = {split: path for split, path in files.items() if path}
+    named = {split: normpath(path) for split, path in files.items() if path}
     problems = tuple(
         Problem(
             f"{where}.{split}",
@@ -83,12 +85,19 @@ def _tsv_files(definition: TaskDefinition, available: list[str], folder: str) ->
     names |= {f"validation_{kind}": f"dev_{kind}" for kind in ("matched", "mismatched")}
     names |= {f"test_{kind}": f"test_{kind}" for kind in ("matched", "mismatched")}
     splits = (TRAIN, *definition.evaluation_splits.values(), *definition.test_splits)
-    wanted = {split: f"{folder}{names[split]}.tsv" for split in splits}
-    found: dict[str, tuple[str, ...]] = {split: (path,) for split, path in wanted.items() if path in available}
+    # Hugging Face's name of a split will do where the official one is not there.
+    wanted = {split: [f"{folder}{name}.tsv" for name in (names[split], split)] for split in splits}
+    found: dict[str, tuple[str, ...]] = {
+        split: (path,) for split, paths in wanted.items() if (path := _first(paths, available))
+    }
     if definition.name == "mnli":
-        diagnostic = [path for path in (f"{AX_FOLDER}/{AX_FOLDER}.tsv", "AX/AX.tsv") if path in available]
-        found |= {AX: (diagnostic[0],)} if diagnostic else {}
+        diagnostic = _first((f"{AX_FOLDER}/{AX_FOLDER}.tsv", "AX/AX.tsv"), available)
+        found |= {AX: (diagnostic,)} if diagnostic else {}
     return found
+
+
+def _first(paths: Iterable[str], available: list[str]) -> str | None:
+    return next((path for path in paths if path in available), None)
 
 
 def _parquet_files(definition: TaskDefinition, available: list[str], folder: str) -> dict[str, tuple[str, ...]]:

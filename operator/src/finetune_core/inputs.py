@@ -6,7 +6,6 @@
 The same files give the same digest in a bucket and on a volume, so results are not repeated after a copy.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -18,6 +17,7 @@ from finetune_core.plan import ResolvedData, ResolvedModel
 from finetune_core.problems import FinetuneError, InvalidInputError, Problem
 from finetune_core.sparse import type_problem
 from finetune_core.spec import Data, TaskData, TaskSpec
+from finetune_core.stored import read_json
 from finetune_core.tasks import TaskDefinition
 
 CONFIG_FILE = "config.json"
@@ -111,7 +111,7 @@ def _resolve_data(spec: AnySpec, task: TaskSpec, source: FolderSource) -> Resolv
 def said_type(config: bytes) -> str | None:
     """The model_type in a config.json; None where it says none, or is no JSON object."""
     try:
-        said = json.loads(config).get("model_type")
+        said = read_json(config).get("model_type")
     except (ValueError, AttributeError):
         return None
     return said if isinstance(said, str) else None

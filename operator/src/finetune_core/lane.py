@@ -13,7 +13,7 @@ terminating, so that two pods never do the same work.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from finetune_core.actions import Action, CreateTrainJob, DeleteJob, PatchJob
@@ -112,11 +112,16 @@ def blocked_pod(pods: tuple[PodView, ...], job: str) -> PodView | None:
 
 def retire_job(job: JobView) -> tuple[Action, ...]:
     """The next step of getting rid of a Job without cutting off its pods."""
-    if job.deleting:
+    if job.deleting or not job.owned:
         return ()
     if job.finished or job.queued or (job.suspended and job.active == 0 and job.terminating == 0):
-        return (DeleteJob(job.name, job.plan, job.kind),)
-    return () if job.suspended else (PatchJob(job.name, suspend=True, kind=job.kind),)
+        return (DeleteJob.of(job),)
+    return () if job.suspended else (PatchJob(job.name, suspend=True, kind=job.kind, uid=job.uid),)
+
+
+def delete_jobs(jobs: Iterable[JobView]) -> tuple[DeleteJob, ...]:
+    """The deletion of all that are ours to delete: Kubernetes deletes those of an earlier owner."""
+    return tuple(DeleteJob.of(job) for job in jobs if job.owned)
 
 
 def _current(lane: Lane) -> JobView | None:
@@ -152,7 +157,7 @@ def _create(lane: Lane, others: tuple[JobView, ...], *, round_: int, units: froz
     )
     reason = Reason.SUSPENDED if execution.suspend else Reason.PENDING
     message = f"Starting {len(units)} {lane.noun} in {lane.kind.value} {action.name}."
-    return LaneState(reason, message, (action, *(DeleteJob(job.name, job.plan, job.kind) for job in others)))
+    return LaneState(reason, message, (action, *delete_jobs(others)))
 
 
 def _at_work(lane: Lane, current: JobView, others: tuple[JobView, ...]) -> LaneState:
@@ -161,10 +166,10 @@ def _at_work(lane: Lane, current: JobView, others: tuple[JobView, ...]) -> LaneS
     resizable = lane.kind == WorkKind.JOB and current.parallelism != execution.parallelism
     # Kueue decides about suspend where there is a queue: writing it back would fight with it.
     suspend = execution.suspend if current.suspended != execution.suspend and not current.queued else None
-    actions: tuple[Action, ...] = tuple(DeleteJob(job.name, job.plan, job.kind) for job in others)
+    actions: tuple[Action, ...] = delete_jobs(others)
     if resizable or suspend is not None:
         parallelism = execution.parallelism if resizable else None
-        actions = (PatchJob(current.name, parallelism, suspend, current.kind), *actions)
+        actions = (PatchJob(current.name, parallelism, suspend, current.kind, current.uid), *actions)
     failed = _failed_units(lane, current)
     reason, message = _working_phase(lane, current, len(failed))
     return LaneState(reason, message, actions, failed, current)
@@ -239,7 +244,7 @@ def _after_work(current: JobView | None, others: tuple[JobView, ...], failed: di
     if current is None or current.finished:
         return LaneState(Reason.RUNNING, "All ended.", cleanup, failed, current, idle=True)
     # Every result is there; the Job controller has only not counted the last pod yet.
-    waiting = PatchJob(current.name, suspend=False, kind=current.kind)
+    waiting = PatchJob(current.name, suspend=False, kind=current.kind, uid=current.uid)
     actions = (*cleanup, waiting) if current.suspended and not current.queued else cleanup
     message = "Every result is there; waiting for the last pod to end."
     return LaneState(Reason.RUNNING, message, actions, failed, current)

@@ -1,6 +1,9 @@
 """Tables for LaTeX: booktabs' rules, as wide as the page at most, notes below."""
 
+import re
 from collections.abc import Iterable, Sequence
+
+from finetune_core.plain import is_printable, one_line
 
 _ESCAPES = str.maketrans(
     {
@@ -10,6 +13,9 @@ _ESCAPES = str.maketrans(
         "→": r"$\rightarrow$",
     }
 )  # fmt: skip
+
+_OF_THE_ROW_BEFORE = re.compile(r"^ *[\[*]")
+"""At the beginning of a row these would be arguments of the \\\\ before it."""
 
 
 def latex_table(
@@ -23,7 +29,7 @@ def latex_table(
     lines = [
         r"% \usepackage[T1]{fontenc}",
         r"% \usepackage{booktabs,graphicx}",
-        *(f"% {comment}" for comment in comments),
+        *(f"% {one_line(comment)}" for comment in comments),
         r"\begin{table*}",
         r"\centering\small\setlength{\tabcolsep}{4pt}",
         # Made smaller where it is wider than the page, never larger.
@@ -43,9 +49,10 @@ def latex_table(
 
 
 def latex_text(text: str) -> str:
-    """Text as LaTeX shows it as it is."""
-    return text.translate(_ESCAPES)
+    """Any text as LaTeX shows it as it is, on one line."""
+    flat = text if is_printable(text) else one_line(text)
+    return flat.translate(_ESCAPES)
 
 
 def _line(cells: Iterable[str]) -> str:
-    return " & ".join(cells) + r" \\"
+    return _OF_THE_ROW_BEFORE.sub(r"{\g<0>}", " & ".join(cells)) + r" \\"

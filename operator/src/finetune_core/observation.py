@@ -42,7 +42,8 @@ class JobView:
     and `ready` count worker pods. `lane` tells the RayJobs of a search's clusters apart.
 
     `completed` and `failed` are completion indexes; `indexes` maps each to the run ids that it does, as the ConfigMap
-    `plan` has it. `owned` is false for a Job that an earlier experiment of the same name left behind.
+    `plan` has it. `owned` is false for a Job that an earlier experiment of the same name left behind: Kubernetes
+    deletes it, and until then it is waited for. `uid` and `version` are the object's and that of its state here.
     """
 
     name: str
@@ -68,6 +69,8 @@ class JobView:
     lane: str = ""
     running: frozenset[int] = frozenset()
     errors: tuple[tuple[str, RunError], ...] = ()
+    uid: str = ""
+    version: str = ""
 
     @property
     def finished(self) -> bool:

@@ -52,7 +52,10 @@ class Outcome:
 
 
 def run_warnings(outcomes: Iterable[Outcome]) -> tuple[str, ...]:
-    """What went wrong beside the runs, once for each tracker: the same server fails many runs, in many words."""
+    """What is to be known beside the results, once for each tracker or data set that it is about (the text before ":").
+
+    The same server fails many runs, in many words.
+    """
     first: dict[str, str] = {}
     for text in sorted(text for outcome in outcomes for text in outcome.warnings):
         first.setdefault(text.partition(":")[0], text)

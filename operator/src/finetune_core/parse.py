@@ -1,7 +1,7 @@
 """From raw manifests to specs, and every problem of a spec at once."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -11,19 +11,32 @@ from finetune_core.recipes import recipe_for
 from finetune_core.settings import Settings, resolve_settings
 from finetune_core.sparse import misspelt_type
 from finetune_core.spec import MAX_RUNS, ExperimentSpec, HPSearchSpec, Precision, TaskSpec, Training
-from finetune_core.task_checks import definition_problems
-from finetune_core.tasks import GLUE_TASKS, ProblemType, TaskDefinition
-from finetune_core.training_checks import metric_problems, steps_problems, steps_warnings, training_problems
+from finetune_core.task_checks import definition_problems, definition_warnings
+from finetune_core.tasks import GLUE_TASKS, ProblemType, Quoting, TaskDefinition
+from finetune_core.training_checks import (
+    metric_problems,
+    smoothing_problems,
+    steps_problems,
+    steps_warnings,
+    training_problems,
+)
 
 AnySpec = ExperimentSpec | HPSearchSpec
+_Spec = TypeVar("_Spec", ExperimentSpec, HPSearchSpec)
 
 _GPU_SUFFIX = "/gpu"
+_MAX_SHOWN = 60
 
 
 def parse_spec(raw: Mapping[str, Any]) -> ExperimentSpec:
     """A spec from its JSON form; InvalidInputError lists every field that does not fit."""
+    return read_spec(ExperimentSpec, raw)
+
+
+def read_spec(kind: type[_Spec], raw: Mapping[str, Any]) -> _Spec:
+    """A spec of a kind from its JSON form; InvalidInputError lists every field that does not fit, by its path."""
     try:
-        return ExperimentSpec.model_validate(raw)
+        return kind.model_validate(raw)
     except ValidationError as error:
         found = [(one["type"], one["loc"], one["msg"]) for one in error.errors()]
         # A list whose entries are all wrong is counted as empty too: only its entries need correcting.
@@ -54,6 +67,7 @@ def define(task: TaskSpec) -> TaskDefinition:
         problem_type=task.problem_type or ProblemType.CLASSIFICATION,
         text_columns=(data.text_columns if data and data.text_columns else ()),
         label_column=(data.label_column if data and data.label_column else "label"),
+        quoting=(data.quoting if data and data.quoting else Quoting.AUTO),
         labels=task.labels or (),
         metrics=metrics,
         measured=(*dict.fromkeys((*metrics, *measured)), "loss"),
@@ -66,7 +80,7 @@ def runs_of(spec: ExperimentSpec, task: TaskSpec) -> int:
 
 
 def default_precision(spec: AnySpec) -> Precision:
-    """What `auto` means: bf16 where a GPU is asked for, fp32 otherwise (docs/decisions/precision.md)."""
+    """What `auto` means: bf16 where a GPU is asked for, fp32 otherwise (docs/decisions/0002-precision-auto.md)."""
     resources = spec.execution.resources
     asked = {**(resources.requests or {}), **(resources.limits or {})} if resources else {}
     return Precision.BF16 if any(name.endswith(_GPU_SUFFIX) for name in asked) else Precision.FP32
@@ -140,10 +154,12 @@ def _task_problems(spec: ExperimentSpec, task: TaskSpec, tuned: Training | None)
     settings = settings_of(spec, task, tuned)
     yield from steps_problems(f"{field}.training", settings)
     yield from metric_problems(f"{field}.training", define(task), settings)
+    yield from smoothing_problems(f"{field}.training", define(task), smoothed=settings.label_smoothing_factor > 0)
 
 
 def _warnings(spec: ExperimentSpec, tuned: Mapping[str, Training]) -> Iterator[str]:
     for task in task_specs(spec):
+        yield from definition_warnings(task)
         settings = settings_of(spec, task, tuned.get(task.name))
         yield from steps_warnings(task.name, settings)
         if settings.load_best_model_at_end is False:
@@ -157,7 +173,7 @@ def _path(location: Sequence[str | int], raw: Any) -> str:
         value = _child(value, part)
         if isinstance(part, int):
             name = value.get("name") if isinstance(value, Mapping) else None
-            path += f"[{name if name is not None else part}]"
+            path += f"[{name if name is not None and len(str(name)) <= _MAX_SHOWN else part}]"
         else:
             path += f".{part}"
     return path

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from types import MappingProxyType
 
-from finetune_core.results import finite
+from finetune_core.stored import finite
 from finetune_core.submission_checks import HEADER
 from finetune_core.tasks import REGRESSION_RANGE, SubmissionFile
 

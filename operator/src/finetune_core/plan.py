@@ -6,17 +6,20 @@ A plan is a pure function of the spec and of what its inputs were resolved to; t
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic.alias_generators import to_camel
 
 from finetune_core.canonical import canonical_json, short_hash
 from finetune_core.datafiles import SplitFiles
 from finetune_core.hyperparameters import TunedTasks
 from finetune_core.identity import RECIPE_VERSION, derive_seed, run_id
+from finetune_core.layout import ExperimentLayout
+from finetune_core.results import RunResult
 from finetune_core.settings import Settings
 from finetune_core.spec import ExperimentSpec, MissingTasks, ModelRetention
+from finetune_core.stored import Count, Segment, Slug, Stored
 from finetune_core.tasks import TaskDefinition
 
 PLAN_SCHEMA_VERSION = 1
@@ -56,10 +59,14 @@ class TaskPlan(_Frozen):
 class PlannedRun(_Frozen):
     """Run `run` (0, 1, ...) of a task."""
 
-    run_id: str
-    task: str
-    run: int
-    seed: int
+    run_id: Segment
+    task: Slug
+    run: Count
+    seed: Count
+
+    def wrote(self, result: RunResult) -> bool:
+        """Whether a result is this run's."""
+        return (result.run_id, result.task, result.run) == (self.run_id, self.task, self.run)
 
 
 class QuarantinedPlannedRun(PlannedRun):
@@ -68,13 +75,13 @@ class QuarantinedPlannedRun(PlannedRun):
     reason: str
 
 
-class Plan(_Frozen):
+class Plan(_Frozen, Stored):
     """All runs of an experiment."""
 
     schema_version: int = PLAN_SCHEMA_VERSION
     recipe_version: int = RECIPE_VERSION
-    namespace: str
-    experiment: str
+    namespace: Segment
+    experiment: Segment
     model: ResolvedModel
     tasks: dict[str, TaskPlan]
     runs: tuple[PlannedRun, ...]
@@ -86,6 +93,17 @@ class Plan(_Frozen):
     """What the inputs were pinned for (see `pin_key`); not part of any digest."""
     tuned: TunedTasks | None = None
     """All that hyperparametersFrom held when it was first read; the tasks' settings hold what is used of it."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if unknown := {run.task for run in (*self.runs, *self.quarantined)} - self.tasks.keys():
+            raise ValueError(f"it has runs of tasks that it does not describe: {', '.join(sorted(unknown))}")
+        return self
+
+    @property
+    def folder(self) -> str:
+        """See Stored."""
+        return ExperimentLayout(self.namespace, self.experiment).root
 
     def to_bytes(self) -> bytes:
         """Canonical JSON: the same plan twice is the same bytes."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from finetune_core.canonical import short_hash
 from finetune_core.outcome import Outcome
 from finetune_core.plan import Plan
-from finetune_core.results import finite
+from finetune_core.stored import finite
 
 REPORT_VERSION = 2
 """Raised by hand when reports are to be written anew although nothing that they are made from has changed."""

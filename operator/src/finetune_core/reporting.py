@@ -5,9 +5,9 @@ One writer at a time: a report Job that is out of date is removed before the nex
 
 from dataclasses import dataclass
 
-from finetune_core.actions import Action, CreateReportJob, DeleteJob
+from finetune_core.actions import Action, CreateReportJob
 from finetune_core.canonical import short_hash
-from finetune_core.lane import blocked_pod
+from finetune_core.lane import blocked_pod, delete_jobs
 from finetune_core.observation import JobView, PodView
 from finetune_core.status import Reason
 
@@ -73,8 +73,6 @@ def _error(seen: Reporting, job: JobView) -> str | None:
 
 
 def _stale(seen: Reporting, revision: str | None) -> tuple[Action, ...]:
-    return tuple(
-        DeleteJob(job.name, job.plan)
-        for job in seen.jobs
-        if not job.deleting and (not job.owned or (revision is not None and job.revision != revision))
+    return delete_jobs(
+        job for job in seen.jobs if not job.deleting and revision is not None and job.revision != revision
     )

@@ -3,12 +3,13 @@
 Non-finite metric values are written as null: JSON has no NaN, and NaN never wins.
 """
 
-import math
 from enum import StrEnum
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, field_validator
 from pydantic.alias_generators import to_camel
+
+from finetune_core.stored import Count, Seconds, Segment, Slug, finite
 
 RESULT_SCHEMA_VERSION = 1
 
@@ -37,6 +38,7 @@ class FailureReason(StrEnum):
 
     USER_ERROR = "UserError"
     OUT_OF_MEMORY = "OutOfMemory"
+    DIVERGED = "Diverged"
     TIMEOUT = "RunTimeout"
     TOO_MANY_ATTEMPTS = "TooManyAttempts"
     STORE = "StoreUnavailable"
@@ -62,10 +64,10 @@ class Failure(_Frozen):
 class Progress(_Frozen):
     """Where a living run is. `elapsed_seconds` counts over all attempts, without waiting."""
 
-    step: int
-    total_steps: int
-    seconds_left: float | None
-    elapsed_seconds: float
+    step: Count
+    total_steps: Count
+    seconds_left: Seconds | None
+    elapsed_seconds: Seconds
     attempt: str
     time: str
 
@@ -89,7 +91,7 @@ class DriverReport(_Frozen):
 class PredictionFile(_Frozen):
     """A predicted test set: rows without the header, SHA-256 of the bytes, digest of the test data."""
 
-    rows: int
+    rows: Count
     sha256: str
 
 
@@ -120,25 +122,25 @@ class RunResult(_Frozen):
     """A run that succeeded. `metrics` are those of the best step; `value` is None if none was finite."""
 
     schema_version: int = RESULT_SCHEMA_VERSION
-    run_id: str
-    task: str
-    run: int
-    seed: int
-    attempt: str
-    metric: str
+    run_id: Segment
+    task: Slug
+    run: Count
+    seed: Count
+    attempt: Segment
+    metric: Slug
     greater_is_better: bool
     value: float | None
-    step: int
-    metrics: dict[str, float | None]
-    last_step: int
-    last_metrics: dict[str, float | None]
-    evaluations: int
+    step: Count
+    metrics: dict[Slug, float | None]
+    last_step: Count
+    last_metrics: dict[Slug, float | None]
+    evaluations: Count
     started_at: str
     finished_at: str
-    train_seconds: float
-    attempts: int = 1
-    resumed_from: tuple[int, ...] = ()
-    predictions: dict[str, PredictionFile] = {}
+    train_seconds: Seconds
+    attempts: Count = 1
+    resumed_from: tuple[Count, ...] = ()
+    predictions: dict[Segment, PredictionFile] = {}
     model: str | None = None
     settings: dict[str, Any]
     model_uri: str
@@ -153,7 +155,7 @@ class RunResult(_Frozen):
     sparsity: SparsityRecord | None = None
     """None for dense models."""
     warnings: tuple[str, ...] = ()
-    """What went wrong beside the run and did not touch its result: trackers that could not be reached."""
+    """What a reader has to know: parts of the model below its head that are new, trackers that could not be reached."""
 
     @field_validator("value")
     @classmethod
@@ -164,8 +166,3 @@ class RunResult(_Frozen):
     @classmethod
     def _finite_metrics(cls, metrics: dict[str, float | None]) -> dict[str, float | None]:
         return {name: finite(value) for name, value in metrics.items()}
-
-
-def finite(value: float | None) -> float | None:
-    """The value, or None where it is NaN or infinite."""
-    return value if value is not None and math.isfinite(value) else None

@@ -9,6 +9,8 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
+from finetune_core.layout import ExperimentLayout
+from finetune_core.stored import RelativePath, Segment, Slug, Stored
 from finetune_core.submission import SubmissionState
 
 RESULTS_SCHEMA_VERSION = 1
@@ -34,7 +36,7 @@ class _Frozen(BaseModel):
 class MetricRow(_Frozen):
     """A metric over the succeeded runs of a task: see `aggregate.MetricStats`."""
 
-    metric: str
+    metric: Slug
     greater_is_better: bool
     n: int
     mean: float | None
@@ -49,20 +51,20 @@ class BestPointer(_Frozen):
     """
 
     schema_version: int = RESULTS_SCHEMA_VERSION
-    task: str
-    run_id: str
+    task: Slug
+    run_id: Segment
     run: int
     seed: int
-    attempt: str
-    metric: str
+    attempt: Segment
+    metric: Slug
     greater_is_better: bool
     value: float
     step: int
     metrics: dict[str, float | None]
     score: float | None
-    folder: str
-    model: str | None
-    predictions: dict[str, str]
+    folder: RelativePath
+    model: RelativePath | None
+    predictions: dict[str, RelativePath]
 
 
 class TaskRow(_Frozen):
@@ -71,12 +73,12 @@ class TaskRow(_Frozen):
     `data_digest` is of training and dev files; None in reports that are older than the field.
     """
 
-    task: str
+    task: Slug
     glue: bool
     planned: int
     succeeded: int
     failed: int
-    metric: str
+    metric: Slug
     metrics: tuple[MetricRow, ...]
     best: BestPointer | None
     score: float | None
@@ -100,17 +102,17 @@ class ScoreRow(_Frozen):
 class RunRow(_Frozen):
     """A planned run; figures if it succeeded, reason and message if it failed."""
 
-    task: str
+    task: Slug
     run: int
-    run_id: str
+    run_id: Segment
     seed: int
     state: RunState
-    attempt: str | None = None
+    attempt: Segment | None = None
     metric: str | None = None
     value: float | None = None
     step: int | None = None
     score: float | None = None
-    metrics: dict[str, float | None] = {}
+    metrics: dict[Slug, float | None] = {}
     last_step: int | None = None
     train_seconds: float | None = None
     attempts: int | None = None
@@ -142,7 +144,7 @@ class SubmissionRow(_Frozen):
     problems: tuple[str, ...]
 
 
-class ResultsDocument(_Frozen):
+class ResultsDocument(_Frozen, Stored):
     """`results.json`, written after all the files that it names in `files` (key below the folder -> SHA-256).
 
     `sparsity` is the share of zeros, 0 to 1, of the weights that a sparse model's type covers, as the model was loaded;
@@ -153,8 +155,8 @@ class ResultsDocument(_Frozen):
     report_digest: str
     plan_digest: str
     recipe_version: int
-    namespace: str
-    experiment: str
+    namespace: Segment
+    experiment: Segment
     uri: str
     model_uri: str
     model_digest: str
@@ -166,7 +168,12 @@ class ResultsDocument(_Frozen):
     runs: tuple[RunRow, ...]
     quarantined: tuple[QuarantinedRow, ...] = ()
     submission: SubmissionRow | None = None
-    files: dict[str, str] = {}
+    files: dict[RelativePath, str] = {}
+
+    @property
+    def folder(self) -> str:
+        """See Stored."""
+        return ExperimentLayout(self.namespace, self.experiment).root
 
     def failed(self) -> tuple[RunRow, ...]:
         """The runs that failed."""

@@ -5,13 +5,15 @@ and metric: whatever the tasks are it has the same columns, figures in full, bes
 any wide table of it.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 
+from finetune_core.csv_tables import Value, csv_table
 from finetune_core.latex import latex_table, latex_text
+from finetune_core.markdown import markdown_line, markdown_text
 from finetune_core.results_schema import MetricRow, ResultsDocument, ScoreRow, TaskRow
 from finetune_core.results_table import ExperimentRow, ResultsTable, Statistic, results_table
 from finetune_core.results_table_text import IDENTITY, Cell, Shown, shown, written
-from finetune_core.tables import Value, csv_table, markdown_line
 
 CSV_COLUMNS = (
     "model", "model_digest", "namespace", "experiment", "report_digest", "kind", "task", "metric",
@@ -38,7 +40,7 @@ def namespace_markdown(namespace: str, documents: Iterable[ResultsDocument]) -> 
     """The experiments of a namespace by their best runs, then by the means over runs."""
     rows = list(documents)
     best, mean = (_markdown(shown(results_table(rows, statistic))) for statistic in Statistic)
-    title = f"# Results of the experiments in {namespace}"
+    title = f"# Results of the experiments in {markdown_text(namespace)}"
     return f"{title}\n\n## Best runs\n\n{best}\n\n## Means over runs\n\n{mean}\n".encode()
 
 
@@ -80,20 +82,20 @@ def _metric_values(task: TaskRow, row: MetricRow) -> tuple[Value, ...]:
 
 
 def _markdown(text: Shown) -> str:
-    titles = [*IDENTITY, *(f"{title} {metrics}".rstrip() for title, metrics in text.header)]
+    titles = [*IDENTITY, *(markdown_text(f"{title} {metrics}") for title, metrics in text.header)]
     rules = [*("---" for _ in IDENTITY), *("---:" for _ in text.header)]
-    rows = ([*identity, *map(_markdown_cell, cells)] for identity, cells in text.rows)
+    rows = ([*map(markdown_text, identity), *map(_markdown_cell, cells)] for identity, cells in text.rows)
     table = "\n".join(markdown_line(cells) for cells in (titles, rules, *rows))
-    return "\n\n".join((table, *map(_unstarred, text.notes)))
+    return "\n\n".join((table, *map(markdown_text, text.notes)))
 
 
 def _markdown_cell(cell: Cell) -> str:
-    return written(cell, bold=lambda text: f"**{text}**", escape=_unstarred)
+    return written(cell, bold=lambda text: f"**{text}**", escape=_within)
 
 
-def _unstarred(text: str) -> str:
-    """The asterisks of bold are to be the only ones that Markdown takes for its own."""
-    return text.replace("*", "\\*")
+def _within(text: str) -> str:
+    """A part of a cell: blanks at its ends are to stay."""
+    return re.sub(r"\S.*\S|\S", lambda match: markdown_text(match[0]), text)
 
 
 def _latex_cell(cell: Cell) -> str:

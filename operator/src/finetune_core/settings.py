@@ -7,43 +7,16 @@ other (maxSteps, numTrainEpochs; warmupRatio, warmupSteps) are replaced together
 from collections.abc import Iterable
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
-
+from finetune_core.argument_table import overlay
+from finetune_core.arguments import ARGUMENTS, GROUPS, Precision, Resolved
 from finetune_core.metrics import canonical_metric, greater_is_better
 from finetune_core.recipes import CUSTOM_EPOCHS, Recipe, recipe_for
-from finetune_core.spec import EarlyStopping, Precision, Scheduler, Training
+from finetune_core.spec import Training
 from finetune_core.tasks import TaskDefinition
 
-_EXCLUSIVE = (("max_steps", "num_train_epochs"), ("warmup_ratio", "warmup_steps"))
 
-
-class Settings(BaseModel):
+class Settings(Resolved):
     """Everything a run is told about training. Exactly one of `max_steps` and `num_train_epochs` is set."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
-
-    max_steps: int | None = None
-    num_train_epochs: float | None = None
-    eval_steps: int
-    learning_rate: float = 5e-5
-    lr_scheduler_type: Scheduler = Scheduler.LINEAR
-    warmup_ratio: float | None = None
-    warmup_steps: int | None = None
-    train_batch_size: int = 32
-    weight_decay: float = 0.0
-    adam_beta1: float = 0.9
-    adam_beta2: float = 0.999
-    adam_epsilon: float = 1e-8
-    max_grad_norm: float = 1.0
-    max_seq_length: int = 128
-    precision: Precision
-    metric_for_best_model: str
-    load_best_model_at_end: bool = True
-    early_stopping: EarlyStopping | None = None
-    # How the work is cut into pieces; the result means the same, so these are not part of a run's identity.
-    eval_batch_size: int = 64
-    per_device_train_batch_size: int | None = None
 
     @property
     def greater_is_better(self) -> bool:
@@ -51,8 +24,17 @@ class Settings(BaseModel):
         return greater_is_better(self.metric_for_best_model)
 
     def identity(self) -> dict[str, Any]:
-        """The values that decide a run's result, JSON-ready, without those that only cut it into pieces."""
-        return self.model_dump(mode="json", by_alias=True, exclude={"eval_batch_size", "per_device_train_batch_size"})
+        """The values that decide a run's result, JSON-ready, without those that only cut it into pieces.
+
+        An argument that is younger than version 0.1.0 is in it only where it is not at its default.
+        """
+        undecisive = {name for name, argument in ARGUMENTS.items() if not argument.decides}
+        return self.model_dump(mode="json", by_alias=True, exclude=undecisive)
+
+    def hugging_face(self) -> dict[str, Any]:
+        """What TrainingArguments takes as it is, by its names there; what is not set is left out."""
+        passed = {entry.script_names[0]: getattr(self, name) for name, entry in ARGUMENTS.items() if entry.passed}
+        return {name: value for name, value in passed.items() if value is not None}
 
 
 def resolve_settings(
@@ -63,10 +45,7 @@ def resolve_settings(
     given: set[str] = set()
     for layer in layers:
         values = layer.model_dump(exclude_none=True) if layer else {}
-        for group in _EXCLUSIVE:
-            if any(name in values for name in group):
-                merged = {key: value for key, value in merged.items() if key not in group}
-        merged |= values
+        merged = overlay(merged, values, GROUPS)
         given |= values.keys()
     merged.pop("allow_last_model", None)
     if "eval_steps" not in given and merged.get("max_steps"):

@@ -9,7 +9,7 @@ from enum import StrEnum
 from statistics import fmean
 from typing import Protocol
 
-from finetune_core.results import finite
+from finetune_core.stored import finite
 
 LEVEL = 0.95
 """Of confidence intervals."""

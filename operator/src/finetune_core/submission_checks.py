@@ -5,8 +5,12 @@ the zip, a header, indexes from 0 in order, as many rows as the test set, and th
 server reads without complaint (a missing final newline, another number format in STS-B) is no problem here either.
 """
 
+import errno
+import lzma
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
@@ -19,6 +23,9 @@ HEADER = b"index\tprediction"
 MAX_PROBLEMS_PER_FILE = 5
 MAX_FILE_BYTES = 64 * 1024 * 1024
 """Ten times the largest file (QQP.tsv); what unpacks to more is not read."""
+
+_DAMAGE = (zipfile.BadZipFile, EOFError, ValueError, OverflowError, OSError, struct.error, zlib.error, lzma.LZMAError)
+"""What zipfile and its decompressors raise for bytes that are not as they were."""
 
 _BOM = b"\xef\xbb\xbf"
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -123,8 +130,11 @@ def validate_zip(source: BinaryIO) -> tuple[Problem, ...]:
     try:
         with zipfile.ZipFile(source) as archive:
             return tuple(_zip_problems(archive))
-    except zipfile.BadZipFile as error:
-        return (Problem("zip", f"cannot be read as a zip file: {error}"),)
+    except NotImplementedError as error:
+        return (Problem("zip", f"cannot be read as a zip file: is damaged, or of a kind that few write ({error})"),)
+    except _DAMAGE as error:
+        _raise_if_of_the_disk(error)
+        return (Problem("zip", f"cannot be read as a zip file: it is none, or is damaged: {error}"),)
 
 
 def _zip_problems(archive: zipfile.ZipFile) -> Iterator[Problem]:
@@ -165,8 +175,15 @@ def _entry_problems(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, file: Subm
                 yield from check_file(file, lines)
         except NotImplementedError as error:
             yield Problem(file.name, f"is compressed in a way that few programs read ({error}); use deflate")
-        except (zipfile.BadZipFile, EOFError) as error:
+        except _DAMAGE as error:
+            _raise_if_of_the_disk(error)
             yield Problem(file.name, f"is damaged: {error}")
+
+
+def _raise_if_of_the_disk(error: Exception) -> None:
+    # Places that cannot be, which damage leads to, are EINVAL; streams that cannot be unpacked have no number.
+    if isinstance(error, OSError) and error.errno not in {None, errno.EINVAL}:
+        raise error
 
 
 def _shown(raw: bytes) -> str:

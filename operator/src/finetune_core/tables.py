@@ -1,9 +1,10 @@
 """The results document as tables: results.csv and runs.csv for programs, results.md for people."""
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
+from finetune_core.csv_tables import Value, csv_table
+from finetune_core.markdown import markdown_table, markdown_text
+from finetune_core.plain import one_line
 from finetune_core.results_schema import MetricRow, ResultsDocument, RunRow, RunState, ScoreRow, TaskRow
 from finetune_core.submission import SubmissionState
 
@@ -48,9 +49,6 @@ RUNS_COLUMNS = (
 TASK_HEADER = ("Task", "Runs", "Metrics", "Best", "Mean ± std (n)", "Score", "Best run", "Step")
 """Of the table for people."""
 
-Value = str | int | float | None
-"""What a cell of a CSV may hold."""
-
 _MAX_FAILURES_LISTED = 50
 _MAX_MESSAGE = 300
 
@@ -70,14 +68,14 @@ def runs_csv(document: ResultsDocument) -> bytes:
 def results_markdown(document: ResultsDocument) -> bytes:
     """The table for people: GLUE's habit of per cent with two decimals, two metrics as `a / b`."""
     blocks = (
-        f"# {document.namespace}/{document.experiment}",
-        f"Model: {document.model_uri}",
+        f"# {markdown_text(document.namespace)}/{markdown_text(document.experiment)}",
+        f"Model: {markdown_text(document.model_uri)}",
         _task_table(document),
         "\n".join(score_line(score) for score in (document.glue, document.bert_average)),
         *_submission_block(document),
         *_failure_block(document),
         *_quarantine_block(document),
-        *notes(document),
+        *map(markdown_text, notes(document)),
         _places(document),
     )
     return ("\n\n".join(block for block in blocks if block) + "\n").encode()
@@ -88,15 +86,6 @@ def figure(metric: MetricRow, value: float | None) -> str:
     if value is None:
         return "–"
     return f"{100 * value:.2f}" if metric.greater_is_better else f"{value:.4g}"
-
-
-def csv_table(columns: Sequence[str], rows: Iterable[Sequence[Value]]) -> bytes:
-    """UTF-8 with a header line; floats read back as the same floats, None is empty."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(["" if cell is None else cell for cell in row] for row in rows)
-    return text.getvalue().encode()
 
 
 def _metric_cells(task: TaskRow, row: MetricRow) -> tuple[Value, ...]:
@@ -127,8 +116,7 @@ def _run_cells(run: RunRow, measured: Sequence[str]) -> tuple[Value, ...]:
 
 
 def _task_table(document: ResultsDocument) -> str:
-    rows = [task_cells(task) for task in document.tasks]
-    return "\n".join(markdown_line(cells) for cells in (TASK_HEADER, ("---",) * len(TASK_HEADER), *rows))
+    return markdown_table(TASK_HEADER, map(task_cells, document.tasks))
 
 
 def task_cells(task: TaskRow) -> tuple[str, ...]:
@@ -217,14 +205,9 @@ def _places(document: ResultsDocument) -> str:
         constant = ", ".join(document.submission.placeholders)
         marked = f" (of its files these are placeholders: {constant})" if constant else ""
         files += [f"submission.zip{marked}", "submission.json"] if zipped else ["submission.json"]
-    return "## Files\n\n" + "\n".join(f"- {document.uri}/{name}" for name in files)
-
-
-def markdown_line(cells: Iterable[str]) -> str:
-    """A row of a table of Markdown."""
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    return "## Files\n\n" + "\n".join(f"- {markdown_text(document.uri)}/{name}" for name in files)
 
 
 def _inline(text: str) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= _MAX_MESSAGE else flat[: _MAX_MESSAGE - 1] + "…"
+    flat = one_line(text)
+    return markdown_text(flat if len(flat) <= _MAX_MESSAGE else flat[: _MAX_MESSAGE - 1] + "…")

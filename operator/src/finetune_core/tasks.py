@@ -7,9 +7,12 @@ https://huggingface.co/datasets/nyu-mll/glue (column names, label order) and of 
 
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 from pydantic.alias_generators import to_camel
+
+from finetune_core.stored import Segment, Slug
 
 
 class ProblemType(StrEnum):
@@ -19,6 +22,14 @@ class ProblemType(StrEnum):
     REGRESSION = "Regression"
 
 
+class Quoting(StrEnum):
+    """What a quote at the beginning of a field of a CSV or TSV file is, in the words of Python's csv and of pandas."""
+
+    AUTO = "Auto"
+    MINIMAL = "Minimal"
+    NONE = "None"
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
@@ -26,7 +37,7 @@ class _Frozen(BaseModel):
 class SubmissionFile(_Frozen):
     """One file of the leaderboard zip: written from `split`, `rows` rows, labels renamed by `written`."""
 
-    name: str
+    name: Segment
     split: str
     rows: int
     written: dict[str, str] = {}
@@ -39,10 +50,11 @@ class TaskDefinition(_Frozen):
     the metrics of a dev set get to the split's name (`{"": "validation"}`; MNLI has two).
     """
 
-    name: str
+    name: Slug
     problem_type: ProblemType
     text_columns: tuple[str, ...]
     label_column: str = "label"
+    quoting: Quoting = Quoting.AUTO
     labels: tuple[str, ...] = ()
     metrics: tuple[str, ...]
     measured: tuple[str, ...]
@@ -50,6 +62,14 @@ class TaskDefinition(_Frozen):
     evaluation_splits: dict[str, str] = {"": "validation"}
     test_splits: tuple[str, ...] = ("test",)
     submission: tuple[SubmissionFile, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = handler(self)
+        # Only where there is something to say: plans and ids of before there was such a thing stay what they are.
+        if self.quoting == Quoting.AUTO:
+            fields.pop("quoting", None)
+        return fields
 
     @property
     def is_glue(self) -> bool:

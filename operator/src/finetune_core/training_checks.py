@@ -2,21 +2,23 @@
 
 from collections.abc import Iterator
 
+from finetune_core.argument_table import exclusive_groups
+from finetune_core.arguments import ARGUMENTS
 from finetune_core.problems import Problem
 from finetune_core.recipes import recipe_for
 from finetune_core.settings import Settings
 from finetune_core.spec import Training
-from finetune_core.tasks import TaskDefinition
+from finetune_core.tasks import ProblemType, TaskDefinition
 
 
 def training_problems(field: str, training: Training | None) -> Iterator[Problem]:
     """Arguments that contradict each other within one layer, which is at `field`."""
     if training is None:
         return
-    if training.max_steps and training.num_train_epochs:
-        yield Problem(field, "maxSteps and numTrainEpochs exclude each other: set one of them")
-    if training.warmup_ratio is not None and training.warmup_steps is not None:
-        yield Problem(field, "warmupRatio and warmupSteps exclude each other: set one of them")
+    for group in exclusive_groups(ARGUMENTS):
+        names = [argument.api_name for argument in group if getattr(training, argument.name) is not None]
+        if len(names) > 1:
+            yield Problem(field, f"{' and '.join(names)} exclude each other: set one of them")
     if training.load_best_model_at_end is False and not training.allow_last_model:
         yield Problem(
             f"{field}.loadBestModelAtEnd",
@@ -41,6 +43,13 @@ def metric_problems(field: str, definition: TaskDefinition, settings: Settings) 
             f"{settings.metric_for_best_model} is not measured in {definition.name}: use one of "
             f"{', '.join(definition.measured)}",
         )
+
+
+def smoothing_problems(field: str, definition: TaskDefinition, *, smoothed: bool) -> Iterator[Problem]:
+    """Smoothed labels where there are none, which would make every loss 0; `field` is the task's training or space."""
+    if smoothed and definition.problem_type == ProblemType.REGRESSION:
+        remedy = "leave it to other tasks" if field.endswith("space") else "set it to 0 in the training of this task"
+        yield Problem(f"{field}.labelSmoothingFactor", f"{definition.name} is a regression, without labels: {remedy}")
 
 
 def steps_warnings(task: str, settings: Settings) -> Iterator[str]:

@@ -1,7 +1,6 @@
 """Carrying out what was decided; each action may be repeated without harm."""
 
 import logging
-from collections.abc import Callable
 from typing import TypedDict
 
 from finetune_core.actions import (
@@ -19,7 +18,8 @@ from finetune_core.plan import JobPlan, Plan
 from finetune_core.search.layout import SearchLayout
 from finetune_core.search.plan import SearchJobPlan, SearchPlan
 from finetune_operator import manifests
-from finetune_operator.cluster import Cluster, ConflictError
+from finetune_operator.child_writer import ChildWriter
+from finetune_operator.cluster import Cluster
 from finetune_store import Store
 
 logger = logging.getLogger(__name__)
@@ -43,9 +43,13 @@ class Actor:
         self._cluster = cluster
         self._owner = owner
         self._settings = settings
+        self._children = ChildWriter(cluster, owner)
 
     def act(self, action: Action, *, store: Store, plan: Plan | SearchPlan) -> None:
-        """Do one action; ClusterError or StoreError if it cannot be done now."""
+        """Do one action; ClusterError, StoreError or WaitingError if it cannot be done now.
+
+        ConflictError: what was decided on has changed meanwhile.
+        """
         about = {"experiment": f"{self._owner.namespace}/{self._owner.name}", "child": action.name}
         logger.info(type(action).__name__, extra=about)
         match action:
@@ -66,35 +70,33 @@ class Actor:
 
     def create_resolve_job(self, *, name: str, uris: tuple[str, ...], key: str) -> None:
         """Have a pod look at volumes."""
-        job = manifests.resolve_job(self._owner, self._settings, name=name, uris=uris, key=key)
-        _ensure(lambda: self._cluster.create_job(self._owner.namespace, job))
+        self._children.create_job(manifests.resolve_job(self._owner, self._settings, name=name, uris=uris, key=key))
 
     def _create_work(self, action: CreateTrainJob, store: Store) -> None:
-        namespace, ray = self._owner.namespace, action.kind == WorkKind.RAY_JOB
-        config_map = manifests.plan_config_map(self._owner, action.name, action.job_plan)
+        ray = action.kind == WorkKind.RAY_JOB
         if ray:
             # One of that name may have been before: its driver's words are not those of the next.
             store.delete(manifests.driver_report_key(self._owner, action.name))
-        _ensure(lambda: self._cluster.create_config_map(namespace, config_map))
+        self._children.create_config_map(manifests.plan_config_map(self._owner, action.name, action.job_plan))
         if ray:
-            ray_job = manifests.ray_job(self._owner, self._settings, lane=action.lane, **_work(action))
-            _ensure(lambda: self._cluster.create_ray_job(namespace, ray_job))
+            work = manifests.ray_job(self._owner, self._settings, lane=action.lane, **_work(action))
+            self._children.create_ray_job(work)
         else:
-            job = manifests.train_job(self._owner, self._settings, **_work(action))
-            _ensure(lambda: self._cluster.create_job(namespace, job))
+            self._children.create_job(manifests.train_job(self._owner, self._settings, **_work(action)))
 
     def _patch_job(self, action: PatchJob) -> None:
         changes = {"parallelism": action.parallelism, "suspend": action.suspend}
         patch = {"spec": {key: value for key, value in changes.items() if value is not None}}
         ray = action.kind == WorkKind.RAY_JOB
-        (self._cluster.patch_ray_job if ray else self._cluster.patch_job)(self._owner.namespace, action.name, patch)
+        change = self._cluster.patch_ray_job if ray else self._cluster.patch_job
+        change(self._owner.namespace, action.name, patch, uid=action.uid)
 
     def _delete_job(self, action: DeleteJob) -> None:
         # The Job last: as long as it is there, a look that was cut off is made up for.
         if action.plan:
-            self._cluster.delete_config_map(self._owner.namespace, action.plan)
-        ray = action.kind == WorkKind.RAY_JOB
-        (self._cluster.delete_ray_job if ray else self._cluster.delete_job)(self._owner.namespace, action.name)
+            self._children.delete_config_map(action.plan)
+        delete = self._cluster.delete_ray_job if action.kind == WorkKind.RAY_JOB else self._cluster.delete_job
+        delete(self._owner.namespace, action.name, uid=action.uid, version=action.version)
 
     def _create_report_job(self, action: CreateReportJob) -> None:
         job = manifests.report_job(
@@ -105,18 +107,13 @@ class Actor:
             digest=action.digest,
             failed=action.failed,
         )
-        _ensure(lambda: self._cluster.create_job(self._owner.namespace, job))
+        self._children.create_job(job)
 
     def _put_hyperparameters(self, action: PutHyperparameters) -> None:
-        namespace = self._owner.namespace
         manifest = manifests.hyperparameters_config_map(
             self._owner, name=action.name, digest=action.digest, data=action.data
         )
-        try:
-            self._cluster.create_config_map(namespace, manifest)
-        except ConflictError:
-            # Whose it is was looked at before (SearchReconciler).
-            self._cluster.replace_config_map(namespace, manifest)
+        self._children.put_config_map(manifest)
 
 
 def _work(action: CreateTrainJob) -> _Work:
@@ -134,11 +131,3 @@ def _plan_key(plan: Plan | SearchPlan) -> str:
     if isinstance(plan, SearchPlan):
         return SearchLayout(plan.namespace, plan.search).plan
     return ExperimentLayout(plan.namespace, plan.experiment).plan
-
-
-def _ensure(create: Callable[[], None]) -> None:
-    try:
-        create()
-    except ConflictError:
-        # A name stands for one content, so what is there is what we want, or is being deleted: the next look sees.
-        logger.debug("exists already")

@@ -4,7 +4,7 @@ Several releases may watch the same namespace; the first one there claims it, an
 claim is not renewed: it holds while the release's own Lease is. Another release takes it over when that Lease has not
 changed for `PATIENCE_SECONDS`, far longer than an upgrade takes. At the beginning of each term a leader writes its
 claims anew, so that of a taker and a returning owner one is refused (both name the version that they read): see
-docs/decisions/0015-leader-election-and-releases.md.
+docs/decisions/0021-leader-election-and-releases.md.
 """
 
 import logging
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from finetune_operator.cluster import ConflictError, ForbiddenError, RejectedError
+from finetune_kube.errors import ConflictError, ForbiddenError, RejectedError
 from finetune_operator.config import Release
 from finetune_operator.election import Json, Sighting, held_by, holder_of, new_lease
 from finetune_operator.leadership import Leases, wall_clock

@@ -9,10 +9,12 @@ from typing import Any
 
 import kopf
 
-from finetune_operator import names
+from finetune_core.names import is_name
+from finetune_kube import names
+from finetune_kube.kinds import EXPERIMENT, KINDS, RAY_JOB, SEARCH
 from finetune_operator.service import Service
 
-_OURS: dict[str, Any] = {names.MANAGED_BY_LABEL: names.MANAGED_BY}
+_OURS: dict[str, Any] = dict(names.OURS)
 
 
 def is_news(event: str | None, body: Mapping[str, Any]) -> bool:
@@ -23,10 +25,14 @@ def is_news(event: str | None, body: Mapping[str, Any]) -> bool:
 
 
 def owner_of(labels: Mapping[str, str]) -> tuple[str, str] | None:
-    """Kind and name of a child's owner, by its labels; None for what is no child of ours."""
-    for kind in (names.EXPERIMENT_KIND, names.SEARCH_KIND):
-        if names.owner_label(kind) in labels:
-            return kind, labels[names.owner_label(kind)]
+    """Kind and name of a child's owner, by its labels; None for what is no child of ours.
+
+    A hint where to look, which anybody may write: whose child it is shows at the look.
+    """
+    for kind in KINDS:
+        name = labels.get(kind.label)
+        if name is not None:
+            return (kind.kind, name) if is_name(name) else None
     return None
 
 
@@ -44,7 +50,7 @@ def register(registry: kopf.OperatorRegistry, service: Service, *, clusterwide: 
         settings.watching.server_timeout = 300
         settings.watching.client_timeout = 330
         settings.watching.connect_timeout = 30
-        for kind in (("batch", "jobs"), (names.RAY_GROUP, names.RAY_JOB_PLURAL)):
+        for kind in (("batch", "jobs"), (RAY_JOB.group, RAY_JOB.plural)):
             settings.watching.label_selectors[kind] = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY}"
         # Without rights on the whole cluster, kopf would look for namespaces and CRDs in vain for a minute.
         settings.scanning.disabled = not clusterwide
@@ -55,7 +61,7 @@ def register(registry: kopf.OperatorRegistry, service: Service, *, clusterwide: 
     async def stop(**_: Any) -> None:
         await service.stop()
 
-    @kopf.on.event(names.API_GROUP, names.API_VERSION, names.EXPERIMENT_PLURAL, registry=registry)
+    @kopf.on.event(EXPERIMENT.group, EXPERIMENT.version, EXPERIMENT.plural, registry=registry)
     async def experiment_changed(
         type: str | None,  # noqa: A002 - kopf's name for it
         body: kopf.Body,
@@ -64,9 +70,9 @@ def register(registry: kopf.OperatorRegistry, service: Service, *, clusterwide: 
         **_: Any,
     ) -> None:
         if is_news(type, body):
-            await service.poke(names.EXPERIMENT_KIND, namespace or "", name)
+            await service.poke(EXPERIMENT.kind, namespace or "", name)
 
-    @kopf.on.event(names.API_GROUP, names.API_VERSION, names.SEARCH_PLURAL, registry=registry)
+    @kopf.on.event(SEARCH.group, SEARCH.version, SEARCH.plural, registry=registry)
     async def search_changed(
         type: str | None,  # noqa: A002 - kopf's name for it
         body: kopf.Body,
@@ -75,7 +81,7 @@ def register(registry: kopf.OperatorRegistry, service: Service, *, clusterwide: 
         **_: Any,
     ) -> None:
         if is_news(type, body):
-            await service.poke(names.SEARCH_KIND, namespace or "", name)
+            await service.poke(SEARCH.kind, namespace or "", name)
 
     @kopf.on.event("batch", "v1", "jobs", labels=_OURS, registry=registry)
     async def job_changed(namespace: str | None, labels: kopf.Labels, **_: Any) -> None:
@@ -84,7 +90,7 @@ def register(registry: kopf.OperatorRegistry, service: Service, *, clusterwide: 
             await service.poke(owner[0], namespace or "", owner[1])
 
     # Where KubeRay is not installed, kopf warns once and, clusterwide, begins when its CRDs come.
-    @kopf.on.event(names.RAY_GROUP, names.RAY_VERSION, names.RAY_JOB_PLURAL, labels=_OURS, registry=registry)
+    @kopf.on.event(RAY_JOB.group, RAY_JOB.version, RAY_JOB.plural, labels=_OURS, registry=registry)
     async def ray_job_changed(namespace: str | None, labels: kopf.Labels, **_: Any) -> None:
         owner = owner_of(labels)
         if owner is not None:

@@ -5,6 +5,8 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+from finetune_core.plain import escaped
+
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
     "message",
     "asctime",
@@ -38,7 +40,11 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
         extra = "".join(f" {key}={value}" for key, value in _extra(record).items())
-        return super().format(record) + extra
+        return super().format(record) + escaped(extra)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """The line without what follows it: one line, whatever a user's text in it is."""
+        return escaped(super().formatMessage(record))
 
 
 def configure(log_format: str) -> None:

@@ -3,6 +3,7 @@
 Level-triggered and safe to be cut off anywhere: nothing is kept that cannot be read again.
 """
 
+import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -18,8 +19,9 @@ from finetune_core.problems import InvalidInputError, Problem
 from finetune_core.search.status import HPSearchStatus
 from finetune_core.spec import ExperimentSpec, Storage
 from finetune_core.status import ConditionStatus, ConditionType, ExperimentStatus, Reason
+from finetune_kube.errors import ConflictError, ForbiddenError, InvalidNameError, KindMissingError, RejectedError
 from finetune_operator import manifests
-from finetune_operator.cluster import Cluster, ForbiddenError, Json, KindMissingError, RejectedError
+from finetune_operator.cluster import Cluster, Json
 from finetune_operator.config import Config
 from finetune_operator.events import notices
 from finetune_operator.memory import LookMemory
@@ -29,6 +31,8 @@ from finetune_operator.resolving import claims
 from finetune_operator.settled import is_settled
 from finetune_operator.storage import Connection, StorageConnector
 from finetune_store import StoreError, deadline
+
+logger = logging.getLogger(__name__)
 
 MemoryT = TypeVar("MemoryT", bound=LookMemory)
 
@@ -45,6 +49,7 @@ class Subject(Generic[StatusT, MemoryT]):
 
     owner: manifests.Owner
     generation: int
+    version: str
     raw_status: Json
     status: StatusT
     memory: MemoryT
@@ -93,16 +98,23 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         if not self._holds(namespace):
             self._forget(namespace, name)
             return _OTHERS_SECONDS
-        subject = self._subject(resource)
+        try:
+            return self._take(self._subject(resource), resource["spec"])
+        except ConflictError as error:
+            # What was decided on has changed meanwhile.
+            logger.info("looked at again: %s", error, extra={"experiment": f"{namespace}/{name}"})
+            return _AFTER_ACTION_SECONDS
+
+    def _take(self, subject: Subject[StatusT, MemoryT], raw_spec: Json) -> float | None:
         # What was read by then is remembered: the next look goes on from there.
         with deadline(self._config.look_seconds):
-            status, delay = self._look(subject, resource["spec"])
+            status, delay = self._look(subject, raw_spec)
         if subject.memory.connected_for is not None:
             # For people's own tools: where nothing in the spec says it, only the operator knows its own storage.
             status = status.model_copy(update={"storage": subject.memory.connected_for})
         self._write_status(subject, status)
         if delay is None:
-            self._forget(namespace, name)
+            self._forget(subject.owner.namespace, subject.owner.name)
         return delay
 
     @abstractmethod
@@ -110,8 +122,8 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         """The object, or None."""
 
     @abstractmethod
-    def _patch_status(self, owner: manifests.Owner, patch: Json) -> None:
-        """Merge-patch the object's status."""
+    def _patch_status(self, owner: manifests.Owner, patch: Json, version: str) -> None:
+        """Merge-patch the status of the object as of that resourceVersion."""
 
     @abstractmethod
     def _owner(self, metadata: Json) -> manifests.Owner:
@@ -135,7 +147,7 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         raw = resource.get("status") or {}
         key = (owner.namespace, owner.name, owner.uid)
         memory = self._memories.setdefault(key, self._new_memory())
-        return Subject(owner, metadata["generation"], raw, self._parse_status(raw), memory)
+        return Subject(owner, metadata["generation"], metadata["resourceVersion"], raw, self._parse_status(raw), memory)
 
     def _forget(self, namespace: str, name: str) -> None:
         for key in [key for key in list(self._memories) if key[:2] == (namespace, name)]:
@@ -151,8 +163,8 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
             return self._waiting(subject, error.reason, str(error)), self._resync_seconds()
         except StoreError as error:
             return self._without_storage(subject, error)
-        except RejectedError as error:
-            return self._refused(subject, error), _SLOW_SECONDS
+        except (InvalidNameError, RejectedError) as error:
+            return self._refused(subject, error)
         except ForbiddenError as error:
             # A quota that is used up, or a rule that the operator's role lacks: the message says which.
             return self._waiting(subject, Reason.BLOCKED, str(error)), _SLOW_SECONDS
@@ -170,12 +182,17 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         )
         return self._waiting(subject, Reason.STORAGE_UNAVAILABLE, f"{error}. {since}"), self._resync_seconds()
 
-    def _refused(self, subject: Subject[StatusT, MemoryT], error: RejectedError) -> StatusT:
+    def _refused(
+        self, subject: Subject[StatusT, MemoryT], error: InvalidNameError | RejectedError
+    ) -> tuple[StatusT, float | None]:
+        if isinstance(error, InvalidNameError):
+            # The patterns of the spec come first: this is for what they do not know yet.
+            return self._invalid(subject, (Problem("spec", str(error)),), Reason.INVALID_SPEC), None
         if isinstance(error, KindMissingError):
-            return self._without_kuberay(subject)
+            return self._without_kuberay(subject), _SLOW_SECONDS
         # What CEL and the checks of specs cannot see: a pod template that is no pod's, a policy of the cluster.
         problem = Problem("spec.execution", f"the cluster refuses what it asks for, correct it: {error}")
-        return self._invalid(subject, (problem,), Reason.REJECTED)
+        return self._invalid(subject, (problem,), Reason.REJECTED), _SLOW_SECONDS
 
     def _without_kuberay(self, subject: Subject[StatusT, MemoryT]) -> StatusT:
         message = (
@@ -253,7 +270,7 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         if not patch:
             return
         owner, now = subject.owner, self._now()
-        self._patch_status(owner, patch)
+        self._patch_status(owner, patch, subject.version)
         for place, notice in enumerate(notices(subject.status, status)):
             event = manifests.event(
                 owner,

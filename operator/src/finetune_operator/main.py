@@ -7,12 +7,12 @@ import os
 import sys
 
 import kopf
-import kubernetes.client
 
 from finetune_core.problems import InvalidInputError
 from finetune_core.results import ExitCode
+from finetune_kube.connect import ApiClient, of_process
 from finetune_operator.claims import Claims
-from finetune_operator.cluster import Cluster, load_client
+from finetune_operator.cluster import Cluster
 from finetune_operator.config import Config
 from finetune_operator.election import Timing
 from finetune_operator.handlers import register
@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 async def _run(config: Config) -> None:
-    service = _service(config, load_client())
+    service = _service(config, of_process())
     registry = kopf.OperatorRegistry()
     clusterwide = not config.namespaces
     register(registry, service, clusterwide=clusterwide)
@@ -56,7 +56,7 @@ async def _run(config: Config) -> None:
     )
 
 
-def _service(config: Config, api: kubernetes.client.ApiClient) -> Service:
+def _service(config: Config, api: ApiClient) -> Service:
     telemetry = Telemetry()
     # Writing a Lease is what makes a leader, so it is the one writing that the fence does not stand before.
     unfenced = Cluster(api, on_request=telemetry.count_request)

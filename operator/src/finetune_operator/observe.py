@@ -1,6 +1,6 @@
 """Looking at the world: children from the API server, results from the store, as little as is needed."""
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Set
 
 from pydantic import ValidationError
 
@@ -17,7 +17,7 @@ from finetune_core.observation import (
     errors_of,
 )
 from finetune_core.outcome import Outcome
-from finetune_core.plan import Plan
+from finetune_core.plan import Plan, PlannedRun
 from finetune_core.results import Failure, Progress, RunResult
 from finetune_core.results_schema import ResultsDocument
 from finetune_core.spec import Execution
@@ -58,34 +58,41 @@ class Observer:
 
     def _read_results(self, store: Store, plan: Plan, jobs: Iterable[JobView]) -> None:
         layout = ExperimentLayout(plan.namespace, plan.experiment)
-        tasks = {run.run_id: run.task for run in plan.runs}
+        planned = {run.run_id: run for run in plan.runs}
         if self._memory.scanned != plan.digest:
             # Once a plan, not once a look: finds what earlier Jobs, or an earlier object of this name, finished.
             ended = {info.key for info in store.list(layout.runs) if info.key.endswith("/result.json")}
-            for run_id, task in tasks.items():
-                if layout.run(task, run_id).result in ended and run_id not in self._memory.outcomes:
-                    self._read_result(store, layout.run(task, run_id).result, run_id)
+            for run_id, run in planned.items():
+                if layout.run(run.task, run_id).result in ended and run_id not in self._memory.outcomes:
+                    self._read_result(store, layout, run)
             self._memory.scanned = plan.digest
         ended_runs = _ended_runs(jobs)
         # A Job that is gone is forgotten: one of the same name may come (the spec changed back) and do its runs anew.
         self._memory.asked &= ended_runs
         for job_name, run_id in sorted(ended_runs - self._memory.asked):
-            if run_id in tasks and run_id not in self._memory.outcomes:
-                self._read_result(store, layout.run(tasks[run_id], run_id).result, run_id)
+            if run_id in planned and run_id not in self._memory.outcomes:
+                self._read_result(store, layout, planned[run_id])
             self._memory.asked.add((job_name, run_id))
 
-    def _read_result(self, store: Store, key: str, run_id: str) -> None:
+    def _read_result(self, store: Store, layout: ExperimentLayout, run: PlannedRun) -> None:
+        key = layout.run(run.task, run.run_id).result
         try:
             result = RunResult.model_validate_json(store.get(key))
         except NotFoundError:
             return
         except ValidationError as error:
             # Not a reason to leave the other runs unseen.
-            message = f"{store.uri(key)} is no result of this version: delete it and set execution.retryToken ({error})"
-            self._memory.errors[run_id] = RunError("ResultUnreadable", message)
+            self._unreadable(run, f"{store.uri(key)} is no result of this version", f" ({error})")
             return
-        self._memory.outcomes[run_id] = Outcome.of(result)
-        self._memory.errors.pop(run_id, None)
+        if not run.wrote(result):
+            self._unreadable(run, f"{store.uri(key)} is of run {result.run} of {result.task} ({result.run_id})")
+            return
+        self._memory.outcomes[run.run_id] = Outcome.of(result)
+        self._memory.errors.pop(run.run_id, None)
+
+    def _unreadable(self, run: PlannedRun, what: str, why: str = "") -> None:
+        message = f"{what}: delete it and set execution.retryToken{why}"
+        self._memory.errors[run.run_id] = RunError("ResultUnreadable", message)
 
     def _pods(self, jobs: tuple[JobView, ...], plan: Plan) -> tuple[PodView, ...]:
         """Pods, where they can say something that the Jobs' counters do not."""
@@ -130,7 +137,7 @@ class Observer:
 
     def _read_progress(self, store: Store, seen: Observation, current: JobView) -> None:
         layout = ExperimentLayout(seen.plan.namespace, seen.plan.experiment)
-        tasks = {run.run_id: run.task for run in seen.plan.runs}
+        planned = {run.run_id: run for run in seen.plan.runs}
         self._memory.progress.clear()
         open_ = [
             index
@@ -138,27 +145,24 @@ class Observer:
             if index not in current.completed | current.failed
         ]
         for index in open_[: min(len(current.running) or current.active, _MAX_PROGRESS)]:
-            self._read_progress_of(store, layout, [run for run in current.indexes[index] if run in tasks], tasks)
+            self._read_progress_of(store, layout, [planned[run] for run in current.indexes[index] if run in planned])
 
-    def _read_progress_of(
-        self, store: Store, layout: ExperimentLayout, runs: list[str], tasks: Mapping[str, str]
-    ) -> None:
+    def _read_progress_of(self, store: Store, layout: ExperimentLayout, runs: list[PlannedRun]) -> None:
         """The first run of a pod that has no result is the one at work; those before it count already."""
-        for run_id in runs:
-            files = layout.run(tasks[run_id], run_id)
-            if len(runs) > 1 and run_id not in self._memory.outcomes:
-                self._read_result(store, files.result, run_id)
-            if run_id not in self._memory.outcomes:
-                progress = _progress(store, files.progress)
+        for run in runs:
+            if len(runs) > 1 and run.run_id not in self._memory.outcomes:
+                self._read_result(store, layout, run)
+            if run.run_id not in self._memory.outcomes:
+                progress = _progress(store, layout.run(run.task, run.run_id).progress)
                 if progress is not None:
-                    self._memory.progress[run_id] = progress
+                    self._memory.progress[run.run_id] = progress
                 return
 
 
 def read_report(store: Store, layout: ExperimentLayout) -> ReportView | None:
     """What the report in the store was made from; None if there is none."""
     try:
-        document = ResultsDocument.model_validate_json(store.get(layout.results("json")))
+        document = ResultsDocument.read(store.get(layout.results("json")), layout.root)
     except NotFoundError:
         return None
     except ValidationError:

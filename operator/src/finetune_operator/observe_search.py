@@ -101,6 +101,10 @@ class SearchObserver:
             # One trial of another version is no reason to leave the others unseen.
             self._memory.unreadable.add(key)
             return
+        if not key.endswith(f"/{result.task}/{result.index:05d}{_RESULT}"):
+            # Copied here from another trial: as useless as one that cannot be read.
+            self._memory.unreadable.add(key)
+            return
         self._memory.results[key] = result.model_copy(update={"history": (), "settings": {}, "metrics": {}})
 
     def _read_ends(self, store: Store, layout: SearchLayout, plan: SearchPlan) -> None:
@@ -118,7 +122,7 @@ class SearchObserver:
         if complete == self._memory.report_jobs_seen:
             return
         try:
-            self._memory.report = SearchSummary.model_validate_json(store.get(layout.summary("json"))).report_digest
+            self._memory.report = SearchSummary.read(store.get(layout.summary("json")), layout.root).report_digest
         except (NotFoundError, ValidationError):
             # None yet, or one of another version: made anew.
             self._memory.report = None

@@ -8,15 +8,17 @@ from pydantic import ValidationError
 from finetune_core.observation import JobView
 from finetune_core.results import DriverReport
 from finetune_core.spec import Execution, ExecutionMode
-from finetune_operator import names
-from finetune_operator.cluster import Cluster, Json, KindMissingError
+from finetune_kube import names
+from finetune_kube.errors import KindMissingError
+from finetune_operator.cluster import Cluster, Json
 from finetune_operator.manifests import Owner, driver_report_key
 from finetune_operator.memory import LookMemory
 from finetune_operator.ray_views import is_living, ray_job_view
 from finetune_operator.views import pod_view
 from finetune_store import NotFoundError, Store
 
-Indexes = tuple[tuple[str, ...], ...]
+FoundPlan = tuple[str, tuple[tuple[str, ...], ...]]
+"""The name of a plan's ConfigMap, and the units of its indexes; ("", ()) if there is none that is ours."""
 
 
 class RayChildren:
@@ -34,8 +36,9 @@ class RayChildren:
         if self._memory.ray_jobs is False and not self._required:
             return []
         try:
-            selector = names.selector(self._owner.name, self._owner.kind)
-            found = self._cluster.list_ray_jobs(self._owner.namespace, selector)
+            labels = names.children_of(self._owner.name, self._owner.kind)
+            listed = self._cluster.list_ray_jobs(self._owner.namespace, labels)
+            found = [job for job in listed if self._owner.controls(job)]
         except KindMissingError:
             if self._required:
                 raise
@@ -47,22 +50,23 @@ class RayChildren:
         return found
 
     def views(
-        self, ray_jobs: Iterable[Json], pods: Iterable[Json], indexes: Callable[[Json], Indexes]
+        self, ray_jobs: Iterable[Json], pods: Iterable[Json], plan_of: Callable[[Json], FoundPlan]
     ) -> tuple[JobView, ...]:
-        """What decisions look at; `pods` are all the owner's, `indexes` gives the units of a RayJob's plan."""
+        """What decisions look at; `pods` are all the owner's, `plan_of` finds the plan of a RayJob."""
         of_job: defaultdict[str, list[Json]] = defaultdict(list)
         for pod in pods:
             of_job[pod["metadata"].get("labels", {}).get(names.RAY_JOB_LABEL, "")].append(pod)
-        return tuple(self._view(job, of_job[job["metadata"]["name"]], indexes(job)) for job in ray_jobs)
+        return tuple(self._view(job, of_job[job["metadata"]["name"]], plan_of(job)) for job in ray_jobs)
 
-    def _view(self, ray_job: Json, pods: list[Json], units: Indexes) -> JobView:
-        name = ray_job["metadata"]["name"]
+    def _view(self, ray_job: Json, pods: list[Json], found: FoundPlan) -> JobView:
+        name, (plan, units) = ray_job["metadata"]["name"], found
         if is_living(ray_job):
             self._note_hindrance(name, pods)
         return ray_job_view(
             ray_job,
             owner_uid=self._owner.uid,
             units=units,
+            plan=plan,
             report=self._report(ray_job),
             pods=pods,
             hindrance=self._memory.hindrances.get(name, ""),

@@ -17,7 +17,9 @@ from typing import Any
 
 from finetune_core.observation import JobRole, JobView, PodView, RunError, WorkKind
 from finetune_core.results import DriverReport, ExitCode
-from finetune_operator import names
+from finetune_kube import names
+from finetune_kube.ownership import is_owned_by
+from finetune_operator.views import number
 
 _HEAD = "head"
 _RUNNING = "Running"
@@ -37,11 +39,12 @@ def ray_job_view(
     *,
     owner_uid: str,
     units: tuple[tuple[str, ...], ...],
+    plan: str = "",
     report: DriverReport | None = None,
     pods: Iterable[Mapping[str, Any]] = (),
     hindrance: str = "",
 ) -> JobView:
-    """A RayJob of ours; `units` comes from its plan ConfigMap, `pods` are its own, `report` is its driver's.
+    """A RayJob of ours; `units` comes from its ConfigMap `plan`, `pods` are its own, `report` is its driver's.
 
     `hindrance` is what was last seen to keep its pods from starting.
     """
@@ -61,8 +64,8 @@ def ray_job_view(
         role=JobRole.TRAIN,
         kind=WorkKind.RAY_JOB,
         revision=annotations.get(names.REVISION_ANNOTATION, ""),
-        round=int(annotations.get(names.ROUND_ANNOTATION, "0")),
-        owned=any(owner["uid"] == owner_uid for owner in metadata.get("ownerReferences") or ()),
+        round=number(annotations.get(names.ROUND_ANNOTATION)) or 0,
+        owned=is_owned_by(ray_job, owner_uid),
         deleting="deletionTimestamp" in metadata,
         suspended=suspended,
         queued=names.QUEUE_LABEL in labels,
@@ -77,8 +80,10 @@ def ray_job_view(
         complete=_succeeded(status),
         failed_for=failed_for,
         indexes=units,
-        plan=annotations.get(names.PLAN_ANNOTATION, ""),
+        plan=plan,
         created=metadata.get("creationTimestamp", ""),
+        uid=metadata.get("uid", ""),
+        version=metadata.get("resourceVersion", ""),
         lane=labels.get(names.LANE_LABEL, ""),
         running=_indexes(units, report.running) if report and at_work else frozenset(),
         errors=tuple(sorted(errors.items())),

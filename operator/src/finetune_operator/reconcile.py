@@ -44,8 +44,8 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
     def _get(self, namespace: str, name: str) -> Json | None:
         return self._cluster.get_experiment(namespace, name)
 
-    def _patch_status(self, owner: manifests.Owner, patch: Json) -> None:
-        self._cluster.patch_experiment_status(owner.namespace, owner.name, patch)
+    def _patch_status(self, owner: manifests.Owner, patch: Json, version: str) -> None:
+        self._cluster.patch_experiment_status(owner.namespace, owner.name, patch, version=version)
 
     def _owner(self, metadata: Json) -> manifests.Owner:
         return manifests.Owner(metadata["namespace"], metadata["name"], metadata["uid"], release=self._release)

@@ -15,7 +15,10 @@ from finetune_core.search.parse import check_search, parse_search, search_warnin
 from finetune_core.search.status import HPSearchStatus
 from finetune_core.spec import HPSearchSpec
 from finetune_core.status import Reason
-from finetune_operator import manifests, names
+from finetune_kube import names
+from finetune_kube.kinds import SEARCH
+from finetune_kube.ownership import is_owned_by
+from finetune_operator import manifests
 from finetune_operator.acting import Actor
 from finetune_operator.children import Children
 from finetune_operator.cluster import Json
@@ -23,7 +26,7 @@ from finetune_operator.looking import BaseReconciler, Subject
 from finetune_operator.memory import SearchMemory
 from finetune_operator.observe_search import SearchObserver
 from finetune_operator.planning import Planner
-from finetune_operator.problems import CannotRunError, WaitingError
+from finetune_operator.problems import CannotRunError
 from finetune_operator.ray_children import RayChildren
 from finetune_operator.resolving import Resolver
 
@@ -38,12 +41,12 @@ class SearchReconciler(BaseReconciler[HPSearchStatus, SearchMemory]):
     def _get(self, namespace: str, name: str) -> Json | None:
         return self._cluster.get_search(namespace, name)
 
-    def _patch_status(self, owner: manifests.Owner, patch: Json) -> None:
-        self._cluster.patch_search_status(owner.namespace, owner.name, patch)
+    def _patch_status(self, owner: manifests.Owner, patch: Json, version: str) -> None:
+        self._cluster.patch_search_status(owner.namespace, owner.name, patch, version=version)
 
     def _owner(self, metadata: Json) -> manifests.Owner:
         where = (metadata["namespace"], metadata["name"], metadata["uid"])
-        return manifests.Owner(*where, names.SEARCH_KIND, self._release)
+        return manifests.Owner(*where, SEARCH.kind, self._release)
 
     def _parse_status(self, raw: Json) -> HPSearchStatus:
         try:
@@ -92,21 +95,13 @@ class SearchReconciler(BaseReconciler[HPSearchStatus, SearchMemory]):
         return status, self._next_look(acted=bool(decision.actions), done=decision.done)
 
     def _with_config_map(self, owner: manifests.Owner, seen: SearchObservation) -> SearchObservation:
-        """Looked at once the report is there; a ConfigMap of that name that is not the search's is left alone."""
+        """Looked at once the report is there; one that is not the search's is left alone when it is to be written."""
         if seen.report != seen.digest:
             return seen
-        name = config_map_name(owner.name)
-        found = self._cluster.get_config_map(owner.namespace, name)
-        if found is None:
+        found = self._cluster.get_config_map(owner.namespace, config_map_name(owner.name))
+        if found is None or not is_owned_by(found, owner.uid):
             return seen
-        metadata = found["metadata"]
-        labels = metadata.get("labels") or {}
-        if labels.get(names.MANAGED_BY_LABEL) != names.MANAGED_BY or labels.get(names.SEARCH_LABEL) != owner.name:
-            message = f"ConfigMap {name} exists and is not of this search: delete it, or give the search another name."
-            raise WaitingError(Reason.BLOCKED, message)
-        owned = any(one["uid"] == owner.uid for one in metadata.get("ownerReferences") or ())
-        digest = (metadata.get("annotations") or {}).get(names.DIGEST_ANNOTATION)
-        return replace(seen, config_map=digest if owned else None)
+        return replace(seen, config_map=(found["metadata"].get("annotations") or {}).get(names.DIGEST_ANNOTATION))
 
 
 def _valid_spec(raw: Json) -> HPSearchSpec:

@@ -46,7 +46,7 @@ class Resolver:
 
     def _look_by_pod(self, need: NeedsPodError) -> CannotRunError | WaitingError:
         name = manifests.resolve_job_name(self.owner, need.key)
-        job = next((job for job in self.children.jobs() if job.name == name), None)
+        job = next((job for job in self.children.jobs() if job.name == name and job.owned), None)
         if job is None:
             self.actor.create_resolve_job(name=name, uris=need.uris, key=need.key)
             return WaitingError(Reason.RESOLVING_INPUTS, f"{need}.")

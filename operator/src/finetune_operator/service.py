@@ -10,7 +10,9 @@ from aiohttp import web
 from prometheus_client import generate_latest
 
 from finetune_core.problems import FinetuneError
-from finetune_operator import names
+from finetune_kube import names
+from finetune_kube.kinds import EXPERIMENT, SEARCH
+from finetune_kube.ownership import controller_of
 from finetune_operator.claims import Claims
 from finetune_operator.cluster import Cluster
 from finetune_operator.config import Config
@@ -61,8 +63,8 @@ class Service:
         connector = StorageConnector(cluster, on_request=self._store_request)
         holds = claims.holds if claims else lambda _namespace: True
         self._reconcilers: dict[str, Reconciler | SearchReconciler] = {
-            names.EXPERIMENT_KIND: Reconciler(cluster, config, connector=connector, holds=holds),
-            names.SEARCH_KIND: SearchReconciler(cluster, config, connector=connector, holds=holds),
+            EXPERIMENT.kind: Reconciler(cluster, config, connector=connector, holds=holds),
+            SEARCH.kind: SearchReconciler(cluster, config, connector=connector, holds=holds),
         }
         self._connector = connector
         self._threads = ThreadPoolExecutor(config.workers, thread_name_prefix="reconcile")
@@ -111,8 +113,10 @@ class Service:
         await self._queue.add(Key(_NAMESPACE, namespace, namespace))
 
     def _delete_jobs(self, namespace: str) -> None:
-        for name in self._cluster.list_job_names(namespace):
-            self._cluster.delete_job(namespace, name)
+        for job in self._cluster.list_jobs(namespace, names.OURS):
+            if controller_of(job) is not None:
+                metadata = job["metadata"]
+                self._cluster.delete_job(namespace, metadata["name"], uid=metadata["uid"])
 
     async def _work(self, key: Key) -> float | None:
         loop = asyncio.get_running_loop()

@@ -1,12 +1,15 @@
 """Kubernetes objects (plain JSON) to what decisions look at. Pure."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from finetune_core.observation import JobRole, JobView, PodView
-from finetune_operator import names
+from finetune_kube import names
+from finetune_kube.ownership import is_owned_by
 
+_NUMBER = re.compile("[0-9]{1,9}")
 _STUCK = frozenset(
     {
         "ImagePullBackOff",
@@ -20,18 +23,20 @@ _STUCK = frozenset(
 )
 
 
-def job_view(job: Mapping[str, Any], *, owner_uid: str, indexes: tuple[tuple[str, ...], ...]) -> JobView:
-    """A Job of ours; `indexes` comes from its plan ConfigMap."""
+def job_view(
+    job: Mapping[str, Any], *, owner_uid: str, indexes: tuple[tuple[str, ...], ...], plan: str = ""
+) -> JobView:
+    """A Job of ours; `indexes` comes from its ConfigMap `plan`."""
     metadata, spec, status = job["metadata"], job["spec"], job.get("status") or {}
     annotations = metadata.get("annotations") or {}
     conditions = {c["type"]: c for c in status.get("conditions") or () if c["status"] == "True"}
     labels = metadata.get("labels") or {}
     return JobView(
         name=metadata["name"],
-        role=JobRole(labels[names.ROLE_LABEL]),
+        role=role_of(metadata) or JobRole.TRAIN,
         revision=annotations.get(names.REVISION_ANNOTATION, ""),
-        round=int(annotations.get(names.ROUND_ANNOTATION, "0")),
-        owned=any(owner["uid"] == owner_uid for owner in metadata.get("ownerReferences") or ()),
+        round=number(annotations.get(names.ROUND_ANNOTATION)) or 0,
+        owned=is_owned_by(job, owner_uid),
         deleting="deletionTimestamp" in metadata,
         suspended=bool(spec.get("suspend")),
         queued=names.QUEUE_LABEL in labels,
@@ -44,9 +49,22 @@ def job_view(job: Mapping[str, Any], *, owner_uid: str, indexes: tuple[tuple[str
         complete="Complete" in conditions,
         failed_for=_failed_for(conditions.get("Failed")),
         indexes=indexes,
-        plan=annotations.get(names.PLAN_ANNOTATION, ""),
+        plan=plan,
         created=metadata.get("creationTimestamp", ""),
+        uid=metadata.get("uid", ""),
+        version=metadata.get("resourceVersion", ""),
     )
+
+
+def role_of(metadata: Mapping[str, Any]) -> JobRole | None:
+    """The role that its label says; None for a label that is none of ours: anybody may edit it."""
+    role = (metadata.get("labels") or {}).get(names.ROLE_LABEL)
+    return JobRole(role) if role in {known.value for known in JobRole} else None
+
+
+def number(text: str | None) -> int | None:
+    """The number that an annotation holds; None if it holds none: anybody may edit it."""
+    return int(text) if text is not None and _NUMBER.fullmatch(text) else None
 
 
 def parse_indexes(text: str) -> frozenset[int]:
@@ -67,14 +85,13 @@ def pod_view(pod: Mapping[str, Any], warning: str | None = None) -> PodView:
     """A pod of ours; `warning` is what events say about a pod that hangs without a reason of its own."""
     metadata, status = pod["metadata"], pod.get("status") or {}
     labels = metadata.get("labels") or {}
-    index = (metadata.get("annotations") or {}).get(names.INDEX_ANNOTATION)
     reason, message, run = _failure(status)
     blocked = _blocked(status) or (("VolumeNotReady", warning) if warning else None)
     return PodView(
         name=metadata["name"],
         job=labels.get(names.JOB_NAME_LABEL) or labels.get(names.RAY_JOB_LABEL, ""),
-        role=JobRole(labels[names.ROLE_LABEL]),
-        index=int(index) if index is not None else None,
+        role=role_of(metadata) or JobRole.TRAIN,
+        index=number((metadata.get("annotations") or {}).get(names.INDEX_ANNOTATION)),
         ended=status.get("phase") in {"Succeeded", "Failed"},
         blocked=blocked[0] if blocked else None,
         blocked_message=blocked[1] if blocked else "",
@@ -124,7 +141,7 @@ def _termination(ended: Mapping[str, Any]) -> tuple[str, str, str | None]:
     try:
         failure = json.loads(text)
         return str(failure["reason"]), str(failure["message"]), failure.get("runId")
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         reason = ended.get("reason") or "Error"
         if reason == "OOMKilled":
             text = "the container exceeded its memory limit: raise execution.resources.limits.memory"

@@ -1,13 +1,32 @@
 """What a resolve pod found on volumes, which nobody else can look at."""
 
-import json
 from dataclasses import dataclass
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from finetune_core.canonical import short_hash
 from finetune_core.identity import FileEntry
 from finetune_core.inputs import Folder, NotYetError
 from finetune_core.problems import InvalidInputError, Problem
+from finetune_core.stored import Count, RelativePath
 from finetune_store import NotFoundError, Store
+
+
+class _File(BaseModel):
+    path: RelativePath
+    md5: str
+    size: Count
+
+
+class _Look(BaseModel):
+    """What a resolve pod writes of a folder (see `finetune_trainer.resolve`)."""
+
+    files: tuple[_File, ...] = ()
+    model_type: str | None = Field(default=None, alias="modelType")
+    problem: str | None = None
+
+
+_LOOKS = TypeAdapter(dict[str, _Look])
 
 
 class NeedsPodError(NotYetError):
@@ -30,13 +49,17 @@ class VolumeFindings:
     def look(self, uri: str, field: str) -> Folder:
         """What the volume holds; NeedsPodError where no pod has looked yet, InvalidInputError, StoreError."""
         try:
-            found = json.loads(self.store.get(self.key))[uri]
+            found = _LOOKS.validate_json(self.store.get(self.key))[uri]
         except NotFoundError:
             raise NeedsPodError(self.volumes, self.key) from None
-        if "problem" in found:
-            raise InvalidInputError((Problem(field, found["problem"]),))
-        files = tuple(FileEntry(file["path"], file["md5"], file["size"]) for file in found["files"])
-        return Folder(files=files, model_type=found.get("modelType"))
+        except (ValidationError, KeyError) as error:
+            remedy = "delete it to have a pod look again"
+            problem = f"{self.store.uri(self.key)} does not say in words of this version what {uri} holds: {remedy}"
+            raise InvalidInputError((Problem(field, problem),)) from error
+        if found.problem is not None:
+            raise InvalidInputError((Problem(field, found.problem),))
+        files = tuple(FileEntry(file.path, file.md5, file.size) for file in found.files)
+        return Folder(files=files, model_type=found.model_type)
 
 
 def resolution_key(root: str, pin: str, volumes: tuple[str, ...]) -> str:

@@ -9,28 +9,15 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
+from finetune_core.arguments import ARGUMENTS
 from finetune_core.metrics import greater_is_better
 
 BLUE, ORANGE, RED, GREEN, GREY = "#0072B2", "#E69F00", "#D55E00", "#009E73", "#666666"
 """Told apart with any colour vision: https://jfly.uni-koeln.de/color/"""
 
-_LABELS = {
-    "learningRate": "learning rate (peak)",
-    "maxSteps": "training length (optimizer steps)",
-    "numTrainEpochs": "training length (epochs)",
-    "warmupRatio": "warm-up (share of steps)",
-    "warmupSteps": "warm-up (optimizer steps)",
-    "trainBatchSize": "batch size (examples)",
-    "evalSteps": "evaluation interval (steps)",
-    "weightDecay": "weight decay",
-    "maxSeqLength": "longest input (tokens)",
-    "maxGradNorm": "gradient clipping (norm)",
-    "lrSchedulerType": "learning rate schedule",
-    "adamBeta1": "Adam β₁",
-    "adamBeta2": "Adam β₂",
-    "adamEpsilon": "Adam ε",
-}
+_LABELS = {argument.api_name: argument.shown for argument in ARGUMENTS.values()}
 
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # ships with matplotlib, so every machine draws alike
@@ -71,10 +58,20 @@ def style() -> Iterator[None]:
 
 def picture(name: str, task: str, title: str, figure: Figure) -> Picture:
     """Draw a figure, to be called within `style`. No dates and no versions go in: the same figure, the same bytes."""
+    _take_literally(figure)
     png, svg = io.BytesIO(), io.BytesIO()
     figure.savefig(png, format="png", dpi=_DPI, metadata={"Software": None})
     figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
     return Picture(name=name, file=f"{task}-{name}", title=title, png=png.getvalue(), svg=svg.getvalue())
+
+
+def _take_literally(figure: Figure) -> None:
+    """Texts may hold dollars, which begin formulas for matplotlib; its own labels of logarithmic axes are formulas."""
+    scales = [axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) if axis.get_scale() == "log"]
+    own = {id(text) for axis in scales for text in axis.findobj(Text) if text is not axis.label}
+    for text in figure.findobj(Text):
+        if id(text) not in own:
+            text.set_parse_math(False)
 
 
 def label_of(hyperparameter: str) -> str:

@@ -12,10 +12,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from finetune_core.layout import ExperimentLayout
+from finetune_core.plain import escaped, visible
 from finetune_core.plan import JobPlan, Plan
 from finetune_core.problems import FinetuneError
 from finetune_core.results import ExitCode, FailureReason
 from finetune_core.search.summary_tables import summary_markdown
+from finetune_core.stored import is_relative, of_folder, read_json
 from finetune_core.submission_checks import validate_zip
 from finetune_report.build import build
 from finetune_report.errors import OvertakenError, ReportError
@@ -115,13 +117,15 @@ def _show(options: argparse.Namespace) -> int:
 
 def _print_markdown(text: str) -> None:
     """Rendered where rich is installed and a person looks; as it is otherwise."""
-    if sys.stdout.isatty() and importlib.util.find_spec("rich"):
+    if not sys.stdout.isatty():
+        sys.stdout.write(text)
+    elif importlib.util.find_spec("rich"):
         from rich.console import Console  # noqa: PLC0415 - optional
         from rich.markdown import Markdown  # noqa: PLC0415
 
-        Console().print(Markdown(text))
+        Console().print(Markdown(visible(text)))
     else:
-        sys.stdout.write(text)
+        sys.stdout.write(visible(text))
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -131,7 +135,7 @@ def _check(options: argparse.Namespace) -> int:
     except OSError as error:
         raise ReportError(f"{options.zip} cannot be read: {error.strerror}") from error
     for problem in problems:
-        sys.stdout.write(f"{problem}\n")
+        sys.stdout.write(f"{escaped(str(problem))}\n")
     if not problems:
         sys.stdout.write(f"{options.zip}: as the leaderboard wants it\n")
     return ExitCode.USER_ERROR if problems else ExitCode.SUCCESS
@@ -148,7 +152,7 @@ def _data_opener() -> OpenData:
 
     def open_data(uri: str) -> Store | None:
         scheme, _, path = uri.partition("://")
-        if scheme == "pvc":
+        if scheme == "pvc" and is_relative(path.rstrip("/")):
             return _open((Path(os.environ.get("FINETUNE_PVC_ROOT", _PVC_ROOT)) / path).absolute().as_uri())
         return _open(uri) if scheme in {"s3", "file"} else None
 
@@ -157,11 +161,14 @@ def _data_opener() -> OpenData:
 
 def _read_plan(options: argparse.Namespace, store: Store) -> Plan:
     where = str(options.plan) if options.plan else store.uri(options.plan_key)
+    # A plan in the store is read by what it lies in, not by what it says: others may write there.
+    context = None if options.plan else of_folder(options.plan_key.rpartition("/")[0])
     try:
         content = options.plan.read_bytes() if options.plan else store.get(options.plan_key)
         # A Job's plan holds the experiment's beside its indexes.
-        is_job_plan = "indexes" in json.loads(content)
-        return JobPlan.model_validate_json(content).plan if is_job_plan else Plan.model_validate_json(content)
+        if "indexes" in read_json(content):
+            return JobPlan.model_validate_json(content, context=context).plan
+        return Plan.model_validate_json(content, context=context)
     except (OSError, NotFoundError) as error:
         raise ReportError(f"the plan {where} cannot be read: {error}") from error
     except (ValidationError, ValueError, TypeError) as error:
@@ -179,7 +186,7 @@ def _lines(file: Path | None) -> list[str]:
 
 def _fail(reason: FailureReason, error: Exception, code: int) -> int:
     """Say why on standard error and, in a pod, in its termination message, where the operator finds it."""
-    _log.error("%s", error)
+    _log.error("%s", escaped(str(error)))
     if TERMINATION_LOG.exists():
         message = str(error).encode()[:_MAX_MESSAGE_BYTES].decode(errors="ignore")
         TERMINATION_LOG.write_text(json.dumps({"reason": reason.value, "message": message}, ensure_ascii=False))

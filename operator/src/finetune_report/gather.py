@@ -80,7 +80,7 @@ def _result(store: Store, layout: ExperimentLayout, run: PlannedRun) -> RunResul
             f"{store.uri(key)} is no result of this version ({error.errors()[0]['msg']}): delete it to have the run "
             "done again"
         ) from error
-    if (result.run_id, result.task, result.run) != (run.run_id, run.task, run.run):
+    if not run.wrote(result):
         raise ReportError(
             f"{store.uri(key)} is of run {result.run} of {result.task} ({result.run_id}), not of run {run.run} of "
             f"{run.task} ({run.run_id}): it was put there by hand; delete it to have the run done again"

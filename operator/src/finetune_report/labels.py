@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from finetune_core.datafiles import TRAIN, DataLayout
+from finetune_core.official import OFFICIAL_COLUMNS
 from finetune_core.placeholders import majority
 from finetune_core.plan import Plan, TaskPlan
 from finetune_core.tasks import SubmissionFile
@@ -13,19 +14,8 @@ from finetune_store import Store, StoreError
 
 _log = logging.getLogger(__name__)
 
-_LABEL_COLUMNS = {
-    "sst2": "label",
-    "mrpc": "Quality",
-    "stsb": "score",
-    "qqp": "is_duplicate",
-    "mnli": "gold_label",
-    "qnli": "label",
-    "rte": "label",
-    "wnli": "label",
-}
-"""Heads of the label columns in GLUE's official TSV files; CoLA's have no header."""
-
 _COLA_LABEL = 1
+"""Its column: CoLA's train file has no header."""
 
 OpenData = Callable[[str], Store | None]
 """From a data URI to a store over it; None where this process cannot read it."""
@@ -76,9 +66,9 @@ def _tsv_labels(task: TaskPlan, content: bytes) -> Iterator[str]:
     column = _COLA_LABEL
     if task.definition.name != "cola":
         head = next(lines, "").rstrip("\r\n").split("\t")
-        if _LABEL_COLUMNS[task.definition.name] not in head:
+        if (label := OFFICIAL_COLUMNS[task.definition.name].label) not in head:
             return
-        column = head.index(_LABEL_COLUMNS[task.definition.name])
+        column = head.index(label)
     for line in lines:
         cells = line.rstrip("\r\n").split("\t")
         if column < len(cells):

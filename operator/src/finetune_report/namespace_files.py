@@ -5,8 +5,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
+from finetune_core.stored import Stored
 from finetune_report.errors import OvertakenError
 from finetune_report.publish import put
 from finetune_store import NotFoundError, Store
@@ -15,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 _ROUNDS = 10
 
-_Model = TypeVar("_Model", bound=BaseModel)
+_Model = TypeVar("_Model", bound=Stored)
 
 
 def write_current(store: Store, make: Callable[[], Mapping[str, bytes]], *, what: str) -> None:
@@ -52,7 +53,7 @@ def read_all(store: Store, namespace: str, below: str, model: type[_Model]) -> I
     wanted = re.compile(rf"{re.escape(namespace)}/[^/]+/{re.escape(below)}")
     for key in [info.key for info in store.list(namespace) if wanted.fullmatch(info.key)]:
         try:
-            yield model.model_validate_json(store.get(key))
+            yield model.read(store.get(key), key.removesuffix(f"/{below}"))
         except NotFoundError:
             continue  # deleted since the listing
         except ValidationError as error:

@@ -102,7 +102,7 @@ def current_report(store: Store, layout: ExperimentLayout, digest: str) -> Resul
     """The report in the store, if it is whole and was made from what `digest` stands for."""
     marker = layout.results("json")
     try:
-        document = ResultsDocument.model_validate_json(store.get(marker))
+        document = ResultsDocument.read(store.get(marker), layout.root)
     except (NotFoundError, ValidationError):
         return None
     return document if document.report_digest == digest and is_intact(store, layout.root, marker, document) else None

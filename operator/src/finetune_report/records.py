@@ -1,6 +1,5 @@
 """Every run of a plan as the store has it now, those that are under way included."""
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from finetune_core.layout import ExperimentLayout
 from finetune_core.plan import Plan, PlannedRun
 from finetune_core.results import Failure, Progress, RunResult
+from finetune_core.stored import read_json
 from finetune_report.gather import objects_by_run
 from finetune_store import NotFoundError, ObjectInfo, Store
 
@@ -76,6 +76,9 @@ class _Reader:
     def record(self, run: PlannedRun, files: Mapping[str, ObjectInfo]) -> RunRecord:
         result = self._model(files.get("result.json"), RunResult)
         progress_file, failure_file = files.get("progress.json"), _newest(files, "failures/", ".json")
+        if result is not None and not run.wrote(result):
+            _log.warning("left out: %s is of run %s", files.get("result.json"), result.run_id)
+            result = None
         failure = None if result else self._model(failure_file, Failure)
         failed_last = failure_file and (progress_file is None or progress_file.modified <= failure_file.modified)
         if result is not None:
@@ -105,7 +108,7 @@ class _Reader:
     def _lines(self, info: ObjectInfo | None) -> tuple[Evaluation, ...]:
         content = self._content(info)
         try:
-            lines = [json.loads(line) for line in (content or b"").decode().splitlines()]
+            lines = [read_json(line) for line in (content or b"").decode().splitlines()]
         except ValueError as error:
             _log.warning("left out: %s cannot be read: %s", info, error)
             return ()

@@ -3,6 +3,7 @@
 It never retries by itself and waits no longer than it is told.
 """
 
+import re
 import ssl
 from typing import BinaryIO
 
@@ -19,6 +20,8 @@ from finetune_store._errors import InvalidConfigurationError, InvalidCredentials
 AWS_ENDPOINT = "https://s3.amazonaws.com"
 MD5_HEADER = "x-amz-meta-md5"
 POOL_SIZE = 16
+_HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?")
+"""A host and a port: no user, path, query or fragment, which parsers of addresses take for different hosts."""
 
 
 class S3Client(Minio):
@@ -74,6 +77,8 @@ def connect(connection: S3Connection, *, timeout_seconds: float) -> S3Client:
     # No wait (for a connection, for a part to be sent, for the next bytes of an answer) is longer than the timeout.
     timeout = urllib3.Timeout(connect=timeout_seconds, read=timeout_seconds)
     pool = bounded_pool(_tls_context(connection), timeout=timeout, retries=False, maxsize=POOL_SIZE)
+    if _HOST.fullmatch(host) is None:
+        raise InvalidConfigurationError(_unusable(connection, "it holds more than host and port"))
     if scheme not in {"http", "https"}:
         raise InvalidConfigurationError(_unusable(connection, "it starts with neither http:// nor https://"))
     try:

@@ -29,7 +29,7 @@ def open_store(
     """
     scheme, separator, rest = uri.partition("://")
     if separator and scheme == "file":
-        return DirectoryStore(_folder(uri))
+        return DirectoryStore(local_folder(uri))
     if separator and scheme == "s3":
         bucket, _, prefix = rest.partition("/")
         return S3Store(
@@ -42,7 +42,8 @@ def open_store(
     raise InvalidConfigurationError(f"{uri!r} is no store: write s3://bucket/prefix or file:///folder")
 
 
-def _folder(uri: str) -> Path:
+def local_folder(uri: str) -> Path:
+    """The folder of a file:// URI, the reverse of Path.as_uri; InvalidConfigurationError for one that names none."""
     parts = urlsplit(uri)
     path = unquote(parts.path)
     if parts.netloc not in {"", "localhost"} or not path.startswith("/") or parts.query or parts.fragment:

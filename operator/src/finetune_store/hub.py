@@ -7,9 +7,13 @@ import urllib3
 
 from finetune_core.inputs import NotYetError
 from finetune_core.problems import InvalidInputError, Problem
+from finetune_core.stored import read_json
 
 _DEFAULT_ENDPOINT = "https://huggingface.co"
-_REPOSITORY = re.compile(r"^hf://(?P<name>[\w.-]+(/[\w.-]+)?)(@(?P<revision>[\w./-]+))?$")
+_PART = r"(?!\.+(?:[/@]|$))[\w.-]+"
+"""A part of a path that is none of `.` and `..`, which would lead to another address of the hub."""
+_REPOSITORY = re.compile(rf"hf://(?P<name>{_PART}(/{_PART})?)(@(?P<revision>{_PART}(/{_PART})*))?", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def hub_commit(uri: str, *, kind: str, field: str, http: urllib3.PoolManager) -> str:
@@ -17,7 +21,7 @@ def hub_commit(uri: str, *, kind: str, field: str, http: urllib3.PoolManager) ->
 
     See https://huggingface.co/docs/hub/api: GET /api/{models,datasets}/<name>/revision/<revision> -> sha.
     """
-    match = _REPOSITORY.match(uri)
+    match = _REPOSITORY.fullmatch(uri)
     if match is None:
         raise InvalidInputError((Problem(field, f"{uri} is not hf://org/name[@revision]: correct it"),))
     endpoint = os.environ.get("HF_ENDPOINT", _DEFAULT_ENDPOINT).rstrip("/")
@@ -33,7 +37,16 @@ def hub_commit(uri: str, *, kind: str, field: str, http: urllib3.PoolManager) ->
         raise InvalidInputError((Problem(field, message),))
     if response.status != 200:
         raise NotYetError(f"{endpoint} answered {response.status} for {uri}; trying again")
+    commit = _said_commit(response.data)
+    if commit is None:
+        raise NotYetError(f"{endpoint} answered {url} with something that is no revision; trying again")
+    return commit
+
+
+def _said_commit(answer: bytes) -> str | None:
+    """It becomes part of URIs and of run ids, so it has to be a commit and nothing else."""
     try:
-        return str(response.json()["sha"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise NotYetError(f"{endpoint} answered {url} with something that is no revision; trying again") from error
+        commit = read_json(answer)["sha"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return commit if isinstance(commit, str) and _COMMIT.fullmatch(commit) else None

@@ -5,13 +5,16 @@ https://plotly.com/javascript/reference/ says what the keys mean.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from finetune_core.plan import Plan
 from finetune_core.results_schema import ResultsDocument, TaskRow
+from finetune_core.search import wording
 from finetune_core.search.plan import SearchPlan
 from finetune_core.search.summarise import SearchFindings, by_finish
 from finetune_core.search.trials import TrialResult, TrialState
+from finetune_core.stored import number
 from finetune_report.records import RunRecord
 
 _BEST = "#d55e00"
@@ -67,7 +70,9 @@ def _curves(plan: Plan, task: TaskRow, records: Sequence[RunRecord]) -> Chart:
 
 
 def _curve(record: RunRecord, metric: str, *, best: bool) -> dict[str, Any] | None:
-    points = [(one["step"], one.get(metric)) for one in record.evaluations if isinstance(one.get("step"), int)]
+    points = [
+        (step, number(one.get(metric))) for one in record.evaluations if (step := number(one.get("step"))) is not None
+    ]
     if not points:
         return None
     name = f"run {record.run.run}"
@@ -137,9 +142,10 @@ def _against(plan: SearchPlan, task: str, ended: Sequence[TrialResult]) -> Itera
         axis: dict[str, Any] = {"title": {"text": name}}
         if distribution.log_uniform or distribution.log_int:
             axis["type"] = "log"
-        elif not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+            values = list(map(number, values))
+        elif any(number(value) is None for value in values):
             axis["type"] = "category"
-            values = [str(value) for value in values]
+            values = [escape(wording.setting(value)) for value in values]
         yield Chart(
             id=f"{name}-{task}",
             title=f"{task}: {metric} against {name}",

@@ -6,16 +6,17 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from finetune_client.errors import NotFoundError
-from finetune_client.kube.kinds import EXPERIMENT
 from finetune_client.reports import plan_of
 from finetune_client.stores import Results
 from finetune_core.layout import ExperimentLayout
 from finetune_core.results_schema import ResultsDocument
 from finetune_core.search.layout import SearchLayout
 from finetune_core.search.summary import SearchSummary
+from finetune_core.stored import Stored
+from finetune_kube.kinds import EXPERIMENT
 from finetune_report.records import Read, read_records
 from finetune_report.search.gather import gather, read_ends, read_plan
 from finetune_store import NotFoundError as NoObjectError
@@ -27,7 +28,7 @@ from finetune_ui.searches import SearchPage, search_page
 
 _REMEMBERED = 4096
 
-_Model = TypeVar("_Model", bound=BaseModel)
+_Model = TypeVar("_Model", bound=Stored)
 
 
 @dataclass(frozen=True)
@@ -71,17 +72,17 @@ def read_files(store: Store, word: str, namespace: str, name: str) -> tuple[str,
     """The object's folder, and the files of its report as in `Content`; none while there is no report."""
     if word == "experiments":
         layout = ExperimentLayout(namespace, name)
-        document = _marker(store, layout.results("json"), ResultsDocument)
+        document = _marker(store, layout.root, "results.json", ResultsDocument)
         return layout.root, _listed(document, "results.json")
     searched = SearchLayout(namespace, name)
-    return searched.root, _listed(_marker(store, searched.summary("json"), SearchSummary), "summary.json")
+    return searched.root, _listed(_marker(store, searched.root, "summary.json", SearchSummary), "summary.json")
 
 
 def _experiment(opened: Opened, namespace: str, name: str, now: datetime, failed: frozenset[str] | None) -> Content:
     store, layout = opened.store, ExperimentLayout(namespace, name)
     plan = plan_of(Results(store, namespace, name, EXPERIMENT))
     records = experiments.in_force(read_records(store, plan, opened.read), failed)
-    document = _marker(store, layout.results("json"), ResultsDocument)
+    document = _marker(store, layout.root, "results.json", ResultsDocument)
     current = document if document is not None and document.plan_digest == plan.digest else None
     return Content(
         head=experiments.head_in_store(plan, records, current),
@@ -102,7 +103,7 @@ def _search(opened: Opened, namespace: str, name: str) -> Content:
         ) from error
     plan = read_plan(store, layout)
     findings = gather(store, layout, plan, read_ends(store, layout, plan))
-    summary = _marker(store, layout.summary("json"), SearchSummary)
+    summary = _marker(store, layout.root, "summary.json", SearchSummary)
     ended = sum(map(len, findings.trials.values()))
     return Content(
         head=searches.head_in_store(plan, ended, reported=summary is not None),
@@ -112,10 +113,10 @@ def _search(opened: Opened, namespace: str, name: str) -> Content:
     )
 
 
-def _marker(store: Store, key: str, model: type[_Model]) -> _Model | None:
+def _marker(store: Store, root: str, name: str, model: type[_Model]) -> _Model | None:
     """The file that is written last of a report; None where there is none that this version can read."""
     try:
-        return model.model_validate_json(store.get(key))
+        return model.read(store.get(f"{root}/{name}"), root)
     except (NoObjectError, ValidationError):
         return None
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+from urllib.parse import quote
 
-from finetune_client.kube.kinds import EXPERIMENT, SEARCH, Kind
 from finetune_core.search import wording
+from finetune_kube.kinds import EXPERIMENT, SEARCH, Kind
 
 Json = Mapping[str, Any]
 
@@ -63,7 +64,7 @@ class Head:
     @property
     def path(self) -> str:
         """Address of its page."""
-        return f"/{self.word}/{self.namespace}/{self.name}"
+        return f"/{self.word}/{quote(self.namespace, safe='')}/{quote(self.name, safe='')}"
 
     @property
     def percent(self) -> int:
@@ -149,7 +150,7 @@ def age(then: str, now: datetime) -> str:
     """`45 s`, `12 min`, `5 h`, `3 d` since an ISO time; empty where there is none."""
     try:
         seconds = max(0, int((now - datetime.fromisoformat(then)).total_seconds()))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return ""
     for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import importlib.metadata
 import mimetypes
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from functools import cache
@@ -36,6 +37,7 @@ _PAGE_POLICY = (
 _REPORT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """A report comes from the store, where others write too: it may be looked at, and do nothing."""
 
+_UNUSUAL = re.compile(r"[^-A-Za-z0-9_.]")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _DAY = 86_400
 
@@ -101,7 +103,8 @@ class Server:
         data = await asyncio.to_thread(_download, source, word, namespace, name, file)
         kind = mimetypes.guess_type(file)[0] or "application/octet-stream"
         shown = kind.startswith(("text/html", "image/"))
-        called = f"{name}-{PurePosixPath(file).name}"
+        # What would end the quotes, or the header, is no part of a name (https://www.rfc-editor.org/rfc/rfc6266#section-4.3).
+        called = _UNUSUAL.sub("_", f"{name}-{PurePosixPath(file).name}")
         return web.Response(
             body=data,
             headers={

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from finetune_core.hyperparameters import TunedTasks
 from finetune_core.inputs import FolderSource, resolve_inputs
@@ -17,13 +17,14 @@ from finetune_core.search.layout import SearchLayout, TrialKind
 from finetune_core.search.plan import SearchPlan
 from finetune_core.search.planning import make_search_plan
 from finetune_core.spec import ExperimentSpec, HPSearchSpec, HyperparametersFrom
+from finetune_core.stored import Stored
 from finetune_store import NotFoundError, Store
 
 logger = logging.getLogger(__name__)
 
 ReadTuned = Callable[[HyperparametersFrom], TunedTasks]
 
-_PlanT = TypeVar("_PlanT", bound=BaseModel)
+_PlanT = TypeVar("_PlanT", bound=Stored)
 
 
 class ChangeRefusedError(InvalidInputError):
@@ -45,7 +46,7 @@ def experiment_plan(
     `known` is the plan that the caller remembers, which saves a read. Raises InvalidInputError with every input that
     cannot be used, NotYetError while one is not there, StoreError.
     """
-    plan = known or _stored(store, layout.plan, Plan)
+    plan = known or _stored(store, layout.plan, Plan, layout.root)
     if plan is not None and plan.resolved_for == pin:
         return plan
     tuned = _tuned(spec, plan, read_tuned)
@@ -74,7 +75,7 @@ def search_plan(
     Raises ChangeRefusedError where the spec's trials could not be compared with those that there are,
     InvalidInputError, NotYetError, StoreError.
     """
-    old = known or _stored(store, layout.plan, SearchPlan)
+    old = known or _stored(store, layout.plan, SearchPlan, layout.root)
     if old is not None and old.resolved_for == pin:
         return old
     inputs = resolve_inputs(spec, sources)
@@ -107,11 +108,11 @@ def _reopen(old: SearchPlan, new: SearchPlan, layout: SearchLayout, store: Store
         store.delete(layout.end(task))
 
 
-def _stored(store: Store, key: str, model: type[_PlanT]) -> _PlanT | None:
+def _stored(store: Store, key: str, model: type[_PlanT], folder: str) -> _PlanT | None:
     try:
-        return model.model_validate_json(store.get(key))
+        return model.read(store.get(key), folder)
     except NotFoundError:
         return None
     except ValidationError:
-        logger.warning("the plan of another version is made anew", extra={"plan": store.uri(key)})
+        logger.warning("a plan of another version or object is made anew", extra={"plan": store.uri(key)})
         return None

@@ -67,6 +67,16 @@ def test_a_good_search_has_no_problem() -> None:
             id="sparse type",
         ),
         pytest.param({"model": {"uri": "file:///m"}}, "local runs only", id="local files"),
+        pytest.param(
+            {"tasks": [{"name": "stsb"}], "training": {"labelSmoothingFactor": 0.1}},
+            "spec.tasks[stsb].training.labelSmoothingFactor: stsb is a regression, without labels: set it to 0 in the",
+            id="smoothed numbers",
+        ),
+        pytest.param(
+            {"tasks": [{"name": "stsb"}], **of("labelSmoothingFactor", uniform=[0, 0.1])},
+            "spec.tasks[stsb].space.labelSmoothingFactor: stsb is a regression, without labels: leave it to other",
+            id="smoothed numbers in the space",
+        ),
         pytest.param({"tasks": [{"name": "rtee"}]}, "none of GLUE's tasks (cola", id="unknown task"),
         pytest.param({"tasks": [{"name": "rte", "labels": ["a", "b"]}]}, "of a GLUE task are fixed", id="fixed labels"),
         pytest.param(
@@ -144,3 +154,11 @@ def test_what_does_not_fit_the_schema_is_named_by_its_field() -> None:
     with pytest.raises(InvalidInputError) as caught:
         parse_search({**GOOD, "trials": 0})
     assert "spec.trials" in str(caught.value)
+
+
+def test_every_field_that_does_not_fit_goes_by_the_name_of_its_task() -> None:
+    """As in an experiment; a list whose only entry is wrong is not also said to be too short."""
+    raw = {"model": {"uri": "hf://a/b"}, "tasks": [{"name": "cola", "trials": 0}], "space": {"learningRate": {}}}
+    with pytest.raises(InvalidInputError) as raised:
+        parse_search(raw)
+    assert [problem.field for problem in raised.value.problems] == ["spec.tasks[cola].trials"]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from finetune_core.search.export import BestHyperparameters
 from finetune_report.errors import OvertakenError
 from finetune_report.search.build import build_search
 from finetune_report.search.namespace import update_namespace_table
@@ -65,6 +66,13 @@ def test_a_search_that_is_reported_while_the_table_is_written_is_not_lost(tmp_pa
     assert rows(other) == [("qnli", "hunt"), ("rte", "chase"), ("rte", "hunt")]
 
 
+def copy_export(store: DirectoryStore, name: str) -> None:
+    """The export of `chase` as another search's own."""
+    export = BestHyperparameters.model_validate_json(store.get("team/chase/hps/best.json"))
+    copied = export.model_copy(update={"search": name})
+    store.put(f"team/{name}/hps/best.json", copied.model_dump_json(by_alias=True).encode())
+
+
 def test_a_table_that_never_comes_to_rest_is_tried_again_later(tmp_path: Path) -> None:
     other = DirectoryStore(tmp_path)
     count = 0
@@ -73,9 +81,9 @@ def test_a_table_that_never_comes_to_rest_is_tried_again_later(tmp_path: Path) -
         nonlocal count
         if key.endswith(".csv"):
             count += 1
-            other.put(f"team/s{count}/hps/best.json", other.get("team/chase/hps/best.json"))
+            copy_export(other, f"s{count}")
 
     report(other, CHASE)
-    other.put("team/s0/hps/best.json", other.get("team/chase/hps/best.json"))
+    copy_export(other, "s0")
     with pytest.raises(OvertakenError, match="namespace team"):
         update_namespace_table(RecordingStore(tmp_path, before=yet_another), "team")

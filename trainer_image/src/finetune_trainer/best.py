@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from finetune_core.results import finite
 from finetune_core.settings import Settings
+from finetune_core.stored import finite
 
 _STATE = "finetune.json"
 _WEIGHTS = "best.safetensors"

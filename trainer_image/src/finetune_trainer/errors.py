@@ -2,7 +2,8 @@
 
 RunError                 one attempt failed; `reason`, `exit_code`
 ├── UserError            the user's mistake: never tried again (64)
-│   └── MemoryExceededError  memory does not suffice for these settings (64)
+│   ├── MemoryExceededError  memory does not suffice for these settings (64)
+│   └── DivergedError    loss or logits are not finite: the run has no value (64)
 ├── GaveUpError          run timeout, too many attempts (65)
 └── StoppedError         told to stop; the state is saved (143)
 """
@@ -29,6 +30,12 @@ class MemoryExceededError(UserError):
     """The settings need more memory than there is."""
 
     reason = FailureReason.OUT_OF_MEMORY
+
+
+class DivergedError(UserError):
+    """The training diverged: loss or logits are NaN or infinite."""
+
+    reason = FailureReason.DIVERGED
 
 
 class GaveUpError(RunError):

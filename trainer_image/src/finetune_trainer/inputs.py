@@ -4,7 +4,16 @@ import os
 from pathlib import Path
 
 from finetune_core.canonical import short_hash
-from finetune_store import NotFoundError, S3Connection, Store, download_tree, open_store
+from finetune_core.stored import is_relative
+from finetune_store import (
+    InvalidConfigurationError,
+    NotFoundError,
+    S3Connection,
+    Store,
+    download_tree,
+    local_folder,
+    open_store,
+)
 from finetune_trainer.errors import UserError
 
 _HUB = "hf://"
@@ -42,9 +51,15 @@ class Inputs:
 
     def local_folder(self, uri: str) -> Path:
         """The folder of a pvc:// or file:// URI; UserError if it is not there."""
-        scheme, _, rest = uri.partition("://")
-        folder = self._pvc_root / rest if scheme == "pvc" else Path("/" + rest.lstrip("/"))
-        return self._require(folder, uri)
+        if uri.startswith("pvc://"):
+            path = uri.removeprefix("pvc://")
+            if not is_relative(path.rstrip("/")):
+                raise UserError(f"{uri} leads out of its volume: write pvc://claim/path")
+            return self._require(self._pvc_root / path, uri)
+        try:
+            return self._require(local_folder(uri), uri)
+        except InvalidConfigurationError as error:
+            raise UserError(str(error)) from error
 
     def _folder(self, uri: str, *, repo_type: str) -> Path:
         if uri not in self._folders:

@@ -6,6 +6,8 @@ import os
 import sys
 from datetime import UTC, datetime
 
+from finetune_core.plain import escaped
+
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -23,7 +25,7 @@ class _Formatter(logging.Formatter):
         if self._as_json:
             return json.dumps(line, default=str)
         tail = "".join(f" {key}={value}" for key, value in extra.items())
-        return f"{line['time']} {record.levelname:7} {record.getMessage()}{tail}"
+        return escaped(f"{line['time']} {record.levelname:7} {record.getMessage()}{tail}")
 
 
 def configure(log_format: str) -> None:

@@ -96,7 +96,7 @@ def _values(
     if definition.problem_type == ProblemType.REGRESSION:
         scores = logits[:, 0].astype(np.float64)
         if definition.is_glue:
-            scores = np.clip(np.nan_to_num(scores), *REGRESSION_RANGE)
+            scores = np.clip(scores, *REGRESSION_RANGE)
         return (f"{score:.3f}" for score in scores)
     written = [file.written[name] if file and file.written else name for name in names]
     return (written[int(place)] for place in logits.argmax(axis=1))

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from finetune_core.layout import RunLayout
-from finetune_core.results import FailureReason, Progress, finite
+from finetune_core.results import FailureReason, Progress
+from finetune_core.stored import finite
 from finetune_store import NotFoundError, Store, StoreError
 from finetune_trainer.errors import GaveUpError, StoppedError
 

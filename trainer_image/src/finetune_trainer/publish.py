@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+from pydantic import ValidationError
 
 from finetune_core.best import rank
 from finetune_core.layout import ExperimentLayout, RunLayout
@@ -68,7 +69,7 @@ def _keeps_model(store: Store, plan: Plan, result: RunResult) -> bool:
     for run in plan.runs_of(result.task):
         try:
             other = rank(RunResult.model_validate_json(store.get(layout.run(run.task, run.run_id).result)))
-        except NotFoundError:
+        except (NotFoundError, ValidationError):
             continue
         if other is not None and other < own:
             return False
@@ -81,8 +82,18 @@ def _upload_model(store: Store, key: str, model: Any, tokenizer: Any, folder: Pa
     model.config.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     upload_tree(store, folder, key)
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in _untied(model).items()}
     store.put(f"{key}/model.safetensors", safetensors.torch.save(weights, metadata={"format": "pt"}))
+
+
+def _untied(model: Any) -> dict[str, Any]:
+    """The weights, each once: those that share another's memory (BART's, T5's embeddings) are tied again on loading."""
+    state: dict[str, Any] = model.state_dict()
+    tied: dict[str, str] = model.all_tied_weights_keys
+    again = {
+        name for name, first in tied.items() if first in state and state[name].data_ptr() == state[first].data_ptr()
+    }
+    return {name: tensor for name, tensor in state.items() if name not in again}
 
 
 def put_json(store: Store, key: str, value: dict[str, Any]) -> None:

@@ -22,10 +22,11 @@ from finetune_trainer.checkpoints import Checkpoints
 from finetune_trainer.data.splits import Splits
 from finetune_trainer.errors import GaveUpError, RunError, StoppedError
 from finetune_trainer.inputs import Inputs
-from finetune_trainer.model import Head, load_model, load_tokenizer
+from finetune_trainer.model import Head, load_model
 from finetune_trainer.progress import Clock, Observer, Reporter, elapsed_before, unobserved
 from finetune_trainer.signals import Stop
 from finetune_trainer.sparse import SparsityGuard
+from finetune_trainer.tokenizer import load_tokenizer
 from finetune_trainer.tracking import RunTracking, Trackers
 from finetune_trainer.training import RunCallback, RunTrainer, make_trainer
 
@@ -112,9 +113,11 @@ class Run:
         dev = {prefix: assessor.load(split) for prefix, split in definition.evaluation_splits.items()}
         self._clock.check()
         transformers.set_seed(self._planned.seed)
-        model, head = load_model(folder, definition, self._pod.plan.model.type)
+        model, head = load_model(folder, definition, self._pod.plan.model.type, pad_id=tokenizer.pad_token_id)
+        assessor.require_fit(model, train, dev)
         zeros = SparsityGuard(model)
         self.loaded = True
+        assessor.require_length(model)
         best = Best(settings)
         checkpoints = Checkpoints(self._pod.patient, self._layout, self._folder)
         callback = RunCallback(
@@ -130,7 +133,7 @@ class Run:
                 settings,
                 model=model,
                 tokens=train,
-                collator=assessor.collate(train, head),
+                collator=assessor.collate(model, train, head),
                 evaluate=lambda current: assessor.evaluate(current, head, dev, trainer.compute_loss_context_manager),
                 callbacks=[*zeros.callbacks, callback, *tracking.callbacks],
                 folder=self._folder,
@@ -139,7 +142,8 @@ class Run:
             resumed = self._train(trainer, checkpoints, best)
         best.load_into(model)
         predictions = self._predict(trainer, head) if self._pod.plan.predict else {}
-        result = self._result(best, resumed, attempts, zeros.record(), tracking.warnings)
+        warnings = (*head.warnings, *self._pod.splits.warnings(self._task), *tracking.warnings)
+        result = self._result(best, resumed, attempts, zeros.record(), warnings)
         return publish.publish(
             self._pod.patient,
             self._layout,

@@ -17,6 +17,7 @@ from finetune_trainer.best import Best
 from finetune_trainer.checkpoints import Checkpoints
 from finetune_trainer.data.tokens import Collator, TokenDataset, Tokens
 from finetune_trainer.errors import UserError
+from finetune_trainer.finite import LossWatch
 from finetune_trainer.progress import Clock, Reporter
 from finetune_trainer.sampling import EpochSampler
 from finetune_trainer.sparse import SparsityGuard
@@ -27,17 +28,33 @@ Evaluate = Callable[[Any], dict[str, float]]
 class RunTrainer(transformers.Trainer):
     """A Trainer whose evaluation and order of examples are ours."""
 
-    def __init__(self, *, evaluate: Evaluate, tokens: Tokens, order_seed: int, **arguments: Any) -> None:
+    def __init__(
+        self, *, evaluate: Evaluate, tokens: Tokens, order_seed: int, losses: LossWatch, **arguments: Any
+    ) -> None:
         super().__init__(**arguments)
+        # Our models take the count of examples in a step and do not divide their loss by it; left on, accumulated
+        # passes add up to so many times the gradient. Off, the Trainer divides by their number.
+        self.model_accepts_loss_kwargs = False
         self._evaluate_all = evaluate
+        self._losses = losses
         self._tokens = tokens
         self._order_seed = order_seed
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """All metrics over all dev sets, with `eval_` before their names; callbacks see them once."""
+        """All metrics over all dev sets, with `eval_` before their names; callbacks see them once.
+
+        DivergedError if a loss since the last evaluation, or a logit now, is not finite.
+        """
+        self._losses.check()
         metrics = {f"eval_{name}": value for name, value in self._evaluate_all(self.model).items()}
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+    def training_step(self, *arguments: Any, **named: Any) -> torch.Tensor:
+        """As Trainer's; what the loss is at this step is remembered."""
+        loss: torch.Tensor = super().training_step(*arguments, **named)
+        self._losses.note(loss, self.state.global_step + 1)
+        return loss
 
     def save_state(self) -> None:
         """A checkpoint outside of training: of a run that is told to stop after its last step."""
@@ -48,6 +65,11 @@ class RunTrainer(transformers.Trainer):
     def load_state(self, folder: Path) -> None:
         """The weights of a checkpoint of a run that has nothing left to train."""
         self._load_from_checkpoint(str(folder))
+
+    def _save_checkpoint(self, *arguments: Any, **named: Any) -> None:
+        # The next attempt would not know at which step it began.
+        self._losses.check()
+        super()._save_checkpoint(*arguments, **named)
 
     def _get_train_sampler(self, *_: Any) -> EpochSampler:
         batch = self.args.train_batch_size * self.args.gradient_accumulation_steps
@@ -147,6 +169,7 @@ def make_trainer(
         evaluate=evaluate,
         tokens=tokens,
         order_seed=seed,
+        losses=LossWatch(settings.precision),
         model=model,
         args=arguments,
         train_dataset=TokenDataset(tokens),
@@ -163,32 +186,22 @@ def training_arguments(settings: Settings, *, folder: Path, seed: int) -> transf
     """Our settings in Hugging Face's terms; the global batch is cut into device batches and accumulation steps."""
     devices = max(1, torch.cuda.device_count())
     device_batch, accumulation = split_batch(settings, devices)
-    length = (
-        {"max_steps": settings.max_steps} if settings.max_steps else {"num_train_epochs": settings.num_train_epochs}
-    )
     warmup = settings.warmup_steps if settings.warmup_steps is not None else settings.warmup_ratio or 0.0
     _require_precision(settings.precision)
     return transformers.TrainingArguments(
         output_dir=str(folder),
-        **length,
+        **settings.hugging_face(),
         seed=seed,
         data_seed=seed,
         per_device_train_batch_size=device_batch,
         gradient_accumulation_steps=accumulation,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type=settings.lr_scheduler_type.value,
         warmup_steps=min(warmup, 1 - 1e-9) if settings.warmup_steps is None else warmup,
-        weight_decay=settings.weight_decay,
-        adam_beta1=settings.adam_beta1,
-        adam_beta2=settings.adam_beta2,
-        adam_epsilon=settings.adam_epsilon,
-        max_grad_norm=settings.max_grad_norm,
         bf16=settings.precision == Precision.BF16,
         fp16=settings.precision == Precision.FP16,
         eval_strategy="steps",
-        eval_steps=settings.eval_steps,
         logging_strategy="steps",
         logging_steps=settings.eval_steps,
+        logging_nan_inf_filter=False,
         save_strategy="no",
         report_to="none",
         disable_tqdm=True,

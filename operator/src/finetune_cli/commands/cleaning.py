@@ -8,9 +8,9 @@ from finetune_cli.commands.common import Context, ExperimentName, Namespace, Sto
 from finetune_cli.output import Output, OutputOption, console, emit, note
 from finetune_client.errors import NotFoundError
 from finetune_client.exits import Exit
-from finetune_client.kube.kinds import EXPERIMENT
 from finetune_client.reports import document_so_far, plan_of, whole_report
 from finetune_client.stores import results_of
+from finetune_kube.kinds import EXPERIMENT
 from finetune_report.gather import gather
 from finetune_report.retention import apply_retention, expendable
 

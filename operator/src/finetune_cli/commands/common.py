@@ -7,7 +7,7 @@ import typer
 
 from finetune_client.errors import ClientError
 from finetune_client.finding import cluster
-from finetune_client.kube.kinds import EXPERIMENT, KINDS, SEARCH, Kind
+from finetune_kube.kinds import EXPERIMENT, KINDS, SEARCH, Kind
 
 
 def _names(kinds: Iterable[Kind], context: typer.Context, incomplete: str) -> list[str]:

@@ -1,13 +1,12 @@
 """`compare`: whether one experiment is better than another by more than seeds explain."""
 
-import sys
 from typing import Annotated
 
 import typer
 
 from finetune_cli.commands.common import Context, Namespace, StoreUri, experiment_names
 from finetune_cli.commands.results import Format, FormatOption
-from finetune_cli.output import Output, console, emit, note
+from finetune_cli.output import Output, console, emit, note, write
 from finetune_cli.shown.comparison import WRITERS, comparison_page
 from finetune_client.errors import ClientError
 from finetune_client.exits import Exit
@@ -53,7 +52,7 @@ def compare(
     if output == Format.TABLE:
         console().print(comparison_page(made))
     elif output.value in WRITERS:
-        sys.stdout.write(WRITERS[output.value](made).decode())
+        write(WRITERS[output.value](made).decode())
     else:
         emit(made.model_dump(mode="json", by_alias=True), Output(output.value))
     return Exit.OK

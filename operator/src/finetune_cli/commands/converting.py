@@ -1,6 +1,5 @@
 """`from-run-glue` and `from-katib`: manifests out of what people have."""
 
-import sys
 from typing import Annotated
 
 import typer
@@ -11,7 +10,7 @@ from finetune_cli.manifest.check import check_text
 from finetune_cli.manifest.files import read_text
 from finetune_cli.manifest.findings import Severity
 from finetune_cli.manifest.yaml_nodes import read
-from finetune_cli.output import error_console, note
+from finetune_cli.output import error_console, note, write
 from finetune_client.errors import ClientError
 from finetune_client.exits import Exit
 from finetune_core.search.hyperparameter_files import to_yaml
@@ -47,7 +46,7 @@ def katib(file: Annotated[str, typer.Argument(metavar="FILE", help="A Katib Expe
 def _write(converted: Converted) -> int:
     """The manifest on standard output, notes and what is still to be put right on standard error."""
     text = to_yaml(converted.manifest)
-    sys.stdout.write(text)
+    write(text)
     for one in converted.notes:
         note(f"note: {one}")
     errors = [one for one in check_text("", text) if one.severity == Severity.ERROR]

@@ -1,19 +1,19 @@
 """`hps`: the best hyperparameters of a search, as they are or as a ready experiment."""
 
-import sys
 from typing import Annotated, Any
 
 import typer
 
 from finetune_cli.commands.common import Context, Namespace, SearchName
-from finetune_cli.convert.arguments import EXCLUSIVE
-from finetune_cli.output import note
+from finetune_cli.output import note, write
 from finetune_client.errors import NotFoundError
 from finetune_client.exits import Exit
 from finetune_client.finding import Json, cluster, find
-from finetune_client.kube.kinds import EXPERIMENT, SEARCH
+from finetune_core.argument_table import overlay
+from finetune_core.arguments import API_GROUPS
 from finetune_core.search.hyperparameter_files import to_yaml
 from finetune_core.spec import Execution
+from finetune_kube.kinds import EXPERIMENT, SEARCH
 
 _COPIED = ("data", "execution", "storage")
 _OF_SEARCHES = ("suspend", "retryToken")
@@ -47,7 +47,7 @@ def hyperparameters(
         )
     if not (item.get("status") or {}).get("completionTime"):
         note("The search has not ended: these are the best values so far.")
-    sys.stdout.write(to_yaml(best if experiment is None else experiment_with(item, best, experiment, runs)))
+    write(to_yaml(best if experiment is None else experiment_with(item, best, experiment, runs)))
     return Exit.OK
 
 
@@ -75,7 +75,7 @@ def experiment_with(search: Json, best: dict[str, dict[str, Any]], name: str, ru
             key: value for key, value in given if key not in _OF_SEARCHES and usual.get(key) != value
         }
     return {
-        "apiVersion": EXPERIMENT.api,
+        "apiVersion": EXPERIMENT.api_version,
         "kind": EXPERIMENT.kind,
         "metadata": {"name": name},
         "spec": {
@@ -91,6 +91,4 @@ def experiment_with(search: Json, best: dict[str, dict[str, Any]], name: str, ru
 def _task(declared: Json, name: str, values: dict[str, Any]) -> Json:
     """A task of the search as one of an experiment."""
     kept = {key: value for key, value in declared.items() if key not in {"trials", "space", "proxyFor", "training"}}
-    replaced = {one for pair in EXCLUSIVE if values.keys() & set(pair) for one in pair}
-    own = {key: value for key, value in (declared.get("training") or {}).items() if key not in replaced}
-    return {**kept, "name": name, "training": {**own, **values}}
+    return {**kept, "name": name, "training": overlay(declared.get("training") or {}, values, API_GROUPS)}

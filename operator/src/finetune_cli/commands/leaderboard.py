@@ -10,13 +10,13 @@ from finetune_cli.commands.common import Context, ExperimentName, Namespace, Sto
 from finetune_cli.output import console, note
 from finetune_client.errors import ClientError, NotFoundError
 from finetune_client.exits import Exit
-from finetune_client.kube.kinds import EXPERIMENT
 from finetune_client.reports import document_so_far, layout_of, plan_of
 from finetune_client.stores import results_of
 from finetune_core.spec import MissingTasks
 from finetune_core.submission import SubmissionManifest, SubmissionRefused, build_submission
 from finetune_core.submission_checks import validate_zip
 from finetune_core.tasks import SUBMISSION_FILES
+from finetune_kube.kinds import EXPERIMENT
 from finetune_report.gather import gather
 from finetune_report.predictions import best_predictions
 from finetune_store import NotFoundError as NoObjectError

@@ -14,7 +14,7 @@ from finetune_cli.past import past_runs
 from finetune_cli.shown.plans import Forecast, Rates, forecast_experiment, forecast_page, forecast_search, rates_of
 from finetune_client.errors import ClientError
 from finetune_client.exits import Exit
-from finetune_client.finding import Json, cluster
+from finetune_client.finding import Json, checked_namespace, cluster
 from finetune_client.stores import default_namespace, open_uri
 from finetune_core.hyperparameters import TunedTasks
 from finetune_core.parse import parse_spec
@@ -56,7 +56,7 @@ def _forecast(manifest: Json, store: str | None, namespace: str | None, context:
     spec, metadata = manifest["spec"], manifest["metadata"]
     rates: Rates = {}
     if store:
-        where = namespace or metadata.get("namespace") or default_namespace(context)
+        where = checked_namespace(namespace or metadata.get("namespace") or default_namespace(context))
         rates = rates_of(past_runs(open_uri(store), where, spec["model"]["uri"]))
     if manifest["kind"] != EXPERIMENT:
         return forecast_search(metadata["name"], parse_search(spec), rates)

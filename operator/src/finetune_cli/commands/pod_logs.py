@@ -10,21 +10,14 @@ import typer
 from pydantic import ValidationError
 
 from finetune_cli.commands.common import AnyName, Context, Namespace
-from finetune_cli.output import note
+from finetune_cli.output import note, write
 from finetune_client.errors import ClientError, NotFoundError, UsageError
 from finetune_client.exits import Exit
 from finetune_client.finding import Json, cluster, find
-from finetune_client.kube.kinds import (
-    EXPERIMENT,
-    INDEX_ANNOTATION,
-    JOB_NAME_LABEL,
-    MANAGED_BY,
-    PLAN_ANNOTATION,
-    PLAN_FILE,
-    ROLE_LABEL,
-    Kind,
-)
 from finetune_core.plan import JobPlan
+from finetune_kube.kinds import EXPERIMENT, Kind
+from finetune_kube.names import INDEX_ANNOTATION, JOB_NAME_LABEL, children_of
+from finetune_kube.ownership import is_owned_by, own_plan, plan_text
 
 if TYPE_CHECKING:
     from finetune_client.kube.client import Kube
@@ -55,10 +48,11 @@ def logs(
     kind, item = find(kube, name)
     if task is not None and kind is not EXPERIMENT:
         raise UsageError("--task is for experiments", "A search's pods work on all of their trials.")
-    own = item["metadata"]["name"]
+    own, uid = item["metadata"]["name"], item["metadata"]["uid"]
     pods = _pods(kube, kind, own, role)
     if task is not None:
-        pods = _of_run(kube, kind, own, pods, task, run)
+        jobs = [job for job in kube.jobs(children_of(own, kind, "train")) if is_owned_by(job, uid)]
+        pods = _of_run(kube, uid, jobs, pods, task, run)
     if not pods:
         raise _nothing(own, role, task)
     _show(kube, pods, follow, tail)
@@ -66,27 +60,24 @@ def logs(
 
 
 def _pods(kube: "Kube", kind: Kind, name: str, role: str) -> list[Json]:
-    found = kube.pods(f"{MANAGED_BY},{kind.label}={name},{ROLE_LABEL}={role}")
+    found = kube.pods(children_of(name, kind, role))
     return sorted(found, key=lambda pod: str(pod["metadata"].get("creationTimestamp")))
 
 
-def _of_run(kube: "Kube", kind: Kind, name: str, pods: Iterable[Json], task: str, run: int | None) -> list[Json]:
+def _of_run(
+    kube: "Kube", uid: str, jobs: Iterable[Json], pods: Iterable[Json], task: str, run: int | None
+) -> list[Json]:
     """The pods whose completion index does a run of the task, by the plans of their Jobs."""
-    wanted = {
-        (job["metadata"]["name"], str(index))
-        for job in kube.jobs(f"{MANAGED_BY},{kind.label}={name},{ROLE_LABEL}=train")
-        for index in _indexes(kube, job, task, run)
-    }
+    wanted = {(job["metadata"]["name"], str(index)) for job in jobs for index in _indexes(kube, uid, job, task, run)}
     return [pod for pod in pods if _place(pod) in wanted]
 
 
-def _indexes(kube: "Kube", job: Json, task: str, run: int | None) -> list[int]:
-    config_map = kube.config_map((job["metadata"].get("annotations") or {}).get(PLAN_ANNOTATION, ""))
-    text = ((config_map or {}).get("data") or {}).get(PLAN_FILE)
-    if text is None:
+def _indexes(kube: "Kube", uid: str, job: Json, task: str, run: int | None) -> list[int]:
+    config_map = own_plan(job, uid, kube.config_map)
+    if config_map is None:
         return []
     try:
-        plan = JobPlan.model_validate_json(text)
+        plan = JobPlan.model_validate_json(plan_text(config_map))
     except ValidationError as error:
         message = f"the plan of Job {job['metadata']['name']} is of another version"
         raise ClientError(message, "Leave --task out, or use the finetune of the operator's version.") from error
@@ -122,7 +113,7 @@ def _print(kube: "Kube", pod: str, several: bool, follow: bool, tail: int | None
         for line in kube.log(pod, follow=follow, tail=tail):
             silent = False
             with _lock:
-                sys.stdout.write(f"{pod}: {line}\n" if several else f"{line}\n")
+                write(f"{pod}: {line}\n" if several else f"{line}\n")
                 sys.stdout.flush()
     except ClientError as error:
         # A pod that has not started, or is gone by now, keeps the others' lines from nobody.

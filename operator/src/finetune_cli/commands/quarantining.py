@@ -9,10 +9,10 @@ from finetune_cli.commands.common import Context, ExperimentName, Namespace, Sto
 from finetune_cli.output import note
 from finetune_client.errors import ClientError, UsageError
 from finetune_client.finding import Json, cluster, find
-from finetune_client.kube.kinds import EXPERIMENT
 from finetune_client.reports import plan_of
 from finetune_client.stores import results_of
 from finetune_core.plan import Plan, PlannedRun
+from finetune_kube.kinds import EXPERIMENT
 
 
 def register(app: typer.Typer) -> None:

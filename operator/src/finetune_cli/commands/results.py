@@ -1,6 +1,5 @@
 """`results`, `best` and `download`: what came out."""
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -8,14 +7,13 @@ from typing import Annotated
 import typer
 
 from finetune_cli.commands.common import AnyNames, Context, ExperimentName, Namespace, StoreUri
-from finetune_cli.output import Output, OutputOption, console, emit, note, table
+from finetune_cli.output import Output, OutputOption, console, emit, note, table, write
 from finetune_cli.shown.results import BEST_COLUMNS, best_of_status, best_rows, results_page
 from finetune_cli.shown.results_table import WRITERS, comparison_page
 from finetune_client.errors import NotFoundError, UsageError
 from finetune_client.event_files import download_event_files
 from finetune_client.exits import Exit
 from finetune_client.finding import cluster, find
-from finetune_client.kube.kinds import EXPERIMENT, SEARCH
 from finetune_client.reports import layout_of, report_of, whole_report
 from finetune_client.several import Where, all_documents, documents_of
 from finetune_client.stores import Results, results_of
@@ -23,6 +21,7 @@ from finetune_core.results_schema import BestPointer, ResultsDocument
 from finetune_core.results_table import Statistic, results_table
 from finetune_core.search.layout import SearchLayout
 from finetune_core.tables import results_csv, results_markdown
+from finetune_kube.kinds import EXPERIMENT, SEARCH
 from finetune_store import NotFoundError as NoObjectError
 from finetune_store import download_tree
 
@@ -101,9 +100,9 @@ def _one(name: str, where: Where, output: Format) -> int:
         case Format.TABLE:
             console().print(results_page(document))
         case Format.CSV:
-            sys.stdout.write(results_csv(document).decode())
+            write(results_csv(document).decode())
         case Format.MARKDOWN:
-            sys.stdout.write(results_markdown(document).decode())
+            write(results_markdown(document).decode())
         case Format.LATEX | Format.HTML:
             return _compare([document], Statistic.BEST, output)
         case _:
@@ -117,7 +116,7 @@ def _compare(documents: list[ResultsDocument], statistic: Statistic, output: For
     if output == Format.TABLE:
         console().print(comparison_page(made))
     elif output.value in WRITERS:
-        sys.stdout.write(WRITERS[output.value](made).decode())
+        write(WRITERS[output.value](made).decode())
     else:
         emit(made.model_dump(mode="json", by_alias=True), Output(output.value))
     return Exit.OK
@@ -129,7 +128,7 @@ def _summary(place: Results, output: Format) -> int:
         raise UsageError("a search's summary is not written as LaTeX", "It comes as table, csv, md, json, yaml, html.")
     suffix = {Format.TABLE: "md", Format.YAML: "json"}.get(output, output.value)
     try:
-        sys.stdout.write(place.store.get(SearchLayout(place.namespace, place.name).summary(suffix)).decode())
+        write(place.store.get(SearchLayout(place.namespace, place.name).summary(suffix)).decode())
     except NoObjectError as error:
         raise NotFoundError(
             f"{place.name} has no summary yet: it is written when all trials have ended",

@@ -12,7 +12,7 @@ from finetune_cli.local.session import LocalRun
 from finetune_cli.manifest.check import check_text, manifests_of
 from finetune_cli.manifest.files import read_text
 from finetune_cli.manifest.findings import Severity
-from finetune_cli.output import error_console, note
+from finetune_cli.output import console, error_console, note, write
 from finetune_client.errors import ClientError, UsageError
 from finetune_client.exits import Exit
 from finetune_core.tracking import to_env
@@ -101,7 +101,7 @@ def _shown(session: LocalRun) -> int:
         error_console().print(f"{about} failed: {failure.reason}: {failure.message}", markup=False)
     for warning in session.warnings():
         note(f"warning: {warning}")
-    print(session.table())
+    write(f"{session.table()}\n")
     for what, where in session.places().items():
-        print(f"{what}: {where}")
+        console().print(f"{what}: {where}", soft_wrap=True)
     return Exit.PROBLEMS if session.failures() else Exit.OK

@@ -18,7 +18,7 @@ from finetune_cli.local.lock import exclusive
 from finetune_cli.local.planning import as_uri, plan_search_locally
 from finetune_cli.local.programs import Programs, log_file, require_trainer
 from finetune_cli.local.searching import LocalSearch
-from finetune_cli.output import note
+from finetune_cli.output import console, note, write
 from finetune_client.exits import Exit
 from finetune_store import S3Connection, open_store
 
@@ -57,7 +57,7 @@ def search(
             note("interrupted; the same command goes on from here")
             return Exit.INTERRUPTED
         session.report()
-        print(session.summary())
-        print(f"results: {opened.uri(root)}")
-        print(f"best hyperparameters: {opened.uri(root)}/hps")
+        write(f"{session.summary()}\n")
+        console().print(f"results: {opened.uri(root)}", soft_wrap=True)
+        console().print(f"best hyperparameters: {opened.uri(root)}/hps", soft_wrap=True)
     return Exit.OK

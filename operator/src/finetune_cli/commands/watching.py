@@ -12,7 +12,7 @@ from finetune_cli.output import Output, OutputOption, console, emit, note, table
 from finetune_cli.shown.objects import LIST_COLUMNS, condition, ended, list_row, page
 from finetune_client.exits import Exit
 from finetune_client.finding import Json, cluster, find
-from finetune_client.kube.kinds import KINDS
+from finetune_kube.kinds import KINDS
 
 if TYPE_CHECKING:
     from finetune_client.kube.client import Kube

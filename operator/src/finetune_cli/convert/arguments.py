@@ -4,33 +4,14 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
+from finetune_core.argument_table import Argument
+from finetune_core.arguments import ARGUMENTS
 from finetune_core.problems import InvalidInputError, Problem
 
-TRAINING = MappingProxyType(
-    {
-        "max_steps": "maxSteps",
-        "num_train_epochs": "numTrainEpochs",
-        "eval_steps": "evalSteps",
-        "learning_rate": "learningRate",
-        "lr_scheduler_type": "lrSchedulerType",
-        "warmup_ratio": "warmupRatio",
-        "warmup_steps": "warmupSteps",
-        "weight_decay": "weightDecay",
-        "adam_beta1": "adamBeta1",
-        "adam_beta2": "adamBeta2",
-        "adam_epsilon": "adamEpsilon",
-        "max_grad_norm": "maxGradNorm",
-        "max_seq_length": "maxSeqLength",
-        "max_length": "maxSeqLength",
-        "metric_for_best_model": "metricForBestModel",
-        "load_best_model_at_end": "loadBestModelAtEnd",
-        "per_device_eval_batch_size": "evalBatchSize",
-    }
+TRAINING: Mapping[str, Argument] = MappingProxyType(
+    {theirs: argument for argument in ARGUMENTS.values() for theirs in argument.script_names}
 )
-"""Arguments that have the same meaning here -> their names here."""
-
-EXCLUSIVE = (("maxSteps", "numTrainEpochs"), ("warmupRatio", "warmupSteps"))
-"""Training arguments that exclude each other."""
+"""Arguments that have the same meaning here, by their names there."""
 
 TASK_NAMES = MappingProxyType({"sst-2": "sst2", "sts-b": "stsb", "mnli-mm": "mnli", "mnli-m": "mnli"})
 """Spellings of GLUE's tasks."""

@@ -4,11 +4,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from finetune_cli.convert.arguments import EXCLUSIVE, TRAINING, number
+from finetune_cli.convert.arguments import TRAINING, number
 from finetune_cli.convert.run_glue import Converted, from_run_glue
 from finetune_cli.manifest.crds import API_VERSION, SEARCH
+from finetune_core.argument_table import rivals
+from finetune_core.arguments import API_GROUPS, SEARCHABLE
 from finetune_core.problems import InvalidInputError, Problem
-from finetune_core.spec.search import SEARCHABLE
 
 _ALGORITHMS = {"random": "Random", "grid": "Grid", "tpe": "TPE", "multivariate-tpe": "TPE"}
 _PARAMETER = re.compile(r"\$\{trialParameters\.([^}]+)\}")
@@ -24,16 +25,17 @@ def from_katib(experiment: Mapping[str, Any]) -> Converted:
     references = _references(spec)
     space = _space(spec.get("parameters") or (), references, notes)
     base = _base(spec, notes)
+    # What is searched takes the place of what excludes it.
+    searched = space.keys() | rivals(space, API_GROUPS)
     search: dict[str, Any] = {
         "model": base["model"],
         "tasks": base["tasks"],
         "space": space,
-        "training": {key: value for key, value in base["training"].items() if key not in space},
+        "training": {key: value for key, value in base["training"].items() if key not in searched},
         **_numbers(spec),
         "algorithm": _algorithm(spec, notes),
         **_objective(spec),
     }
-    _exclude(search)
     name = str((experiment.get("metadata") or {}).get("name") or "from-katib")
     metadata = {"name": name[:40].rstrip("-.")}
     manifest = {"apiVersion": API_VERSION, "kind": SEARCH, "metadata": metadata, "spec": search}
@@ -82,7 +84,7 @@ def _space(parameters: Sequence[Mapping[str, Any]], references: Mapping[str, str
     space: dict[str, Any] = {}
     for one in parameters:
         theirs = str(references.get(one["name"], one["name"])).lstrip("-").replace("-", "_")
-        ours = TRAINING.get(theirs) or _EXTRA.get(theirs) or theirs
+        ours = TRAINING[theirs].api_name if theirs in TRAINING else _EXTRA.get(theirs, theirs)
         if ours == "taskName" or theirs == "task_name":
             notes.append("a search over tasks is one search with several tasks here: list them under tasks")
         elif ours not in SEARCHABLE:
@@ -137,11 +139,3 @@ def _objective(spec: Mapping[str, Any]) -> dict[str, Any]:
     }
     kept = {key: value for key, value in objective.items() if value is not None}
     return {"objective": kept} if kept else {}
-
-
-def _exclude(search: dict[str, Any]) -> None:
-    """What is searched takes the place of what excludes it."""
-    for one, other in EXCLUSIVE:
-        for mine, theirs in ((one, other), (other, one)):
-            if mine in search["space"]:
-                search["training"].pop(theirs, None)

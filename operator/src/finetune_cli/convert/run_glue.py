@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from finetune_cli.convert.arguments import TASK_NAMES, TRAINING, boolean, number, parse_command, unknown
 from finetune_cli.manifest.crds import API_VERSION, EXPERIMENT
@@ -87,8 +88,7 @@ def training_of(arguments: Mapping[str, str], devices: int, notes: list[str]) ->
     training: dict[str, Any] = {}
     for theirs, ours in TRAINING.items():
         if theirs in arguments:
-            text = arguments[theirs]
-            training[ours] = boolean(text) if ours == "loadBestModelAtEnd" else number(text)
+            training[ours.api_name] = (boolean if ours.kind is bool else number)(arguments[theirs])
     if training.get("maxSteps", 0) in (-1, 0):
         training.pop("maxSteps", None)
         training.setdefault("numTrainEpochs", 3)
@@ -159,7 +159,7 @@ def model_uri(name: str, notes: list[str]) -> str:
         return name
     if name.startswith(("/", "./", "../", "~")):
         notes.append(f"model {name} is a local folder: upload it, and write s3://bucket/folder or pvc://claim/folder")
-        return f"file://{name}" if name.startswith("/") else f"file:///{name.lstrip('./~')}"
+        return f"file:///{quote(name.lstrip('./~'))}"
     if "/" in name:
         return f"hf://{name}"
     owner = next((owner for prefix, owner in _OWNERS.items() if name.startswith(prefix)), None)

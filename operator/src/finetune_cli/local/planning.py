@@ -8,6 +8,7 @@ from typing import Any
 
 import urllib3
 
+from finetune_client.finding import checked_namespace
 from finetune_core.decide import execution_limits
 from finetune_core.inputs import Folder
 from finetune_core.layout import ExperimentLayout
@@ -39,9 +40,10 @@ class Manifest:
 
     @classmethod
     def of(cls, value: Mapping[str, Any], namespace: str | None) -> "Manifest":
-        """From a manifest that was found to be right; `namespace` goes before its own."""
+        """From a manifest that was found to be right; `namespace` goes before its own. UsageError."""
         metadata = value["metadata"]
-        return cls(namespace or metadata.get("namespace") or "default", metadata["name"], value["spec"])
+        where = checked_namespace(namespace or metadata.get("namespace") or "default")
+        return cls(where, metadata["name"], value["spec"])
 
     def with_inputs(self, model: str | None, data: str | None) -> "Manifest":
         """With a model or data from elsewhere: a URI, or a folder of this machine."""
@@ -55,7 +57,7 @@ class Manifest:
 
 def as_uri(text: str) -> str:
     """A URI as it is; anything else is a path."""
-    return text if "://" in text else f"file://{Path(text).expanduser().resolve()}"
+    return text if "://" in text else Path(text).expanduser().resolve().as_uri()
 
 
 @dataclass(frozen=True)

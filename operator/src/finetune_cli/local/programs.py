@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from finetune_client.errors import ClientError
+from finetune_store import local_folder
 
 _POLL_SECONDS = 0.5
 
@@ -86,6 +87,6 @@ def _wait(process: subprocess.Popen[bytes], watch: Callable[[], None]) -> int:
 def log_file(uri: str, root: str) -> Path:
     """Where the programs log to: beside the results, or in the user's cache where these are in a bucket."""
     if uri.startswith("file://"):
-        return Path(uri.removeprefix("file://")) / root / "local" / "run.log"
+        return local_folder(uri) / root / "local" / "run.log"
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return cache / "finetune" / root / "run.log"

@@ -92,7 +92,7 @@ class LocalSearch:
         for trial in self._look():
             value = "no value" if trial.value is None else f"{trial.metric} {trial.value:.4f}"
             what = f"{trial.task} trial {trial.index} {trial.state.value.lower()}"
-            print(f"{what}: {value}, {describe_config(trial.config)}", flush=True)
+            console().print(f"{what}: {value}, {describe_config(trial.config)}", soft_wrap=True)
 
     def _picture(self) -> RenderableType:
         return table(["TASK", "TRIALS>", "BEST>", "OF TRIAL>", "HYPERPARAMETERS"], map(self._row, self._plan.order))

@@ -93,4 +93,4 @@ class LocalRun:
     def _lines(self) -> None:
         before = len(self._watch.outcomes)
         for place, outcome in enumerate(self._watch.look(), start=before + 1):
-            print(line(self._plan, outcome, place), flush=True)
+            console().print(line(self._plan, outcome, place), soft_wrap=True)

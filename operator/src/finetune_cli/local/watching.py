@@ -44,7 +44,7 @@ class Watch:
             self._listed = time.monotonic()
             ended |= finished(self.store, self.plan)
         new = [run for run in self.plan.runs if run.run_id in ended - self.outcomes.keys()]
-        found = [Outcome.of(self._result(run)) for run in new]
+        found = [Outcome.of(result) for run in new if (result := self._result(run)) is not None]
         self.outcomes |= {one.run_id: one for one in found}
         running = [run for run in self.plan.runs if run.run_id in self.report.running]
         read = {run.run_id: self._progress(run) for run in running}
@@ -61,8 +61,12 @@ class Watch:
     def _layout(self, run: PlannedRun) -> RunLayout:
         return ExperimentLayout(self.plan.namespace, self.plan.experiment).run(run.task, run.run_id)
 
-    def _result(self, run: PlannedRun) -> RunResult:
-        return RunResult.model_validate_json(self.store.get(self._layout(run).result))
+    def _result(self, run: PlannedRun) -> RunResult | None:
+        try:
+            result = RunResult.model_validate_json(self.store.get(self._layout(run).result))
+        except ValidationError:
+            return None  # the report says what is wrong with it
+        return result if run.wrote(result) else None
 
     def _progress(self, run: PlannedRun) -> RunProgress | None:
         try:
@@ -120,7 +124,9 @@ def _row(watch: Watch, task: str) -> list[object]:
 
 def _bars(watch: Watch) -> Progress:
     bars = Progress(
-        TextColumn("  {task.description}"), BarColumn(30), TextColumn("{task.completed:.0f}/{task.total:.0f} steps")
+        TextColumn("  {task.description}", markup=False),
+        BarColumn(30),
+        TextColumn("{task.completed:.0f}/{task.total:.0f} steps"),
     )
     for run in watch.plan.runs:
         progress = watch.progress.get(run.run_id)

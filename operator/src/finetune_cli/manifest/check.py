@@ -12,9 +12,9 @@ from finetune_cli.manifest.findings import Document, Finding, Path, Place, Sever
 from finetune_cli.manifest.schema import check_schema
 from finetune_cli.manifest.yaml_nodes import read
 from finetune_core.crd import GROUP
+from finetune_core.names import NAME_FORM, is_name, is_namespace
 from finetune_core.near import near
 
-_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _FIRST_WORD = re.compile(r"[A-Za-z]+(?:\.[A-Za-z]+)*")
 
 
@@ -139,9 +139,12 @@ def _metadata(metadata: Any) -> Iterator[Trouble]:
             yield Trouble(("metadata",), "generateName makes a new experiment of each apply: give it a name", gone=lost)
     elif not isinstance(name, str):
         yield Trouble(lost, wording.wrong_type("string", name), gone=lost)
-    elif not _NAME.fullmatch(name):
-        message = f"{wording.shown(name)} is no name: use lower-case letters, digits, - and ., "
-        yield Trouble(lost, f"{message}beginning and ending with a letter or digit")
+    elif not is_name(name):
+        yield Trouble(lost, f"{wording.shown(name)} is no name: use {NAME_FORM}")
+    namespace = metadata.get("namespace")
+    if namespace is not None and not (isinstance(namespace, str) and is_namespace(namespace)):
+        message = f"{wording.shown(namespace)} is no namespace: use at most 63 lower-case letters, digits and -"
+        yield Trouble(("metadata", "namespace"), message)
 
 
 def _unknown_parts(value: dict[str, Any]) -> Iterator[Trouble]:

@@ -3,6 +3,7 @@
 OpenAPI 3.0 is JSON Schema's draft 4 in all that a CRD can say (`exclusiveMinimum: true` beside `minimum`).
 """
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -14,8 +15,16 @@ from finetune_cli.manifest import crds, wording
 from finetune_cli.manifest.crds import Schema, child_schema, is_closed
 from finetune_cli.manifest.findings import Path, Trouble
 
+
+def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
+    # Python's $ matches before a final newline too, the API server's does not.
+    if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
+
+
 _Validator = jsonschema.validators.extend(
     jsonschema.Draft4Validator,
+    validators={"pattern": _pattern},
     type_checker=jsonschema.Draft4Validator.TYPE_CHECKER.redefine(
         # 3.0 is a whole number to the API server.
         "integer",

@@ -4,6 +4,14 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from finetune_core.names import (
+    KEY_FORM,
+    KEY_PATTERN,
+    NAME_FORM,
+    NAME_PATTERN,
+    QUANTITY_FORM,
+    QUANTITY_PATTERN,
+)
 from finetune_core.near import near
 
 _TYPES = {
@@ -15,6 +23,7 @@ _TYPES = {
     "object": "a mapping (indented lines of `key: value`)",
 }
 _MAX_SHOWN = 60
+_FORMS = {NAME_PATTERN: NAME_FORM, KEY_PATTERN: KEY_FORM, QUANTITY_PATTERN: QUANTITY_FORM}
 
 
 def unknown_field(name: str, known: Iterable[str], homes: Iterable[str]) -> str:
@@ -79,7 +88,8 @@ def missing(name: str, schema: Mapping[str, Any]) -> str:
 
 def no_match(value: Any, pattern: str, schema: Mapping[str, Any]) -> str:
     """A text that is not of the form that the schema wants."""
-    wanted = schema.get("description") or f"text of the form {pattern}"
+    form = _FORMS.get(pattern)
+    wanted = f"use {form}" if form else schema.get("description") or f"text of the form {pattern}"
     return f"{shown(value)} is not of the form that is wanted here: {wanted}"
 
 

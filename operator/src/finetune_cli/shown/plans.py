@@ -121,7 +121,7 @@ def forecast_experiment(
 def forecast_search(name: str, spec: HPSearchSpec, rates: Rates) -> Forecast:
     """What a search would run, if no scheduler stopped a trial early; steps as in training where they are searched."""
     data = {task.name: ResolvedData(uri="", digest="", splits=_NO_FILES) for task in spec.tasks}
-    plan = make_search_plan(spec, namespace="", name=name, model=ResolvedModel(uri="", digest=""), data=data)
+    plan = make_search_plan(spec, namespace="default", name=name, model=ResolvedModel(uri="", digest=""), data=data)
     tasks = []
     for task in spec.tasks:
         one = plan.tasks[task.name]

@@ -1,9 +1,17 @@
-"""What the API server's refusals mean for the person at the terminal. Pure."""
+"""What the errors of the API mean for the person at the terminal. Pure."""
 
-import json
-
-from finetune_client.errors import ClientError, NotFoundError, RefusedError, UnreachableError
+from finetune_client.errors import ClientError, NotFoundError, RefusedError, UnreachableError, UsageError
 from finetune_core.crd import GROUP
+from finetune_kube.errors import (
+    ApiUnavailableError,
+    ClusterError,
+    ConflictError,
+    ForbiddenError,
+    InvalidNameError,
+    KindMissingError,
+    MissingError,
+    UnknownUserError,
+)
 
 _INSTALL = (
     "Install the operator (helm upgrade --install finetune-operator helm/finetune-operator ...), or choose the right "
@@ -16,37 +24,44 @@ _CONFLICT = (
 )
 
 
-def explain(status: int, verb: str, path: str, data: bytes) -> ClientError:
-    """The error of an HTTP status above 400; `data` is the body of the answer."""
-    message = _message(data)
-    match status:
-        case 404 if data.startswith(b"404 ") and GROUP in path:
-            error: ClientError = NotFoundError(f"this cluster has no {GROUP}: its CRDs are not installed", _INSTALL)
-        case 404:
-            error = NotFoundError(message, "Look at what there is: finetune status, kubectl get namespaces.")
-        case 401:
-            error = RefusedError("the cluster does not know you", "Log in to the cluster again; kubectl auth whoami.")
-        case 403 if "quota" not in message:
-            error = RefusedError(f"you may not do this: {message}", f"Ask for this right: {_right(verb, path)}")
-        case 409:
-            error = RefusedError(message, _CONFLICT)
-        case 429 | 500 | 502 | 503 | 504:
-            error = UnreachableError(f"the cluster is overloaded or broken: {status}: {message}", "Try again later.")
+def explain(error: ClusterError, host: str = "") -> ClientError:
+    """The error with what to do about it; `host` is where the API server was looked for."""
+    reason = error.reason
+    made: ClientError
+    match error:
+        case InvalidNameError():
+            made = UsageError(reason, "Correct the name; nothing was asked of the cluster.")
+        case KindMissingError() if GROUP in error.path:
+            made = NotFoundError(f"this cluster has no {GROUP}: its CRDs are not installed", _INSTALL)
+        case KindMissingError() | MissingError():
+            made = NotFoundError(reason, "Look at what there is: finetune status, kubectl get namespaces.")
+        case UnknownUserError():
+            made = RefusedError("the cluster does not know you", "Log in to the cluster again; kubectl auth whoami.")
+        case ForbiddenError() if "quota" not in reason:
+            made = RefusedError(f"you may not do this: {reason}", f"Ask for this right: {_right(error)}")
+        case ConflictError():
+            made = RefusedError(reason, _CONFLICT)
+        case ApiUnavailableError():
+            made = _unreachable(error, host)
         case _:
-            error = RefusedError(message, "Correct it and try again; finetune validate shows the lines.")
-    return error
+            made = RefusedError(reason, "Correct it and try again; finetune validate shows the lines.")
+    return made
 
 
-def _right(verb: str, path: str) -> str:
-    parts = path.strip("/").split("/")
+def _unreachable(error: ApiUnavailableError, host: str) -> UnreachableError:
+    if error.status is not None:
+        message = f"the cluster is overloaded or broken: {error.status}: {error.reason}"
+        return UnreachableError(message, "Try again later.")
+    return UnreachableError(
+        f"the cluster at {host} does not answer: {error.reason}",
+        "Is it running, and is the context right (kubectl config current-context)? VPN, proxy?",
+    )
+
+
+def _right(error: ClusterError) -> str:
+    parts = error.path.strip("/").split("/")
     after = parts[parts.index("namespaces") + 2 :] if "namespaces" in parts else parts[-1:]
     resource = after[0] + (f"/{after[2]}" if len(after) > 2 else "")
-    word = {"GET": "get" if len(after) > 1 else "list", "PATCH": "patch", "DELETE": "delete"}.get(verb, verb.lower())
+    named = len(after) > 1
+    word = {"GET": "get" if named else "list", "PATCH": "patch", "DELETE": "delete"}.get(error.verb, error.verb.lower())
     return f"{word} on {resource}"
-
-
-def _message(data: bytes) -> str:
-    try:
-        return str(json.loads(data).get("message", ""))
-    except (ValueError, AttributeError):
-        return data[:300].decode(errors="replace").strip()

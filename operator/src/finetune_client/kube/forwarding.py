@@ -11,17 +11,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-import kubernetes.client
-
 from finetune_client.errors import ClientError, NotFoundError
 from finetune_client.kube.client import Json, Kube
+from finetune_kube.connect import ApiClient
 
 _log = logging.getLogger(__name__)
 
 _SERVICE = re.compile(r"(?P<name>[a-z0-9-]+)\.(?P<namespace>[a-z0-9-]+)\.svc(\..+)?")
 _BLOCK = 1 << 16
 
-_ways: dict[tuple[kubernetes.client.ApiClient, str], str] = {}
+_ways: dict[tuple[ApiClient, str], str] = {}
 """Those that are open, by endpoint and by whose rights they were made: nobody gets another's."""
 _lock = threading.Lock()
 
@@ -81,7 +80,7 @@ class Service:
         port = next((one for one in ports if one["port"] == self.port), None)
         if service is None or port is None:
             raise NotFoundError(f"Service {self.name} in namespace {self.kube.namespace} has no port {self.port}")
-        selector = ",".join(f"{key}={value}" for key, value in (service["spec"].get("selector") or {}).items())
+        selector = service["spec"].get("selector") or {}
         ready = next(filter(_ready, self.kube.pods(selector) if selector else ()), None)
         if ready is None:
             raise NotFoundError(f"no pod of Service {self.name} in namespace {self.kube.namespace} is ready", "Wait.")

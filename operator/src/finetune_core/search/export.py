@@ -6,8 +6,10 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from finetune_core.canonical import short_hash
+from finetune_core.search.layout import SearchLayout
 from finetune_core.search.plan import SearchPlan
 from finetune_core.search.trials import TaskEnd
+from finetune_core.stored import Segment, Slug, Stored
 
 EXPORT_SCHEMA_VERSION = 1
 
@@ -22,10 +24,10 @@ class BestConfig(_Frozen):
     `value` is the mean over `seeds` seeds: of the finalist's fresh ones where there are finalists, of the trial's else.
     """
 
-    hyperparameters: dict[str, Any]
+    hyperparameters: dict[Slug, Any]
     trial_id: str
     trial: int
-    metric: str
+    metric: Slug
     value: float
     seeds: int
     finalist: bool = False
@@ -37,17 +39,22 @@ class BestConfig(_Frozen):
         return short_hash(self.hyperparameters, 12)
 
 
-class BestHyperparameters(_Frozen):
+class BestHyperparameters(_Frozen, Stored):
     """The best hyperparameters of every task of a search. `report_digest` says what it was made from."""
 
     schema_version: int = EXPORT_SCHEMA_VERSION
-    namespace: str
-    search: str
+    namespace: Segment
+    search: Segment
     model_uri: str
     model_digest: str
     report_digest: str
-    tasks: dict[str, BestConfig]
+    tasks: dict[Slug, BestConfig]
     """By task; proxied tasks included."""
+
+    @property
+    def folder(self) -> str:
+        """See Stored."""
+        return SearchLayout(self.namespace, self.search).root
 
 
 def export_digest(plan: SearchPlan, ends: dict[str, TaskEnd]) -> str:

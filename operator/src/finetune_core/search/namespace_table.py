@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
+from finetune_core.markdown import markdown_table, markdown_text
 from finetune_core.search.export import BestConfig, BestHyperparameters
-from finetune_core.search.summary_tables import table
 from finetune_core.search.trials_table import to_csv
 from finetune_core.search.wording import NOTHING, figure, settings
 
@@ -25,8 +25,8 @@ def namespace_markdown(namespace: str, exports: Iterable[BestHyperparameters]) -
     """The same for people."""
     header = ("Model", "Task", "Search", "Metric", "Value", "Seeds", "Trial", "Hyperparameters")
     rows = list(_sorted(exports))
-    text = f"# Best hyperparameters of the searches in {namespace}\n\n{table(header, _lines(rows))}\n"
-    return text.encode()
+    title = f"# Best hyperparameters of the searches in {markdown_text(namespace)}"
+    return f"{title}\n\n{markdown_table(header, _lines(rows))}\n".encode()
 
 
 _Row = tuple[BestHyperparameters, str, BestConfig]

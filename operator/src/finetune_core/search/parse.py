@@ -5,15 +5,21 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from finetune_core.arguments import SEARCHABLE
 from finetune_core.metrics import canonical_metric
-from finetune_core.parse import define, task_specs
-from finetune_core.problems import InvalidInputError, Problem
+from finetune_core.parse import define, read_spec, task_specs
+from finetune_core.problems import Problem
 from finetune_core.search.planning import base_settings, space_of, trials_of
 from finetune_core.sparse import misspelt_type
 from finetune_core.spec import Algorithm, Distribution, HPSearchSpec, SearchTask, Training
-from finetune_core.spec.search import SEARCHABLE
-from finetune_core.task_checks import definition_problems
-from finetune_core.training_checks import metric_problems, steps_problems, steps_warnings, training_problems
+from finetune_core.task_checks import definition_problems, definition_warnings
+from finetune_core.training_checks import (
+    metric_problems,
+    smoothing_problems,
+    steps_problems,
+    steps_warnings,
+    training_problems,
+)
 
 _STEPS = frozenset({"maxSteps", "numTrainEpochs", "evalSteps"})
 """Training arguments that decide how often a run is evaluated."""
@@ -21,21 +27,12 @@ _STEPS = frozenset({"maxSteps", "numTrainEpochs", "evalSteps"})
 
 def parse_search(raw: Mapping[str, Any]) -> HPSearchSpec:
     """A spec from its JSON form; InvalidInputError lists every field that does not fit."""
-    try:
-        return HPSearchSpec.model_validate(raw)
-    except ValidationError as error:
-        found = {Problem(".".join(map(str, ("spec", *one["loc"]))), one["msg"]) for one in error.errors()}
-        raise InvalidInputError(tuple(sorted(found))) from error
+    return read_spec(HPSearchSpec, raw)
 
 
 def check_search(spec: HPSearchSpec, *, in_cluster: bool = True) -> tuple[Problem, ...]:
     """What is wrong with a spec that fits its schema."""
     return tuple(sorted(_problems(spec, in_cluster=in_cluster)))
-
-
-def search_tasks(spec: HPSearchSpec) -> tuple[SearchTask, ...]:
-    """The spec's tasks."""
-    return spec.tasks
 
 
 def search_warnings(spec: HPSearchSpec) -> tuple[str, ...]:
@@ -47,6 +44,7 @@ def _warnings(spec: HPSearchSpec) -> Iterator[str]:
     if spec.asha and spec.scheduler.value != "ASHA":
         yield f"spec.asha is not used by scheduler {spec.scheduler.value}"
     for task in spec.tasks:
+        yield from definition_warnings(task)
         settings = base_settings(spec, task)
         if not _steps_are_searched(spec, task):
             yield from steps_warnings(task.name, settings)
@@ -83,6 +81,7 @@ def _task_problems(spec: HPSearchSpec, task: SearchTask) -> Iterator[Problem]:
         yield Problem(f"{field}.space", "nothing to search: give distributions here or under spec.space")
     for name, values in space.items():
         yield from _distribution_problems(f"{field}.space.{name}", name, values)
+    yield from smoothing_problems(f"{field}.space", define(task), smoothed="labelSmoothingFactor" in space)
     if spec.algorithm == Algorithm.GRID and all(values.grid is None for values in space.values()):
         yield Problem(f"{field}.space", "algorithm Grid needs at least one grid: [...]: add one, or use Random")
     if spec.algorithm == Algorithm.TPE and any(values.grid is not None for values in space.values()):
@@ -101,6 +100,7 @@ def _judging_problems(spec: HPSearchSpec, task: SearchTask, field: str) -> Itera
     elif canonical_metric(metric) not in definition.measured:
         known = ", ".join(definition.measured)
         yield Problem("spec.objective.metric", f"{metric} is not measured in {task.name}: use one of {known}")
+    yield from smoothing_problems(f"{field}.training", definition, smoothed=settings.label_smoothing_factor > 0)
     if not _steps_are_searched(spec, task):
         yield from steps_problems(f"{field}.training", settings)
 

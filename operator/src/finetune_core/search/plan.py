@@ -1,17 +1,19 @@
 """The plan of a search: what each trial starts from, how configurations are made, what ends the search."""
 
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic.alias_generators import to_camel
 
 from finetune_core.canonical import canonical_json, short_hash
 from finetune_core.identity import RECIPE_VERSION, derive_seed
 from finetune_core.plan import ExecutionLimits, Plan, ResolvedData, ResolvedModel, TaskPlan, expand_seeds
+from finetune_core.search.layout import SearchLayout
 from finetune_core.search.settings import Config, trial_settings
 from finetune_core.settings import Settings
 from finetune_core.spec import ModelRetention
 from finetune_core.spec.search import Algorithm, Asha, Finalists, Space, TrialScheduler
+from finetune_core.stored import Segment, Slug, Stored
 from finetune_core.tasks import TaskDefinition
 
 SEARCH_SCHEMA_VERSION = 1
@@ -37,15 +39,15 @@ class SearchTaskPlan(_Frozen):
     proxy_for: tuple[str, ...] = ()
 
 
-class SearchPlan(_Frozen):
+class SearchPlan(_Frozen, Stored):
     """Everything that a driver needs to know, and nothing about pods."""
 
     schema_version: int = SEARCH_SCHEMA_VERSION
     recipe_version: int = RECIPE_VERSION
-    namespace: str
-    search: str
+    namespace: Segment
+    search: Segment
     model: ResolvedModel
-    tasks: dict[str, SearchTaskPlan]
+    tasks: dict[Slug, SearchTaskPlan]
     order: tuple[str, ...]
     """The tasks in the spec's order, which canonical JSON does not keep for `tasks`."""
     seed: int
@@ -58,6 +60,17 @@ class SearchPlan(_Frozen):
     time_budget_seconds: int | None = None
     resolved_for: str = ""
     """What the inputs were pinned for; not part of the digest."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if unknown := set(self.order) - self.tasks.keys():
+            raise ValueError(f"it lists tasks that it does not describe: {', '.join(sorted(unknown))}")
+        return self
+
+    @property
+    def folder(self) -> str:
+        """See Stored."""
+        return SearchLayout(self.namespace, self.search).root
 
     def to_bytes(self) -> bytes:
         """Canonical JSON: the same plan twice is the same bytes."""

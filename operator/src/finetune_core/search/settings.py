@@ -2,13 +2,13 @@
 
 from typing import Any
 
+from finetune_core.argument_table import overlay
+from finetune_core.arguments import GROUPS
 from finetune_core.settings import Settings
 from finetune_core.spec import Training
 
 Config = dict[str, Any]
 """Training argument in the API's spelling (`learningRate`) -> value, in the order of the space."""
-
-_EXCLUSIVE = (("max_steps", "num_train_epochs"), ("warmup_ratio", "warmup_steps"))
 
 
 def trial_settings(base: Settings, config: Config) -> Settings:
@@ -17,11 +17,7 @@ def trial_settings(base: Settings, config: Config) -> Settings:
     ValidationError if a value is out of the argument's bounds.
     """
     values = Training.model_validate(config).model_dump(exclude_none=True)
-    merged = base.model_dump()
-    for group in _EXCLUSIVE:
-        if any(name in values for name in group):
-            merged |= dict.fromkeys(group)
-    merged |= values
-    if merged["max_steps"]:
+    merged = overlay(base.model_dump(), values, GROUPS)
+    if merged.get("max_steps"):
         merged["eval_steps"] = min(merged["eval_steps"], merged["max_steps"])
     return Settings.model_validate(merged)

@@ -10,8 +10,10 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from finetune_core.search.export import BestConfig
+from finetune_core.search.layout import SearchLayout
 from finetune_core.search.trials import EndReason, TrialState
 from finetune_core.spec.search import Algorithm, TrialScheduler
+from finetune_core.stored import RelativePath, Segment, Slug, Stored
 
 SUMMARY_SCHEMA_VERSION = 1
 
@@ -48,7 +50,7 @@ class TopTrial(_Frozen):
     state: TrialState
     value: float
     step: int
-    hyperparameters: dict[str, Any]
+    hyperparameters: dict[Slug, Any]
     seconds: float
 
 
@@ -90,9 +92,9 @@ class Efficiency(_Frozen):
 class TaskSummary(_Frozen):
     """A searched task. `end_reason` is None where its search was given up."""
 
-    task: str
+    task: Slug
     proxy_for: tuple[str, ...] = ()
-    metric: str
+    metric: Slug
     greater_is_better: bool
     counts: TrialCounts
     end_reason: EndReason | None = None
@@ -107,12 +109,12 @@ class TaskSummary(_Frozen):
     """Why a plot is missing."""
 
 
-class SearchSummary(_Frozen):
+class SearchSummary(_Frozen, Stored):
     """A search's outcome; written last of its report. `report_digest` is the `export_digest` it was made from."""
 
     schema_version: int = SUMMARY_SCHEMA_VERSION
-    namespace: str
-    search: str
+    namespace: Segment
+    search: Segment
     uri: str
     model_uri: str
     model_digest: str
@@ -122,8 +124,13 @@ class SearchSummary(_Frozen):
     scheduler: TrialScheduler
     seeds_per_trial: int
     tasks: tuple[TaskSummary, ...]
-    files: dict[str, str] = {}
+    files: dict[RelativePath, str] = {}
     """SHA-256 of every other file of the report, by its key below the search's folder."""
+
+    @property
+    def folder(self) -> str:
+        """See Stored."""
+        return SearchLayout(self.namespace, self.search).root
 
     def to_json(self) -> bytes:
         """Indented JSON with a final newline."""

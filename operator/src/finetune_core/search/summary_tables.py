@@ -1,8 +1,9 @@
 """The summary of a search as tables: summary.csv for programs, summary.md for people; cells for the page too."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
+from finetune_core.markdown import markdown_table, markdown_text
 from finetune_core.search.summary import FinalistRow, SearchSummary, TaskSummary, TopTrial
 from finetune_core.search.trials_table import to_csv
 from finetune_core.search.wording import (
@@ -40,10 +41,11 @@ def summary_csv(summary: SearchSummary) -> bytes:
 
 def summary_markdown(summary: SearchSummary) -> bytes:
     """Best hyperparameters of all tasks, then per task counts, cost, finalists and the best trials."""
-    blocks = [f"# {summary.namespace}/{summary.search}", *facts(summary), _best_table(summary)]
+    title = f"# {markdown_text(summary.namespace)}/{markdown_text(summary.search)}"
+    blocks = [title, *map(markdown_text, facts(summary)), _best_table(summary)]
     for task in summary.tasks:
         blocks += [f"## {task.task}", *_task_blocks(task)]
-    blocks.append("## Files\n\n" + "\n".join(f"- {summary.uri}/{name}" for name in _files(summary)))
+    blocks.append("## Files\n\n" + "\n".join(f"- {markdown_text(summary.uri)}/{name}" for name in _files(summary)))
     return ("\n\n".join(blocks) + "\n").encode()
 
 
@@ -73,12 +75,6 @@ def finalist_cells(task: TaskSummary, row: FinalistRow) -> tuple[str, ...]:
         row.state.value,
         "yes" if row.exported else "",
     )
-
-
-def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table of Markdown."""
-    titles = tuple(header)
-    return "\n".join(_line(cells) for cells in (titles, ("---",) * len(titles), *rows))
 
 
 def best_header() -> tuple[str, ...]:
@@ -111,24 +107,29 @@ def _cells(task: TaskSummary) -> list[Any]:
 
 
 def _best_table(summary: SearchSummary) -> str:
-    return table(best_header(), best_rows(summary))
+    return markdown_table(best_header(), best_rows(summary))
 
 
 def _task_blocks(task: TaskSummary) -> Iterator[str]:
     yield best_line(task)
     if task.best is not None:
-        yield "\n".join(f"- {name}: {setting(value)}" for name, value in task.best.hyperparameters.items())
-    yield counts_line(task)
+        yield "\n".join(
+            f"- {markdown_text(name)}: {markdown_text(setting(value))}"
+            for name, value in task.best.hyperparameters.items()
+        )
+    yield markdown_text(counts_line(task))
     yield cost_line(task)
     if task.finalists:
         yield "### Finalists"
-        yield table(FINALISTS_HEADER, (finalist_cells(task, row) for row in task.finalists))
+        yield markdown_table(FINALISTS_HEADER, (finalist_cells(task, row) for row in task.finalists))
         if (bias := bias_line(task)) is not None:
             yield bias
     if task.top:
         yield "### Best trials"
-        yield table(top_header(task), (top_cells(task, rank, row) for rank, row in enumerate(task.top, start=1)))
-    yield from task.notes
+        yield markdown_table(
+            top_header(task), (top_cells(task, rank, row) for rank, row in enumerate(task.top, start=1))
+        )
+    yield from map(markdown_text, task.notes)
 
 
 def _names(task: TaskSummary) -> tuple[str, ...]:
@@ -141,7 +142,3 @@ def _files(summary: SearchSummary) -> Iterator[str]:
         yield "hps/"
     if any(task.plots for task in summary.tasks):
         yield "plots/"
-
-
-def _line(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, field_validator
 from pydantic.alias_generators import to_camel
 
-from finetune_core.results import finite
+from finetune_core.stored import Count, Seconds, Slug, finite
 
 TRIAL_SCHEMA_VERSION = 1
 
@@ -43,7 +43,7 @@ class Claim(_Frozen):
 
     driver: str
     cluster: int
-    config: dict[str, Any]
+    config: dict[Slug, Any]
     time: str
 
 
@@ -64,10 +64,10 @@ class Heartbeat(_Frozen):
 class TrialReport(_Frozen):
     """One evaluation of a trial: means over its seeds. `progress` is the share of its steps, 0 to 1."""
 
-    step: int
+    step: Count
     progress: float
-    seconds: float
-    metrics: dict[str, float | None]
+    seconds: Seconds
+    metrics: dict[Slug, float | None]
 
     @field_validator("metrics")
     @classmethod
@@ -83,27 +83,29 @@ class TrialResult(_Frozen):
 
     schema_version: int = TRIAL_SCHEMA_VERSION
     trial_id: str
-    task: str
-    index: int
+    task: Slug
+    index: Count
     state: TrialState
-    config: dict[str, Any]
+    config: dict[Slug, Any]
     settings: dict[str, Any]
-    metric: str
+    metric: Slug
     greater_is_better: bool
     value: float | None
-    step: int
-    total_steps: int
-    metrics: dict[str, float | None] = {}
+    step: Count
+    total_steps: Count
+    metrics: dict[Slug, float | None] = {}
     seeds: tuple[int, ...]
     run_ids: tuple[str, ...]
     history: tuple[TrialReport, ...] = ()
     error: str | None = None
     duplicate_of: int | None = None
+    diverged: bool = False
+    """It failed because loss or logits were not finite: worse than every other, and no sign of a broken search."""
     driver: str
     cluster: int
     started_at: str
     finished_at: str
-    seconds: float
+    seconds: Seconds
 
     @field_validator("value")
     @classmethod

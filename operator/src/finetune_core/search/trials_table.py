@@ -1,11 +1,10 @@
 """trials.csv: one row a trial and finalist, for programs."""
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from finetune_core.csv_tables import Value, csv_table
 from finetune_core.metrics import greater_is_better
 from finetune_core.search.layout import TrialKind
 from finetune_core.search.plan import SearchPlan
@@ -47,11 +46,7 @@ def trials_csv(plan: SearchPlan, findings: SearchFindings) -> bytes:
 
 def to_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
     """UTF-8 with a header line; None is empty, lists and booleans are JSON."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_cell(value) for value in row] for row in rows)
-    return text.getvalue().encode()
+    return csv_table(columns, (list(map(_cell, row)) for row in rows))
 
 
 def hyperparameter_names(plan: SearchPlan, configs: Iterable[_Row]) -> tuple[str, ...]:
@@ -131,9 +126,7 @@ def _metrics(findings: SearchFindings) -> list[str]:
     return sorted({name for one in results for report in one.history for name in report.metrics})
 
 
-def _cell(value: Any) -> str | int | float:
-    if value is None:
-        return ""
+def _cell(value: Any) -> Value:
     if isinstance(value, bool | list | tuple | dict):
         return json.dumps(value, sort_keys=True)
-    return value if isinstance(value, int | float) else str(value)
+    return value if value is None or isinstance(value, int | float) else str(value)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from finetune_core.metrics import greater_is_better
+from finetune_core.plain import one_line
 from finetune_core.search.export import BestConfig
 from finetune_core.search.summary import SearchSummary, TaskSummary
 
@@ -28,7 +29,7 @@ def figure(metric: str, value: float | None, *, signed: bool = False) -> str:
 
 def setting(value: Any) -> str:
     """A hyperparameter as people read it."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else one_line(str(value))
 
 
 def settings(config: dict[str, Any]) -> str:

@@ -1,16 +1,29 @@
 """What all API models share: camelCase names, closed fields, CEL rules beside the fields that they span."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from finetune_core.frozen import Frozen
+from finetune_core.names import (
+    KEY_FORM,
+    KEY_PATTERN,
+    MAX_LABEL_VALUE,
+    MAX_NAME,
+    NAME_FORM,
+    NAME_PATTERN,
+    QUANTITY_FORM,
+    is_key,
+    is_name,
+    is_quantity,
+    quoted,
+)
 
 
-class ApiModel(BaseModel):
-    """A part of a custom resource's spec; immutable, in Python's names inside and camelCase outside."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+class ApiModel(Frozen):
+    """A part of a custom resource's spec."""
 
 
 def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
@@ -31,5 +44,49 @@ def free_form() -> dict[str, Any]:
     return {"x-kubernetes-preserve-unknown-fields": True}
 
 
-Uri = Annotated[str, Field(min_length=1, max_length=1024)]
-Name = Annotated[str, Field(min_length=1, max_length=253)]
+def _form(error: str, fits: Callable[[str], bool], message: str) -> AfterValidator:
+    """Refuses a text in words; a pattern alone would be told as a regular expression."""
+
+    def check(value: int | str) -> int | str:
+        if isinstance(value, str) and not fits(value):
+            raise PydanticCustomError(error, "{text} is " + message, {"text": quoted(value)})
+        return value
+
+    return AfterValidator(check)
+
+
+def _name(longest: int) -> tuple[AfterValidator, Any]:
+    message = f"no name in Kubernetes: use at most {longest} of {NAME_FORM}"
+    extra: dict[str, Any] = {"minLength": 1, "maxLength": longest, "pattern": NAME_PATTERN}
+    return _form("name", lambda text: len(text) <= longest and is_name(text), message), Field(json_schema_extra=extra)
+
+
+def _names_volume(uri: str) -> bool:
+    """Whether a pvc:// URI names a claim that can be; true of all other URIs."""
+    scheme, _, rest = uri.partition("://")
+    return scheme != "pvc" or is_name(rest.partition("/")[0])
+
+
+_VOLUME_RULE = (
+    f"!self.startsWith('pvc://') || self.matches('^pvc://{NAME_PATTERN.strip('^$')}(/|$)')".replace("\\", "\\\\"),
+    f"a pvc:// URI begins with the name of a PersistentVolumeClaim: {NAME_FORM}",
+)
+Uri = Annotated[
+    str,
+    _form("volume", _names_volume, f"no pvc://claim/path: the name of a PersistentVolumeClaim is {NAME_FORM}"),
+    Field(min_length=1, max_length=1024, json_schema_extra=rules(_VOLUME_RULE)),
+]
+Name = Annotated[str, *_name(MAX_NAME)]
+"""The name of an object: a DNS-1123 subdomain."""
+
+QueueName = Annotated[str, *_name(MAX_LABEL_VALUE)]
+"""A name that becomes the value of a label."""
+
+Quantity = Annotated[int | str, _form("quantity", is_quantity, f"no quantity: use {QUANTITY_FORM}")]
+
+Key = Annotated[
+    str,
+    _form("key", is_key, f"no key of a Secret or ConfigMap: use at most {MAX_NAME} of {KEY_FORM}"),
+    Field(json_schema_extra={"minLength": 1, "maxLength": MAX_NAME, "pattern": KEY_PATTERN}),
+]
+"""A key of a Secret or ConfigMap; it becomes the name of a file."""

@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
+from finetune_core.names import QUANTITY_PATTERN
 from finetune_core.sparse import SPARSE_TYPES
-from finetune_core.spec.base import ApiModel, Name, Uri, cel_list, free_form, rules
+from finetune_core.spec.base import ApiModel, Key, Name, Quantity, QueueName, Uri, cel_list, free_form, rules
 
 
 class ExecutionMode(StrEnum):
@@ -27,6 +28,7 @@ class ImagePullPolicy(StrEnum):
 _QUANTITY = {
     "additionalProperties": {
         "anyOf": [{"type": "integer"}, {"type": "string"}],
+        "pattern": QUANTITY_PATTERN,
         "x-kubernetes-int-or-string": True,
     },
     "maxProperties": 32,
@@ -37,11 +39,11 @@ class Resources(ApiModel):
     """Requests and limits of the training container, as in a pod."""
 
     requests: Annotated[
-        dict[str, int | str] | None,
+        dict[str, Quantity] | None,
         Field(description="What a pod is scheduled by.", json_schema_extra=_QUANTITY),
     ] = None
     limits: Annotated[
-        dict[str, int | str] | None,
+        dict[str, Quantity] | None,
         Field(description="What a pod may use at most; GPUs go here.", json_schema_extra=_QUANTITY),
     ] = None
 
@@ -169,7 +171,7 @@ class Execution(ApiModel):
         Field(ge=1, le=3600, description="What an interrupted pod gets to upload its checkpoint."),
     ] = 120
     queue_name: Annotated[
-        Name | None, Field(description="Kueue LocalQueue; Kueue then decides when the Job starts.")
+        QueueName | None, Field(description="Kueue LocalQueue; Kueue then decides when the Job starts.")
     ] = None
     suspend: Annotated[
         bool,
@@ -194,7 +196,7 @@ class ConfigMapKeyRef(ApiModel):
     """A key of a ConfigMap in the namespace of the resource."""
 
     name: Annotated[Name, Field(description="The ConfigMap.")]
-    key: Annotated[Name, Field(description="The key in it.")]
+    key: Annotated[Key, Field(description="The key in it.")]
 
 
 class Storage(ApiModel):

@@ -1,34 +1,18 @@
 """`HPSearch.spec`: which hyperparameters of which tasks to search, how, and how long."""
 
 from enum import StrEnum
+from itertools import combinations
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
+from finetune_core.arguments import API_GROUPS, SEARCHABLE
 from finetune_core.spec.base import ApiModel, cel_list, free_form, rules
 from finetune_core.spec.execution import Data, Execution, Model, Storage
 from finetune_core.spec.tasks import TaskSpec
 from finetune_core.spec.training import Training
 
 MAX_TRIALS = 10_000
-
-SEARCHABLE = (
-    "learningRate",
-    "maxSteps",
-    "numTrainEpochs",
-    "warmupRatio",
-    "warmupSteps",
-    "trainBatchSize",
-    "weightDecay",
-    "adamBeta1",
-    "adamBeta2",
-    "adamEpsilon",
-    "maxGradNorm",
-    "maxSeqLength",
-    "lrSchedulerType",
-    "evalSteps",
-)
-"""The training arguments that a space can hold."""
 
 _RANGES = ("uniform", "logUniform", "int", "logInt")
 
@@ -124,7 +108,8 @@ _SPACE_RULES = rules(
             f"!('{one}' in self && '{other}' in self)",
             f"{one} and {other} exclude each other: search one of them",
         )
-        for one, other in (("maxSteps", "numTrainEpochs"), ("warmupRatio", "warmupSteps"))
+        for group in API_GROUPS
+        for one, other in combinations(group, 2)
     ),
 )
 

@@ -1,13 +1,13 @@
 """The tasks of a suite: GLUE's by name, custom ones by their files and columns."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from finetune_core.metrics import BINARY_ONLY_METRICS, CLASSIFICATION_METRICS, REGRESSION_METRICS, metric_spellings
 from finetune_core.spec.base import ApiModel, Uri, cel_list, rules
 from finetune_core.spec.training import Training
-from finetune_core.tasks import GLUE_TASKS, ProblemType, TaskDefinition
+from finetune_core.tasks import GLUE_TASKS, ProblemType, Quoting, TaskDefinition
 
 _GLUE = cel_list(GLUE_TASKS)
 _ALL_METRICS = (*CLASSIFICATION_METRICS, *REGRESSION_METRICS)
@@ -40,7 +40,7 @@ def _metrics_of(kind: ProblemType, metrics: tuple[str, ...]) -> tuple[str, str]:
     )
 
 
-FileName = Annotated[str, Field(min_length=1, max_length=512, pattern=r"\.(csv|tsv|jsonl|parquet)$")]
+FileName = Annotated[str, Field(min_length=1, max_length=512, pattern=r"\.((csv|tsv|jsonl?)(\.gz)?|parquet)$")]
 Column = Annotated[str, Field(min_length=1, max_length=128)]
 
 
@@ -53,7 +53,10 @@ class TaskData(ApiModel):
     ] = None
     train: Annotated[
         FileName | None,
-        Field(description="Training file below uri: .csv or .tsv (with a header), .jsonl or .parquet."),
+        Field(
+            description="Training file below uri: .csv or .tsv (with a header), .jsonl or .json (one object a line), "
+            "each of them with .gz where it is packed, or .parquet."
+        ),
     ] = None
     validation: Annotated[FileName | None, Field(description="Dev file below uri; decides the best run.")] = None
     test: Annotated[FileName | None, Field(description="Test file below uri; predicted, never scored.")] = None
@@ -62,6 +65,22 @@ class TaskData(ApiModel):
         Field(min_length=1, max_length=2, description="One column, or two for pairs of texts."),
     ] = None
     label_column: Annotated[Column | None, Field(description="Column of the label. Default: label.")] = None
+    quoting: Annotated[
+        Quoting | None,
+        Field(
+            description="What quotes are in .csv and .tsv files. Minimal: they go around fields, doubled inside. "
+            "None: they are parts of the texts. Default: Auto, which is Minimal, or None for a .tsv file whose quotes "
+            "do not fit; a .tsv file that could be either is refused."
+        ),
+    ] = None
+
+    @model_serializer(mode="wrap")
+    def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = handler(self)
+        # A spec of before there was such a field stays what its inputs were pinned for.
+        if self.quoting is None:
+            fields.pop("quoting", None)
+        return fields
 
 
 class TaskSpec(ApiModel):
@@ -82,7 +101,7 @@ class TaskSpec(ApiModel):
             (
                 f"!(self.name in {_GLUE}) || !has(self.data) || (!has(self.data.train) && "
                 "!has(self.data.validation) && !has(self.data.test) && !has(self.data.textColumns) && "
-                "!has(self.data.labelColumn))",
+                "!has(self.data.labelColumn) && !has(self.data.quoting))",
                 "files and columns of a GLUE task are fixed: only data.uri can be set",
             ),
             (
@@ -136,8 +155,8 @@ class TaskSpec(ApiModel):
         Field(
             min_length=2,
             max_length=1000,
-            description="Label names of a custom classification task in the order of their ids; "
-            "the label column holds either these names or the ids.",
+            description="Label names of a custom classification task in the order of their ids. The label column holds "
+            "these names (numbers are compared as numbers: 1 is 1.0), or the ids where no name is a number.",
         ),
     ] = None
     metrics: Annotated[

@@ -5,11 +5,10 @@ from finetune_operator.manifests.events import event
 from finetune_operator.manifests.fingerprint import template_fingerprint
 from finetune_operator.manifests.jobs import report_job, resolve_job, resolve_job_name, train_job
 from finetune_operator.manifests.owners import Owner
-from finetune_operator.manifests.pods import PLAN_FILE, PodSettings, store_uri
+from finetune_operator.manifests.pods import PodSettings, store_uri
 from finetune_operator.manifests.rayjobs import driver_report_key, ray_job
 
 __all__ = [
-    "PLAN_FILE",
     "Owner",
     "PodSettings",
     "driver_report_key",

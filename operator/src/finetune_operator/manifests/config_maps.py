@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 
-from finetune_core.canonical import short_hash
 from finetune_core.observation import JobRole
 from finetune_core.plan import JobPlan
 from finetune_core.search.plan import SearchJobPlan
-from finetune_operator import names
+from finetune_kube import names, ownership
+from finetune_kube.names import PLAN_FILE
 from finetune_operator.manifests.owners import Json, Owner, metadata_of
-from finetune_operator.manifests.pods import PLAN_FILE
 
 
 def plan_config_map(owner: Owner, job: str, job_plan: JobPlan | SearchJobPlan) -> Json:
@@ -24,12 +23,12 @@ def plan_config_map(owner: Owner, job: str, job_plan: JobPlan | SearchJobPlan) -
 
 def plan_name(job: str, job_plan: JobPlan | SearchJobPlan) -> str:
     """Name of the plan's ConfigMap: one name is one content, since it cannot be changed."""
-    return f"{job}-{short_hash(job_plan.model_dump(mode='json', by_alias=True), 10)}"
+    return ownership.plan_name(job, job_plan.model_dump(mode="json", by_alias=True))
 
 
 def hyperparameters_config_map(owner: Owner, *, name: str, digest: str, data: Mapping[str, str]) -> Json:
     """The ConfigMap of a search's best hyperparameters; `digest` says what it was made from."""
-    labels = {names.MANAGED_BY_LABEL: names.MANAGED_BY, names.owner_label(owner.kind): owner.name}
+    labels = names.children_of(owner.name, owner.kind)
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",

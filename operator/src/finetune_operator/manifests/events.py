@@ -1,6 +1,7 @@
 """Events about experiments and searches."""
 
-from finetune_operator import names
+from finetune_kube import names
+from finetune_kube.kinds import EXPERIMENT
 from finetune_operator.manifests.owners import Json, Owner
 
 
@@ -11,7 +12,7 @@ def event(owner: Owner, *, kind: str, reason: str, message: str, now: str, suffi
         "kind": "Event",
         "metadata": {"name": f"{owner.name}.{suffix}", "namespace": owner.namespace},
         "involvedObject": {
-            "apiVersion": f"{names.API_GROUP}/{names.API_VERSION}",
+            "apiVersion": EXPERIMENT.api_version,
             "kind": owner.kind,
             "name": owner.name,
             "namespace": owner.namespace,

@@ -6,7 +6,8 @@ from finetune_core.observation import JobRole
 from finetune_core.plan import JobPlan
 from finetune_core.results import ExitCode
 from finetune_core.search.plan import SearchJobPlan
-from finetune_operator import names
+from finetune_kube import names
+from finetune_kube.kinds import SEARCH
 from finetune_operator.manifests.config_maps import plan_name
 from finetune_operator.manifests.owners import Json, Owner, metadata_of, work_metadata
 from finetune_operator.manifests.pods import (
@@ -15,6 +16,7 @@ from finetune_operator.manifests.pods import (
     PodSettings,
     add_tracking,
     label_pods,
+    literal,
     pod_container,
     pod_template,
 )
@@ -130,12 +132,12 @@ def report_job(
 
 
 def _report_command(owner: Owner, digest: str, failed: tuple[str, ...]) -> list[str]:
-    if owner.kind == names.SEARCH_KIND:
+    if owner.kind == SEARCH.kind:
         where = ["--namespace", owner.namespace, "--search", owner.name]
         return ["finetune-report", "search", *where, "--expect-digest", digest]
     plan = ExperimentLayout(owner.namespace, owner.name).plan
     command = ["finetune-report", "build", "--plan-key", plan, "--expect-digest", digest]
-    return [*command, *(["--failed", *failed] if failed else [])]
+    return [*command, *(["--failed", *map(literal, failed)] if failed else [])]
 
 
 def resolve_job_name(owner: Owner, key: str) -> str:
@@ -145,7 +147,7 @@ def resolve_job_name(owner: Owner, key: str) -> str:
 
 def resolve_job(owner: Owner, settings: PodSettings, *, name: str, uris: tuple[str, ...], key: str) -> Json:
     """The Job whose pod digests the files on volumes, without a GPU."""
-    command = ["finetune-trainer", "resolve", *(f"--uri={uri}" for uri in uris), f"--output={key}"]
+    command = ["finetune-trainer", "resolve", *(f"--uri={literal(uri)}" for uri in uris), f"--output={key}"]
     container = pod_container(settings, command, image=settings.default_image)
     container["resources"] = REPORT_RESOURCES
     spec: Json = {

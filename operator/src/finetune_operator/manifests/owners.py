@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from finetune_core.observation import JobRole
-from finetune_operator import names
+from finetune_kube import names
+from finetune_kube.kinds import EXPERIMENT
+from finetune_kube.ownership import controller_of
 
 Json = dict[str, Any]
 
@@ -16,7 +18,7 @@ class Owner:
     namespace: str
     name: str
     uid: str
-    kind: str = names.EXPERIMENT_KIND
+    kind: str = EXPERIMENT.kind
     release: str = ""
 
     @property
@@ -28,13 +30,18 @@ class Owner:
     def reference(self) -> Json:
         """An owner reference: children go with their owner, results stay."""
         return {
-            "apiVersion": f"{names.API_GROUP}/{names.API_VERSION}",
+            "apiVersion": EXPERIMENT.api_version,
             "kind": self.kind,
             "name": self.name,
             "uid": self.uid,
             "controller": True,
             "blockOwnerDeletion": False,
         }
+
+    def controls(self, item: Json) -> bool:
+        """Whether the object's controller is this object, or was an earlier one of its name; labels are no proof."""
+        controller = controller_of(item)
+        return controller is not None and (controller["kind"], controller.get("name")) == (self.kind, self.name)
 
 
 def metadata_of(owner: Owner, name: str, role: JobRole) -> Json:
@@ -50,11 +57,7 @@ def metadata_of(owner: Owner, name: str, role: JobRole) -> Json:
 
 def labels_of(owner: Owner, role: JobRole) -> dict[str, str]:
     """The labels by which children, and their pods, are found."""
-    return {
-        names.MANAGED_BY_LABEL: names.MANAGED_BY,
-        names.owner_label(owner.kind): owner.name,
-        names.ROLE_LABEL: role.value,
-    }
+    return names.children_of(owner.name, owner.kind, role.value)
 
 
 def work_metadata(

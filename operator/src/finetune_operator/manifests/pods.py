@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from finetune_core.observation import JobRole
 from finetune_core.spec import Execution, PodTemplate, Storage, Tracking
 from finetune_core.tracking import to_env
+from finetune_kube.names import PLAN_FILE
 from finetune_operator.manifests.owners import Json, Owner, labels_of
 
 USER_ID = 65532
 PLAN_FOLDER = "/etc/finetune/plan"
-PLAN_FILE = "plan.json"
 PLAN_OPTION = ("--plan", f"{PLAN_FOLDER}/{PLAN_FILE}")
 CA_FOLDER = "/etc/finetune/ca"
 PVC_ROOT = "/mnt/pvc"
@@ -42,6 +42,14 @@ class PodSettings:
 def store_uri(storage: Storage) -> str:
     """`s3://bucket/prefix` of a storage block."""
     return f"s3://{storage.bucket}" + (f"/{storage.prefix}" if storage.prefix else "")
+
+
+def literal(text: str) -> str:
+    """Text for a command or the value of a variable that Kubernetes leaves as it is: `$(NAME)` stands for a variable.
+
+    https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#entrypoint: `$$` is `$`.
+    """
+    return text.replace("$", "$$")
 
 
 def label_pods(spec: Json, owner: Owner, role: JobRole) -> None:
@@ -85,7 +93,7 @@ def _environment(settings: PodSettings) -> list[Json]:
         "AWS_REGION": storage.region,
         "AWS_CA_BUNDLE": f"{CA_FOLDER}/{storage.ca_bundle.key}" if storage.ca_bundle else None,
     }
-    environment: list[Json] = [{"name": name, "value": value} for name, value in plain.items() if value]
+    environment: list[Json] = [{"name": name, "value": literal(value)} for name, value in plain.items() if value]
     environment.append({"name": "FINETUNE_ATTEMPT", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}})
     if storage.secret_ref:
         environment += [_secret_key(name, storage.secret_ref.name, optional) for name, optional in _SECRET_KEYS.items()]
@@ -100,7 +108,7 @@ def add_tracking(container: Json, tracking: Tracking | None) -> None:
     """
     if tracking is None:
         return
-    container["env"] += [{"name": name, "value": value} for name, value in to_env(tracking).items()]
+    container["env"] += [{"name": name, "value": literal(value)} for name, value in to_env(tracking).items()]
     if tracking.secret_ref:
         container["envFrom"] = [{"secretRef": {"name": tracking.secret_ref.name, "optional": True}}]
 

@@ -5,10 +5,7 @@ The head runs the driver and no work (it has no CPUs to give); KubeRay's own ope
 """
 
 import shlex
-from decimal import Decimal
 from math import ceil
-
-from kubernetes.utils.quantity import parse_quantity
 
 from finetune_core.layout import ExperimentLayout
 from finetune_core.observation import JobRole
@@ -16,7 +13,9 @@ from finetune_core.plan import JobPlan
 from finetune_core.search.layout import SearchLayout
 from finetune_core.search.plan import SearchJobPlan
 from finetune_core.spec import Execution, RayOptions, Resources
-from finetune_operator import names
+from finetune_kube import names
+from finetune_kube.kinds import RAY_JOB, SEARCH
+from finetune_kube.quantity import quantity
 from finetune_operator.manifests.config_maps import plan_name
 from finetune_operator.manifests.owners import Json, Owner, work_metadata
 from finetune_operator.manifests.pods import (
@@ -62,7 +61,7 @@ def ray_job(
         label_pods(group, owner, JobRole.TRAIN)
         group["template"]["metadata"]["labels"][names.RAY_JOB_LABEL] = name
     return {
-        "apiVersion": f"{names.RAY_GROUP}/{names.RAY_VERSION}",
+        "apiVersion": f"{RAY_JOB.group}/{RAY_JOB.version}",
         "kind": "RayJob",
         "metadata": metadata,
         "spec": spec,
@@ -78,7 +77,7 @@ def ray_fingerprint(settings: PodSettings) -> list[object]:
 
 def driver_report_key(owner: Owner, ray_job_name: str) -> str:
     """Where in the store the driver of a RayJob reports."""
-    if owner.kind == names.SEARCH_KIND:
+    if owner.kind == SEARCH.kind:
         return SearchLayout(owner.namespace, owner.name).driver_report(ray_job_name)
     return ExperimentLayout(owner.namespace, owner.name).driver_report(ray_job_name)
 
@@ -186,14 +185,9 @@ def worker_resources(execution: Execution) -> Json:
 def _cpus(resources: Json) -> int:
     """As KubeRay counts them: limits before requests, rounded up; 1 where neither is given."""
     asked = {**resources.get("requests", {}), **resources.get("limits", {})}
-    return max(1, ceil(_quantity(asked.get("cpu", 1))))
+    return max(1, ceil(quantity(asked.get("cpu", 1))))
 
 
 def _gpus(resources: Json) -> int:
     limits = resources.get("limits", {})
-    return sum(int(_quantity(amount)) for name, amount in limits.items() if name.endswith(_GPU_SUFFIX))
-
-
-def _quantity(amount: int | str) -> Decimal:
-    parsed: Decimal = parse_quantity(amount)  # type: ignore[no-untyped-call]
-    return parsed
+    return sum(int(quantity(amount)) for name, amount in limits.items() if name.endswith(_GPU_SUFFIX))

@@ -1,14 +1,13 @@
 """Learning curves of runs, as they lie in the store."""
 
-import json
 import logging
-import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from finetune_core.layout import ExperimentLayout
 from finetune_core.results_schema import ResultsDocument, RunRow, RunState
+from finetune_core.stored import number, read_json
 from finetune_store import NotFoundError, Store
 
 _log = logging.getLogger(__name__)
@@ -52,7 +51,12 @@ def _curve(store: Store, layout: ExperimentLayout, run: RunRow) -> Curve:
 
 def _points(lines: Sequence[str], metric: str) -> Iterator[tuple[int, float]]:
     for line in lines:
-        evaluation = json.loads(line)
-        value = evaluation.get(metric)
-        if value is not None and math.isfinite(value):
-            yield int(evaluation["step"]), float(value)
+        evaluation = read_json(line)
+        if not isinstance(evaluation, dict):
+            raise TypeError(f"a line is {type(evaluation).__name__}, no object")
+        said = evaluation.get(metric)
+        if not isinstance(said, int | float | None):
+            raise TypeError(f"{metric} is {type(said).__name__}, no number")
+        step, value = number(evaluation["step"]), number(said)
+        if step is not None and value is not None:
+            yield int(step), float(value)

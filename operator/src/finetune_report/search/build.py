@@ -103,7 +103,7 @@ def _current(store: Store, layout: SearchLayout, digest: str) -> SearchSummary |
     """The report in the store, if it is whole and was made from what `digest` stands for."""
     marker = layout.summary("json")
     try:
-        summary = SearchSummary.model_validate_json(store.get(marker))
+        summary = SearchSummary.read(store.get(marker), layout.root)
     except (NotFoundError, ValidationError):
         return None
     return summary if summary.report_digest == digest and is_intact(store, layout.root, marker, summary) else None

@@ -18,7 +18,8 @@ from finetune_store import NotFoundError, Store
 _log = logging.getLogger(__name__)
 
 _READERS = 8
-_TRIAL_FILE = re.compile(r"(\d+)/(result\.json|claims/\d+\.json)")
+_TRIAL_FILE = re.compile(r"([0-9]{5})/(result\.json|claims/[0-9]+\.json)")
+"""As `SearchLayout.trial` names them."""
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _Place = tuple[TrialKind, str, int]
@@ -27,7 +28,7 @@ _Place = tuple[TrialKind, str, int]
 def read_plan(store: Store, layout: SearchLayout) -> SearchPlan:
     """The plan in force. ReportError if there is none, or none of this version."""
     try:
-        return SearchPlan.model_validate_json(store.get(layout.plan))
+        return SearchPlan.read(store.get(layout.plan), layout.root)
     except NotFoundError as error:
         raise ReportError(
             f"{store.uri(layout.plan)} does not exist: is it the right store, namespace and search?"

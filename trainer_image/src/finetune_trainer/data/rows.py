@@ -1,14 +1,17 @@
 """Rows of a split, a part at a time, and what every reader checks."""
 
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from finetune_core.tasks import ProblemType, TaskDefinition
 from finetune_trainer.errors import UserError
 
 PART = 8192
 """Rows that are in memory at a time."""
+
+Tell = Callable[[str], object]
+"""Takes what the user is to be told about a file that can be used."""
+
+_SHOWN = 30
 
 
 @dataclass(frozen=True)
@@ -22,40 +25,21 @@ class Rows:
         return len(self.texts[0])
 
 
-class LabelReader:
-    """Turns what a file says into class ids or scores; UserError names file, line, value and what is allowed."""
+@dataclass(frozen=True)
+class Columns:
+    """A part of a file's wanted columns as they are written; `places` are the lines or rows that they lie in."""
 
-    def __init__(self, definition: TaskDefinition, where: str) -> None:
-        self._definition = definition
-        self._where = where
-        self._ids = {name: float(place) for place, name in enumerate(definition.labels)}
-
-    def read(self, value: object, line: int) -> float:
-        """The label at `line` (1-based, as an editor shows it)."""
-        text = str(value).strip()
-        if self._definition.problem_type == ProblemType.REGRESSION:
-            return self._score(text, line)
-        if text in self._ids:
-            return self._ids[text]
-        number = _number(text)
-        if number is None or not number.is_integer() or not 0 <= number < len(self._ids):
-            allowed = ", ".join(f"{int(place)} ({name})" for name, place in list(self._ids.items())[:10])
-            raise UserError(f"{self._where}, line {line}: label {text!r} is none of {allowed}: correct the file")
-        return number
-
-    def _score(self, text: str, line: int) -> float:
-        number = _number(text)
-        if number is None:
-            raise UserError(f"{self._where}, line {line}: score {text!r} is not a number: correct the file")
-        return number
+    places: list[int]
+    values: list[list[object]]
 
 
-def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
+def require_columns(where: str, wanted: Sequence[str], names: Sequence[str], *, hint: str = "") -> None:
+    """UserError for a column that is not there, or is there more than once; other columns may be as they like."""
+    for name in wanted:
+        if name not in names:
+            raise UserError(f"{where} has no column {name}; it has {', '.join(names[:_SHOWN])}{hint}")
+        if names.count(name) > 1:
+            raise UserError(f"{where} has {names.count(name)} columns {name}: rename or remove all but one")
 
 
 def not_empty(parts: Iterable[Rows], where: str) -> Iterator[Rows]:

@@ -4,6 +4,7 @@ import logging
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from finetune_core.datafiles import AX, DataLayout
 from finetune_core.layout import token_cache
 from finetune_core.plan import TaskPlan
 from finetune_store import Store, StoreError, download_tree, file_md5
-from finetune_trainer.data.rows import PART, Rows
+from finetune_trainer.data.labels import LabelReader
+from finetune_trainer.data.records import SplitRecord, data_warnings
+from finetune_trainer.data.rows import PART, Rows, Tell
 from finetune_trainer.data.tables import read_tables
 from finetune_trainer.data.tokens import MANIFEST, Tokens, tokenise
 from finetune_trainer.data.tsv import read_glue_tsv
@@ -21,7 +24,7 @@ from finetune_trainer.inputs import Inputs
 
 logger = logging.getLogger(__name__)
 
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 """Raised when reading or tokenising changes, so that old cache entries are not taken."""
 
 
@@ -34,6 +37,7 @@ class Splits:
         self._store = store
         self._namespace = namespace
         self._memory: dict[str, Tokens] = {}
+        self._keys: dict[tuple[str, str], str] = {}
         self.last_source = "miss"
 
     def available(self, task: TaskPlan) -> set[str]:
@@ -47,10 +51,12 @@ class Splits:
         """The tokens of a split; UserError if its file is malformed."""
         paths = self._paths(task, split)
         content = [file_md5(path) for path in paths] or [task.data.digest]
-        definition = task.definition.model_dump(mode="json", include={"name", "labels", "text_columns", "label_column"})
+        facts = {"name", "labels", "text_columns", "label_column", "quoting"}
+        definition = task.definition.model_dump(mode="json", include=facts)
         key = short_hash(
             [CACHE_VERSION, tokenizer_digest, content, split, task.settings.max_seq_length, definition], 32
         )
+        self._keys[task.definition.name, split] = key
         if key in self._memory:
             self.last_source = "memory"
             return self._memory[key]
@@ -58,23 +64,35 @@ class Splits:
         if tokens is None:
             self.last_source = "miss"
             with self._new_folder(key) as folder:
-                tokenise(self._read(task, split, paths), tokenizer, task.settings.max_seq_length, folder)
+                record = SplitRecord()
+                parts = record.follow(self._read(task, split, paths, record.tell))
+                tokenise(parts, tokenizer, task.settings.max_seq_length, folder)
+                record.write(folder)
                 self._save(key, folder)
             tokens = Tokens.open(self._work / key)
         self._memory[key] = tokens
         return tokens
 
+    def warnings(self, task: TaskPlan) -> tuple[str, ...]:
+        """What is to be known of the splits that were loaded: of their files, and of texts that train shares."""
+        records = {
+            split: SplitRecord.read(self._work / key)
+            for (name, split), key in self._keys.items()
+            if name == task.definition.name
+        }
+        return tuple(data_warnings(task.definition, records))
+
     def _paths(self, task: TaskPlan, split: str) -> list[Path]:
         return [self._inputs.data_file(task.data.uri, name) for name in task.data.splits.files.get(split, ())]
 
-    def _read(self, task: TaskPlan, split: str, paths: list[Path]) -> Iterator[Rows]:
+    def _read(self, task: TaskPlan, split: str, paths: list[Path], tell: Tell) -> Iterator[Rows]:
         if task.data.splits.layout == DataLayout.HUB:
             return _from_hub(task, split)
         if not paths:
             raise UserError(f"{task.data.uri} has no file for {split} of task {task.definition.name}")
         if task.data.splits.layout == DataLayout.TSV:
             return read_glue_tsv(paths[0], task.definition, split)
-        return read_tables(paths, task.definition, split)
+        return read_tables(paths, task.definition, split, tell)
 
     def _kept(self, key: str) -> Tokens | None:
         """What another process of this machine, or of this pod before its restart, has left."""
@@ -133,8 +151,10 @@ def _from_hub(task: TaskPlan, split: str) -> Iterator[Rows]:
     config, part = ("ax", "test") if split == AX else (task.definition.name, split)
     data = load_dataset(name, config, revision=revision or None, split=part)
     scored = split == "train" or split in task.definition.evaluation_splits.values()
+    reader, rows = LabelReader(task.definition, f"{task.data.uri}, {split}", unit="row"), count(1)
     for batch in data.iter(PART):
         texts = tuple(
             ["" if value is None else value for value in batch[name]] for name in task.definition.text_columns
         )
-        yield Rows(texts, [float(value) for value in batch["label"]] if scored else None)
+        labels = batch["label"] if scored else []
+        yield Rows(texts, reader.read(labels, list(islice(rows, len(labels)))) if scored else None)

@@ -1,65 +1,82 @@
-"""Tables with named columns: parquet (Hugging Face's GLUE), and CSV, TSV, JSONL or parquet of custom tasks."""
+"""Tables with named columns: parquet (Hugging Face's GLUE), and CSV, TSV, JSON Lines or parquet of custom tasks."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
-
-import pyarrow as pa
-import pyarrow.csv as pa_csv
-import pyarrow.json as pa_json
-import pyarrow.parquet as pa_parquet
+from types import NoneType
 
 from finetune_core.tasks import TaskDefinition
-from finetune_trainer.data.rows import PART, LabelReader, Rows, not_empty
+from finetune_trainer.data.delimited import read_delimited
+from finetune_trainer.data.json_lines import read_json_lines
+from finetune_trainer.data.labels import LabelReader, shown
+from finetune_trainer.data.parquet import read_parquet
+from finetune_trainer.data.rows import Columns, Rows, Tell, not_empty
 from finetune_trainer.errors import UserError
 
+logger = logging.getLogger(__name__)
 
-def read_tables(paths: list[Path], definition: TaskDefinition, split: str) -> Iterator[Rows]:
-    """A split from one or more files, in parts; labels are read where the split is scored. UserError as for TSV."""
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+
+
+def read_tables(
+    paths: list[Path], definition: TaskDefinition, split: str, tell: Tell = logger.warning
+) -> Iterator[Rows]:
+    """A split from one or more files, in parts; labels are read where the split is scored.
+
+    `tell` takes what is to be known of a file that is used all the same. UserError names file, place and remedy.
+    """
     scored = split == "train" or split in definition.evaluation_splits.values()
-    parts = (part for path in paths for part in _parts(path, definition, scored=scored))
+    parts = (part for path in paths for part in _parts(path, definition, scored=scored, tell=tell))
     yield from not_empty(parts, ", ".join(path.name for path in paths))
 
 
-def _parts(path: Path, definition: TaskDefinition, *, scored: bool) -> Iterator[Rows]:
-    wanted = [*definition.text_columns, *([definition.label_column] if scored else [])]
-    reader = LabelReader(definition, path.name)
-    line = 2 if path.suffix in {".csv", ".tsv"} else 1
-    for batch in _batches(path, wanted):
-        texts = tuple(_texts(batch.column(name)) for name in definition.text_columns)
-        labels = None
-        if scored:
-            values = batch.column(definition.label_column).to_pylist()
-            labels = [reader.read(value, at) for at, value in enumerate(values, line)]
-        yield Rows(texts, labels)
-        line += batch.num_rows
-
-
-def _texts(column: pa.Array) -> list[str]:
-    return ["" if value is None else str(value) for value in column.to_pylist()]
-
-
-def _batches(path: Path, wanted: list[str]) -> Iterator[pa.RecordBatch]:
-    """Parts of a file that has the wanted columns, of at most PART rows."""
-    try:
-        for batch in _open(path, wanted):
-            if missing := [name for name in wanted if name not in batch.schema.names]:
-                raise UserError(f"{path.name} has no column {missing[0]}; it has {', '.join(batch.schema.names)}")
-            yield from (batch.slice(start, PART) for start in range(0, batch.num_rows, PART))
-    except pa.ArrowInvalid as error:
-        # pyarrow has no other word for a file without a byte.
-        if path.stat().st_size:
-            raise UserError(f"{path.name} cannot be read: {error}") from error
-
-
-def _open(path: Path, wanted: list[str]) -> Iterator[pa.RecordBatch]:
-    if path.suffix == ".parquet":
-        yield from pa_parquet.ParquetFile(path).iter_batches(PART)
-    elif path.suffix == ".jsonl":
-        yield from pa_json.open_json(path)
-    else:
-        # Texts and labels as they are written: "007" stays so.
-        strings = pa_csv.ConvertOptions(
-            strings_can_be_null=False, check_utf8=True, null_values=[], column_types=dict.fromkeys(wanted, pa.string())
+def _parts(path: Path, definition: TaskDefinition, *, scored: bool, tell: Tell) -> Iterator[Rows]:
+    unit = "row" if path.suffix == ".parquet" else "line"
+    reader = LabelReader(definition, path.name, unit=unit)
+    missing: dict[str, list[int]] = {}
+    for part in _columns(path, definition, scored=scored, tell=tell):
+        texts = tuple(
+            _texts(part, place, f"{path.name}, {unit}", name) for place, name in enumerate(definition.text_columns)
         )
-        options = pa_csv.ParseOptions(delimiter="\t" if path.suffix == ".tsv" else ",", newlines_in_values=True)
-        yield from pa_csv.open_csv(path, parse_options=options, convert_options=strings)
+        for name, column in zip(definition.text_columns, part.values, strict=False):
+            if None in column:
+                places = (place for place, value in zip(part.places, column, strict=True) if value is None)
+                missing.setdefault(name, []).extend(places)
+        yield Rows(texts, reader.read(part.values[-1], part.places) if scored else None)
+    for name, empty in missing.items():
+        tell(f"{path.name} has no text in column {name} in {len(empty)} rows, from {unit} {empty[0]} on")
+
+
+def _columns(path: Path, definition: TaskDefinition, *, scored: bool, tell: Tell) -> Iterator[Columns]:
+    label = definition.label_column if scored else None
+    wanted = [*definition.text_columns, *([label] if label else [])]
+    kind = Path(path.name.removesuffix(".gz")).suffix
+    if kind == ".parquet":
+        return read_parquet(path, definition.text_columns, label)
+    if kind in _DELIMITERS:
+        return read_delimited(path, wanted, _DELIMITERS[kind], definition.quoting, tell)
+    return read_json_lines(path, wanted)
+
+
+def _texts(part: Columns, column: int, where: str, name: str) -> list[str]:
+    """Texts as they are, "" for null; UserError for what is no text, or cannot be written as UTF-8."""
+    values = part.values[column]
+    if not set(map(type, values)) <= {str, NoneType}:
+        place, value = next(
+            pair for pair in zip(part.places, values, strict=True) if type(pair[1]) not in {str, NoneType}
+        )
+        kind = {dict: "an object", list: "a list", bool: "a truth value"}.get(type(value), "a number")
+        raise UserError(f"{where} {place}: column {name} holds {kind}, {shown(value)}: write texts in quotes")
+    texts = ["" if value is None else str(value) for value in values]
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError as error:
+        place = next(place for place, text in zip(part.places, texts, strict=True) if not _is_whole(text))
+        raise UserError(
+            f"{where} {place}: column {name} holds half of a surrogate pair, which is no character: correct it"
+        ) from error
+    return texts
+
+
+def _is_whole(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)

@@ -5,22 +5,27 @@ A folder holds ids.bin, types.bin, ends.bin and labels.bin, and tokens.json, wri
 
 import json
 import mmap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import TypeAdapter
 
+from finetune_core.stored import Count
+from finetune_trainer.data.padding import Padding
 from finetune_trainer.data.rows import Rows
+from finetune_trainer.errors import UserError
 
 MANIFEST = "tokens.json"
 
 _TYPES: dict[str, type[np.generic]] = {"ids": np.int32, "types": np.int8, "ends": np.int64, "labels": np.float32}
+_SIZES = TypeAdapter(dict[Literal["ids", "types", "ends", "labels"], Count])
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,8 @@ class Tokens:
     @classmethod
     def open(cls, folder: Path) -> "Tokens":
         """What `tokenise` wrote. FileNotFoundError or ValueError if it is not there, or not whole."""
-        sizes = json.loads((folder / MANIFEST).read_bytes())
+        # The cache is written by all experiments of a namespace: it names no other files than these.
+        sizes = _SIZES.validate_json((folder / MANIFEST).read_bytes())
         # What is empty cannot be mapped.
         mappings = {name: _mapped(folder / f"{name}.bin") for name, size in sizes.items() if size}
         arrays = {
@@ -69,32 +75,49 @@ def _mapped(path: Path) -> mmap.mmap:
 
 
 def tokenise(parts: Iterable[Rows], tokenizer: Any, max_length: int, folder: Path) -> Tokens:
-    """Tokenise without padding, cut to `max_length`, into files of a new folder; a part is in memory at a time."""
+    """Tokenise without padding, cut to `max_length`, into files of a new folder; a part is in memory at a time.
+
+    UserError if a label is not finite as a float32.
+    """
     folder.mkdir(parents=True)
     sizes: dict[str, int] = dict.fromkeys(("ids", "types", "ends"), 0)
     with ExitStack() as stack:
         files = {name: stack.enter_context((folder / f"{name}.bin").open("wb")) for name in _TYPES}
         for part in parts:
-            for name, values in _arrays(part, tokenizer, max_length, sizes["ids"]).items():
+            for name, values in _arrays(part, tokenizer, max_length, sizes).items():
                 files[name].write(values.tobytes())
                 sizes[name] = sizes.get(name, 0) + len(values)
     (folder / MANIFEST).write_text(json.dumps(sizes))
     return Tokens.open(folder)
 
 
-def _arrays(part: Rows, tokenizer: Any, max_length: int, before: int) -> dict[str, npt.NDArray[Any]]:
-    """What is to be added to each file; `before` tokens are there already."""
+def _arrays(part: Rows, tokenizer: Any, max_length: int, before: Mapping[str, int]) -> dict[str, npt.NDArray[Any]]:
+    """What is to be added to each file; `before` says how many values are there already."""
     encoded = tokenizer(*part.texts, truncation=True, max_length=max_length, padding=False, return_attention_mask=False)
     ids = encoded["input_ids"]
     arrays: dict[str, npt.NDArray[Any]] = {
         "ids": np.fromiter(chain.from_iterable(ids), np.int32),
-        "ends": np.cumsum([len(one) for one in ids], dtype=np.int64) + before,
+        "ends": np.cumsum([len(one) for one in ids], dtype=np.int64) + before["ids"],
     }
     if "token_type_ids" in encoded:
         arrays["types"] = np.fromiter(chain.from_iterable(encoded["token_type_ids"]), np.int8)
     if part.labels is not None:
-        arrays["labels"] = np.asarray(part.labels, np.float32)
+        arrays["labels"] = _labels(part.labels, before["ends"])
     return arrays
+
+
+def _labels(values: list[float], before: int) -> npt.NDArray[np.float32]:
+    """Labels as the loss takes them; `before` examples were read already."""
+    with np.errstate(over="ignore"):
+        labels = np.asarray(values, np.float32)
+    wrong = np.flatnonzero(~np.isfinite(labels))
+    if len(wrong):
+        place = int(wrong[0])
+        raise UserError(
+            f"example {before + place + 1} has the score {values[place]}, which is not finite in float32 (at most "
+            f"{np.finfo(np.float32).max:.1e}): correct it, or scale the scores"
+        )
+    return labels
 
 
 class TokenDataset(torch.utils.data.Dataset[int]):
@@ -113,31 +136,37 @@ class TokenDataset(torch.utils.data.Dataset[int]):
 class Collator:
     """Pads a batch of indexes to its own longest example, rounded up to a multiple of 8."""
 
-    def __init__(self, tokens: Tokens, *, pad_id: int, label_order: npt.NDArray[np.int64] | None) -> None:
+    def __init__(self, tokens: Tokens, *, padding: Padding, label_order: npt.NDArray[np.int64] | None) -> None:
         self._tokens = tokens
-        self._pad_id = pad_id
+        self._padding = padding
         self._label_order = label_order
 
     def __call__(self, indexes: list[int]) -> dict[str, torch.Tensor]:
         """`input_ids`, `attention_mask` (batch x length), `token_type_ids` where the model has them, `labels`."""
-        tokens = self._tokens
-        places = [tokens.at(index) for index in indexes]
-        width = -(-max(place.stop - place.start for place in places) // 8) * 8
-        ids = torch.full((len(indexes), width), self._pad_id, dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        types = torch.zeros_like(ids) if len(tokens.types) else None
-        for row, place in enumerate(places):
-            length = place.stop - place.start
-            ids[row, :length] = torch.from_numpy(tokens.ids[place].astype(np.int64))
-            mask[row, :length] = 1
-            if types is not None:
-                types[row, :length] = torch.from_numpy(tokens.types[place].astype(np.int64))
-        batch = {"input_ids": ids, "attention_mask": mask}
-        if types is not None:
-            batch["token_type_ids"] = types
-        if tokens.labels is not None:
-            batch["labels"] = self._labels(tokens.labels[indexes])
+        places = [self._tokens.at(index) for index in indexes]
+        width = self._padding.width(max(place.stop - place.start for place in places))
+        batch = self._inputs(places, width)
+        if self._tokens.labels is not None:
+            batch["labels"] = self._labels(self._tokens.labels[indexes])
         return batch
+
+    def padded(self, index: int, width: int) -> dict[str, torch.Tensor]:
+        """One example without its label, as long as told: (1 x width)."""
+        return self._inputs([self._tokens.at(index)], width)
+
+    def _inputs(self, places: list[slice], width: int) -> dict[str, torch.Tensor]:
+        tokens, padding = self._tokens, self._padding
+        ids = torch.full((len(places), width), padding.token, dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        types = torch.full_like(ids, padding.type) if len(tokens.types) and padding.types else None
+        for row, place in enumerate(places):
+            own = padding.place(place.stop - place.start, width)
+            ids[row, own] = torch.from_numpy(tokens.ids[place].astype(np.int64))
+            mask[row, own] = 1
+            if types is not None:
+                types[row, own] = torch.from_numpy(tokens.types[place].astype(np.int64))
+        batch = {"input_ids": ids, "attention_mask": mask}
+        return batch if types is None else {**batch, "token_type_ids": types}
 
     def _labels(self, values: npt.NDArray[np.float32]) -> torch.Tensor:
         if self._label_order is None:

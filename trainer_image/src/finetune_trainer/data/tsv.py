@@ -7,85 +7,69 @@ are broken in the original and are left out, as Hugging Face's loader does.
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from finetune_core.official import OFFICIAL_COLUMNS
 from finetune_core.tasks import TaskDefinition
-from finetune_trainer.data.rows import PART, LabelReader, Rows, not_empty
+from finetune_trainer.data.labels import LabelReader
+from finetune_trainer.data.lines import text_lines
+from finetune_trainer.data.rows import PART, Rows, not_empty
 from finetune_trainer.errors import UserError
 
 logger = logging.getLogger(__name__)
 
-_LAST = -1
+_COLA_HEADER = ("source", "label", "mark", "sentence")
+"""What the four columns of CoLA's train and dev files hold."""
 
-
-@dataclass(frozen=True)
-class Columns:
-    """Positions of the texts and of the label; the last column is -1."""
-
-    texts: tuple[int, ...]
-    label: int | None
-    header: bool = True
-
-
-_PAIR = Columns((1, 2), 3)
-_SCORED = {
-    "cola": Columns((3,), 1, header=False),
-    "sst2": Columns((0,), 1),
-    "mrpc": Columns((3, 4), 0),
-    "stsb": Columns((7, 8), _LAST),
-    "qqp": Columns((3, 4), 5),
-    "mnli": Columns((8, 9), _LAST),
-    "qnli": _PAIR,
-    "rte": _PAIR,
-    "wnli": _PAIR,
-}
-_TEST = {
-    "cola": Columns((1,), None),
-    "sst2": Columns((1,), None),
-    "mrpc": Columns((3, 4), None),
-    "stsb": Columns((7, 8), None),
-    "qqp": Columns((1, 2), None),
-    "mnli": Columns((8, 9), None),
-    "qnli": Columns((1, 2), None),
-    "rte": Columns((1, 2), None),
-    "wnli": Columns((1, 2), None),
-}
-_DIAGNOSTIC = Columns((1, 2), None)
 _BROKEN_IN_THE_ORIGINAL = frozenset({"qqp"})
 
 
 def read_glue_tsv(path: Path, definition: TaskDefinition, split: str) -> Iterator[Rows]:
     """A split of a GLUE task, in parts; labels of test sets are never read. UserError for empty or malformed files."""
     scored = split == "train" or split in definition.evaluation_splits.values()
-    columns = _DIAGNOSTIC if split == "ax" else (_SCORED if scored else _TEST)[definition.name]
     where = f"{path.parent.name}/{path.name}"
+    yield from not_empty(_parts(path, where, definition, scored=scored), where)
+
+
+def _parts(path: Path, where: str, definition: TaskDefinition, *, scored: bool) -> Iterator[Rows]:
+    known = OFFICIAL_COLUMNS[definition.name]
     reader = LabelReader(definition, where)
-    yield from not_empty(
-        _parts(path, where, columns, reader, lenient=definition.name in _BROKEN_IN_THE_ORIGINAL), where
-    )
-
-
-def _parts(path: Path, where: str, columns: Columns, reader: LabelReader, *, lenient: bool) -> Iterator[Rows]:
-    rows = _rows(path, where, header=columns.header, lenient=lenient)
+    rows = _rows(path, where, definition.name, headless=scored and definition.name == "cola")
+    head = next(rows, None)
+    if head is None:
+        return
+    names = [*known.texts, *([known.label] if scored else [])]
+    places = [_place(where, head[1], name) for name in names]
     while part := list(islice(rows, PART)):
-        texts = tuple([fields[place] for _, fields in part] for place in columns.texts)
-        at = columns.label
-        yield Rows(texts, None if at is None else [reader.read(fields[at], line) for line, fields in part])
+        columns = [[fields[place] for _, fields in part] for place in places]
+        lines = [line for line, _ in part]
+        yield Rows(tuple(columns[: len(known.texts)]), reader.read(columns[-1], lines) if scored else None)
 
 
-def _rows(path: Path, where: str, *, header: bool, lenient: bool) -> Iterator[tuple[int, list[str]]]:
-    """Line number and fields of every row; all have as many fields as the first line, or are left out if `lenient`."""
+def _place(where: str, header: list[str], name: str) -> int:
+    try:
+        return header.index(name)
+    except ValueError:
+        first = "\t".join(header)[:80]
+        raise UserError(
+            f"{where}, line 1: {first!r} is not the header of the official file, with the column {name}: without its "
+            "header a file's first row would be lost: add it"
+        ) from None
+
+
+def _rows(path: Path, where: str, task: str, *, headless: bool) -> Iterator[tuple[int, list[str]]]:
+    """Line number and fields of the header and of every row; all have as many fields, or are left out where known."""
     width, broken = 0, 0
-    for line, text in enumerate(_lines(path, where), 1):
-        fields = text.split("\t")
+    if headless:
+        width = len(_COLA_HEADER)
+        yield 0, list(_COLA_HEADER)
+    for line, text in enumerate(text_lines(path, where), 1):
+        fields = text.removesuffix("\n").removesuffix("\r").split("\t")
         width = width or len(fields)
-        if line == 1 and header:
-            continue
         if len(fields) == width:
             yield line, fields
-        elif lenient:
+        elif task in _BROKEN_IN_THE_ORIGINAL:
             broken += 1
         else:
             raise UserError(
@@ -93,14 +77,3 @@ def _rows(path: Path, where: str, *, header: bool, lenient: bool) -> Iterator[tu
             )
     if broken:
         logger.warning("%s: left out %d rows with missing columns", where, broken)
-
-
-def _lines(path: Path, where: str) -> Iterator[str]:
-    with path.open("rb") as file:
-        # A binary file's lines end at LF alone.
-        for line, raw in enumerate(file, 1):
-            try:
-                text = raw.decode("utf-8-sig" if line == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                raise UserError(f"{where}, line {line} is not UTF-8 text (byte {error.start}): convert it") from error
-            yield text.removesuffix("\n").removesuffix("\r")

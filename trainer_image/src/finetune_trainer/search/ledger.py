@@ -58,10 +58,11 @@ class Ledger:
         self._open.pop(index, None)
         self._board.give_up(index)
 
-    def end(self, index: int, state: TrialState, error: str | None = None) -> TrialResult:
+    def end(self, index: int, state: TrialState, error: str | None = None, *, diverged: bool = False) -> TrialResult:
         """Record how a trial ended; StoreError."""
         opened = self._open.pop(index)
-        result = self._board.record(self._result(opened, state, error))
+        made = self._result(opened, state, error)
+        result = self._board.record(made.model_copy(update={"diverged": diverged}))
         if state != TrialState.COMPLETED:
             self._drop_checkpoints(result)
         self._tell(result)

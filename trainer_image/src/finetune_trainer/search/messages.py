@@ -18,11 +18,16 @@ _LOSS_SHARE = 1e-7
 
 @dataclass(frozen=True)
 class Ended:
-    """No evaluation will follow. `inputs`: model or data cannot be used, which no other trial could either."""
+    """No evaluation will follow.
+
+    `inputs`: model or data cannot be used, which no other trial could either. `diverged`: loss or logits were not
+    finite.
+    """
 
     error: str | None = None
     interrupted: bool = False
     inputs: bool = False
+    diverged: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ class Message:
             "error": self.ended.error if self.ended else None,
             "interrupted": bool(self.ended and self.ended.interrupted),
             "inputs": bool(self.ended and self.ended.inputs),
+            "diverged": bool(self.ended and self.ended.diverged),
             "done": self.ended is not None,
         }
 
@@ -50,8 +56,8 @@ class Message:
         report = TrialReport.model_validate_json(result["report"]) if result.get("report") else None
         if not result.get("ended"):
             return cls(report, None)
-        ended = Ended(result.get("error"), bool(result.get("interrupted")), bool(result.get("inputs")))
-        return cls(report, ended)
+        flags = {name: bool(result.get(name)) for name in ("interrupted", "inputs", "diverged")}
+        return cls(report, Ended(result.get("error"), **flags))
 
 
 def scheduler_result(report: TrialReport | None, metric: str, *, greater_is_better: bool) -> dict[str, Any]:

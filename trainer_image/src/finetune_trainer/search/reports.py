@@ -4,9 +4,9 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from finetune_core.results import finite
 from finetune_core.search.trials import TrialReport
 from finetune_core.settings import Settings
+from finetune_core.stored import finite
 from finetune_trainer.progress import Line
 
 _NO_METRICS = frozenset(

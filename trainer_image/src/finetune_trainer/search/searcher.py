@@ -104,7 +104,8 @@ class StoreSearcher(Searcher):
             self.unusable = UserError(message.ended.error or "model or data cannot be used")
             self._ledger.forget(index)
         elif message.ended.error is not None or message.report is None:
-            self._ledger.end(index, TrialState.FAILED, message.ended.error or "the trial ended without an evaluation")
+            error = message.ended.error or "the trial ended without an evaluation"
+            self._ledger.end(index, TrialState.FAILED, error, diverged=message.ended.diverged)
         else:
             self._ledger.end(index, TrialState.COMPLETED)
 

@@ -80,7 +80,8 @@ class Tpe:
         if result.state == State.COMPLETED and result.value is not None:
             return self._trial(result.config, TrialState.COMPLETE, value=result.value)
         # Stopped early: ranked by how far it came, then by its value there; without any value it is the worst.
-        reached = {round(100 * one.progress): one.metrics.get(result.metric) for one in result.history}
+        history = () if result.diverged else result.history
+        reached = {round(100 * one.progress): one.metrics.get(result.metric) for one in history}
         finite = {step: value for step, value in reached.items() if value is not None}
         return self._trial(result.config, TrialState.PRUNED, intermediate_values=finite)
 

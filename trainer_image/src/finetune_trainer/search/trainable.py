@@ -20,7 +20,7 @@ from finetune_core.search.plan import SearchPlan
 from finetune_core.search.trials import TrialReport
 from finetune_store import NotFoundError, StoreError
 from finetune_trainer import drain, logs
-from finetune_trainer.errors import MemoryExceededError, RunError
+from finetune_trainer.errors import DivergedError, MemoryExceededError, RunError
 from finetune_trainer.progress import Line, Observer
 from finetune_trainer.search.messages import Ended, Message
 from finetune_trainer.search.reports import mean_report
@@ -120,7 +120,8 @@ class TrialTrainable(tune.Trainable):
         self._lockstep.end()
         inputs = known.exit_code == ExitCode.USER_ERROR and not isinstance(known, MemoryExceededError)
         usable = any(attempt.loaded for attempt in self._attempts)
-        return self._message(Ended(error=str(known), inputs=inputs and not usable))
+        diverged = isinstance(known, DivergedError)
+        return self._message(Ended(error=str(known), inputs=inputs and not usable, diverged=diverged))
 
     def _save_others(self) -> None:
         """Every other run of the trial saves its state too, now that all are told to stop."""

@@ -34,8 +34,12 @@ def over(
 
 
 def failed_count(results: Iterable[TrialResult]) -> int:
-    """Failed trials; a configuration that failed counts once however often it was proposed."""
-    return sum(1 for one in results if one.state == TrialState.FAILED and one.duplicate_of is None)
+    """Failed trials; a configuration that failed counts once however often it was proposed.
+
+    One that diverged does not count: that is what the search is there to find out, and nothing is broken.
+    """
+    failed = (one for one in results if one.state == TrialState.FAILED and not one.diverged)
+    return sum(1 for one in failed if one.duplicate_of is None)
 
 
 def describe(plan: SearchPlan, task: str, results: Iterable[TrialResult], reason: EndReason) -> str:

@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save
 
 from finetune_core.sparse import SparseType, covers
 from finetune_trainer.errors import UserError
-from finetune_trainer.model import load_tokenizer
 from finetune_trainer.sparse.masks import MASK
+from finetune_trainer.tokenizer import load_tokenizer
 
 _WEIGHT = ".weight"
 

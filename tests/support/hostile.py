@@ -1,0 +1,43 @@
+"""Texts that a hostile user may write wherever a text can be written."""
+
+TRAVERSAL = "../../victim/secrets/prod-s3"
+
+HOSTILE = (
+    TRAVERSAL,
+    "../../kube-system/configmaps/coredns",
+    "..",
+    ".",
+    "a/b",
+    "a/../b",
+    "/etc/passwd",
+    "a%2fb",
+    "%2e%2e%2f%2e%2e%2fvictim%2fsecrets%2fprod-s3",
+    "..\\..\\victim",
+    "a?x=y",
+    "a#b",
+    "a;b",
+    "a,b=c",
+    "a b",
+    " a",
+    "a\n",
+    "a\r\nX-Header: b",
+    "a\x00b",
+    "a\x7f",
+    "ä",
+    "a\u202eb",
+    "ａ",
+    "A",
+    "-a",
+    "a.",
+    "{{ .Values }}",
+    "{{",
+    "$(AWS_SECRET_ACCESS_KEY)",
+    "`id`",
+    "'; id; '",
+    "<script>alert(1)</script>",
+    "=1+1",
+    "a" * 254,
+    "x" * 100_000,
+    "",
+)
+"""None of them is a name of Kubernetes'. Some are fine where a text is free."""

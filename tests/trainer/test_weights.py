@@ -1,0 +1,183 @@
+"""Only the head of a checkpoint may be new: whatever else was not loaded is the user's mistake, with its cause."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForSequenceClassification
+
+from finetune_core.results import ExitCode
+from finetune_core.tasks import GLUE_TASKS
+from finetune_trainer.errors import UserError
+from finetune_trainer.model import load_model
+from support.tiny_models import ARCHITECTURES, tiny_model
+from support.trainer_runs import Workspace
+
+RTE = GLUE_TASKS["rte"]
+WEIGHTS = "model.safetensors"
+ONE_STEP = {"name": "rte", "runs": 1, "training": {"maxSteps": 1, "evalSteps": 1, "maxSeqLength": 32}}
+
+
+def changed(folder, **fields):
+    """Fields of config.json; None removes one."""
+    config = json.loads((folder / "config.json").read_text()) | fields
+    (folder / "config.json").write_text(
+        json.dumps({name: value for name, value in config.items() if value is not None})
+    )
+    return folder
+
+
+def renamed(folder, rename):
+    """Weights under other names; those whose new name is empty are left out."""
+    weights = {rename(name): weight for name, weight in load_file(folder / WEIGHTS).items()}
+    weights.pop("", None)
+    save_file(weights, folder / WEIGHTS, {"format": "pt"})
+    return folder
+
+
+@pytest.fixture
+def bert(tmp_path):
+    return tiny_model(tmp_path / "bert", "bert")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        pytest.param(
+            lambda folder: renamed(folder, "module.{}".format),
+            r"37 of the 37 weights below its head are missing \(bert\..*begin with module\.bert\.: .*DataParallel",
+            id="saved from DataParallel",
+        ),
+        pytest.param(
+            lambda folder: renamed(folder, "_orig_mod.{}".format),
+            r"begin with _orig_mod\..*torch.compile",
+            id="compiled",
+        ),
+        pytest.param(
+            lambda folder: changed(folder, model_type="roberta", architectures=None),
+            r"begin with bert\., the model's with roberta\.; config.json says model_type roberta: correct it",
+            id="model_type",
+        ),
+        pytest.param(
+            lambda folder: changed(folder, hidden_size=32),
+            r"have another shape \(bert\..*: \[.*16\] in the file, \[.*32\] by config.json.*Correct hidden_size",
+            id="hidden_size",
+        ),
+        pytest.param(
+            lambda folder: changed(folder, vocab_size=7),
+            r"1 have another shape .*word_embeddings.*Correct vocab_size",
+            id="vocab_size",
+        ),
+        pytest.param(
+            lambda folder: changed(folder, num_hidden_layers=3),
+            r"16 of the 53 weights .* are missing \(bert.encoder.layer.2.*has 2 layers: correct their number",
+            id="more layers than the file has",
+        ),
+        pytest.param(
+            lambda folder: changed(folder, num_hidden_layers=1),
+            r"16 weights that the model has no place for \(bert.encoder.layer.1.*has 2 layers: correct their number",
+            id="fewer layers than the file has",
+        ),
+        pytest.param(
+            lambda folder: renamed(folder, lambda name: "" if "layer.1.output.dense.bias" in name else name),
+            r"1 of the 37 weights .*bert.encoder.layer.1.output.dense.bias\).*save the model again",
+            id="one weight is missing",
+        ),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_its_config_is_refused_with_the_cause(bert, spoil, words):
+    with pytest.raises(UserError, match=words):
+        load_model(spoil(bert), RTE, None)
+
+
+def test_weights_of_one_architecture_with_biases_that_another_has_not_are_refused(tmp_path):
+    folder = changed(tiny_model(tmp_path / "qwen2", "qwen2"), model_type="llama", architectures=None)
+    with pytest.raises(
+        UserError, match=r"6 weights that the model has no place for \(model.layers.0.self_attn.k_proj.bias"
+    ):
+        load_model(folder, RTE, None)
+
+
+def test_weights_that_fit_another_type_too_are_refused_by_what_they_were_saved_as(bert):
+    bare = changed(renamed(bert, lambda name: name.removeprefix("bert.")), architectures=["BertModel"])
+    assert load_model(bare, RTE, None)[1].warnings == ()
+    with pytest.raises(UserError, match="model_type roberta, but its architectures say BertModel, which is of bert"):
+        load_model(changed(bare, model_type="roberta"), RTE, None)
+
+
+def test_it_is_found_in_a_run_and_not_tried_again(workspace, tmp_path):
+    model = renamed(shutil.copytree(workspace.model, tmp_path / "model"), "module.{}".format)
+    spoiled = Workspace(tmp_path, model, workspace.data)
+    code, log = spoiled.run(spoiled.plan([ONE_STEP]))
+    assert code == ExitCode.USER_ERROR
+    assert "begin with module.bert." in log
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_pretrained_checkpoints_of_every_architecture_are_loaded_without_a_warning(tmp_path, name):
+    folder = tiny_model(tmp_path / name, name)
+    model, head = load_model(folder, RTE, None)
+    assert head.warnings == ()
+    saved, loaded = load_file(folder / WEIGHTS), model.state_dict()
+    same = [key for key in saved if key in loaded or f"{model.base_model_prefix}.{key}" in loaded]
+    assert len(same) > len(saved) / 2
+    for key in same:
+        own = loaded.get(f"{model.base_model_prefix}.{key}", loaded.get(key))
+        assert own is not None
+        assert torch.equal(own, saved[key]), key
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_classifier_with_as_many_outputs_keeps_its_head(tmp_path, name):
+    folder = tiny_model(tmp_path / name, name, labels=RTE.labels)
+    model, head = load_model(folder, RTE, None)
+    theirs = AutoModelForSequenceClassification.from_pretrained(folder).state_dict()
+    assert head.warnings == ()
+    assert all(torch.equal(weight, theirs[key]) for key, weight in model.state_dict().items())
+
+
+def test_a_classifier_with_other_outputs_gets_a_new_head_and_a_warning(tmp_path):
+    _, head = load_model(tiny_model(tmp_path / "bert", "bert", labels=["a", "b", "c"]), RTE, None)
+    assert head.warnings == (
+        "the checkpoint's head has other sizes than the task's, so these are new: classifier.bias [3] for [2], "
+        "classifier.weight [3, 16] for [2, 16]",
+        "the checkpoint's labels cannot be mapped by name, so its head is trained anew: they are a, b, c, the task's "
+        "are entailment, not_entailment; correct id2label in config.json if they mean the same",
+    )
+
+
+def test_a_checkpoint_without_a_pooler_trains_a_new_one_and_the_result_says_so(workspace, tmp_path):
+    model = renamed(shutil.copytree(workspace.model, tmp_path / "model"), lambda name: "" if "pooler" in name else name)
+    without = Workspace(tmp_path, model, workspace.data)
+    job = without.plan([ONE_STEP])
+    code, log = without.run(job)
+    assert code == ExitCode.SUCCESS, log
+    assert without.result(job).warnings == (
+        "the checkpoint has no pooler, so it is new, as the head is: bert.pooler.dense.bias, bert.pooler.dense.weight",
+    )
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:5000]), "cannot be loaded"),
+        (lambda path: path.write_text("not weights at all, but long enough for a header"), "cannot be loaded"),
+        (lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n"), "git lfs pull"),
+        (lambda path: path.unlink(), "cannot be loaded"),
+    ],
+    ids=["cut off", "something else", "a git-lfs pointer", "not there"],
+)
+def test_damaged_weights_are_the_users_mistake(bert, spoil, words):
+    spoil(bert / WEIGHTS)
+    with pytest.raises(UserError, match=words):
+        load_model(bert, RTE, None)
+
+
+def test_weights_that_are_not_finite_are_named(bert):
+    weights = load_file(bert / WEIGHTS)
+    weights["bert.encoder.layer.1.output.dense.weight"][0, 0] = float("nan")
+    save_file(weights, bert / WEIGHTS, {"format": "pt"})
+    with pytest.raises(UserError, match=r"NaN or infinity in 1 weights \(bert.encoder.layer.1.output.dense.weight\)"):
+        load_model(bert, RTE, None)
