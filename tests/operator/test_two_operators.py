@@ -117,6 +117,7 @@ def test_two_releases_with_other_images_leave_each_others_objects_alone(world: W
     job = world.job("exp")
     assert (job["metadata"]["generation"], job["spec"]["suspend"]) == (1, False), "suspend was never touched"
     assert job["metadata"]["annotations"]["finetune.dev/release"] == f"{world.namespace}/first"
-    metric = f'finetune_namespace_of_other_release{{namespace="{world.namespace}",release="{world.namespace}/first"}}'
+    labels = f'release="{world.namespace}/first",watched_namespace="{world.namespace}"'
+    metric = f"finetune_namespace_of_other_release{{{labels}}}"
     assert f"{metric} 1.0" in two.get("/metrics")[1]
     assert "leaves it alone" in two.log.read_text()

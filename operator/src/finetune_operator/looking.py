@@ -78,7 +78,7 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         self._memories: dict[tuple[str, str, str], MemoryT] = {}
 
     def close(self) -> None:
-        """Remove what is kept on disk; no look may be under way."""
+        """Forget connections to stores; no look may be under way."""
         self._connector.close()
 
     def forget_all(self) -> None:

@@ -37,7 +37,8 @@ class Telemetry:
         self.others = Gauge(
             "finetune_namespace_of_other_release",
             "1 for a watched namespace that another release manages.",
-            ["namespace", "release"],
+            # `namespace` is what scrapers call the place of the operator's pod.
+            ["watched_namespace", "release"],
             registry=self.registry,
         )
         self.last_success = Gauge(
@@ -48,7 +49,7 @@ class Telemetry:
         """The release that manages a namespace, for those that are not this one's."""
         self.others.clear()
         for namespace, release in releases.items():
-            self.others.labels(namespace=namespace, release=release).set(1)
+            self.others.labels(watched_namespace=namespace, release=release).set(1)
 
     def count_request(self, verb: str, resource: str) -> None:
         """One request to the API server."""

@@ -130,12 +130,15 @@ def _provider(connection: S3Connection, pool: urllib3.PoolManager) -> Provider |
 
 def _tls_context(connection: S3Connection) -> ssl.SSLContext:
     context = ssl.create_default_context()
-    if connection.ca_bundle is not None:
-        try:
+    try:
+        if connection.ca_bundle is not None:
             context.load_verify_locations(cafile=connection.ca_bundle)
-        except OSError as error:  # ssl.SSLError too: not PEM
-            raise InvalidConfigurationError(
-                f"the CA bundle {connection.ca_bundle} cannot be used: {error}. "
-                "storage.caBundle must name a PEM file of certificates"
-            ) from error
+        if connection.authorities is not None:
+            # Comments between certificates may be in any language; certificates are ASCII.
+            context.load_verify_locations(cadata=connection.authorities.encode("ascii", "ignore").decode())
+    except (OSError, ValueError) as error:  # ssl.SSLError too: not PEM
+        raise InvalidConfigurationError(
+            f"the CA bundle {connection.ca_bundle or 'that storage.caBundle names'} cannot be used: {error}. "
+            "storage.caBundle must name a PEM file of certificates"
+        ) from error
     return context
