@@ -1,7 +1,7 @@
 """kopf's handlers: they only say which experiment to look at. No finalizers, no annotations, no state.
 
 Low-level event handlers alone make kopf add no finalizer, so that uninstalling the operator, or deleting a namespace,
-never leaves a resource stuck (docs/decisions/0003-no-finalizers.md).
+never leaves a resource stuck (docs/decisions/0001-work-queue-and-no-finalizers.md).
 """
 
 from collections.abc import Mapping
