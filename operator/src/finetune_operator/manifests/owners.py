@@ -14,12 +14,18 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Owner:
-    """The experiment or search that children belong to."""
+    """The experiment or search that children belong to; `release` is the one of the operator that makes them."""
 
     namespace: str
     name: str
     uid: str
     kind: str = EXPERIMENT.kind
+    release: str = ""
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """What children say of who made them."""
+        return {names.RELEASE_ANNOTATION: self.release} if self.release else {}
 
     @property
     def reference(self) -> Json:
@@ -45,6 +51,7 @@ def metadata_of(owner: Owner, name: str, role: JobRole) -> Json:
         "name": name,
         "namespace": owner.namespace,
         "labels": labels_of(owner, role),
+        "annotations": owner.annotations,
         "ownerReferences": [owner.reference],
     }
 
@@ -57,7 +64,7 @@ def labels_of(owner: Owner, role: JobRole) -> dict[str, str]:
 def work_metadata(owner: Owner, work: CreateTrainJob, *, plan: str, queue: str | None) -> Json:
     """Metadata of an object that does work, with what a look at it must find again; `plan` is its ConfigMap."""
     metadata = metadata_of(owner, work.name, JobRole.TRAIN)
-    metadata["annotations"] = {
+    metadata["annotations"] |= {
         names.REVISION_ANNOTATION: work.revision,
         names.ROUND_ANNOTATION: str(work.round),
         names.PLAN_ANNOTATION: plan,
