@@ -5,7 +5,7 @@ from typing import Any
 from finetune_core.conditions import build_status, invalid_status, shorten, waiting_status
 from finetune_core.decide import Decision
 from finetune_core.executor import JOB
-from finetune_core.observation import JobRole, JobView, Observation, ReportView, RunError
+from finetune_core.observation import FailureCause, JobRole, JobView, Observation, ReportView
 from finetune_core.plan import Plan
 from finetune_core.problems import Problem
 from finetune_core.spec import Execution
@@ -67,7 +67,7 @@ def test_a_transition_time_moves_only_with_the_status() -> None:
 
 
 def test_runs_are_counted_by_what_they_do() -> None:
-    failed = {PLAN.runs_of("wnli")[0].run_id: RunError("UserError", "bad")}
+    failed = {PLAN.runs_of("wnli")[0].run_id: FailureCause("UserError", "bad")}
     found = status(Decision(Reason.RUNNING, "m", failed=failed, current=job(active=2)), values={"rte 0": 0.6})
     assert found.runs is not None
     assert found.runs.model_dump() == {
@@ -116,7 +116,7 @@ def test_result_uris_are_told_only_when_the_report_is_current() -> None:
 
 def test_a_failed_run_is_told_with_its_reason_and_a_bounded_message() -> None:
     bad = PLAN.runs_of("rte")[1]
-    found = status(done(Reason.SOME_RUNS_FAILED, failed={bad.run_id: RunError("UserError", "x" * 5000)}))
+    found = status(done(Reason.SOME_RUNS_FAILED, failed={bad.run_id: FailureCause("UserError", "x" * 5000)}))
     (told,) = found.failures
     assert (told.task, told.run, told.run_id, told.reason) == ("rte", 1, bad.run_id, "UserError")
     assert len(told.message) == 500
@@ -124,7 +124,7 @@ def test_a_failed_run_is_told_with_its_reason_and_a_bounded_message() -> None:
 
 def test_many_failures_are_counted_not_listed() -> None:
     many = plan({"rte": 40})
-    failed = {run.run_id: RunError("UserError", "bad") for run in many.runs}
+    failed = {run.run_id: FailureCause("UserError", "bad") for run in many.runs}
     found = status(done(Reason.TASK_FAILED, failed=failed), of=many)
     assert (len(found.failures), found.failures_omitted) == (10, 30)
 

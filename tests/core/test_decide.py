@@ -11,7 +11,7 @@ from finetune_core.actions import Action, CreateReportJob, CreateTrainJob, Delet
 from finetune_core.decide import decide
 from finetune_core.executor import JOB
 from finetune_core.job_sequence import MAX_ROUNDS
-from finetune_core.observation import JobRole, JobView, Observation, PodView, ReportView, RunError
+from finetune_core.observation import FailureCause, JobRole, JobView, Observation, PodView, ReportView
 from finetune_core.plan import Plan
 from finetune_core.report import report_digest
 from finetune_core.spec import Execution
@@ -113,10 +113,10 @@ def test_a_job_that_an_earlier_experiment_left_is_waited_for_and_left_to_kuberne
 
 
 def test_a_failed_index_fails_its_run_with_the_reason_from_its_report() -> None:
-    seen = observation(outcomes=outcomes(*RUNS[1:]), errors={RUNS[0]: RunError("UserError", "bad label")})
+    seen = observation(outcomes=outcomes(*RUNS[1:]), errors={RUNS[0]: FailureCause("UserError", "bad label")})
     done = frozenset({1, 2, 3})
     decision = decide(replace(seen, jobs=(job(seen, completed=done, failed=frozenset({0}), failed_for="x"),)))
-    assert decision.failed == {RUNS[0]: RunError("UserError", "bad label")}
+    assert decision.failed == {RUNS[0]: FailureCause("UserError", "bad label")}
     assert isinstance(decision.actions[0], CreateReportJob)
 
 
@@ -125,7 +125,7 @@ def test_a_failed_index_without_a_report_takes_the_reason_of_its_pod() -> None:
     pod = PodView("p", "job", JobRole.TRAIN, 0, ended=True, failure_reason="OOMKilled", failure_message="raise memory")
     jobs = (job(seen, completed=frozenset({1, 2, 3}), failed=frozenset({0}), failed_for="x"),)
     decision = decide(replace(seen, jobs=jobs, pods=(pod,)))
-    assert decision.failed[RUNS[0]] == RunError("OOMKilled", "raise memory")
+    assert decision.failed[RUNS[0]] == FailureCause("OOMKilled", "raise memory")
 
 
 def test_a_completed_index_without_a_result_is_planned_again_a_few_times() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from finetune_core.observation import JobView, RunError
+from finetune_core.observation import FailureCause, JobView
 from finetune_core.results import DriverFailure, DriverReport
 from finetune_operator.children.views import object_view, pod_view
 from finetune_operator.executors import EXECUTORS
@@ -101,7 +101,7 @@ def test_the_drivers_report_says_which_units_are_done_failed_and_running() -> No
     why = DriverFailure(reason="UserError", message="no column named sentence")
     seen = view("RUNNING", "Running", report=report(done=("a",), failed={"b": why}, running=("c",)))
     assert (seen.completed, seen.failed, seen.running) == ({0}, {1}, {2})
-    assert seen.errors == (("b", RunError("UserError", "no column named sentence")),)
+    assert seen.errors == (("b", FailureCause("UserError", "no column named sentence")),)
 
 
 def test_a_unit_that_is_done_is_not_failed_as_well() -> None:

@@ -6,7 +6,7 @@ from typing import TypeVar
 from finetune_core.aggregate import TaskSummary, summarise
 from finetune_core.decide import Decision
 from finetune_core.layout import ExperimentLayout
-from finetune_core.observation import Observation, ReportView, RunError
+from finetune_core.observation import FailureCause, Observation, ReportView
 from finetune_core.outcome import Outcome
 from finetune_core.plan import Plan
 from finetune_core.problems import Problem
@@ -232,7 +232,7 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 6)
 
 
-def _failures(plan: Plan, failed: Mapping[str, RunError]) -> tuple[RunFailure, ...]:
+def _failures(plan: Plan, failed: Mapping[str, FailureCause]) -> tuple[RunFailure, ...]:
     return tuple(
         RunFailure(
             task=run.task,

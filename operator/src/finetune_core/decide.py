@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from finetune_core.actions import Action
 from finetune_core.job_sequence import JobSequence, SequenceState, advance
-from finetune_core.observation import JobRole, JobView, Observation, RunError
+from finetune_core.observation import FailureCause, JobRole, JobView, Observation
 from finetune_core.plan import ExecutionLimits, JobPlan, job_plan
 from finetune_core.report import report_digest
 from finetune_core.reporting import Reporting, report_step
@@ -32,7 +32,7 @@ class Decision:
     reason: Reason
     message: str
     actions: tuple[Action, ...] = ()
-    failed: Mapping[str, RunError] = field(default_factory=dict)
+    failed: Mapping[str, FailureCause] = field(default_factory=dict)
     current: JobView | None = None
     done: bool = False
 
@@ -97,7 +97,7 @@ def _after_runs(seen: Observation, state: SequenceState) -> Decision:
     return Decision(step.reason, step.message, actions, state.failed, state.current, done)
 
 
-def _verdict(seen: Observation, failed: Mapping[str, RunError]) -> tuple[Reason, str]:
+def _verdict(seen: Observation, failed: Mapping[str, FailureCause]) -> tuple[Reason, str]:
     total = len(seen.plan.runs)
     with_best = {outcome.task for outcome in seen.outcomes.values() if outcome.value is not None}
     lacking = ", ".join(task for task in seen.plan.task_names if task not in with_best)

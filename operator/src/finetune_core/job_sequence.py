@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from finetune_core.actions import Action, CreateTrainJob, DeleteJob, PatchJob
 from finetune_core.canonical import short_hash
 from finetune_core.executor import JOB, ExecutorTraits
-from finetune_core.observation import JobView, PodView, RunError
+from finetune_core.observation import FailureCause, JobView, PodView
 from finetune_core.plan import JobPlan
 from finetune_core.search.plan import SearchJobPlan
 from finetune_core.spec import Execution
@@ -43,7 +43,7 @@ class JobSequence:
     pending: frozenset[str]
     jobs: tuple[JobView, ...]
     pods: tuple[PodView, ...]
-    errors: Mapping[str, RunError]
+    errors: Mapping[str, FailureCause]
     execution: Execution
     make_plan: Callable[[frozenset[str]], JobPlan | SearchJobPlan]
     executor: ExecutorTraits
@@ -66,7 +66,7 @@ class SequenceState:
     reason: Reason
     message: str
     actions: tuple[Action, ...] = ()
-    failed: Mapping[str, RunError] = field(default_factory=dict)
+    failed: Mapping[str, FailureCause] = field(default_factory=dict)
     current: JobView | None = None
     idle: bool = False
 
@@ -190,7 +190,7 @@ def _working_phase(sequence: JobSequence, current: JobView, failed: int) -> tupl
     return (Reason.RUNNING if current.ready else Reason.BLOCKED), f"{counted}. {problem}"
 
 
-def _failed_units(sequence: JobSequence, job: JobView) -> dict[str, RunError]:
+def _failed_units(sequence: JobSequence, job: JobView) -> dict[str, FailureCause]:
     """Pending units that this Job will not try again."""
     failed = {}
     for unit in sorted(sequence.pending):
@@ -200,15 +200,15 @@ def _failed_units(sequence: JobSequence, job: JobView) -> dict[str, RunError]:
     return failed
 
 
-def _why(sequence: JobSequence, job: JobView, unit: str, index: int | None) -> RunError:
+def _why(sequence: JobSequence, job: JobView, unit: str, index: int | None) -> FailureCause:
     if unit in sequence.errors:
         return sequence.errors[unit]
     of_index = [pod for pod in sequence.pods if pod.job == job.name and pod.index == index and pod.failure_reason]
     own = [pod for pod in of_index if pod.failed_run in (unit, None)]
     last = max(own or of_index, key=lambda pod: pod.name, default=None)
     if last is not None:
-        return RunError(last.failure_reason or "", last.failure_message)
-    return RunError("Unknown", "It failed and left no reason; see the logs of its pods.")
+        return FailureCause(last.failure_reason or "", last.failure_message)
+    return FailureCause("Unknown", "It failed and left no reason; see the logs of its pods.")
 
 
 def _ended(sequence: JobSequence, current: JobView, others: tuple[JobView, ...]) -> SequenceState:
@@ -222,7 +222,7 @@ def _ended(sequence: JobSequence, current: JobView, others: tuple[JobView, ...])
             if current.failed_for
             else f"The pod ended well but left no result, {sequence.max_rounds + 1} times; see its logs."
         )
-        failed[unit] = sequence.errors.get(unit, RunError("ResultMissing", why))
+        failed[unit] = sequence.errors.get(unit, FailureCause("ResultMissing", why))
     return _after_work(current, others, failed)
 
 
@@ -239,7 +239,7 @@ def _lost_units(sequence: JobSequence, current: JobView) -> frozenset[str]:
     return frozenset(unit for unit in sequence.pending if current.index_of(unit) not in current.failed | {None})
 
 
-def _after_work(current: JobView | None, others: tuple[JobView, ...], failed: dict[str, RunError]) -> SequenceState:
+def _after_work(current: JobView | None, others: tuple[JobView, ...], failed: dict[str, FailureCause]) -> SequenceState:
     cleanup = tuple(action for job in others for action in retire_job(job))
     if current is None or current.finished:
         return SequenceState(Reason.RUNNING, "All ended.", cleanup, failed, current, idle=True)

@@ -20,8 +20,8 @@ class JobRole(StrEnum):
 
 
 @dataclass(frozen=True)
-class RunError:
-    """Why a run failed, from its failure report in the store or from its pod."""
+class FailureCause:
+    """Why a unit failed, from its failure report in the store, its driver or its pod; no exception."""
 
     reason: str
     message: str
@@ -62,7 +62,7 @@ class JobView:
     executor: ExecutorTraits = JOB
     sequence: str = ""
     running: frozenset[int] = frozenset()
-    errors: tuple[tuple[str, RunError], ...] = ()
+    errors: tuple[tuple[str, FailureCause], ...] = ()
     uid: str = ""
     version: str = ""
 
@@ -119,7 +119,7 @@ class Observation:
     jobs: tuple[JobView, ...] = ()
     pods: tuple[PodView, ...] = ()
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
-    errors: Mapping[str, RunError] = field(default_factory=dict)
+    errors: Mapping[str, FailureCause] = field(default_factory=dict)
     report: ReportView | None = None
 
     @property
@@ -137,6 +137,6 @@ class Observation:
         return tuple(sorted((job for job in self.jobs if job.role == role), key=lambda job: job.name))
 
 
-def errors_of(jobs: Iterable[JobView]) -> dict[str, RunError]:
+def errors_of(jobs: Iterable[JobView]) -> dict[str, FailureCause]:
     """Why units were given up, as drivers and their objects say; the latest round's word counts."""
     return {unit: error for job in sorted(jobs, key=lambda job: job.round) for unit, error in job.errors}

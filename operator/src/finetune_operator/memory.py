@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from finetune_core.observation import ReportView, RunError
+from finetune_core.observation import FailureCause, ReportView
 from finetune_core.outcome import Outcome
 from finetune_core.plan import Plan
 from finetune_core.results import DriverReport, Progress
@@ -48,7 +48,7 @@ class Memory(LookMemory):
     scanned: str | None = None
     asked: set[tuple[str, str]] = field(default_factory=set)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
-    errors: dict[str, RunError] = field(default_factory=dict)
+    errors: dict[str, FailureCause] = field(default_factory=dict)
     progress: dict[str, Progress] = field(default_factory=dict)
     progress_read: float = 0.0
     report: ReportView | None = None

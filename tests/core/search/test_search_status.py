@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from finetune_core import executor
-from finetune_core.observation import JobRole, JobView, RunError
+from finetune_core.observation import FailureCause, JobRole, JobView
 from finetune_core.search.conditions import build_search_status
 from finetune_core.search.decide import SearchDecision, decide_search
 from finetune_core.search.observation import SearchObservation
@@ -122,7 +122,7 @@ def test_the_end_is_told_by_conditions(trials: float | None, expected: tuple[str
 
 
 def test_what_was_given_up_is_listed_with_its_cluster() -> None:
-    decision = SearchDecision(Reason.TASK_FAILED, "x", failed={"rte/1": RunError("UserError", "no such column")})
+    decision = SearchDecision(Reason.TASK_FAILED, "x", failed={"rte/1": FailureCause("UserError", "no such column")})
     (failure,) = status_of(observation(), decision).failures
     assert (failure.task, failure.cluster, failure.reason) == ("rte", 1, "UserError")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from finetune_core.conditions import Conditions, shorten
 from finetune_core.eta import coarse
 from finetune_core.metrics import LOWER_IS_BETTER
-from finetune_core.observation import RunError
+from finetune_core.observation import FailureCause
 from finetune_core.search.decide import SearchDecision, config_map_name, split_unit
 from finetune_core.search.eta import remaining_seconds
 from finetune_core.search.export import BestConfig
@@ -159,7 +159,7 @@ def _readable(best: BestConfig) -> str:
     return f"{best.value:.4g}"
 
 
-def _failures(failed: Mapping[str, RunError]) -> tuple[UnitFailure, ...]:
+def _failures(failed: Mapping[str, FailureCause]) -> tuple[UnitFailure, ...]:
     return tuple(
         UnitFailure(
             task=split_unit(unit)[0],

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from finetune_core.actions import Action, PutHyperparameters, ReopenTask
 from finetune_core.decide import execution_limits
 from finetune_core.job_sequence import JobSequence, SequenceState, advance, retire_job
-from finetune_core.observation import JobRole, JobView, RunError
+from finetune_core.observation import FailureCause, JobRole, JobView
 from finetune_core.reporting import Reporting, report_step
 from finetune_core.search.hyperparameter_files import all_tasks_yaml, task_yaml
 from finetune_core.search.observation import SearchObservation
@@ -31,7 +31,7 @@ class SearchDecision:
     reason: Reason
     message: str
     actions: tuple[Action, ...] = ()
-    failed: Mapping[str, RunError] = field(default_factory=dict)
+    failed: Mapping[str, FailureCause] = field(default_factory=dict)
     current: tuple[JobView, ...] = ()
     done: bool = False
 
@@ -133,7 +133,7 @@ def _counted(seen: SearchObservation, message: str) -> str:
 
 
 def _after_trials(
-    seen: SearchObservation, actions: tuple[Action, ...], failed: dict[str, RunError], current: tuple[JobView, ...]
+    seen: SearchObservation, actions: tuple[Action, ...], failed: dict[str, FailureCause], current: tuple[JobView, ...]
 ) -> SearchDecision:
     step = report_step(
         Reporting(
@@ -160,7 +160,7 @@ def _after_trials(
     return SearchDecision(reason, message, actions, failed, current, not actions)
 
 
-def _verdict(seen: SearchObservation, failed: Mapping[str, RunError]) -> tuple[Reason, str]:
+def _verdict(seen: SearchObservation, failed: Mapping[str, FailureCause]) -> tuple[Reason, str]:
     best = seen.best.tasks
     lacking = [task for task in seen.plan.order if task not in best]
     if lacking:

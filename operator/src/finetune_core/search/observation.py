@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from finetune_core.canonical import short_hash
 from finetune_core.executor import ExecutorTraits
-from finetune_core.observation import JobRole, JobView, PodView, RunError
+from finetune_core.observation import FailureCause, JobRole, JobView, PodView
 from finetune_core.search.export import BestHyperparameters, export_digest
 from finetune_core.search.plan import SearchPlan
 from finetune_core.search.selection import best_hyperparameters
@@ -35,7 +35,7 @@ class SearchObservation:
     claimed: Mapping[str, int] = field(default_factory=dict)
     unreadable: Mapping[str, int] = field(default_factory=dict)
     ends: Mapping[str, TaskEnd] = field(default_factory=dict)
-    errors: Mapping[str, RunError] = field(default_factory=dict)
+    errors: Mapping[str, FailureCause] = field(default_factory=dict)
     report: str | None = None
     config_map: str | None = None
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from finetune_core.observation import JobRole, JobView, PodView, RunError
+from finetune_core.observation import FailureCause, JobRole, JobView, PodView
 from finetune_core.results import DriverReport, ExitCode
 from finetune_kube import names
 
@@ -49,7 +49,7 @@ def ray_job_view(
     units, suspended = seen.indexes, bool(spec.get("suspend"))
     failed_for = _failed_for(status, suspended=suspended)
     done = _indexes(units, report.done if report else ())
-    errors = {unit: RunError(why.reason, why.message) for unit, why in report.failed.items()} if report else {}
+    errors = {unit: FailureCause(why.reason, why.message) for unit, why in report.failed.items()} if report else {}
     if failed_for is not None:
         errors = {**_given_up(status, units, done, failed_for, hindrance), **errors}
     living = [pod for pod in pods if (pod.get("status") or {}).get("phase") not in {"Succeeded", "Failed"}]
@@ -122,14 +122,14 @@ def _given_up(
     done: frozenset[int],
     failed_for: str,
     hindrance: str,
-) -> dict[str, RunError]:
+) -> dict[str, FailureCause]:
     """Units of a RayJob that would end in the same way again."""
     reason, exit_code = status.get("reason") or "", _EXIT_CODE.search(status.get("message") or "")
     if reason in _FINAL:
         last = f" Last seen: {hindrance}." if hindrance else ""
-        error = RunError(reason, f"{failed_for}.{last} To do: {_FINAL[reason]}.")
+        error = FailureCause(reason, f"{failed_for}.{last} To do: {_FINAL[reason]}.")
     elif exit_code and int(exit_code[1]) == ExitCode.USER_ERROR:
-        error = RunError("DriverFailed", failed_for)
+        error = FailureCause("DriverFailed", failed_for)
     else:
         return {}
     return {unit: error for index, some in enumerate(units) if index not in done for unit in some}

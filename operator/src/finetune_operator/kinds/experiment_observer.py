@@ -8,12 +8,12 @@ from finetune_core.eta import coarse, remaining_seconds
 from finetune_core.executor import ExecutorTraits
 from finetune_core.layout import ExperimentLayout
 from finetune_core.observation import (
+    FailureCause,
     JobRole,
     JobView,
     Observation,
     PodView,
     ReportView,
-    RunError,
     errors_of,
 )
 from finetune_core.outcome import Outcome
@@ -95,7 +95,7 @@ class Observer:
 
     def _unreadable(self, run: PlannedRun, what: str, why: str = "") -> None:
         message = f"{what}: delete it and set execution.retryToken{why}"
-        self._memory.errors[run.run_id] = RunError("ResultUnreadable", message)
+        self._memory.errors[run.run_id] = FailureCause("ResultUnreadable", message)
 
     def _pods(self, jobs: tuple[JobView, ...], plan: Plan) -> tuple[PodView, ...]:
         """Pods, where they can say something that the Jobs' counters do not."""
@@ -197,15 +197,15 @@ def _waiting(seen: Observation, current: JobView) -> frozenset[str]:
     return seen.pending - failed
 
 
-def _last_failure(store: Store, folder: str) -> RunError | None:
+def _last_failure(store: Store, folder: str) -> FailureCause | None:
     reports = max(store.list(folder), key=lambda info: (info.modified, info.key), default=None)
     if reports is None:
         return None
     try:
         failure = Failure.model_validate_json(store.get(reports.key))
     except (NotFoundError, ValidationError):
-        return RunError("Unknown", f"{store.uri(reports.key)} says why, but not in words of this version.")
-    return RunError(failure.reason.value, failure.message)
+        return FailureCause("Unknown", f"{store.uri(reports.key)} says why, but not in words of this version.")
+    return FailureCause(failure.reason.value, failure.message)
 
 
 def _progress(store: Store, key: str) -> Progress | None:
