@@ -282,7 +282,7 @@ def test_the_fingerprint_changes_with_storage_and_claims() -> None:
 def test_names_of_the_longest_experiment_name_fit_a_dns_label_with_the_index() -> None:
     longest = "e" * MAX_NAME_LENGTH
     names = [
-        f"{job_name(longest, 'f' * 16, MAX_ROUNDS)}-{MAX_RUNS - 1}",
+        f"{job_name(longest, 'f' * 16, MAX_ROUNDS, JobExecutor.traits)}-{MAX_RUNS - 1}",
         report_job_name(longest, "f" * 16),
         manifests.resolve_job_name(Owner("team", longest, "u"), "key"),
     ]

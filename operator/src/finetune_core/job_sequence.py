@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from finetune_core.actions import Action, CreateTrainJob, DeleteJob, PatchJob
 from finetune_core.canonical import short_hash
-from finetune_core.executor import JOB, ExecutorTraits
+from finetune_core.executor import ExecutorTraits
 from finetune_core.observation import FailureCause, JobView, PodView
 from finetune_core.plan import JobPlan
 from finetune_core.search.plan import SearchJobPlan
@@ -86,7 +86,7 @@ def advance(sequence: JobSequence) -> SequenceState:
     return _ended(sequence, current, others)
 
 
-def job_name(prefix: str, revision: str, round_: int, executor: ExecutorTraits = JOB) -> str:
+def job_name(prefix: str, revision: str, round_: int, executor: ExecutorTraits) -> str:
     """Name of a Job (at most 53 characters for a prefix of 40), or of another executor's object, as that has it."""
     ending = f"-{revision[:8]}" + (f"-r{round_}" if round_ else "")
     if executor.max_name is not None:
