@@ -11,9 +11,9 @@ from xml.etree import ElementTree as ET
 import pytest
 from matplotlib.figure import Figure
 
+from finetune_core import figures
 from finetune_core.layout import ExperimentLayout
 from finetune_core.problems import FinetuneError
-from finetune_core.search import wording
 from finetune_core.search.layout import SearchLayout, TrialKind
 from finetune_report import canvas
 from finetune_store import DirectoryStore, StoreError
@@ -172,7 +172,7 @@ def test_a_hyperparameter_that_is_a_text_is_shown_as_it_is_by_plotly(store: Dire
 
 @pytest.mark.parametrize("text", [*MATHTEXT, HTML[1]])
 def test_plots_draw_texts_as_they_are(text: str) -> None:
-    text = wording.setting(text)  # the only way by which free text comes into a plot
+    text = figures.setting(text)  # the only way by which free text comes into a plot
     with canvas.style():
         figure = Figure(figsize=(2, 2))
         axes = figure.subplots()

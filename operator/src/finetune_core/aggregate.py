@@ -9,6 +9,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from finetune_core import figures
 from finetune_core.best import best_run
 from finetune_core.metrics import greater_is_better
 from finetune_core.outcome import Outcome
@@ -96,7 +97,7 @@ class Score:
         if self.value is None:
             return None
         total = len(self.covers) + len(self.missing)
-        return f"{self.value:.2f}" + ("" if self.complete else f" ({len(self.covers)}/{total})")
+        return figures.score(self.value) + ("" if self.complete else f" ({figures.count(len(self.covers), total)})")
 
 
 @dataclass(frozen=True)

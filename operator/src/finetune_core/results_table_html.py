@@ -2,9 +2,10 @@
 
 from html import escape
 
+from finetune_core.figures import NOTHING
 from finetune_core.html_page import element, html_page
 from finetune_core.results_table import ResultsTable
-from finetune_core.results_table_text import IDENTITY, NOTHING, Cell, shown
+from finetune_core.results_table_text import IDENTITY, Cell, shown
 
 
 def table_html(table: ResultsTable, title: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from finetune_core import figures
 from finetune_core.csv_tables import Value, csv_table
 from finetune_core.markdown import markdown_table, markdown_text
 from finetune_core.plain import one_line
@@ -81,13 +82,6 @@ def results_markdown(document: ResultsDocument) -> bytes:
     return ("\n\n".join(block for block in blocks if block) + "\n").encode()
 
 
-def figure(metric: MetricRow, value: float | None) -> str:
-    """A value as people read it: per cent where more is better (all such metrics are at most 1), else as measured."""
-    if value is None:
-        return "–"
-    return f"{100 * value:.2f}" if metric.greater_is_better else f"{value:.4g}"
-
-
 def _metric_cells(task: TaskRow, row: MetricRow) -> tuple[Value, ...]:
     best = task.best
     return (
@@ -125,31 +119,23 @@ def task_cells(task: TaskRow) -> tuple[str, ...]:
     best = task.best
     return (
         task.task,
-        f"{task.succeeded}/{task.planned}" + (f", {task.failed} failed" if task.failed else ""),
+        figures.count(task.succeeded, task.planned) + (f", {task.failed} failed" if task.failed else ""),
         " / ".join(names if len(names) > 1 else [task.metric]),
-        " / ".join(figure(row, row.best) for row in task.metrics),
-        " / ".join(_spread(row) for row in task.metrics),
-        "–" if task.score is None else f"{task.score:.2f}",
-        "–" if best is None else f"{best.run} (seed {best.seed}, {best.run_id})",
-        "–" if best is None else str(best.step),
+        " / ".join(figures.metric(row.metric, row.best) for row in task.metrics),
+        " / ".join(figures.spread(row.metric, row.mean, row.std, row.n) for row in task.metrics),
+        figures.score(task.score),
+        figures.NOTHING if best is None else f"{best.run} (seed {best.seed}, {best.run_id})",
+        figures.NOTHING if best is None else str(best.step),
     )
-
-
-def _spread(row: MetricRow) -> str:
-    if row.mean is None:
-        return f"– ({row.n})"
-    # Of one run there is no standard deviation.
-    spread = "" if row.std is None else f" ± {figure(row, row.std)}"
-    return f"{figure(row, row.mean)}{spread} ({row.n})"
 
 
 def score_line(score: ScoreRow) -> str:
     """An item of a Markdown list: the score, and which tasks it covers or lacks."""
     if score.value is None:
         return f"- {score.name}: none; no result for {', '.join(score.missing)}"
-    means = "" if score.mean_of_runs is None else f" (by the means over runs: {score.mean_of_runs:.2f})"
+    means = "" if score.mean_of_runs is None else f" (by the means over runs: {figures.score(score.mean_of_runs)})"
     covers = f"over {', '.join(score.covers)}" + (f"; missing: {', '.join(score.missing)}" if score.missing else "")
-    return f"- {score.title}: **{score.value:.2f}**{means}, {covers}"
+    return f"- {score.title}: **{figures.score(score.value)}**{means}, {covers}"
 
 
 def _submission_block(document: ResultsDocument) -> Iterator[str]:

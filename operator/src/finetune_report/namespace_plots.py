@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from finetune_core import figures
 from finetune_core.results_schema import ResultsDocument
 from finetune_core.results_table import Statistic, results_table, rivals
 from finetune_report import canvas
@@ -150,7 +151,7 @@ def _label(document: ResultsDocument) -> str:
     score = document.glue
     if score.value is None:
         return document.experiment
-    return f"{document.experiment} ({score.value:.2f}{'*' if score.missing else ''})"
+    return f"{document.experiment} ({figures.score(score.value)}{'*' if score.missing else ''})"
 
 
 def _legend(figure: Figure, axes: Axes) -> None:

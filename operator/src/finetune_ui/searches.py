@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from finetune_core import figures
 from finetune_core.search import summary_tables, wording
 from finetune_core.search.plan import SearchPlan
 from finetune_core.search.summarise import SearchFindings, summarise
@@ -63,7 +64,7 @@ def _task(task: TaskSummary) -> SearchedTask:
     return SearchedTask(
         name=task.task,
         lines=(wording.best_line(task), wording.counts_line_now(task), wording.cost_line(task)),
-        hyperparameters=tuple((name, wording.setting(value)) for name, value in best.items()),
+        hyperparameters=tuple((name, figures.setting(value)) for name, value in best.items()),
         header=tuple(summary_tables.top_header(task)),
         top=tuple(tuple(summary_tables.top_cells(task, rank, row)) for rank, row in enumerate(task.top, start=1)),
     )

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from finetune_cli.output import table
+from finetune_core import figures
 from finetune_core.datafiles import DataLayout, SplitFiles
 from finetune_core.hyperparameters import TunedTasks
 from finetune_core.parse import define, runs_of, settings_of, task_specs
@@ -230,18 +231,18 @@ def _experiment_row(one: TaskForecast) -> tuple[object, ...]:
     return (
         one.task,
         one.runs,
-        one.steps or f"{settings.num_train_epochs:g} epochs",
+        one.steps or f"{figures.setting(settings.num_train_epochs)} epochs",
         settings.eval_steps,
         settings.train_batch_size,
-        f"{settings.learning_rate:g}",
+        figures.setting(settings.learning_rate),
         settings.metric_for_best_model,
-        _time(one.seconds),
-        _time(None if one.hours is None else one.hours * 3600),
+        figures.duration(one.seconds),
+        figures.duration(None if one.hours is None else one.hours * 3600),
     )
 
 
 def _search_row(one: TaskForecast) -> tuple[object, ...]:
-    length = f"{one.settings.num_train_epochs:g} epochs" if one.settings.num_train_epochs else None
+    length = f"{figures.setting(one.settings.num_train_epochs)} epochs" if one.settings.num_train_epochs else None
     searched = "searched" if {"maxSteps", "numTrainEpochs"} & set(one.searched) else None
     return (
         one.task,
@@ -250,14 +251,6 @@ def _search_row(one: TaskForecast) -> tuple[object, ...]:
         one.steps or searched or length,
         ", ".join(one.searched),
         one.settings.metric_for_best_model,
-        _time(one.seconds),
-        _time(None if one.hours is None else one.hours * 3600),
+        figures.duration(one.seconds),
+        figures.duration(None if one.hours is None else one.hours * 3600),
     )
-
-
-def _time(seconds: float | None) -> str | None:
-    if seconds is None:
-        return None
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -6,8 +6,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from finetune_cli.output import table
+from finetune_core import figures
 from finetune_core.results_schema import MetricRow, ResultsDocument, ScoreRow, TaskRow
-from finetune_core.tables import figure
 
 _COLUMNS = ("TASK", "RUNS>", "METRIC", "BEST>", "MEAN ± STD (N)>", "SCORE>", "BEST RUN", "STEP>")
 BEST_COLUMNS = ("TASK", "METRIC", "VALUE>", "RUN>", "SEED>", "RUN ID", "STEP>", "WHERE")
@@ -62,18 +62,17 @@ def _sorted(task: TaskRow) -> list[MetricRow]:
 
 
 def _row(task: TaskRow, metric: MetricRow, *, first: bool) -> tuple[object, ...]:
-    # Of one run there is no standard deviation.
-    deviation = "" if metric.std is None else f" ± {figure(metric, metric.std)}"
-    cells = (metric.metric, figure(metric, metric.best), f"{figure(metric, metric.mean)}{deviation} ({metric.n})")
+    spread = figures.spread(metric.metric, metric.mean, metric.std, metric.n)
+    cells = (metric.metric, figures.metric(metric.metric, metric.best), spread)
     if not first:
         return ("", "", *cells, "", "", "")
     best = task.best
     failed = f" ({task.failed} failed)" if task.failed else ""
     return (
         task.task,
-        f"{task.succeeded}/{task.planned}{failed}",
+        figures.count(task.succeeded, task.planned) + failed,
         *cells,
-        None if task.score is None else f"{task.score:.2f}",
+        figures.score(task.score),
         None if best is None else f"{best.run} (seed {best.seed})",
         None if best is None else best.step,
     )
@@ -83,4 +82,4 @@ def _score(score: ScoreRow) -> str:
     if score.value is None:
         return f"{score.name}: none; no result for {', '.join(score.missing)}"
     missing = f"; missing: {', '.join(score.missing)}" if score.missing else ""
-    return f"{score.title}: {score.value:.2f}{missing}"
+    return f"{score.title}: {figures.score(score.value)}{missing}"

@@ -1,11 +1,9 @@
 """From what was observed and decided about a search to its `status`: conditions, counts, tasks, failures."""
 
-import math
 from collections.abc import Iterable, Mapping
 
+from finetune_core import figures
 from finetune_core.conditions import Conditions, shorten
-from finetune_core.eta import coarse
-from finetune_core.metrics import LOWER_IS_BETTER
 from finetune_core.observation import RunError
 from finetune_core.search.decide import SearchDecision, config_map_name, split_unit
 from finetune_core.search.eta import remaining_seconds
@@ -33,7 +31,6 @@ from finetune_core.status import (
 )
 
 _SUCCESS = frozenset({Reason.ALL_TRIALS_ENDED, Reason.SOME_TRIALS_FAILED})
-_IN_UNITS = LOWER_IS_BETTER
 _MAX_FAILURE_MESSAGE = 500
 
 
@@ -60,7 +57,7 @@ def build_search_status(
         trials=counts,
         tasks=tuple(_task_status(seen, task, best.get(task)) for task in seen.plan.order),
         best=_best_text(seen.plan, best),
-        eta=None if decision.done else coarse(remaining_seconds(seen, counts.running)),
+        eta=None if decision.done else figures.eta(remaining_seconds(seen, counts.running)),
         failures=failures[:MAX_FAILURES],
         failures_omitted=max(0, len(failures) - MAX_FAILURES) or None,
         warnings=warnings[:MAX_WARNINGS],
@@ -148,15 +145,8 @@ def _best_trial(seen: SearchObservation, task: str, best: BestConfig) -> BestTri
 
 
 def _best_text(plan: SearchPlan, best: Mapping[str, BestConfig]) -> str | None:
-    shown = [f"{task} {_readable(best[task])}" for task in plan.order if task in best]
+    shown = [f"{task} {figures.metric(best[task].metric, best[task].value)}" for task in plan.order if task in best]
     return shorten(", ".join(shown), MAX_BEST_TEXT) if shown else None
-
-
-def _readable(best: BestConfig) -> str:
-    """Shares and correlations x100 with two digits, as GLUE's tables have them; other values as they are."""
-    if best.metric not in _IN_UNITS and math.fabs(best.value) <= 1:
-        return f"{100 * best.value:.2f}"
-    return f"{best.value:.4g}"
 
 
 def _failures(failed: Mapping[str, RunError]) -> tuple[UnitFailure, ...]:

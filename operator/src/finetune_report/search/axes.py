@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
+from finetune_core import figures
 from finetune_core.search.trials import TrialResult
-from finetune_core.search.wording import setting
 from finetune_core.spec.search import Distribution
 
 
@@ -53,7 +53,7 @@ class Scale:
         if self.categories is not None:
             last = max(1, len(self.categories) - 1)
             single = len(self.categories) == 1
-            return [(0.5 if single else i / last, setting(one)) for i, one in enumerate(self.categories)]
+            return [(0.5 if single else i / last, figures.setting(one)) for i, one in enumerate(self.categories)]
         if self.low == self.high:
             return [(0.5, _short(self.low))]
         shares = [i / (count - 1) for i in range(count)]

@@ -8,6 +8,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from finetune_core import figures
 from finetune_core.search.best import ranked
 from finetune_core.search.trials import TrialResult
 from finetune_report import canvas
@@ -26,7 +27,7 @@ def parallel_picture(
     if len(valued) < 2:
         note = f"There are no parallel coordinates of {task}: they need at least 2 trials with a value."
         return Picture(_NAME, f"{task}-{_NAME}", note=note)
-    values = [canvas.shown(metric, one.value or 0.0) for one in valued]
+    values = [figures.in_unit(metric, one.value or 0.0) for one in valued]
     low, high = min(values), max(values)
     # The better, the brighter, so that the best lines stand out whichever direction is better.
     colours = colormaps["viridis" if more else "viridis_r"]

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from finetune_core import figures
 from finetune_core.search.best import best_trial
 from finetune_core.search.plan import SearchPlan
 from finetune_core.search.summarise import SearchFindings, by_finish, seconds_between, start_of
@@ -41,7 +42,7 @@ class _Task:
         return [one for one in self.trials if one.state == TrialState.FAILED or one.value is None]
 
     def value(self, trial: TrialResult) -> float:
-        return canvas.shown(self.metric, trial.value if trial.value is not None else float("nan"))
+        return figures.in_unit(self.metric, trial.value if trial.value is not None else float("nan"))
 
 
 def plot_task(plan: SearchPlan, findings: SearchFindings, task: str) -> list[Picture]:
