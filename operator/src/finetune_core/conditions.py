@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-from finetune_core.aggregate import TaskSummary, summarise
+from finetune_core.aggregate import TaskFigures, summarise
 from finetune_core.decide import Decision
 from finetune_core.layout import ExperimentLayout
 from finetune_core.observation import Observation, ReportView, RunError
@@ -34,7 +34,6 @@ StatusT = TypeVar("StatusT", ExperimentStatus, HPSearchStatus)
 """The status of either kind."""
 
 _SUCCESS = frozenset({Reason.ALL_RUNS_SUCCEEDED, Reason.SOME_RUNS_FAILED})
-_FAILURE = frozenset({Reason.TASK_FAILED, Reason.REPORT_FAILED, Reason.INVALID_SPEC})
 _MAX_FAILURE_MESSAGE = 500
 
 
@@ -201,7 +200,7 @@ def _counts(seen: Observation, decision: Decision) -> RunCounts:
     )
 
 
-def _task_status(plan: Plan, decision: Decision, row: TaskSummary, uri: str) -> TaskStatus:
+def _task_status(plan: Plan, decision: Decision, row: TaskFigures, uri: str) -> TaskStatus:
     return TaskStatus(
         name=row.task,
         metric=row.metric,

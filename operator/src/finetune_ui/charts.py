@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from finetune_core import figures
 from finetune_core.plan import Plan
 from finetune_core.results_schema import ResultsDocument, TaskRow
-from finetune_core.search import wording
 from finetune_core.search.plan import SearchPlan
 from finetune_core.search.summarise import SearchFindings, by_finish
 from finetune_core.search.trials import TrialResult, TrialState
@@ -145,7 +145,7 @@ def _against(plan: SearchPlan, task: str, ended: Sequence[TrialResult]) -> Itera
             values = list(map(number, values))
         elif any(number(value) is None for value in values):
             axis["type"] = "category"
-            values = [escape(wording.setting(value)) for value in values]
+            values = [escape(figures.setting(value)) for value in values]
         yield Chart(
             id=f"{name}-{task}",
             title=f"{task}: {metric} against {name}",

@@ -9,6 +9,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from finetune_client.errors import NotFoundError
+from finetune_client.overview import Overview
 from finetune_client.reports import plan_of
 from finetune_client.stores import Results
 from finetune_core.layout import ExperimentLayout
@@ -23,7 +24,6 @@ from finetune_store import NotFoundError as NoObjectError
 from finetune_store import Store
 from finetune_ui import experiments, searches
 from finetune_ui.experiments import ExperimentPage, experiment_page
-from finetune_ui.kinds import Head
 from finetune_ui.searches import SearchPage, search_page
 
 _REMEMBERED = 4096
@@ -53,7 +53,7 @@ class Opened:
 class Content:
     """A page's content. `head` is as the store alone tells it; `files`, keys below `root`, may be downloaded."""
 
-    head: Head
+    head: Overview
     page: ExperimentPage | SearchPage
     root: str
     files: Mapping[str, str]
@@ -62,7 +62,7 @@ class Content:
 def read_content(
     opened: Opened, word: str, namespace: str, name: str, now: datetime, failed: frozenset[str] | None = None
 ) -> Content:
-    """What there is now; `failed` as in `Head`. NotFoundError while there is no plan; ReportError, StoreError."""
+    """What there is now; `failed` as `failed_runs` in `Overview`. NotFoundError while there is no plan; ReportError, StoreError."""
     if word == "experiments":
         return _experiment(opened, namespace, name, now, failed)
     return _search(opened, namespace, name)

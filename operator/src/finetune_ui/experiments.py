@@ -4,16 +4,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from finetune_core import tables
+from finetune_client.overview import Mood, Overview
+from finetune_core import figures, tables
 from finetune_core.plan import Plan
 from finetune_core.results import Failure
 from finetune_core.results_document import build_document
 from finetune_core.results_schema import ResultsDocument, TaskRow
-from finetune_core.search import wording
 from finetune_core.stored import number
+from finetune_kube.kinds import EXPERIMENT
 from finetune_report.records import RunRecord, State
 from finetune_ui.charts import Chart, learning_curves, spread
-from finetune_ui.kinds import Head, Mood, age
 
 RUNS_HEADER = ("Task", "Run", "State", "Progress", "Value", "Last sign", "Seed", "Run id")
 FAILURES_HEADER = ("Task", "Run", "When", "Why")
@@ -85,20 +85,20 @@ def experiment_page(plan: Plan, records: Sequence[RunRecord], uri: str, now: dat
     )
 
 
-def head_in_store(plan: Plan, records: Sequence[RunRecord], document: ResultsDocument | None) -> Head:
+def head_in_store(plan: Plan, records: Sequence[RunRecord], document: ResultsDocument | None) -> Overview:
     """The head where no cluster tells: `document` is the report of this plan, None while there is none."""
     ended = [one for one in records if one.state in {State.SUCCEEDED, State.FAILED}]
     status, mood = _outcome(records, document)
     glue = (document or document_now(plan, records, "")).glue
-    return Head(
-        word="experiments",
+    return Overview(
+        kind=EXPERIMENT,
         namespace=plan.namespace,
         name=plan.experiment,
-        status=status,
+        state=status,
         mood=mood,
         done=len(ended),
         total=len(plan.runs),
-        best="" if glue.value is None else f"{glue.value:.1f}",
+        score=glue.text or "",
         model=plan.model.uri,
     )
 
@@ -120,16 +120,16 @@ def _line(plan: Plan, task: TaskRow, record: RunRecord, now: datetime) -> RunLin
     step = result.last_step if result else progress.step if progress else 0
     total = result.last_step if result else progress.total_steps if progress else 0
     left = progress.seconds_left if progress and record.state == State.RUNNING else None
-    row = next((row for row in task.metrics if row.metric == task.metric), None)
     value = result.value if result else _best_so_far(plan, run.task, record)
     return RunLine(
         task=run.task,
         run=run.run,
         state=record.state.value,
         percent=100 if result else 100 * step // total if total else 0,
-        steps=(f"{step}/{total}" if total else "") + (f", {wording.duration(left)} left" if left is not None else ""),
-        value="" if value is None else f"{value:.4g}" if row is None else tables.figure(row, value),
-        seen=f"{age(progress.time, now)} ago" if progress and record.state == State.RUNNING else "",
+        steps=(figures.count(step, total) if total else "")
+        + (f", {figures.duration(left)} left" if left is not None else ""),
+        value="" if value is None else figures.metric(task.metric, value),
+        seen=f"{figures.age(progress.time, now)} ago" if progress and record.state == State.RUNNING else "",
         seed=run.seed,
         run_id=run.run_id,
         best=task.best is not None and task.best.run_id == run.run_id,
@@ -139,7 +139,7 @@ def _line(plan: Plan, task: TaskRow, record: RunRecord, now: datetime) -> RunLin
 def _failure(record: RunRecord, failure: Failure, now: datetime) -> tuple[str, ...]:
     again = "" if record.state == State.FAILED else ", to be tried again"
     why = f"{failure.reason.value}: {failure.message}"
-    return record.run.task, str(record.run.run), f"{age(failure.time, now)} ago{again}", why
+    return record.run.task, str(record.run.run), f"{figures.age(failure.time, now)} ago{again}", why
 
 
 def _best_so_far(plan: Plan, task: str, record: RunRecord) -> float | None:

@@ -8,7 +8,7 @@ import typer
 
 from finetune_cli.commands.common import AnyNames, Context, ExperimentName, Namespace, StoreUri
 from finetune_cli.output import Output, OutputOption, console, emit, note, table, write
-from finetune_cli.shown.results import BEST_COLUMNS, best_of_status, best_rows, results_page
+from finetune_cli.shown.results import BEST_COLUMNS, best_cells, best_of_status, best_rows, results_page
 from finetune_cli.shown.results_table import WRITERS, comparison_page
 from finetune_client.errors import NotFoundError, UsageError
 from finetune_client.event_files import download_event_files
@@ -154,8 +154,7 @@ def best(
     if output != Output.TABLE:
         emit(rows, output)
     elif rows:
-        keys = ("task", "metric", "value", "run", "seed", "runId", "step", "uri")
-        console().print(table(BEST_COLUMNS, [[row[key] for key in keys] for row in rows]))
+        console().print(table(BEST_COLUMNS, map(best_cells, rows)))
     else:
         note("No run has a result yet.")
     return Exit.OK

@@ -1,5 +1,6 @@
 """An experiment's results as tables for people and as plain data. Pure."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -10,7 +11,7 @@ from finetune_core import figures
 from finetune_core.results_schema import MetricRow, ResultsDocument, ScoreRow, TaskRow
 
 _COLUMNS = ("TASK", "RUNS>", "METRIC", "BEST>", "MEAN ± STD (N)>", "SCORE>", "BEST RUN", "STEP>")
-BEST_COLUMNS = ("TASK", "METRIC", "VALUE>", "RUN>", "SEED>", "RUN ID", "STEP>", "WHERE")
+BEST_COLUMNS = ("TASK", "METRIC", "BEST>", "RUN>", "SEED>", "RUN ID", "STEP>", "WHERE")
 
 
 def results_page(document: ResultsDocument) -> RenderableType:
@@ -41,6 +42,12 @@ def best_rows(document: ResultsDocument) -> list[dict[str, Any]]:
         for task in document.tasks
         if task.best is not None
     ]
+
+
+def best_cells(row: Mapping[str, Any]) -> list[object]:
+    """A row of `best_rows` as BEST_COLUMNS have it."""
+    value = figures.metric(row["metric"], row["value"])
+    return [row["task"], row["metric"], value, *(row[key] for key in ("run", "seed", "runId", "step", "uri"))]
 
 
 def best_of_status(status: dict[str, Any]) -> list[dict[str, Any]]:
