@@ -26,7 +26,7 @@ _WITHOUT_WNLI = tuple(task for task in _GLUE if task != "wnli")
 
 @dataclass(frozen=True)
 class TaskFigures:
-    """A task's figures over its runs. `metrics` are its reporting metrics, after the metric that decides where that is none of them."""
+    """A task over its runs. `metrics` are its reporting metrics, after the one that decides if it is none of them."""
 
     task: str
     planned: int
@@ -145,12 +145,13 @@ def _stats(metric: str, outcomes: Sequence[Outcome], best: Outcome | None) -> Me
         greater_is_better=greater_is_better(metric),
         n=len(values),
         mean=statistics.mean(values) if values else None,
-        std=_deviation(values),
+        std=deviation(values),
         best=_value(best, metric) if best else None,
     )
 
 
-def _deviation(values: Sequence[float]) -> float | None:
+def deviation(values: Sequence[float]) -> float | None:
+    """Sample standard deviation (ddof 1); None of fewer than two values, or where it is beyond the range of floats."""
     try:
         return statistics.stdev(values) if len(values) > 1 else None
     except OverflowError:

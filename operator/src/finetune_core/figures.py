@@ -45,6 +45,11 @@ def metric(name: str, value: float | None, *, signed: bool = False) -> str:
     return f"{100 * value:{_sign(signed)}.2f}" if is_share(name) else f"{value:{_sign(signed)}.4g}"
 
 
+def named(name: str, value: float | None) -> str:
+    """`accuracy 66.12`, for sentences and logs."""
+    return "no value" if value is None else f"{name} {metric(name, value)}"
+
+
 def score(value: float | None, *, signed: bool = False) -> str:
     """`84.21`; a score is x100 already."""
     return NOTHING if value is None else f"{value:{_sign(signed)}.2f}"

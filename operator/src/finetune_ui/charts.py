@@ -20,7 +20,6 @@ from finetune_report.records import RunRecord
 _BEST = "#d55e00"
 _OTHER = "#0072b2"
 _STATES = {TrialState.COMPLETED: "#0072b2", TrialState.STOPPED: "#e69f00", TrialState.FAILED: "#999999"}
-_NUMBER = "%{y:.4f}"
 
 
 @dataclass(frozen=True)
@@ -54,18 +53,22 @@ def _curves(plan: Plan, task: TaskRow, records: Sequence[RunRecord]) -> Chart:
         lines.append(
             {
                 "x": [task.best.step],
-                "y": [task.best.value],
+                "y": [figures.in_unit(metric, task.best.value)],
                 "mode": "markers",
                 "marker": {"color": _BEST, "size": 12, "symbol": "star"},
                 "name": f"best: run {task.best.run}",
-                "hovertemplate": f"best: {_NUMBER} at step %{{x}}<extra></extra>",
+                "hovertemplate": f"best: {_number(metric)} at step %{{x}}<extra></extra>",
             }
         )
     return Chart(
         id=f"curves-{task.task}",
         title=f"{task.task}: {metric}",
         data=tuple(lines),
-        layout={"xaxis": {"title": {"text": "step"}}, "yaxis": {"title": {"text": metric}}, "showlegend": False},
+        layout={
+            "xaxis": {"title": {"text": "step"}},
+            "yaxis": _axis(metric),
+            "showlegend": False,
+        },
     )
 
 
@@ -78,13 +81,13 @@ def _curve(record: RunRecord, metric: str, *, best: bool) -> dict[str, Any] | No
     name = f"run {record.run.run}"
     return {
         "x": [step for step, _ in points],
-        "y": [value for _, value in points],
+        "y": _in_unit(metric, (value for _, value in points)),
         "mode": "lines+markers",
         "name": name,
         "line": {"color": _BEST if best else _OTHER, "width": 3 if best else 1.5},
         "opacity": 1 if best else 0.55,
         "marker": {"size": 4},
-        "hovertemplate": f"{name} ({record.state.value.lower()}): {_NUMBER} at step %{{x}}<extra></extra>",
+        "hovertemplate": f"{name} ({record.state.value.lower()}): {_number(metric)} at step %{{x}}<extra></extra>",
     }
 
 
@@ -101,7 +104,11 @@ def spread(document: ResultsDocument) -> list[Chart]:
         for task, values in scores.items()
         if values
     )
-    return [Chart("spread", "Scores of all runs", boxes, {"yaxis": {"title": {"text": "score"}}, "showlegend": False})]
+    return [
+        Chart(
+            "spread", "Scores of all runs", boxes, {"yaxis": {"title": {"text": "score (× 100)"}}, "showlegend": False}
+        )
+    ]
 
 
 def trial_charts(plan: SearchPlan, findings: SearchFindings) -> list[Chart]:
@@ -121,15 +128,16 @@ def _progress(plan: SearchPlan, task: str, ended: Sequence[TrialResult]) -> Char
         known = [value for value in (*best[-1:], one.value) if value is not None]
         best.append((max(known) if more else min(known)) if known else None)
     numbers = list(range(1, len(ended) + 1))
-    line = {"x": numbers, "y": best, "mode": "lines", "line": {"shape": "hv", "color": _BEST}, "name": "best so far",
-            "hovertemplate": f"best so far: {_NUMBER}<extra></extra>"}  # fmt: skip
+    line = {"x": numbers, "y": _in_unit(metric, best), "mode": "lines",
+            "line": {"shape": "hv", "color": _BEST}, "name": "best so far",
+            "hovertemplate": f"best so far: {_number(metric)}<extra></extra>"}  # fmt: skip
     return Chart(
         id=f"progress-{task}",
         title=f"{task}: best so far",
-        data=(*_by_state(ended, numbers), line),
+        data=(*_by_state(metric, ended, numbers), line),
         layout={
             "xaxis": {"title": {"text": "trials ended"}},
-            "yaxis": {"title": {"text": metric}},
+            "yaxis": _axis(metric),
             "legend": {"orientation": "h", "y": -0.35},
         },
     )
@@ -149,25 +157,38 @@ def _against(plan: SearchPlan, task: str, ended: Sequence[TrialResult]) -> Itera
         yield Chart(
             id=f"{name}-{task}",
             title=f"{task}: {metric} against {name}",
-            data=tuple(_by_state(ended, values)),
+            data=tuple(_by_state(metric, ended, values)),
             layout={
                 "xaxis": axis,
-                "yaxis": {"title": {"text": metric}},
+                "yaxis": _axis(metric),
                 "legend": {"orientation": "h", "y": -0.35},
             },
         )
 
 
-def _by_state(ended: Sequence[TrialResult], across: Sequence[Any]) -> Iterable[dict[str, Any]]:
+def _by_state(metric: str, ended: Sequence[TrialResult], across: Sequence[Any]) -> Iterable[dict[str, Any]]:
     for state, colour in _STATES.items():
         points = [(x, one) for x, one in zip(across, ended, strict=True) if one.state == state]
         if points:
             yield {
                 "x": [x for x, _ in points],
-                "y": [one.value for _, one in points],
+                "y": _in_unit(metric, (one.value for _, one in points)),
                 "text": [f"trial {one.index}" for _, one in points],
                 "mode": "markers",
                 "name": state.value.lower(),
                 "marker": {"color": colour, "size": 8},
-                "hovertemplate": f"%{{text}}: {_NUMBER} at %{{x}}<extra>{state.value.lower()}</extra>",
+                "hovertemplate": f"%{{text}}: {_number(metric)} at %{{x}}<extra>{state.value.lower()}</extra>",
             }
+
+
+def _axis(metric: str) -> dict[str, Any]:
+    return {"title": {"text": metric + figures.unit(metric)}}
+
+
+def _in_unit(metric: str, values: Iterable[float | None]) -> list[float | None]:
+    return [None if value is None else figures.in_unit(metric, value) for value in values]
+
+
+def _number(metric: str) -> str:
+    """How plotly writes the value below the pointer: as `figures.metric` does."""
+    return "%{y:.2f}" if figures.unit(metric) else "%{y:.4g}"

@@ -62,7 +62,10 @@ class Content:
 def read_content(
     opened: Opened, word: str, namespace: str, name: str, now: datetime, failed: frozenset[str] | None = None
 ) -> Content:
-    """What there is now; `failed` as `failed_runs` in `Overview`. NotFoundError while there is no plan; ReportError, StoreError."""
+    """What there is now; `failed` is the cluster's `Overview.failed_runs`.
+
+    Raises NotFoundError while there is no plan; ReportError, StoreError.
+    """
     if word == "experiments":
         return _experiment(opened, namespace, name, now, failed)
     return _search(opened, namespace, name)

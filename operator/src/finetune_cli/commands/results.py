@@ -15,7 +15,7 @@ from finetune_client.event_files import download_event_files
 from finetune_client.exits import Exit
 from finetune_client.finding import cluster, find
 from finetune_client.reports import layout_of, report_of, whole_report
-from finetune_client.several import Where, all_documents, documents_of
+from finetune_client.result_sets import Where, all_documents, documents_of
 from finetune_client.stores import Results, results_of
 from finetune_core.results_schema import BestPointer, ResultsDocument
 from finetune_core.results_table import Statistic, results_table

@@ -90,7 +90,7 @@ class LocalSearch:
 
     def _lines(self) -> None:
         for trial in self._look():
-            value = "no value" if trial.value is None else f"{trial.metric} {figures.metric(trial.metric, trial.value)}"
+            value = figures.named(trial.metric, trial.value)
             what = f"{trial.task} trial {trial.index} {trial.state.value.lower()}"
             console().print(f"{what}: {value}, {figures.settings(trial.config)}", soft_wrap=True)
 

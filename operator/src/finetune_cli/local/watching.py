@@ -46,10 +46,10 @@ class Watch:
             ended |= finished(self.store, self.plan)
         new = [run for run in self.plan.runs if run.run_id in ended - self.outcomes.keys()]
         found = [Outcome.of(result) for run in new if (result := self._result(run)) is not None]
-        self.outcomes |= {one.run_id: one for one in found}
+        self.outcomes |= {outcome.run_id: outcome for outcome in found}
         running = [run for run in self.plan.runs if run.run_id in self.report.running]
         read = {run.run_id: self._progress(run) for run in running}
-        self.progress = {run_id: one for run_id, one in read.items() if one is not None}
+        self.progress = {run_id: progress for run_id, progress in read.items() if progress is not None}
         return found
 
     def eta(self) -> str | None:
@@ -101,11 +101,7 @@ def picture(watch: Watch) -> RenderableType:
 
 def line(plan: Plan, outcome: Outcome, done: int) -> str:
     """One line for a run that ended, where no person watches a terminal."""
-    value = (
-        "no finite value"
-        if outcome.value is None
-        else f"{outcome.metric} {figures.metric(outcome.metric, outcome.value)}"
-    )
+    value = figures.named(outcome.metric, outcome.value)
     return (
         f"{outcome.task} run {outcome.run}: {value} at step {outcome.step}, {figures.duration(outcome.train_seconds)} "
         f"({done} of {len(plan.runs)})"

@@ -98,7 +98,7 @@ def _ready(
 
 
 def _counts(seen: SearchObservation, decision: SearchDecision) -> TrialCounts:
-    trials = [one for task in seen.plan.order for one in seen.trials.get(task, ())]
+    trials = [trial for task in seen.plan.order for trial in seen.trials.get(task, ())]
     # Lowering spec.trials below what has ended takes nothing back.
     total = sum(max(seen.plan.tasks[task].trials, seen.ended_trials(task)) for task in seen.plan.order)
     at_work = any(job.active for job in decision.current)
@@ -113,7 +113,7 @@ def _counts(seen: SearchObservation, decision: SearchDecision) -> TrialCounts:
 
 
 def _in_state(trials: Iterable[TrialResult], state: TrialState) -> int:
-    return sum(one.state == state for one in trials)
+    return sum(trial.state == state for trial in trials)
 
 
 def _task_status(seen: SearchObservation, task: str, best: BestConfig | None) -> SearchTaskStatus:
@@ -133,12 +133,14 @@ def _task_status(seen: SearchObservation, task: str, best: BestConfig | None) ->
 def _best_trial(seen: SearchObservation, task: str, best: BestConfig) -> BestTrial:
     results = seen.finalists if best.finalist else seen.trials
     # A finalist runs a trial's configuration again: its step is that of its own best value.
-    same = [one for one in results.get(task, ()) if one.value == best.value and one.config == best.hyperparameters]
+    same = [
+        trial for trial in results.get(task, ()) if trial.value == best.value and trial.config == best.hyperparameters
+    ]
     return BestTrial(
         trial=best.trial,
         trial_id=best.trial_id,
         value=best.value,
-        step=min(same, key=lambda one: one.index).step if same else 0,
+        step=min(same, key=lambda trial: trial.index).step if same else 0,
         hyperparameters=best.hyperparameters,
         finalist=best.finalist,
     )
