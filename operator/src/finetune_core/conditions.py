@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
+from finetune_core import figures
 from finetune_core.aggregate import TaskFigures, summarise
 from finetune_core.decide import Decision
 from finetune_core.layout import ExperimentLayout
@@ -196,7 +197,7 @@ def _counts(seen: Observation, decision: Decision) -> RunCounts:
         running=running,
         succeeded=succeeded,
         failed=failed,
-        summary=f"{succeeded + failed}/{total}",
+        summary=figures.count(succeeded + failed, total),
     )
 
 
@@ -204,7 +205,7 @@ def _task_status(plan: Plan, decision: Decision, row: TaskFigures, uri: str) -> 
     return TaskStatus(
         name=row.task,
         metric=row.metric,
-        runs=f"{row.succeeded}/{row.planned}",
+        runs=figures.count(row.succeeded, row.planned),
         failed=sum(run.run_id in decision.failed for run in plan.runs_of(row.task)),
         best=_best(plan, row.best, uri),
         mean=_rounded(row.mean),

@@ -108,7 +108,7 @@ def _counts(seen: SearchObservation, decision: SearchDecision) -> TrialCounts:
         completed=_in_state(trials, TrialState.COMPLETED),
         stopped=_in_state(trials, TrialState.STOPPED),
         failed=_in_state(trials, TrialState.FAILED),
-        summary=f"{len(trials)}/{total}",
+        summary=figures.count(len(trials), total),
     )
 
 
@@ -122,7 +122,7 @@ def _task_status(seen: SearchObservation, task: str, best: BestConfig | None) ->
     return SearchTaskStatus(
         name=task,
         metric=planned.settings.metric_for_best_model,
-        trials=f"{len(trials)}/{max(planned.trials, len(trials))}",
+        trials=figures.count(len(trials), max(planned.trials, len(trials))),
         failed=_in_state(trials, TrialState.FAILED),
         end=end.reason.value if end else None,
         best=_best_trial(seen, task, best) if best else None,
