@@ -39,7 +39,9 @@ class Chart:
 def learning_curves(plan: Plan, document: ResultsDocument, records: Iterable[RunRecord]) -> list[Chart]:
     """For each task that has evaluations: the metric that decides against steps, the best run's curve marked."""
     found = list(records)
-    charts = (_curves(plan, task, [one for one in found if one.run.task == task.task]) for task in document.tasks)
+    charts = (
+        _curves(plan, task, [record for record in found if record.run.task == task.task]) for task in document.tasks
+    )
     return [chart for chart in charts if chart.data]
 
 
@@ -47,8 +49,10 @@ def _curves(plan: Plan, task: TaskRow, records: Sequence[RunRecord]) -> Chart:
     metric = plan.tasks[task.task].settings.metric_for_best_model
     best = task.best.run_id if task.best else None
     # The best one last, so that it lies on top.
-    ordered = sorted(records, key=lambda one: one.run.run_id == best)
-    lines = [trace for one in ordered if (trace := _curve(one, metric, best=one.run.run_id == best)) is not None]
+    ordered = sorted(records, key=lambda record: record.run.run_id == best)
+    lines = [
+        trace for record in ordered if (trace := _curve(record, metric, best=record.run.run_id == best)) is not None
+    ]
     if task.best and lines:
         lines.append(
             {
@@ -74,7 +78,9 @@ def _curves(plan: Plan, task: TaskRow, records: Sequence[RunRecord]) -> Chart:
 
 def _curve(record: RunRecord, metric: str, *, best: bool) -> dict[str, Any] | None:
     points = [
-        (step, number(one.get(metric))) for one in record.evaluations if (step := number(one.get("step"))) is not None
+        (step, number(evaluation.get(metric)))
+        for evaluation in record.evaluations
+        if (step := number(evaluation.get("step"))) is not None
     ]
     if not points:
         return None
@@ -94,7 +100,7 @@ def _curve(record: RunRecord, metric: str, *, best: bool) -> dict[str, Any] | No
 def spread(document: ResultsDocument) -> list[Chart]:
     """The scores (x100) of each task's succeeded runs as boxes; none where no task has two."""
     scores = {
-        task.task: [one.score for one in document.runs if one.task == task.task and one.score is not None]
+        task.task: [run.score for run in document.runs if run.task == task.task and run.score is not None]
         for task in document.tasks
     }
     if all(len(values) < 2 for values in scores.values()):
@@ -116,7 +122,7 @@ def trial_charts(plan: SearchPlan, findings: SearchFindings) -> list[Chart]:
     charts = []
     for task in plan.order:
         ended = by_finish(findings.trials.get(task, ()))
-        if any(one.value is not None for one in ended):
+        if any(trial.value is not None for trial in ended):
             charts += [_progress(plan, task, ended), *_against(plan, task, ended)]
     return charts
 
@@ -124,8 +130,8 @@ def trial_charts(plan: SearchPlan, findings: SearchFindings) -> list[Chart]:
 def _progress(plan: SearchPlan, task: str, ended: Sequence[TrialResult]) -> Chart:
     metric, more = plan.tasks[task].settings.metric_for_best_model, plan.tasks[task].greater_is_better
     best: list[float | None] = []
-    for one in ended:
-        known = [value for value in (*best[-1:], one.value) if value is not None]
+    for trial in ended:
+        known = [value for value in (*best[-1:], trial.value) if value is not None]
         best.append((max(known) if more else min(known)) if known else None)
     numbers = list(range(1, len(ended) + 1))
     line = {"x": numbers, "y": _in_unit(metric, best), "mode": "lines",
@@ -146,7 +152,7 @@ def _progress(plan: SearchPlan, task: str, ended: Sequence[TrialResult]) -> Char
 def _against(plan: SearchPlan, task: str, ended: Sequence[TrialResult]) -> Iterable[Chart]:
     metric = plan.tasks[task].settings.metric_for_best_model
     for name, distribution in plan.tasks[task].space.items():
-        values = [one.config.get(name) for one in ended]
+        values = [trial.config.get(name) for trial in ended]
         axis: dict[str, Any] = {"title": {"text": name}}
         if distribution.log_uniform or distribution.log_int:
             axis["type"] = "log"
@@ -168,12 +174,12 @@ def _against(plan: SearchPlan, task: str, ended: Sequence[TrialResult]) -> Itera
 
 def _by_state(metric: str, ended: Sequence[TrialResult], across: Sequence[Any]) -> Iterable[dict[str, Any]]:
     for state, colour in _STATES.items():
-        points = [(x, one) for x, one in zip(across, ended, strict=True) if one.state == state]
+        points = [(x, trial) for x, trial in zip(across, ended, strict=True) if trial.state == state]
         if points:
             yield {
                 "x": [x for x, _ in points],
-                "y": _in_unit(metric, (one.value for _, one in points)),
-                "text": [f"trial {one.index}" for _, one in points],
+                "y": _in_unit(metric, (trial.value for _, trial in points)),
+                "text": [f"trial {trial.index}" for _, trial in points],
                 "mode": "markers",
                 "name": state.value.lower(),
                 "marker": {"color": colour, "size": 8},

@@ -52,10 +52,10 @@ class ExperimentPage:
 def in_force(records: Iterable[RunRecord], failed: frozenset[str] | None) -> tuple[RunRecord, ...]:
     """Runs that failed but are not among `failed` are to be tried again; None: the store alone tells."""
     return tuple(
-        replace(one, state=State.PENDING)
-        if failed is not None and one.state == State.FAILED and one.run.run_id not in failed
-        else one
-        for one in records
+        replace(record, state=State.PENDING)
+        if failed is not None and record.state == State.FAILED and record.run.run_id not in failed
+        else record
+        for record in records
     )
 
 
@@ -64,8 +64,8 @@ def document_now(plan: Plan, records: Iterable[RunRecord], uri: str) -> ResultsD
     found = list(records)
     return build_document(
         plan,
-        {one.run.run_id: one.result for one in found if one.result is not None},
-        {one.run.run_id: one.failure for one in found if one.state == State.FAILED},
+        {record.run.run_id: record.result for record in found if record.result is not None},
+        {record.run.run_id: record.failure for record in found if record.state == State.FAILED},
         uri=uri,
         models={},
     )
@@ -80,14 +80,14 @@ def experiment_page(plan: Plan, records: Sequence[RunRecord], uri: str, now: dat
         scores=tuple(tables.score_line(score).replace("**", "").removeprefix("- ") for score in scored),
         table=tuple(tables.task_cells(task) for task in document.tasks),
         charts=(*learning_curves(plan, document, records), *spread(document)),
-        runs=tuple(_line(plan, by_task[one.run.task], one, now) for one in records),
-        failures=tuple(_failure(one, one.failure, now) for one in records if one.failure is not None),
+        runs=tuple(_line(plan, by_task[record.run.task], record, now) for record in records),
+        failures=tuple(_failure(record, record.failure, now) for record in records if record.failure is not None),
     )
 
 
 def head_in_store(plan: Plan, records: Sequence[RunRecord], document: ResultsDocument | None) -> Overview:
     """The head where no cluster tells: `document` is the report of this plan, None while there is none."""
-    ended = [one for one in records if one.state in {State.SUCCEEDED, State.FAILED}]
+    ended = [record for record in records if record.state in {State.SUCCEEDED, State.FAILED}]
     status, mood = _outcome(records, document)
     glue = (document or document_now(plan, records, "")).glue
     return Overview(
@@ -109,7 +109,7 @@ def _outcome(records: Sequence[RunRecord], document: ResultsDocument | None) -> 
         if any(task.best is None for task in document.tasks):
             return "TaskFailed", Mood.BAD
         return ("SomeRunsFailed" if document.failed() else "AllRunsSucceeded"), Mood.GOOD
-    states = {one.state for one in records}
+    states = {record.state for record in records}
     if states == {State.PENDING}:
         return "Pending", Mood.IDLE
     return ("Running" if states & {State.PENDING, State.RUNNING} else "Reporting"), Mood.BUSY
@@ -145,5 +145,5 @@ def _failure(record: RunRecord, failure: Failure, now: datetime) -> tuple[str, .
 def _best_so_far(plan: Plan, task: str, record: RunRecord) -> float | None:
     metric = plan.tasks[task].settings.metric_for_best_model
     more = plan.tasks[task].settings.greater_is_better
-    values = [value for one in record.evaluations if (value := number(one.get(metric))) is not None]
+    values = [value for evaluation in record.evaluations if (value := number(evaluation.get(metric))) is not None]
     return (max(values) if more else min(values)) if values else None

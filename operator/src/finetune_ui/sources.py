@@ -75,7 +75,7 @@ class ClusterSource:
         everywhere = self.everywhere and namespace is None
         kube = Kube(self.kube.api, namespace or self.kube.namespace)
         try:
-            items = [one for kind in KINDS.values() for one in kube.objects(kind, everywhere=everywhere)]
+            items = [item for kind in KINDS.values() for item in kube.objects(kind, everywhere=everywhere)]
         except RefusedError as error:
             remedy = "Name a namespace in which you may list them." if everywhere else error.remedy
             raise RefusedError(error.message, remedy) from error
@@ -94,7 +94,7 @@ class ClusterSource:
         told = [(item.get(part) or {}).get("storage") for part in ("spec", "status")]
         key = json.dumps([item["metadata"]["uid"], *told], sort_keys=True)
         now = time.monotonic()
-        kept = {one: found for one, found in self._stores.items() if now - found[0] < _STORE_SECONDS}
+        kept = {place: found for place, found in self._stores.items() if now - found[0] < _STORE_SECONDS}
         if key not in kept:
             kept[key] = now, Opened.of(open_for(kube, dict(item), environ=self.environ))
         # Replaced as a whole: several threads may be here.

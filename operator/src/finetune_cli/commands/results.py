@@ -181,8 +181,8 @@ def download(
         raise UsageError(f"no best run of {', '.join(sorted(unknown))}", f"There is one of {', '.join(pointers)}.")
     folder = to or Path(place.name)
     written = 0
-    for one, pointer in pointers.items():
-        if not task or one in task:
+    for best_of, pointer in pointers.items():
+        if not task or best_of in task:
             written += _download(place, pointer, folder, models=models, predictions=predictions)
     if tensorboard:
         found = download_event_files(

@@ -85,14 +85,14 @@ class Forecast:
             "notes": list(self.notes),
             "tasks": [
                 {
-                    "task": one.task,
-                    **({} if one.trials is None else {"trials": one.trials, "searched": list(one.searched)}),
-                    "runs": one.runs,
-                    "steps": one.steps,
-                    "secondsPerRun": one.seconds,
-                    "settings": one.settings.model_dump(mode="json", by_alias=True, exclude_none=True),
+                    "task": task.task,
+                    **({} if task.trials is None else {"trials": task.trials, "searched": list(task.searched)}),
+                    "runs": task.runs,
+                    "steps": task.steps,
+                    "secondsPerRun": task.seconds,
+                    "settings": task.settings.model_dump(mode="json", by_alias=True, exclude_none=True),
                 }
-                for one in self.tasks
+                for task in self.tasks
             ],
         }
 
@@ -125,15 +125,15 @@ def forecast_search(name: str, spec: HPSearchSpec, rates: Rates) -> Forecast:
     plan = make_search_plan(spec, namespace="default", name=name, model=ResolvedModel(uri="", digest=""), data=data)
     tasks = []
     for task in spec.tasks:
-        one = plan.tasks[task.name]
+        planned = plan.tasks[task.name]
         trials = trials_of(spec, task)
         runs = trials * spec.seeds_per_trial
         runs += min(spec.finalists.trials, trials) * spec.finalists.seeds if spec.finalists else 0
-        made = _plan(one.definition, one.settings)
-        steps = None if "maxSteps" in one.space or "numTrainEpochs" in one.space else one.settings.max_steps
+        made = _plan(planned.definition, planned.settings)
+        steps = None if "maxSteps" in planned.space or "numTrainEpochs" in planned.space else planned.settings.max_steps
         tasks.append(
             TaskForecast(
-                task.name, runs, steps, one.settings, _seconds(rates, task.name, made), trials, tuple(one.space)
+                task.name, runs, steps, planned.settings, _seconds(rates, task.name, made), trials, tuple(planned.space)
             )
         )
     pods = len(spec.tasks) * spec.clusters

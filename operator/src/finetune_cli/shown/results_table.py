@@ -43,7 +43,7 @@ def _rows(text: Shown) -> list[list[Text]]:
 def _cell(cell: Cell) -> Text:
     if not cell.figures:
         return Text(NOTHING)
-    figures = (Text(one.text, style="bold" if one.best else "") for one in cell.figures)
+    figures = (Text(figure.text, style="bold" if figure.best else "") for figure in cell.figures)
     # Two means with their spreads side by side would be broken to fit the screen, anywhere.
     separator = cell.separator if cell.separator == "/" else "\n"
     return Text(separator).join(figures).append(cell.tail)

@@ -27,7 +27,7 @@ def report_html(document: ResultsDocument, pictures: Mapping[str, Picture], sett
         overview=embedded(_of(pictures, "")),
         tasks=[_task(document, task, _of(pictures, task.task), settings[task.task]) for task in document.tasks],
         quarantine_header=_QUARANTINE_HEADER,
-        quarantined=[(one.task, one.run, one.run_id, one.seed, one.reason) for one in document.quarantined],
+        quarantined=[(run.task, run.run, run.run_id, run.seed, run.reason) for run in document.quarantined],
         submission=_submission(document),
         notes=list(tables.notes(document)),
         versions=list(_versions(document)),
@@ -60,7 +60,7 @@ def _task(document: ResultsDocument, task: TaskRow, pictures: list[Picture], set
         "data": task.data_uri,
         "settings": figures.settings(told),
         "plots": embedded(pictures),
-        "notes": [one.note for one in pictures if one.note is not None],
+        "notes": [picture.note for picture in pictures if picture.note is not None],
         "runs_header": _RUNS_HEADER,
         "runs": [_run(task, run) for run in runs],
     }
@@ -75,7 +75,7 @@ def _run(task: TaskRow, run: RunRow) -> tuple[str, ...]:
         "best" if best else run.state.value,
         figures.metric(task.metric, run.value),
         figures.NOTHING if run.step is None else str(run.step),
-        "" if run.state == RunState.SUCCEEDED else ": ".join(one for one in (run.reason, run.message) if one),
+        "" if run.state == RunState.SUCCEEDED else ": ".join(part for part in (run.reason, run.message) if part),
     )
 
 

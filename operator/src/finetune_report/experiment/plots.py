@@ -62,7 +62,7 @@ def _learning(axes: Axes, best: BestPointer, curves: Sequence[Curve]) -> None:
 
 
 def _seeds(axes: Axes, task: TaskRow, curves: Sequence[Curve]) -> None:
-    valued = [(one.run, one.run.value) for one in curves if one.run.value is not None]
+    valued = [(curve.run, curve.run.value) for curve in curves if curve.run.value is not None]
     values = [figures.in_unit(task.metric, value) for _, value in valued]
     axes.boxplot(values, widths=0.5, showfliers=False, medianprops={"color": canvas.ORANGE})
     for number, ((run, _), value) in enumerate(zip(valued, values, strict=True)):
@@ -113,6 +113,6 @@ def plot_experiment(document: ResultsDocument, curves: Mapping[str, Sequence[Cur
 
 def picture_files(layout: ExperimentLayout, pictures: Iterable[Picture]) -> dict[str, bytes]:
     """Content by key, of those that are no notes."""
-    drawn = [one for one in pictures if one.note is None]
-    pngs = {layout.plot(one.file, "png"): one.png for one in drawn}
-    return pngs | {layout.plot(one.file, "svg"): one.svg for one in drawn}
+    drawn = [drawing for drawing in pictures if drawing.note is None]
+    pngs = {layout.plot(drawing.file, "png"): drawing.png for drawing in drawn}
+    return pngs | {layout.plot(drawing.file, "svg"): drawing.svg for drawing in drawn}
