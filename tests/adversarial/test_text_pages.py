@@ -11,14 +11,16 @@ from xml.etree import ElementTree as ET
 import pytest
 from matplotlib.figure import Figure
 
+from finetune_client.overview import Mood, Overview
+from finetune_core import figures
 from finetune_core.layout import ExperimentLayout
 from finetune_core.problems import FinetuneError
-from finetune_core.search import wording
 from finetune_core.search.layout import SearchLayout, TrialKind
+from finetune_kube.kinds import EXPERIMENT
 from finetune_report import canvas
 from finetune_store import DirectoryStore, StoreError
 from finetune_ui.content import Content, Opened, read_content
-from finetune_ui.kinds import Head, Mood
+from finetune_ui.kinds import path_of
 from finetune_ui.pages import chart_data, render
 from finetune_ui.web import _RUN_MOODS
 from support.filled_store import running_experiment, running_search
@@ -150,8 +152,8 @@ def test_a_text_of_the_store_is_no_part_of_the_page(store: DirectoryStore, text:
 
 @pytest.mark.parametrize("text", [*HTML, "a?b", "a#b", "javascript:alert(1)"])
 def test_addresses_stay_on_the_page(text: str) -> None:
-    assert is_harmless(f'<a href="{Head("experiments", text, text, "", Mood.GOOD).path}">')
-    assert Head("experiments", text, "x", "", Mood.GOOD).path.count("/") == 3
+    assert is_harmless(f'<a href="{path_of(Overview(EXPERIMENT, text, text, "", Mood.GOOD))}">')
+    assert path_of(Overview(EXPERIMENT, text, "x", "", Mood.GOOD)).count("/") == 3
 
 
 @pytest.mark.parametrize("text", HTML)
@@ -172,7 +174,7 @@ def test_a_hyperparameter_that_is_a_text_is_shown_as_it_is_by_plotly(store: Dire
 
 @pytest.mark.parametrize("text", [*MATHTEXT, HTML[1]])
 def test_plots_draw_texts_as_they_are(text: str) -> None:
-    text = wording.setting(text)  # the only way by which free text comes into a plot
+    text = figures.setting(text)  # the only way by which free text comes into a plot
     with canvas.style():
         figure = Figure(figsize=(2, 2))
         axes = figure.subplots()

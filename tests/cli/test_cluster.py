@@ -30,7 +30,7 @@ def test_status_lists_and_shows_one_with_its_tasks(world: World, run: Run) -> No
 
     assert "experiment first AllRunsSucceeded 3/3" in listed.text
     assert "runs 3/3" in shown.text
-    assert "rte 2/2 – accuracy 0.7100" in shown.text
+    assert "rte 2/2 – accuracy 71.00" in shown.text
     assert "results: s3://results/out/" in shown.text
 
 

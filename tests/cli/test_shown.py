@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 
 from finetune_cli.shown.objects import page
+from finetune_client.overview import overview
 from support.experiments import experiment
 
 
@@ -14,7 +15,7 @@ def shown(**status: Any) -> list[str]:
     manifest["metadata"] |= {"namespace": "team", "creationTimestamp": "2026-01-01T00:00:00Z"}
     console = Console(width=200)
     with console.capture() as capture:
-        console.print(page({**manifest, "status": status}, datetime(2026, 1, 2, tzinfo=UTC)))
+        console.print(page(overview({**manifest, "status": status}), datetime(2026, 1, 2, tzinfo=UTC)))
     return [line.rstrip() for line in capture.get().splitlines()]
 
 

@@ -37,13 +37,36 @@ def test_a_row_has_both_means_the_difference_in_points_and_the_verdict() -> None
         "Task": "rte",
         "Metric": "accuracy",
         "Before": "61.00 ± 1.41 (2)",
-        "After": "72.00 ± 2.65 (3)",
+        "After": "70.50 ± 0.71 (2)",
         "Best": "62.00 → 75.00",
         "Difference [95 % CI]": "+9.50 [-1.00, +25.00]",
         "p (Holm)": "0.012 (0.025)",
         "t test": "paired (2)",
         "Verdict": "better",
     }
+
+
+def test_the_columns_of_paired_seeds_differ_by_what_is_said() -> None:
+    """Worked by hand. Seeds 1 to 5: over all, 56.45 → 55.00 would be -1.45; over the pairs 1 to 4 it is -0.78.
+
+    Pairs: 52.00, 54.00, 56.00, 61.12 (mean 55.78, squares 14.2884 + 3.1684 + 0.0484 + 28.5156 = 46.0208, over 3 its
+    root 3.92) and 55.00 four times.
+    """
+    before = document_of({"rte": [0.52, 0.54, 0.56, 0.6112, 0.5913]}, name="bert")
+    after = document_of({"rte": [0.55, 0.55, 0.55, 0.55, FAILED]}, name="tuned")
+
+    text = told(compare(before, after, a_test))
+    row = dict(zip(COLUMNS, text.rows[0], strict=True))
+
+    assert (row["Before"], row["After"]) == ("55.78 ± 3.92 (4)", "55.00 ± 0.00 (4)")
+    assert row["Difference [95 % CI]"].startswith("-0.78 ")
+    assert "rte, before: 4 of 5 runs have a partner of the same seed; over all 56.45 ± 3.71 (5)." in text.notes
+
+
+def test_without_a_pair_the_columns_are_over_all_runs() -> None:
+    text = told(compare(document_of({"rte": [0.5, FAILED]}), document_of({"rte": [FAILED, 0.6]}, name="b"), a_test))
+    row = dict(zip(COLUMNS, text.rows[0], strict=True))
+    assert (row["Before"], row["After"], row["Difference [95 % CI]"]) == ("50.00 (1)", "60.00 (1)", "–")
 
 
 def test_metrics_of_which_less_is_better_are_as_measured_and_marked() -> None:
@@ -74,7 +97,7 @@ def test_notes_tell_the_correction_what_is_left_out_and_what_only_one_has() -> N
     notes = told(made()).notes
     assert any("Holm's correction is over the 2 tested tasks" in note for note in notes)
     assert "rte, before: runs left out: 1 failed." in notes
-    assert "rte: the difference is over the 2 seeds that have a value in both." in notes
+    assert "rte, after: 2 of 3 runs have a partner of the same seed; over all 72.00 ± 2.65 (3)." in notes
     assert "Only in team/bert: sst2." in notes
 
 
@@ -100,7 +123,7 @@ def test_markdown_and_latex_have_a_row_a_task_and_the_notes() -> None:
     row = told(comparison).rows[1]
     assert f"| {' | '.join(row)} |" in comparison_markdown(comparison).decode()
     latex = comparison_latex(comparison).decode()
-    assert r"rte & accuracy & 61.00 $\pm$ 1.41 (2) & 72.00 $\pm$ 2.65 (3) & 62.00 $\rightarrow$ 75.00 & " in latex
+    assert r"rte & accuracy & 61.00 $\pm$ 1.41 (2) & 70.50 $\pm$ 0.71 (2) & 62.00 $\rightarrow$ 75.00 & " in latex
     assert r"\raggedright Only in team/bert: sst2.\par" in latex
     assert "\n% Before: team/bert, model s3://models/tiny" in latex
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_core.eta import coarse, remaining_seconds
+from finetune_core import figures
+from finetune_core.eta import remaining_seconds
 from finetune_core.outcome import Outcome
 from finetune_core.plan import Plan
 from finetune_core.results import Progress
@@ -90,11 +91,11 @@ def test_nothing_waits_nothing_is_left() -> None:
     ],
 )
 def test_an_estimate_is_said_coarsely(seconds: float | None, text: str | None) -> None:
-    assert coarse(seconds) == text
+    assert figures.eta(seconds) == text
 
 
 @given(seconds=st.floats(0, 1e7))
 def test_every_estimate_has_a_short_text(seconds: float) -> None:
-    text = coarse(seconds)
+    text = figures.eta(seconds)
     assert text is not None
     assert len(text) <= 6

@@ -8,7 +8,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finetune_client.several import Where, all_documents
+from finetune_client.result_sets import Where, all_documents
 from finetune_core.results_table import Statistic, results_table
 from finetune_core.results_table_formats import table_csv
 from finetune_store import DirectoryStore

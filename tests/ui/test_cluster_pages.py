@@ -122,7 +122,7 @@ def test_who_may_not_read_the_secret_sees_the_status_and_why_not_the_rest(world:
     assert page.status_code == 200
     assert "AllRunsSucceeded" in page.text
     assert "you may not do this" in page.text
-    assert "<td>0.7000</td>" in page.text
+    assert "<td>70.00</td>" in page.text
     assert "(best)" not in page.text
     assert by_token.get(f"/experiments/{world.namespace}/first/files/results.csv").status_code == 403
 

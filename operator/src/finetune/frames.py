@@ -8,7 +8,7 @@ import pandas as pd
 
 from finetune_client.errors import UsageError
 from finetune_client.reports import plan_of
-from finetune_client.several import Where, all_documents, both_documents, documents_of
+from finetune_client.result_sets import Where, all_documents, both_documents, documents_of
 from finetune_client.stores import Results, is_place, results_at, results_of
 from finetune_core.comparison import compare as compared
 from finetune_core.comparison_formats import comparison_csv

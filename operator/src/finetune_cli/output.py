@@ -12,6 +12,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from finetune_core.figures import NOTHING
 from finetune_core.plain import visible
 from finetune_core.search.hyperparameter_files import to_yaml
 
@@ -80,4 +81,4 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: st
 def _cell(cell: object) -> str | Text:
     if isinstance(cell, Text):
         return cell
-    return "–" if cell is None else str(cell)
+    return NOTHING if cell is None else str(cell)

@@ -2,7 +2,7 @@
 
     finding ──> kube/   the only module of theirs that talks to Kubernetes
     stores  ──> finding, finetune_store: the store of an experiment, as its spec says, or one that is named
-    reports, several ──> stores, finetune_report: the results of one experiment, or of many
+    reports, result_sets ──> stores, finetune_report: the results of one experiment, or of many
 
 Errors say what is wrong and what to do: `errors`.
 """

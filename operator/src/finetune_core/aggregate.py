@@ -13,6 +13,7 @@ from finetune_core.best import best_run
 from finetune_core.metrics import greater_is_better
 from finetune_core.outcome import Outcome
 from finetune_core.plan import Plan, TaskPlan
+from finetune_core.results_schema import MetricRow, ScoreRow
 from finetune_core.stored import finite
 from finetune_core.tasks import GLUE_TASKS
 
@@ -24,29 +25,14 @@ _WITHOUT_WNLI = tuple(task for task in _GLUE if task != "wnli")
 
 
 @dataclass(frozen=True)
-class MetricStats:
-    """A metric over a task's succeeded runs, each at its own best step.
-
-    `n` counts the finite values, `std` is the sample standard deviation (ddof 1; None for n < 2), `best` is the value
-    at the task's best run, which another metric may have chosen.
-    """
-
-    metric: str
-    n: int
-    mean: float | None
-    std: float | None
-    best: float | None
-
-
-@dataclass(frozen=True)
-class TaskSummary:
-    """A task's row. `metrics` are its reporting metrics, after the metric that decides where that is none of them."""
+class TaskFigures:
+    """A task over its runs. `metrics` are its reporting metrics, after the one that decides if it is none of them."""
 
     task: str
     planned: int
     succeeded: int
     metric: str
-    metrics: tuple[MetricStats, ...]
+    metrics: tuple[MetricRow, ...]
     best: Outcome | None
     score: float | None
     mean_score: float | None
@@ -61,7 +47,7 @@ class TaskSummary:
         """Sample standard deviation of the metric that decides."""
         return self.stats(self.metric).std
 
-    def stats(self, metric: str) -> MetricStats:
+    def stats(self, metric: str) -> MetricRow:
         """The figures of one of the task's metrics; KeyError if it is none of them."""
         for stats in self.metrics:
             if stats.metric == metric:
@@ -70,44 +56,14 @@ class TaskSummary:
 
 
 @dataclass(frozen=True)
-class Score:
-    """A mean of task scores (x100) that says over which tasks; `mean_of_runs` takes each task's mean over its runs."""
-
-    name: str
-    value: float | None
-    mean_of_runs: float | None
-    covers: tuple[str, ...]
-    missing: tuple[str, ...]
-
-    @property
-    def complete(self) -> bool:
-        """Whether no task is missing, so that the mean may be called by its name."""
-        return not self.missing
-
-    @property
-    def title(self) -> str:
-        """`GLUE score`, or what the mean is instead where tasks are missing."""
-        total = len(self.covers) + len(self.missing)
-        return self.name if self.complete else f"{self.name} over {len(self.covers)} of {total} tasks only"
-
-    @property
-    def text(self) -> str | None:
-        """`84.21`, or `84.21 (5/9)` where tasks are missing."""
-        if self.value is None:
-            return None
-        total = len(self.covers) + len(self.missing)
-        return f"{self.value:.2f}" + ("" if self.complete else f" ({len(self.covers)}/{total})")
-
-
-@dataclass(frozen=True)
 class Summary:
     """All tasks of a plan, in its order, and the scores over them."""
 
-    tasks: tuple[TaskSummary, ...]
-    glue: Score
-    bert_average: Score
+    tasks: tuple[TaskFigures, ...]
+    glue: ScoreRow
+    bert_average: ScoreRow
 
-    def task(self, name: str) -> TaskSummary:
+    def task(self, name: str) -> TaskFigures:
         """The row of a task; KeyError if the plan has no such task."""
         for row in self.tasks:
             if row.task == name:
@@ -136,7 +92,7 @@ def summarise(plan: Plan, outcomes: Iterable[Outcome]) -> Summary:
         if outcome.run_id in planned:
             by_task[outcome.task].append(outcome)
     tasks = tuple(
-        _task_summary(name, plan.tasks[name], len(plan.runs_of(name)), sorted(ours, key=lambda one: one.run))
+        _task_figures(name, plan.tasks[name], len(plan.runs_of(name)), sorted(ours, key=lambda outcome: outcome.run))
         for name, ours in by_task.items()
     )
     rows = {row.task: row for row in tasks}
@@ -156,11 +112,11 @@ def task_score(task: TaskPlan, outcome: Outcome) -> float | None:
     return finite(100 * statistics.mean(known))
 
 
-def _task_summary(name: str, task: TaskPlan, planned: int, outcomes: Sequence[Outcome]) -> TaskSummary:
+def _task_figures(name: str, task: TaskPlan, planned: int, outcomes: Sequence[Outcome]) -> TaskFigures:
     deciding = task.settings.metric_for_best_model
     best = best_run(outcomes)
-    scores = [score for one in outcomes if (score := task_score(task, one)) is not None]
-    return TaskSummary(
+    scores = [score for outcome in outcomes if (score := task_score(task, outcome)) is not None]
+    return TaskFigures(
         task=name,
         planned=planned,
         succeeded=len(outcomes),
@@ -182,18 +138,20 @@ def shown_metrics(task: TaskPlan) -> tuple[str, ...]:
     )
 
 
-def _stats(metric: str, outcomes: Sequence[Outcome], best: Outcome | None) -> MetricStats:
-    values = [value for one in outcomes if (value := _value(one, metric)) is not None]
-    return MetricStats(
+def _stats(metric: str, outcomes: Sequence[Outcome], best: Outcome | None) -> MetricRow:
+    values = [value for outcome in outcomes if (value := _value(outcome, metric)) is not None]
+    return MetricRow(
         metric=metric,
+        greater_is_better=greater_is_better(metric),
         n=len(values),
         mean=statistics.mean(values) if values else None,
-        std=_deviation(values),
+        std=deviation(values),
         best=_value(best, metric) if best else None,
     )
 
 
-def _deviation(values: Sequence[float]) -> float | None:
+def deviation(values: Sequence[float]) -> float | None:
+    """Sample standard deviation (ddof 1); None of fewer than two values, or where it is beyond the range of floats."""
     try:
         return statistics.stdev(values) if len(values) > 1 else None
     except OverflowError:
@@ -204,13 +162,14 @@ def _value(outcome: Outcome, metric: str) -> float | None:
     return finite(outcome.value if metric == outcome.metric else outcome.metrics.get(metric))
 
 
-def _score(name: str, tasks: tuple[str, ...], rows: dict[str, TaskSummary]) -> Score:
+def _score(name: str, tasks: tuple[str, ...], rows: dict[str, TaskFigures]) -> ScoreRow:
     covered = [rows[task] for task in tasks if task in rows and rows[task].score is not None]
     scores = [row.score for row in covered if row.score is not None]
     means = [row.mean_score for row in covered if row.mean_score is not None]
     covers = tuple(row.task for row in covered)
-    return Score(
+    return ScoreRow(
         name=name,
+        title=name if len(covers) == len(tasks) else f"{name} over {len(covers)} of {len(tasks)} tasks only",
         value=statistics.mean(scores) if scores else None,
         mean_of_runs=statistics.mean(means) if means else None,
         covers=covers,

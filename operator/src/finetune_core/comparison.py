@@ -4,10 +4,11 @@ All figures are those of the two results documents; only differences and tests a
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from statistics import fmean
 
-from finetune_core.comparison_schema import Comparison, Overall, Side, TaskComparison, Verdict, Whose
+from finetune_core.aggregate import deviation
+from finetune_core.comparison_schema import Comparison, Overall, Sample, Side, TaskComparison, Verdict, Whose
 from finetune_core.results_schema import ResultsDocument, RunRow, RunState, TaskRow
 from finetune_core.significance import ALPHA, Kind, Seeded, TTest, holm, samples
 from finetune_core.stored import finite
@@ -24,12 +25,12 @@ def compare(before: ResultsDocument, after: ResultsDocument, t_test: TTest) -> C
     old, new = ({row.task: row for row in document.tasks} for document in (before, after))
     rows = {task: (old[task], new[task]) for task in _ordered(old.keys() & new.keys())}
     made = [_task(before, after, *pair, t_test) for pair in rows.values()]
-    adjusted = holm({one.task: one.p for one in made if one.p is not None})
+    adjusted = holm({task.task: task.p for task in made if task.p is not None})
     return Comparison(
         before=_whose(before),
         after=_whose(after),
         tested=len(adjusted),
-        tasks=tuple(_judged(one, adjusted.get(one.task)) for one in made),
+        tasks=tuple(_judged(task, adjusted.get(task.task)) for task in made),
         overall=_overall(rows),
         only_before=_ordered(old.keys() - new.keys()),
         only_after=_ordered(new.keys() - old.keys()),
@@ -49,6 +50,8 @@ def _task(before: ResultsDocument, after: ResultsDocument, old: TaskRow, new: Ta
         "test": chosen.kind,
         "pairs": len(chosen.before) if chosen.kind == Kind.PAIRED else None,
         "difference": chosen.difference,
+        "before_sample": _sample(chosen.before),
+        "after_sample": _sample(chosen.after),
     }
     if not chosen.enough:
         return plain.model_copy(update={**told, "verdict": Verdict.TOO_FEW})
@@ -57,6 +60,10 @@ def _task(before: ResultsDocument, after: ResultsDocument, old: TaskRow, new: Ta
         return plain.model_copy(update={**told, "verdict": Verdict.NOT_TESTED, "reason": _NO_SPREAD})
     figures = {"t": estimate.t, "df": estimate.df, "p": estimate.p, "low": estimate.low, "high": estimate.high}
     return plain.model_copy(update={**told, **figures, "verdict": Verdict.NO_DIFFERENCE})
+
+
+def _sample(values: Sequence[float]) -> Sample | None:
+    return Sample(n=len(values), mean=fmean(values), std=deviation(values)) if values else None
 
 
 def _judged(task: TaskComparison, p_holm: float | None) -> TaskComparison:

@@ -2,23 +2,25 @@
 
 from html import escape
 
-from finetune_core.comparison_schema import Comparison, Overall, Side, TaskComparison
+from finetune_core.comparison_schema import Comparison, Overall, Sample, Side, TaskComparison
 from finetune_core.comparison_text import COLUMNS, FIGURES, told
 from finetune_core.csv_tables import Value, csv_table
 from finetune_core.html_page import element, html_page
 from finetune_core.latex import latex_table, latex_text
 from finetune_core.markdown import markdown_line, markdown_text
 
+_COMPARED = ("n", "mean", "std")
 _SIDE = ("n", "mean", "std", "best", "failed", "missing", "not_finite", "quarantined")
 CSV_COLUMNS = (
     "before", "after", "kind", "task", "metric", "greater_is_better",
     *(f"before_{name}" for name in _SIDE), *(f"after_{name}" for name in _SIDE),
+    *(f"{side}_compared_{name}" for side in ("before", "after") for name in _COMPARED),
     "test", "pairs", "difference", "low", "high", "t", "df", "p", "p_holm", "verdict", "reason",
 )  # fmt: skip
 
 
 def comparison_csv(comparison: Comparison) -> bytes:
-    """A row a task, in full precision, as measured; empty where there is none.
+    """A row a task, in full precision, as measured; empty where there is none. `compared` are the runs of the test.
 
     The last row, of kind `score`, holds the overall means (x100); its `task` names their tasks, by spaces.
     """
@@ -71,6 +73,7 @@ def _task_values(task: TaskComparison) -> tuple[Value, ...]:
     return (
         "metric", task.task, task.metric, task.before.figures.greater_is_better,
         *_side_values(task.before), *_side_values(task.after),
+        *_sample_values(task.before_sample), *_sample_values(task.after_sample),
         None if task.test is None else task.test.value, task.pairs, task.difference, task.low, task.high,
         task.t, task.df, task.p, task.p_holm, task.verdict.value, task.reason,
     )  # fmt: skip
@@ -82,9 +85,13 @@ def _side_values(side: Side) -> tuple[Value, ...]:
     return (figures.n, figures.mean, figures.std, figures.best, *counts)
 
 
+def _sample_values(sample: Sample | None) -> tuple[Value, ...]:
+    return tuple(None if sample is None else getattr(sample, name) for name in _COMPARED)
+
+
 def _overall_values(overall: Overall) -> tuple[Value, ...]:
     nothing = (None,) * 4
     before = (None, overall.before, None, overall.before_best, *nothing)
     after = (None, overall.after, None, overall.after_best, *nothing)
-    tested = (None, None, overall.difference, *(None,) * 8)
+    tested = (*(None,) * 2 * len(_COMPARED), None, None, overall.difference, *(None,) * 8)
     return ("score", " ".join(overall.tasks), "score", True, *before, *after, *tested)

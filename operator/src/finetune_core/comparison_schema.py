@@ -71,10 +71,19 @@ class Side(_Frozen):
         return {words: count for words, count in counts.items() if count}
 
 
+class Sample(_Frozen):
+    """The runs of one side that are compared: their number, mean and sample standard deviation, as measured."""
+
+    n: int
+    mean: float
+    std: float | None
+
+
 class TaskComparison(_Frozen):
     """A task that both have, by the metric that decides.
 
-    `difference` is of the means; of a paired test (`pairs` of them) over the pairs alone. `low` and `high` are its
+    `before_sample` and `after_sample` are what is compared: of a paired test (`pairs` of them) the runs of the pairs
+    alone; None where nothing is. `difference` is that of their means. `low` and `high` are its
     confidence interval, `p` is two-sided; neither is corrected for the number of tasks, `p_holm` is. `verdict` goes by
     `p_holm`; `reason` says why nothing was tested.
     """
@@ -82,6 +91,8 @@ class TaskComparison(_Frozen):
     task: str
     before: Side
     after: Side
+    before_sample: Sample | None = None
+    after_sample: Sample | None = None
     test: Kind | None = None
     pairs: int | None = None
     difference: float | None = None

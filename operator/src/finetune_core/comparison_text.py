@@ -6,11 +6,10 @@ For all formats alike: they only differ in how they write a table.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from finetune_core.comparison_schema import Comparison, Overall, Side, TaskComparison, Verdict, Whose
+from finetune_core import figures
+from finetune_core.comparison_schema import Comparison, Overall, Sample, Side, TaskComparison, Verdict, Whose
 from finetune_core.results_schema import MetricRow
-from finetune_core.results_table_text import NOTHING
 from finetune_core.significance import ALPHA, Kind
-from finetune_core.tables import figure
 
 COLUMNS = ("Task", "Metric", "Before", "After", "Best", "Difference [95 % CI]", "p (Holm)", "t test", "Verdict")
 """Titles; the figures, which are aligned to the right, are those of FIGURES."""
@@ -41,70 +40,55 @@ def told(comparison: Comparison) -> ComparisonText:
     )
 
 
-def _whose(title: str, one: Whose) -> str:
-    return f"{title}: {one.name}, model {' '.join(one.model_uri.split())}, report {one.report_digest}"
+def _whose(title: str, side: Whose) -> str:
+    return f"{title}: {side.name}, model {' '.join(side.model_uri.split())}, report {side.report_digest}"
 
 
 def _row(task: TaskComparison) -> tuple[str, ...]:
     before, after = task.before.figures, task.after.figures
     metrics = dict.fromkeys(row.metric + ("" if row.greater_is_better else " ↓") for row in (before, after))
-    best = f"{figure(before, before.best)} → {figure(after, after.best)}"
+    best = " → ".join(figures.metric(row.metric, row.best) for row in (before, after))
     return (
-        task.task, "/".join(metrics), _mean(before), _mean(after), best, _difference(task), _p_values(task),
+        task.task, "/".join(metrics), _mean(before, task.before_sample), _mean(after, task.after_sample), best,
+        figures.interval(before.metric, task.difference, task.low, task.high), _p_values(task),
         _test(task), task.verdict.value,
     )  # fmt: skip
 
 
-def _mean(row: MetricRow) -> str:
-    # Of one run there is no standard deviation.
-    spread = "" if row.std is None else f" ± {figure(row, row.std)}"
-    return f"{figure(row, row.mean)}{spread} ({row.n})"
-
-
-def _difference(task: TaskComparison) -> str:
-    figures = task.before.figures
-    if task.difference is None:
-        return NOTHING
-    if task.low is None or task.high is None:
-        return _signed(figure(figures, task.difference))
-    low, high = (_signed(figure(figures, value)) for value in (task.low, task.high))
-    return f"{_signed(figure(figures, task.difference))} [{low}, {high}]"
+def _mean(row: MetricRow, compared: Sample | None) -> str:
+    """Of the runs that are compared, so that the difference is that of the columns; of all where nothing is."""
+    shown = compared or row
+    return figures.spread(row.metric, shown.mean, shown.std, shown.n)
 
 
 def _p_values(task: TaskComparison) -> str:
-    if task.p is None or task.p_holm is None:
-        return NOTHING
-    return f"{_p(task.p)} ({_p(task.p_holm)})"
-
-
-def _p(value: float) -> str:
-    return "<0.001" if value < 0.001 else f"{value:.3f}"
+    return figures.NOTHING if task.p is None else f"{figures.p_value(task.p)} ({figures.p_value(task.p_holm)})"
 
 
 def _test(task: TaskComparison) -> str:
     if task.test is None:
-        return NOTHING
+        return figures.NOTHING
     return f"{task.test.value} ({task.pairs})" if task.test == Kind.PAIRED else task.test.value
-
-
-def _signed(text: str) -> str:
-    return text if text.startswith("-") else f"+{text}"
 
 
 def _overall(overall: Overall | None) -> str:
     if overall is None:
         return "Overall: none; there is no task of which both have a score by the same metrics."
+    before, after, first, last = map(
+        figures.score, (overall.before, overall.after, overall.before_best, overall.after_best)
+    )
+    difference = figures.score(overall.difference, signed=True)
     return (
-        f"Overall: mean task score over {', '.join(overall.tasks)}: {overall.before:.2f} → {overall.after:.2f} "
-        f"({_signed(f'{overall.difference:.2f}')}) by means over runs, {overall.before_best:.2f} → "
-        f"{overall.after_best:.2f} by best runs; not tested."
+        f"Overall: mean task score over {', '.join(overall.tasks)}: {before} → {after} "
+        f"({difference}) by means over all runs, {first} → {last} by best runs; not tested."
     )
 
 
 def _notes(comparison: Comparison) -> Iterator[str]:
     yield (
-        "Before, After: mean ± sample standard deviation over runs (n). Per cent and points, but metrics of which less "
-        "is better (↓) are as measured. Difference: after less before."
+        "Before, After: mean ± sample standard deviation over the n runs that are compared: those of the pairs where "
+        "the test is paired, else all. Best: of all runs. Per cent and points, but metrics of which less is better (↓) "
+        "are as measured. Difference: after less before."
     )
     tested = f"{comparison.tested} tested task{'' if comparison.tested == 1 else 's'}"
     yield (
@@ -129,11 +113,22 @@ def _of_task(task: TaskComparison) -> Iterator[str]:
     for title, side in (("before", task.before), ("after", task.after)):
         if side.left_out:
             yield f"{task.task}, {title}: runs left out: {_counts(side)}."
-    if task.pairs is not None and task.pairs < max(task.before.figures.n, task.after.figures.n):
-        yield f"{task.task}: the difference is over the {task.pairs} seeds that have a value in both."
+    if task.pairs is not None:
+        yield from _without_partner(task, task.pairs)
     # Another metric is a warning already.
     if task.reason and task.test is not None:
         yield f"{task.task}: {task.verdict}: {task.reason}."
+
+
+def _without_partner(task: TaskComparison, pairs: int) -> Iterator[str]:
+    """What the columns of a paired test leave out."""
+    for title, side in (("before", task.before), ("after", task.after)):
+        row = side.figures
+        if row.n > pairs:
+            yield (
+                f"{task.task}, {title}: {pairs} of {row.n} runs have a partner of the same seed; over all "
+                f"{figures.spread(row.metric, row.mean, row.std, row.n)}."
+            )
 
 
 def _counts(side: Side) -> str:

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-from finetune_core.aggregate import TaskSummary, summarise
+from finetune_core import figures
+from finetune_core.aggregate import TaskFigures, summarise
 from finetune_core.decide import Decision
 from finetune_core.layout import ExperimentLayout
 from finetune_core.observation import FailureCause, Observation, ReportView
@@ -34,7 +35,6 @@ StatusT = TypeVar("StatusT", ExperimentStatus, HPSearchStatus)
 """The status of either kind."""
 
 _SUCCESS = frozenset({Reason.ALL_RUNS_SUCCEEDED, Reason.SOME_RUNS_FAILED})
-_FAILURE = frozenset({Reason.TASK_FAILED, Reason.REPORT_FAILED, Reason.INVALID_SPEC})
 _MAX_FAILURE_MESSAGE = 500
 
 
@@ -197,15 +197,15 @@ def _counts(seen: Observation, decision: Decision) -> RunCounts:
         running=running,
         succeeded=succeeded,
         failed=failed,
-        summary=f"{succeeded + failed}/{total}",
+        summary=figures.count(succeeded + failed, total),
     )
 
 
-def _task_status(plan: Plan, decision: Decision, row: TaskSummary, uri: str) -> TaskStatus:
+def _task_status(plan: Plan, decision: Decision, row: TaskFigures, uri: str) -> TaskStatus:
     return TaskStatus(
         name=row.task,
         metric=row.metric,
-        runs=f"{row.succeeded}/{row.planned}",
+        runs=figures.count(row.succeeded, row.planned),
         failed=sum(run.run_id in decision.failed for run in plan.runs_of(row.task)),
         best=_best(plan, row.best, uri),
         mean=_rounded(row.mean),

@@ -1,23 +1,10 @@
-"""How long an experiment still takes, said coarsely, so that it changes rarely and claims no precision."""
+"""How long an experiment still takes, from what its runs took so far; `figures.eta` writes it."""
 
 from collections.abc import Mapping
 
 from finetune_core.outcome import Outcome
 from finetune_core.plan import Plan, expected_cost
 from finetune_core.results import Progress
-
-_STEPS = (
-    (60, "<1m"),
-    (120, "~2m"),
-    (300, "~5m"),
-    (600, "~10m"),
-    (1200, "~20m"),
-    (1800, "~30m"),
-    (2700, "~45m"),
-    (3600, "~1h"),
-    (5400, "~1.5h"),
-    (7200, "~2h"),
-)
 
 
 def remaining_seconds(
@@ -49,17 +36,6 @@ def remaining_seconds(
         total += seconds
         longest = max(longest, seconds)
     return max(total / parallelism, longest)
-
-
-def coarse(seconds: float | None) -> str | None:
-    """`~20m`, `~3h`, `~2d`; None stays None."""
-    if seconds is None:
-        return None
-    for limit, text in _STEPS:
-        if seconds <= limit:
-            return text
-    hours = seconds / 3600
-    return f"~{round(hours)}h" if hours < 48 else f"~{round(hours / 24)}d"
 
 
 def _known_left(progress: Progress | None) -> float | None:

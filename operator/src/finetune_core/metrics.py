@@ -41,6 +41,11 @@ def metric_spellings(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(spelling for name in names for spelling in (name, f"eval_{name}"))
 
 
+def is_share(name: str) -> bool:
+    """Whether a metric lies within -1 and 1, so that people read it x100; False for losses and names not known here."""
+    return canonical_metric(name) in HIGHER_IS_BETTER
+
+
 def greater_is_better(name: str) -> bool:
     """Direction of a metric, by either spelling; of every metric that a task can measure it is known."""
     # A name that is in neither set can only come from the results of another version.

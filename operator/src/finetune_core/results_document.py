@@ -2,21 +2,18 @@
 
 from collections.abc import Mapping
 
-from finetune_core.aggregate import MetricStats, Score, Summary, TaskSummary, summarise, task_score
+from finetune_core.aggregate import Summary, TaskFigures, summarise, task_score
 from finetune_core.layout import ExperimentLayout
-from finetune_core.metrics import greater_is_better
 from finetune_core.outcome import Outcome
 from finetune_core.plan import Plan, PlannedRun
 from finetune_core.report import report_digest
 from finetune_core.results import Failure, RunResult
 from finetune_core.results_schema import (
     BestPointer,
-    MetricRow,
     QuarantinedRow,
     ResultsDocument,
     RunRow,
     RunState,
-    ScoreRow,
     SubmissionRow,
     TaskRow,
 )
@@ -52,8 +49,8 @@ def build_document(
         model_pinned=plan.model.pinned,
         sparsity=_sparsity(plan, results),
         tasks=_task_rows(plan, summary, results, failed, models),
-        glue=_score_row(summary.glue),
-        bert_average=_score_row(summary.bert_average),
+        glue=summary.glue,
+        bert_average=summary.bert_average,
         runs=tuple(_run_row(plan, run, results.get(run.run_id), failed) for run in plan.runs),
         quarantined=tuple(QuarantinedRow.model_validate(run.model_dump()) for run in plan.quarantined),
     )
@@ -101,7 +98,7 @@ def _task_rows(
             succeeded=row.succeeded,
             failed=sum(run.run_id in failed for run in plan.runs_of(row.task)),
             metric=row.metric,
-            metrics=tuple(_metric_row(stats) for stats in row.metrics),
+            metrics=row.metrics,
             best=_pointer(plan, row, results, models),
             score=row.score,
             mean_score=row.mean_score,
@@ -113,19 +110,8 @@ def _task_rows(
     )
 
 
-def _metric_row(stats: MetricStats) -> MetricRow:
-    return MetricRow(
-        metric=stats.metric,
-        greater_is_better=greater_is_better(stats.metric),
-        n=stats.n,
-        mean=stats.mean,
-        std=stats.std,
-        best=stats.best,
-    )
-
-
 def _pointer(
-    plan: Plan, row: TaskSummary, results: Mapping[str, RunResult], models: Mapping[str, str]
+    plan: Plan, row: TaskFigures, results: Mapping[str, RunResult], models: Mapping[str, str]
 ) -> BestPointer | None:
     best = row.best
     if best is None or best.value is None:
@@ -150,17 +136,6 @@ def _pointer(
             name: layout.best_predictions(published_name(row.task, name)).removeprefix(below)
             for name in sorted(results[best.run_id].predictions)
         },
-    )
-
-
-def _score_row(score: Score) -> ScoreRow:
-    return ScoreRow(
-        name=score.name,
-        title=score.title,
-        value=score.value,
-        mean_of_runs=score.mean_of_runs,
-        covers=score.covers,
-        missing=score.missing,
     )
 
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
+from finetune_core import figures
 from finetune_core.layout import ExperimentLayout
 from finetune_core.stored import RelativePath, Segment, Slug, Stored
 from finetune_core.submission import SubmissionState
@@ -34,7 +35,11 @@ class _Frozen(BaseModel):
 
 
 class MetricRow(_Frozen):
-    """A metric over the succeeded runs of a task: see `aggregate.MetricStats`."""
+    """A metric over a task's succeeded runs, each at its own best step; values as measured.
+
+    `n` counts the finite values, `std` is the sample standard deviation (ddof 1; None for n < 2), `best` is the value
+    at the task's best run, which another metric may have chosen.
+    """
 
     metric: Slug
     greater_is_better: bool
@@ -89,7 +94,10 @@ class TaskRow(_Frozen):
 
 
 class ScoreRow(_Frozen):
-    """A mean of task scores (x100); only to be called by its `name` if nothing is missing, else by its `title`."""
+    """A mean of task scores (x100) over those that `covers` names; `mean_of_runs` takes each task's mean over its runs.
+
+    It may only be called by its `name` if nothing is missing, else by its `title`.
+    """
 
     name: str
     title: str
@@ -97,6 +105,19 @@ class ScoreRow(_Frozen):
     mean_of_runs: float | None
     covers: tuple[str, ...]
     missing: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether no task is missing."""
+        return not self.missing
+
+    @property
+    def text(self) -> str | None:
+        """For a narrow column: `84.21`, or `84.21 (5/9)` where tasks are missing."""
+        if self.value is None:
+            return None
+        total = len(self.covers) + len(self.missing)
+        return figures.score(self.value) + ("" if self.complete else f" ({figures.count(len(self.covers), total)})")
 
 
 class RunRow(_Frozen):

@@ -104,17 +104,17 @@ def results_table(documents: Iterable[ResultsDocument], statistic: Statistic) ->
     """The table over documents in any order: the same documents give the same bytes."""
     rows = [
         ExperimentRow(
-            model_uri=one.model_uri,
-            model_digest=one.model_digest,
-            namespace=one.namespace,
-            experiment=one.experiment,
-            report_digest=one.report_digest,
-            uri=one.uri,
-            bert_average=one.bert_average,
-            glue=one.glue,
-            tasks=one.tasks,
+            model_uri=document.model_uri,
+            model_digest=document.model_digest,
+            namespace=document.namespace,
+            experiment=document.experiment,
+            report_digest=document.report_digest,
+            uri=document.uri,
+            bert_average=document.bert_average,
+            glue=document.glue,
+            tasks=document.tasks,
         )
-        for one in documents
+        for document in documents
     ]
     rows.sort(key=lambda row: (row.model_uri, row.namespace, row.experiment, row.report_digest, row.uri))
     return ResultsTable(statistic=statistic, experiments=tuple(rows))

@@ -11,15 +11,16 @@ from collections.abc import Iterable, Iterator
 from finetune_core.csv_tables import Value, csv_table
 from finetune_core.latex import latex_table, latex_text
 from finetune_core.markdown import markdown_line, markdown_text
-from finetune_core.results_schema import MetricRow, ResultsDocument, ScoreRow, TaskRow
+from finetune_core.results_schema import ResultsDocument, ScoreRow
 from finetune_core.results_table import ExperimentRow, ResultsTable, Statistic, results_table
 from finetune_core.results_table_text import IDENTITY, Cell, Shown, shown, written
+from finetune_core.tables import METRIC_FIELDS, metric_values
 
 CSV_COLUMNS = (
-    "model", "model_digest", "namespace", "experiment", "report_digest", "kind", "task", "metric",
-    "greater_is_better", "n", "mean", "std", "best", "best_run", "best_run_id", "seed", "step", "chosen_by",
-    "planned", "succeeded", "failed", "score", "mean_score", "missing", "uri",
-)  # fmt: skip
+    *("model", "model_digest", "namespace", "experiment", "report_digest", "kind"),
+    *METRIC_FIELDS,
+    *("missing", "uri"),
+)
 
 
 def table_csv(table: ResultsTable) -> bytes:
@@ -28,7 +29,7 @@ def table_csv(table: ResultsTable) -> bytes:
     Rows of kind `metric` are as measured. Those of kind `score` are x100, `mean` by the means over runs, and no full
     score unless `missing` (task names, by spaces) is empty.
     """
-    return csv_table(CSV_COLUMNS, (row for one in table.experiments for row in _csv_rows(one)))
+    return csv_table(CSV_COLUMNS, (row for experiment in table.experiments for row in _csv_rows(experiment)))
 
 
 def table_markdown(table: ResultsTable) -> bytes:
@@ -64,21 +65,18 @@ def _csv_rows(row: ExperimentRow) -> Iterator[tuple[Value, ...]]:
         yield (*whose, "score", *_score_values(score), row.uri)
     for task in row.tasks:
         for metric in task.metrics:
-            yield (*whose, "metric", *_metric_values(task, metric), row.uri)
+            yield (*whose, "metric", *metric_values(task, metric), None, row.uri)
 
 
 def _score_values(score: ScoreRow) -> tuple[Value, ...]:
-    figures = (None, score.mean_of_runs, None, score.value)
-    return (score.name, "score", True, *figures, *(None,) * 10, " ".join(score.missing))
-
-
-def _metric_values(task: TaskRow, row: MetricRow) -> tuple[Value, ...]:
-    best = task.best
-    return (
-        task.task, row.metric, row.greater_is_better, row.n, row.mean, row.std, row.best,
-        *((best.run, best.run_id, best.seed, best.step) if best else (None,) * 4),
-        task.metric, task.planned, task.succeeded, task.failed, task.score, task.mean_score, None,
-    )  # fmt: skip
+    given: dict[str, Value] = {
+        "task": score.name,
+        "metric": "score",
+        "greater_is_better": True,
+        "mean": score.mean_of_runs,
+        "best": score.value,
+    }
+    return (*(given.get(name) for name in METRIC_FIELDS), " ".join(score.missing))
 
 
 def _markdown(text: Shown) -> str:

@@ -2,20 +2,21 @@
 
 from html import escape
 
+from finetune_core.figures import NOTHING
 from finetune_core.html_page import element, html_page
 from finetune_core.results_table import ResultsTable
-from finetune_core.results_table_text import IDENTITY, NOTHING, Cell, shown
+from finetune_core.results_table_text import IDENTITY, Cell, shown
 
 
 def table_html(table: ResultsTable, title: str) -> bytes:
     """One self-contained page: the wide table, its notes below."""
     text = shown(table)
     head = [
-        *(element("th", escape(one), 'class="whose" scope="col"') for one in IDENTITY),
+        *(element("th", escape(column), 'class="whose" scope="col"') for column in IDENTITY),
         *(element("th", _head(title_, metrics), 'scope="col"') for title_, metrics in text.header),
     ]
     rows = [
-        [*(element("td", escape(one), 'class="whose"') for one in identity), *(_cell(cell) for cell in cells)]
+        [*(element("td", escape(part), 'class="whose"') for part in identity), *(_cell(cell) for cell in cells)]
         for identity, cells in text.rows
     ]
     return html_page(title, head, rows, text.notes)
@@ -29,6 +30,6 @@ def _cell(cell: Cell) -> str:
     """Lines break between figures, never within: eleven columns are to fit on paper."""
     if not cell.figures:
         return element("td", NOTHING)
-    marked = [element("strong", escape(one.text)) if one.best else escape(one.text) for one in cell.figures]
-    figures = [element("span", one, 'class="one"') for one in marked]
+    marked = [element("strong", escape(figure.text)) if figure.best else escape(figure.text) for figure in cell.figures]
+    figures = [element("span", mark, 'class="one"') for mark in marked]
     return element("td", f"{escape(cell.separator)}<wbr>".join(figures) + escape(cell.tail))

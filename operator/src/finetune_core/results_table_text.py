@@ -6,6 +6,7 @@ For all formats alike: they only differ in how they write bold and in what they 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from finetune_core import figures
 from finetune_core.aggregate import BERT_AVERAGE, GLUE_SCORE
 from finetune_core.results_schema import MetricRow, ScoreRow, TaskRow
 from finetune_core.results_table import (
@@ -18,9 +19,7 @@ from finetune_core.results_table import (
     score_value,
     winner,
 )
-from finetune_core.tables import figure
 
-NOTHING = "–"
 INCOMPLETE = "*"
 """Behind a score that does not cover all its tasks."""
 
@@ -98,15 +97,15 @@ def written(
     what is escaped already.
     """
     if not cell.figures:
-        return escape(NOTHING)
-    figures = (_written_figure(one, bold if one.best else str, escape, spread) for one in cell.figures)
-    return escape(cell.separator).join(figures) + escape(cell.tail)
+        return escape(figures.NOTHING)
+    parts = (_written_figure(figure, bold if figure.best else str, escape, spread) for figure in cell.figures)
+    return escape(cell.separator).join(parts) + escape(cell.tail)
 
 
 def _written_figure(
-    one: Figure, mark: Callable[[str], str], escape: Callable[[str], str], spread: Callable[[str], str]
+    figure: Figure, mark: Callable[[str], str], escape: Callable[[str], str], spread: Callable[[str], str]
 ) -> str:
-    return mark(escape(one.value) + (spread(escape(one.spread)) if one.spread else ""))
+    return mark(escape(figure.value) + (spread(escape(figure.spread)) if figure.spread else ""))
 
 
 def _score_cells(scores: Sequence[ScoreRow], statistic: Statistic) -> list[Cell]:
@@ -119,9 +118,9 @@ def _score_cell(score: ScoreRow, statistic: Statistic, best: float | None) -> Ce
     value = score_value(score, statistic)
     if value is None:
         return Cell(())
+    text = figures.score(value)
     # What reads the same as the best is as good.
-    figure_ = Figure(f"{value:.2f}", best is not None and f"{value:.2f}" == f"{best:.2f}")
-    return Cell((figure_,), INCOMPLETE if score.missing else "")
+    return Cell((Figure(text, best is not None and text == figures.score(best)),), INCOMPLETE if score.missing else "")
 
 
 def _task_cells(table: ResultsTable, column: TaskColumn) -> list[Cell]:
@@ -141,21 +140,21 @@ def _task_cell(task: TaskRow | None, column: TaskColumn, statistic: Statistic, w
     if task is None:
         return Cell(())
     rows = column.rows(task)
-    figures = tuple(_figure(row, statistic, best) for row, best in zip(rows, winners, strict=True))
+    shown_ = tuple(_figure(row, statistic, best) for row, best in zip(rows, winners, strict=True))
     counts = [str(row.n) for row in rows if row is not None]
     # Runs may lack one of the metrics; then each figure has its own n.
     tail = f" ({counts[0] if len(set(counts)) == 1 else '/'.join(counts)})"
-    return Cell(figures, tail, "/" if statistic == Statistic.BEST else " / ")
+    return Cell(shown_, tail, "/" if statistic == Statistic.BEST else " / ")
 
 
 def _figure(row: MetricRow | None, statistic: Statistic, best: float | None) -> Figure:
     value = None if row is None else metric_value(row, statistic)
     if row is None or value is None:
-        return Figure(NOTHING)
-    text = figure(row, value)
+        return Figure(figures.NOTHING)
+    text = figures.metric(row.metric, value)
     # Of one run there is no standard deviation.
-    spread = "" if statistic == Statistic.BEST or row.std is None else figure(row, row.std)
-    return Figure(text, best is not None and text == figure(row, best), spread)
+    spread = "" if statistic == Statistic.BEST or row.std is None else figures.metric(row.metric, row.std)
+    return Figure(text, best is not None and text == figures.metric(row.metric, best), spread)
 
 
 def _notes(table: ResultsTable, columns: Sequence[TaskColumn]) -> Iterator[str]:
@@ -179,7 +178,7 @@ def _incomplete(row: ExperimentRow, statistic: Statistic) -> Iterator[str]:
     marked = [score for score in row.scores if score.missing and score_value(score, statistic) is not None]
     if marked:
         missing = dict.fromkeys(task for score in reversed(marked) for task in score.missing)
-        yield f"{INCOMPLETE} {row.name}: {', '.join(one.title for one in marked)}; missing: {', '.join(missing)}."
+        yield f"{INCOMPLETE} {row.name}: {', '.join(score.title for score in marked)}; missing: {', '.join(missing)}."
 
 
 def _lost(row: ExperimentRow) -> Iterator[str]:

@@ -1,31 +1,86 @@
 """The results document as tables: results.csv and runs.csv for programs, results.md for people."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 
+from finetune_core import figures
 from finetune_core.csv_tables import Value, csv_table
 from finetune_core.markdown import markdown_table, markdown_text
 from finetune_core.plain import one_line
 from finetune_core.results_schema import MetricRow, ResultsDocument, RunRow, RunState, ScoreRow, TaskRow
 from finetune_core.submission import SubmissionState
 
-RESULTS_COLUMNS = (
-    "task",
-    "metric",
-    "n",
-    "mean",
-    "std",
-    "best",
-    "best_run",
-    "best_run_id",
-    "seed",
-    "step",
-    "chosen_by",
-    "planned",
-    "succeeded",
-    "failed",
-    "score",
-    "mean_score",
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table of tasks, for people: `texts` are one a metric, or one for the task.
+
+    `short` is what a terminal shows instead, where that is narrow; `right` aligns.
+    """
+
+    title: str
+    texts: Callable[[TaskRow], Iterable[str]]
+    right: bool = False
+    short: Callable[[TaskRow], Iterable[str]] | None = None
+
+
+def _runs(task: TaskRow) -> str:
+    return figures.count(task.succeeded, task.planned) + (f", {task.failed} failed" if task.failed else "")
+
+
+def _metrics(task: TaskRow) -> list[str]:
+    names = [f"{row.metric} (decides)" if row.metric == task.metric else row.metric for row in task.metrics]
+    return names if len(names) > 1 else [task.metric]
+
+
+def _best_run(task: TaskRow, *, with_id: bool = True) -> str:
+    best = task.best
+    if best is None:
+        return figures.NOTHING
+    return f"{best.run} (seed {best.seed}" + (f", {best.run_id})" if with_id else ")")
+
+
+TASK_COLUMNS = (
+    Column("Task", lambda task: [task.task]),
+    Column("Runs", lambda task: [_runs(task)], right=True),
+    Column("Metrics", _metrics),
+    Column("Best", lambda task: (figures.metric(row.metric, row.best) for row in task.metrics), right=True),
+    Column(
+        "Mean ± std (n)",
+        lambda task: (figures.spread(row.metric, row.mean, row.std, row.n) for row in task.metrics),
+        right=True,
+    ),
+    Column("Score", lambda task: [figures.score(task.score)], right=True),
+    Column("Best run", lambda task: [_best_run(task)], short=lambda task: [_best_run(task, with_id=False)]),
+    Column("Step", lambda task: [figures.NOTHING if task.best is None else str(task.best.step)], right=True),
 )
+"""The table of tasks in results.md, report.html, the page and `finetune results`: a column more is a line more here."""
+
+METRIC_FIELDS: Mapping[str, Callable[[TaskRow, MetricRow], Value]] = MappingProxyType(
+    {
+        "task": lambda task, _: task.task,
+        "metric": lambda _, row: row.metric,
+        "greater_is_better": lambda _, row: row.greater_is_better,
+        "n": lambda _, row: row.n,
+        "mean": lambda _, row: row.mean,
+        "std": lambda _, row: row.std,
+        "best": lambda _, row: row.best,
+        "best_run": lambda task, _: None if task.best is None else task.best.run,
+        "best_run_id": lambda task, _: None if task.best is None else task.best.run_id,
+        "seed": lambda task, _: None if task.best is None else task.best.seed,
+        "step": lambda task, _: None if task.best is None else task.best.step,
+        "chosen_by": lambda task, _: task.metric,
+        "planned": lambda task, _: task.planned,
+        "succeeded": lambda task, _: task.succeeded,
+        "failed": lambda task, _: task.failed,
+        "score": lambda task, _: task.score,
+        "mean_score": lambda task, _: task.mean_score,
+    }
+)
+"""Columns of CSV files with a row a task and metric: results.csv, the table over experiments, data frames."""
+
+RESULTS_COLUMNS = tuple(name for name in METRIC_FIELDS if name != "greater_is_better")
 RUNS_COLUMNS = (
     "task",
     "run",
@@ -46,8 +101,7 @@ RUNS_COLUMNS = (
     "message",
 )
 
-TASK_HEADER = ("Task", "Runs", "Metrics", "Best", "Mean ± std (n)", "Score", "Best run", "Step")
-"""Of the table for people."""
+TASK_HEADER = tuple(column.title for column in TASK_COLUMNS)
 
 _MAX_FAILURES_LISTED = 50
 _MAX_MESSAGE = 300
@@ -55,7 +109,10 @@ _MAX_MESSAGE = 300
 
 def results_csv(document: ResultsDocument) -> bytes:
     """One row a task and metric; values as measured, scores x100, empty where there is none."""
-    return csv_table(RESULTS_COLUMNS, (_metric_cells(task, row) for task in document.tasks for row in task.metrics))
+    return csv_table(
+        RESULTS_COLUMNS,
+        (metric_values(task, row, RESULTS_COLUMNS) for task in document.tasks for row in task.metrics),
+    )
 
 
 def runs_csv(document: ResultsDocument) -> bytes:
@@ -81,33 +138,9 @@ def results_markdown(document: ResultsDocument) -> bytes:
     return ("\n\n".join(block for block in blocks if block) + "\n").encode()
 
 
-def figure(metric: MetricRow, value: float | None) -> str:
-    """A value as people read it: per cent where more is better (all such metrics are at most 1), else as measured."""
-    if value is None:
-        return "–"
-    return f"{100 * value:.2f}" if metric.greater_is_better else f"{value:.4g}"
-
-
-def _metric_cells(task: TaskRow, row: MetricRow) -> tuple[Value, ...]:
-    best = task.best
-    return (
-        task.task,
-        row.metric,
-        row.n,
-        row.mean,
-        row.std,
-        row.best,
-        best.run if best else None,
-        best.run_id if best else None,
-        best.seed if best else None,
-        best.step if best else None,
-        task.metric,
-        task.planned,
-        task.succeeded,
-        task.failed,
-        task.score,
-        task.mean_score,
-    )
+def metric_values(task: TaskRow, row: MetricRow, names: Iterable[str] = METRIC_FIELDS) -> tuple[Value, ...]:
+    """These of METRIC_FIELDS; metrics as measured, scores x100, None where there is none."""
+    return tuple(METRIC_FIELDS[name](task, row) for name in names)
 
 
 def _run_cells(run: RunRow, measured: Sequence[str]) -> tuple[Value, ...]:
@@ -120,36 +153,17 @@ def _task_table(document: ResultsDocument) -> str:
 
 
 def task_cells(task: TaskRow) -> tuple[str, ...]:
-    """A task's line of the table for people."""
-    names = [f"{row.metric} (decides)" if row.metric == task.metric else row.metric for row in task.metrics]
-    best = task.best
-    return (
-        task.task,
-        f"{task.succeeded}/{task.planned}" + (f", {task.failed} failed" if task.failed else ""),
-        " / ".join(names if len(names) > 1 else [task.metric]),
-        " / ".join(figure(row, row.best) for row in task.metrics),
-        " / ".join(_spread(row) for row in task.metrics),
-        "–" if task.score is None else f"{task.score:.2f}",
-        "–" if best is None else f"{best.run} (seed {best.seed}, {best.run_id})",
-        "–" if best is None else str(best.step),
-    )
-
-
-def _spread(row: MetricRow) -> str:
-    if row.mean is None:
-        return f"– ({row.n})"
-    # Of one run there is no standard deviation.
-    spread = "" if row.std is None else f" ± {figure(row, row.std)}"
-    return f"{figure(row, row.mean)}{spread} ({row.n})"
+    """A task's line of the table for people, as TASK_HEADER has it."""
+    return tuple(" / ".join(column.texts(task)) for column in TASK_COLUMNS)
 
 
 def score_line(score: ScoreRow) -> str:
     """An item of a Markdown list: the score, and which tasks it covers or lacks."""
     if score.value is None:
         return f"- {score.name}: none; no result for {', '.join(score.missing)}"
-    means = "" if score.mean_of_runs is None else f" (by the means over runs: {score.mean_of_runs:.2f})"
+    means = "" if score.mean_of_runs is None else f" (by the means over runs: {figures.score(score.mean_of_runs)})"
     covers = f"over {', '.join(score.covers)}" + (f"; missing: {', '.join(score.missing)}" if score.missing else "")
-    return f"- {score.title}: **{score.value:.2f}**{means}, {covers}"
+    return f"- {score.title}: **{figures.score(score.value)}**{means}, {covers}"
 
 
 def _submission_block(document: ResultsDocument) -> Iterator[str]:

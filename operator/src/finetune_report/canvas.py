@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from finetune_core import figures
 from finetune_core.arguments import ARGUMENTS
-from finetune_core.metrics import greater_is_better
 
 BLUE, ORANGE, RED, GREEN, GREY = "#0072B2", "#E69F00", "#D55E00", "#009E73", "#666666"
 """Told apart with any colour vision: https://jfly.uni-koeln.de/color/"""
@@ -81,12 +81,7 @@ def label_of(hyperparameter: str) -> str:
 
 def objective_label(metric: str) -> str:
     """The objective with its unit, as the tables have it."""
-    return f"{metric} on the dev set{' (× 100)' if greater_is_better(metric) else ''}"
-
-
-def shown(metric: str, value: float) -> float:
-    """A value in the unit of `objective_label`."""
-    return 100 * value if greater_is_better(metric) else value
+    return f"{metric} on the dev set{figures.unit(metric)}"
 
 
 def legend_below(figure: Figure, axes: Axes) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from finetune_core import figures
 from finetune_core.results_schema import ResultsDocument
 from finetune_core.results_table import Statistic, results_table, rivals
 from finetune_report import canvas
@@ -24,17 +25,19 @@ def plot_namespace(namespace: str, documents: Sequence[ResultsDocument]) -> tupl
 
     Experiments in any order give the same bytes.
     """
-    ordered = sorted(documents, key=lambda one: (one.experiment, one.uri))
+    ordered = sorted(documents, key=lambda document: (document.experiment, document.uri))
     with canvas.style():
         return (_comparison(namespace, ordered), _sparsity(namespace, ordered))
 
 
 def _comparison(namespace: str, documents: Sequence[ResultsDocument]) -> Picture:
     """Bars of task scores by the best runs, grouped by task, with the means over runs as marks."""
-    scored = [one for one in documents if any(task.score is not None for task in one.tasks)]
+    scored = [document for document in documents if any(task.score is not None for task in document.tasks)]
     drawn = _best_of(scored)
     columns = results_table(drawn, Statistic.BEST).columns()
-    tasks = [column.task for column in columns if any(_score(one, column.task)[0] is not None for one in drawn)]
+    tasks = [
+        column.task for column in columns if any(_score(document, column.task)[0] is not None for document in drawn)
+    ]
     bars = len(tasks) * len(drawn)
     figure = Figure(figsize=(min(18.0, max(5.6, 0.22 * bars + 0.3 * len(tasks) + 1.4)), 4.2), layout="constrained")
     axes = figure.subplots()
@@ -44,10 +47,10 @@ def _comparison(namespace: str, documents: Sequence[ResultsDocument]) -> Picture
     if not drawn:
         return _nothing(figure, axes, "comparison", title, "No experiment has a score yet.")
     width = min(_GROUP / len(drawn), 0.4)
-    for number, one in enumerate(drawn):
+    for number, document in enumerate(drawn):
         places = [place + width * (number - (len(drawn) - 1) / 2) for place in range(len(tasks))]
-        bests, means = zip(*(_score(one, task) for task in tasks), strict=True)
-        _bars(axes, places, bests, width=0.92 * width, color=_COLOURS[number], label=_label(one))
+        bests, means = zip(*(_score(document, task) for task in tasks), strict=True)
+        _bars(axes, places, bests, width=0.92 * width, color=_COLOURS[number], label=_label(document))
         marked = [(place, mean) for place, mean in zip(places, means, strict=True) if mean is not None]
         axes.hlines(
             [mean for _, mean in marked],
@@ -71,7 +74,9 @@ def _comparison(namespace: str, documents: Sequence[ResultsDocument]) -> Picture
 def _sparsity(namespace: str, documents: Sequence[ResultsDocument]) -> Picture:
     """The GLUE score against the share of zeros. Means over other tasks than those compared are hollow."""
     known = [
-        (one.sparsity, one.glue, one) for one in documents if one.sparsity is not None and one.glue.value is not None
+        (document.sparsity, document.glue, document)
+        for document in documents
+        if document.sparsity is not None and document.glue.value is not None
     ]
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = figure.subplots()
@@ -79,7 +84,7 @@ def _sparsity(namespace: str, documents: Sequence[ResultsDocument]) -> Picture:
     if not known:
         return _nothing(figure, axes, "sparsity", title, "No experiment has a score and a known sparsity yet.")
     compared = rivals((score for _, score, _ in known), Statistic.BEST)
-    for sparsity, score, one in known:
+    for sparsity, score, document in known:
         value = score.value or 0.0
         comparable = score in compared
         axes.scatter(
@@ -105,7 +110,7 @@ def _sparsity(namespace: str, documents: Sequence[ResultsDocument]) -> Picture:
         # Names of points at the right edge would leave the plot.
         left = sparsity > 0.5
         axes.annotate(
-            one.experiment,
+            document.experiment,
             (100 * sparsity, value),
             xytext=(-8 if left else 8, 0),
             textcoords="offset points",
@@ -127,10 +132,14 @@ def _best_of(documents: Sequence[ResultsDocument]) -> list[ResultsDocument]:
         return list(documents)
     # Complete scores first: a mean over a few easy tasks is no reason to be shown.
     ranked = sorted(
-        documents, key=lambda one: (-len(one.glue.covers), -(one.glue.value if one.glue.value is not None else -1e9))
+        documents,
+        key=lambda document: (
+            -len(document.glue.covers),
+            -(document.glue.value if document.glue.value is not None else -1e9),
+        ),
     )
     chosen = ranked[:_MOST]
-    return [one for one in documents if one in chosen]
+    return [document for document in documents if document in chosen]
 
 
 def _score(document: ResultsDocument, task: str) -> tuple[float | None, float | None]:
@@ -150,7 +159,7 @@ def _label(document: ResultsDocument) -> str:
     score = document.glue
     if score.value is None:
         return document.experiment
-    return f"{document.experiment} ({score.value:.2f}{'*' if score.missing else ''})"
+    return f"{document.experiment} ({figures.score(score.value)}{'*' if score.missing else ''})"
 
 
 def _legend(figure: Figure, axes: Axes) -> None:

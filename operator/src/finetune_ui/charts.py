@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from finetune_core import figures
 from finetune_core.plan import Plan
 from finetune_core.results_schema import ResultsDocument, TaskRow
-from finetune_core.search import wording
 from finetune_core.search.plan import SearchPlan
 from finetune_core.search.summarise import SearchFindings, by_finish
 from finetune_core.search.trials import TrialResult, TrialState
@@ -20,7 +20,6 @@ from finetune_report.records import RunRecord
 _BEST = "#d55e00"
 _OTHER = "#0072b2"
 _STATES = {TrialState.COMPLETED: "#0072b2", TrialState.STOPPED: "#e69f00", TrialState.FAILED: "#999999"}
-_NUMBER = "%{y:.4f}"
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,9 @@ class Chart:
 def learning_curves(plan: Plan, document: ResultsDocument, records: Iterable[RunRecord]) -> list[Chart]:
     """For each task that has evaluations: the metric that decides against steps, the best run's curve marked."""
     found = list(records)
-    charts = (_curves(plan, task, [one for one in found if one.run.task == task.task]) for task in document.tasks)
+    charts = (
+        _curves(plan, task, [record for record in found if record.run.task == task.task]) for task in document.tasks
+    )
     return [chart for chart in charts if chart.data]
 
 
@@ -48,50 +49,58 @@ def _curves(plan: Plan, task: TaskRow, records: Sequence[RunRecord]) -> Chart:
     metric = plan.tasks[task.task].settings.metric_for_best_model
     best = task.best.run_id if task.best else None
     # The best one last, so that it lies on top.
-    ordered = sorted(records, key=lambda one: one.run.run_id == best)
-    lines = [trace for one in ordered if (trace := _curve(one, metric, best=one.run.run_id == best)) is not None]
+    ordered = sorted(records, key=lambda record: record.run.run_id == best)
+    lines = [
+        trace for record in ordered if (trace := _curve(record, metric, best=record.run.run_id == best)) is not None
+    ]
     if task.best and lines:
         lines.append(
             {
                 "x": [task.best.step],
-                "y": [task.best.value],
+                "y": [figures.in_unit(metric, task.best.value)],
                 "mode": "markers",
                 "marker": {"color": _BEST, "size": 12, "symbol": "star"},
                 "name": f"best: run {task.best.run}",
-                "hovertemplate": f"best: {_NUMBER} at step %{{x}}<extra></extra>",
+                "hovertemplate": f"best: {_number(metric)} at step %{{x}}<extra></extra>",
             }
         )
     return Chart(
         id=f"curves-{task.task}",
         title=f"{task.task}: {metric}",
         data=tuple(lines),
-        layout={"xaxis": {"title": {"text": "step"}}, "yaxis": {"title": {"text": metric}}, "showlegend": False},
+        layout={
+            "xaxis": {"title": {"text": "step"}},
+            "yaxis": _axis(metric),
+            "showlegend": False,
+        },
     )
 
 
 def _curve(record: RunRecord, metric: str, *, best: bool) -> dict[str, Any] | None:
     points = [
-        (step, number(one.get(metric))) for one in record.evaluations if (step := number(one.get("step"))) is not None
+        (step, number(evaluation.get(metric)))
+        for evaluation in record.evaluations
+        if (step := number(evaluation.get("step"))) is not None
     ]
     if not points:
         return None
     name = f"run {record.run.run}"
     return {
         "x": [step for step, _ in points],
-        "y": [value for _, value in points],
+        "y": _in_unit(metric, (value for _, value in points)),
         "mode": "lines+markers",
         "name": name,
         "line": {"color": _BEST if best else _OTHER, "width": 3 if best else 1.5},
         "opacity": 1 if best else 0.55,
         "marker": {"size": 4},
-        "hovertemplate": f"{name} ({record.state.value.lower()}): {_NUMBER} at step %{{x}}<extra></extra>",
+        "hovertemplate": f"{name} ({record.state.value.lower()}): {_number(metric)} at step %{{x}}<extra></extra>",
     }
 
 
 def spread(document: ResultsDocument) -> list[Chart]:
     """The scores (x100) of each task's succeeded runs as boxes; none where no task has two."""
     scores = {
-        task.task: [one.score for one in document.runs if one.task == task.task and one.score is not None]
+        task.task: [run.score for run in document.runs if run.task == task.task and run.score is not None]
         for task in document.tasks
     }
     if all(len(values) < 2 for values in scores.values()):
@@ -101,7 +110,11 @@ def spread(document: ResultsDocument) -> list[Chart]:
         for task, values in scores.items()
         if values
     )
-    return [Chart("spread", "Scores of all runs", boxes, {"yaxis": {"title": {"text": "score"}}, "showlegend": False})]
+    return [
+        Chart(
+            "spread", "Scores of all runs", boxes, {"yaxis": {"title": {"text": "score (× 100)"}}, "showlegend": False}
+        )
+    ]
 
 
 def trial_charts(plan: SearchPlan, findings: SearchFindings) -> list[Chart]:
@@ -109,7 +122,7 @@ def trial_charts(plan: SearchPlan, findings: SearchFindings) -> list[Chart]:
     charts = []
     for task in plan.order:
         ended = by_finish(findings.trials.get(task, ()))
-        if any(one.value is not None for one in ended):
+        if any(trial.value is not None for trial in ended):
             charts += [_progress(plan, task, ended), *_against(plan, task, ended)]
     return charts
 
@@ -117,19 +130,20 @@ def trial_charts(plan: SearchPlan, findings: SearchFindings) -> list[Chart]:
 def _progress(plan: SearchPlan, task: str, ended: Sequence[TrialResult]) -> Chart:
     metric, more = plan.tasks[task].settings.metric_for_best_model, plan.tasks[task].greater_is_better
     best: list[float | None] = []
-    for one in ended:
-        known = [value for value in (*best[-1:], one.value) if value is not None]
+    for trial in ended:
+        known = [value for value in (*best[-1:], trial.value) if value is not None]
         best.append((max(known) if more else min(known)) if known else None)
     numbers = list(range(1, len(ended) + 1))
-    line = {"x": numbers, "y": best, "mode": "lines", "line": {"shape": "hv", "color": _BEST}, "name": "best so far",
-            "hovertemplate": f"best so far: {_NUMBER}<extra></extra>"}  # fmt: skip
+    line = {"x": numbers, "y": _in_unit(metric, best), "mode": "lines",
+            "line": {"shape": "hv", "color": _BEST}, "name": "best so far",
+            "hovertemplate": f"best so far: {_number(metric)}<extra></extra>"}  # fmt: skip
     return Chart(
         id=f"progress-{task}",
         title=f"{task}: best so far",
-        data=(*_by_state(ended, numbers), line),
+        data=(*_by_state(metric, ended, numbers), line),
         layout={
             "xaxis": {"title": {"text": "trials ended"}},
-            "yaxis": {"title": {"text": metric}},
+            "yaxis": _axis(metric),
             "legend": {"orientation": "h", "y": -0.35},
         },
     )
@@ -138,36 +152,49 @@ def _progress(plan: SearchPlan, task: str, ended: Sequence[TrialResult]) -> Char
 def _against(plan: SearchPlan, task: str, ended: Sequence[TrialResult]) -> Iterable[Chart]:
     metric = plan.tasks[task].settings.metric_for_best_model
     for name, distribution in plan.tasks[task].space.items():
-        values = [one.config.get(name) for one in ended]
+        values = [trial.config.get(name) for trial in ended]
         axis: dict[str, Any] = {"title": {"text": name}}
         if distribution.log_uniform or distribution.log_int:
             axis["type"] = "log"
             values = list(map(number, values))
         elif any(number(value) is None for value in values):
             axis["type"] = "category"
-            values = [escape(wording.setting(value)) for value in values]
+            values = [escape(figures.setting(value)) for value in values]
         yield Chart(
             id=f"{name}-{task}",
             title=f"{task}: {metric} against {name}",
-            data=tuple(_by_state(ended, values)),
+            data=tuple(_by_state(metric, ended, values)),
             layout={
                 "xaxis": axis,
-                "yaxis": {"title": {"text": metric}},
+                "yaxis": _axis(metric),
                 "legend": {"orientation": "h", "y": -0.35},
             },
         )
 
 
-def _by_state(ended: Sequence[TrialResult], across: Sequence[Any]) -> Iterable[dict[str, Any]]:
+def _by_state(metric: str, ended: Sequence[TrialResult], across: Sequence[Any]) -> Iterable[dict[str, Any]]:
     for state, colour in _STATES.items():
-        points = [(x, one) for x, one in zip(across, ended, strict=True) if one.state == state]
+        points = [(x, trial) for x, trial in zip(across, ended, strict=True) if trial.state == state]
         if points:
             yield {
                 "x": [x for x, _ in points],
-                "y": [one.value for _, one in points],
-                "text": [f"trial {one.index}" for _, one in points],
+                "y": _in_unit(metric, (trial.value for _, trial in points)),
+                "text": [f"trial {trial.index}" for _, trial in points],
                 "mode": "markers",
                 "name": state.value.lower(),
                 "marker": {"color": colour, "size": 8},
-                "hovertemplate": f"%{{text}}: {_NUMBER} at %{{x}}<extra>{state.value.lower()}</extra>",
+                "hovertemplate": f"%{{text}}: {_number(metric)} at %{{x}}<extra>{state.value.lower()}</extra>",
             }
+
+
+def _axis(metric: str) -> dict[str, Any]:
+    return {"title": {"text": metric + figures.unit(metric)}}
+
+
+def _in_unit(metric: str, values: Iterable[float | None]) -> list[float | None]:
+    return [None if value is None else figures.in_unit(metric, value) for value in values]
+
+
+def _number(metric: str) -> str:
+    """How plotly writes the value below the pointer: as `figures.metric` does."""
+    return "%{y:.2f}" if figures.unit(metric) else "%{y:.4g}"

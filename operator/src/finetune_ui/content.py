@@ -8,6 +8,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from finetune_client.errors import NotFoundError
+from finetune_client.overview import Overview
 from finetune_client.reports import plan_of
 from finetune_client.stores import Results
 from finetune_core.layout import ExperimentLayout
@@ -22,7 +23,6 @@ from finetune_store import NotFoundError as NoObjectError
 from finetune_store import Store
 from finetune_ui import experiments, searches
 from finetune_ui.experiments import ExperimentPage, experiment_page
-from finetune_ui.kinds import Head
 from finetune_ui.remembered import Remembered
 from finetune_ui.searches import SearchPage, search_page
 
@@ -54,7 +54,7 @@ class Opened:
 class Content:
     """A page's content. `head` is as the store alone tells it; `files`, keys below `root`, may be downloaded."""
 
-    head: Head
+    head: Overview
     page: ExperimentPage | SearchPage
     root: str
     files: Mapping[str, str]
@@ -63,7 +63,10 @@ class Content:
 def read_content(
     opened: Opened, word: str, namespace: str, name: str, now: datetime, failed: frozenset[str] | None = None
 ) -> Content:
-    """What there is now; `failed` as in `Head`. NotFoundError while there is no plan; ReportError, StoreError."""
+    """What there is now; `failed` is the cluster's `Overview.failed_runs`.
+
+    Raises NotFoundError while there is no plan; ReportError, StoreError.
+    """
     if word == "experiments":
         return _experiment(opened, namespace, name, now, failed)
     return _search(opened, namespace, name)

@@ -4,16 +4,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from finetune_core import tables
+from finetune_client.overview import Mood, Overview
+from finetune_core import figures, tables
 from finetune_core.plan import Plan
 from finetune_core.results import Failure
 from finetune_core.results_document import build_document
 from finetune_core.results_schema import ResultsDocument, TaskRow
-from finetune_core.search import wording
 from finetune_core.stored import number
+from finetune_kube.kinds import EXPERIMENT
 from finetune_report.records import RunRecord, State
 from finetune_ui.charts import Chart, learning_curves, spread
-from finetune_ui.kinds import Head, Mood, age
 
 RUNS_HEADER = ("Task", "Run", "State", "Progress", "Value", "Last sign", "Seed", "Run id")
 FAILURES_HEADER = ("Task", "Run", "When", "Why")
@@ -52,10 +52,10 @@ class ExperimentPage:
 def in_force(records: Iterable[RunRecord], failed: frozenset[str] | None) -> tuple[RunRecord, ...]:
     """Runs that failed but are not among `failed` are to be tried again; None: the store alone tells."""
     return tuple(
-        replace(one, state=State.PENDING)
-        if failed is not None and one.state == State.FAILED and one.run.run_id not in failed
-        else one
-        for one in records
+        replace(record, state=State.PENDING)
+        if failed is not None and record.state == State.FAILED and record.run.run_id not in failed
+        else record
+        for record in records
     )
 
 
@@ -64,8 +64,8 @@ def document_now(plan: Plan, records: Iterable[RunRecord], uri: str) -> ResultsD
     found = list(records)
     return build_document(
         plan,
-        {one.run.run_id: one.result for one in found if one.result is not None},
-        {one.run.run_id: one.failure for one in found if one.state == State.FAILED},
+        {record.run.run_id: record.result for record in found if record.result is not None},
+        {record.run.run_id: record.failure for record in found if record.state == State.FAILED},
         uri=uri,
         models={},
     )
@@ -80,25 +80,25 @@ def experiment_page(plan: Plan, records: Sequence[RunRecord], uri: str, now: dat
         scores=tuple(tables.score_line(score).replace("**", "").removeprefix("- ") for score in scored),
         table=tuple(tables.task_cells(task) for task in document.tasks),
         charts=(*learning_curves(plan, document, records), *spread(document)),
-        runs=tuple(_line(plan, by_task[one.run.task], one, now) for one in records),
-        failures=tuple(_failure(one, one.failure, now) for one in records if one.failure is not None),
+        runs=tuple(_line(plan, by_task[record.run.task], record, now) for record in records),
+        failures=tuple(_failure(record, record.failure, now) for record in records if record.failure is not None),
     )
 
 
-def head_in_store(plan: Plan, records: Sequence[RunRecord], document: ResultsDocument | None) -> Head:
+def head_in_store(plan: Plan, records: Sequence[RunRecord], document: ResultsDocument | None) -> Overview:
     """The head where no cluster tells: `document` is the report of this plan, None while there is none."""
-    ended = [one for one in records if one.state in {State.SUCCEEDED, State.FAILED}]
+    ended = [record for record in records if record.state in {State.SUCCEEDED, State.FAILED}]
     status, mood = _outcome(records, document)
     glue = (document or document_now(plan, records, "")).glue
-    return Head(
-        word="experiments",
+    return Overview(
+        kind=EXPERIMENT,
         namespace=plan.namespace,
         name=plan.experiment,
-        status=status,
+        state=status,
         mood=mood,
         done=len(ended),
         total=len(plan.runs),
-        best="" if glue.value is None else f"{glue.value:.1f}",
+        score=glue.text or "",
         model=plan.model.uri,
     )
 
@@ -109,7 +109,7 @@ def _outcome(records: Sequence[RunRecord], document: ResultsDocument | None) -> 
         if any(task.best is None for task in document.tasks):
             return "TaskFailed", Mood.BAD
         return ("SomeRunsFailed" if document.failed() else "AllRunsSucceeded"), Mood.GOOD
-    states = {one.state for one in records}
+    states = {record.state for record in records}
     if states == {State.PENDING}:
         return "Pending", Mood.IDLE
     return ("Running" if states & {State.PENDING, State.RUNNING} else "Reporting"), Mood.BUSY
@@ -120,16 +120,16 @@ def _line(plan: Plan, task: TaskRow, record: RunRecord, now: datetime) -> RunLin
     step = result.last_step if result else progress.step if progress else 0
     total = result.last_step if result else progress.total_steps if progress else 0
     left = progress.seconds_left if progress and record.state == State.RUNNING else None
-    row = next((row for row in task.metrics if row.metric == task.metric), None)
     value = result.value if result else _best_so_far(plan, run.task, record)
     return RunLine(
         task=run.task,
         run=run.run,
         state=record.state.value,
         percent=100 if result else 100 * step // total if total else 0,
-        steps=(f"{step}/{total}" if total else "") + (f", {wording.duration(left)} left" if left is not None else ""),
-        value="" if value is None else f"{value:.4g}" if row is None else tables.figure(row, value),
-        seen=f"{age(progress.time, now)} ago" if progress and record.state == State.RUNNING else "",
+        steps=(figures.count(step, total) if total else "")
+        + (f", {figures.duration(left)} left" if left is not None else ""),
+        value="" if value is None else figures.metric(task.metric, value),
+        seen=f"{figures.age(progress.time, now)} ago" if progress and record.state == State.RUNNING else "",
         seed=run.seed,
         run_id=run.run_id,
         best=task.best is not None and task.best.run_id == run.run_id,
@@ -139,11 +139,11 @@ def _line(plan: Plan, task: TaskRow, record: RunRecord, now: datetime) -> RunLin
 def _failure(record: RunRecord, failure: Failure, now: datetime) -> tuple[str, ...]:
     again = "" if record.state == State.FAILED else ", to be tried again"
     why = f"{failure.reason.value}: {failure.message}"
-    return record.run.task, str(record.run.run), f"{age(failure.time, now)} ago{again}", why
+    return record.run.task, str(record.run.run), f"{figures.age(failure.time, now)} ago{again}", why
 
 
 def _best_so_far(plan: Plan, task: str, record: RunRecord) -> float | None:
     metric = plan.tasks[task].settings.metric_for_best_model
     more = plan.tasks[task].settings.greater_is_better
-    values = [value for one in record.evaluations if (value := number(one.get(metric))) is not None]
+    values = [value for evaluation in record.evaluations if (value := number(evaluation.get(metric))) is not None]
     return (max(values) if more else min(values)) if values else None

@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from finetune_ui.charts import Chart
+from finetune_ui.kinds import path_of, task_header, task_rows
 
 
 def render(template: str, **values: object) -> str:
@@ -33,5 +34,10 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["chart_data"] = chart_data
+    environment.filters |= {
+        "chart_data": chart_data,
+        "path": path_of,
+        "task_header": task_header,
+        "task_rows": task_rows,
+    }
     return environment

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
+from finetune_client.overview import Mood, Overview
+from finetune_core import figures
 from finetune_core.search import summary_tables, wording
 from finetune_core.search.plan import SearchPlan
 from finetune_core.search.summarise import SearchFindings, summarise
 from finetune_core.search.summary import TaskSummary
+from finetune_kube.kinds import SEARCH
 from finetune_ui.charts import Chart, trial_charts
-from finetune_ui.kinds import Head, Mood
 
 
 @dataclass(frozen=True)
@@ -40,17 +42,17 @@ def search_page(plan: SearchPlan, findings: SearchFindings, uri: str) -> SearchP
     )
 
 
-def head_in_store(plan: SearchPlan, ended: int, *, reported: bool) -> Head:
+def head_in_store(plan: SearchPlan, ended: int, *, reported: bool) -> Overview:
     """The head where no cluster tells: so many trials have ended; the report is or is not written."""
     total = sum(task.trials for task in plan.tasks.values())
     status, mood = ("Running", Mood.BUSY) if ended else ("Pending", Mood.IDLE)
     if reported:
         status, mood = "AllTrialsEnded", Mood.GOOD
-    return Head(
-        word="searches",
+    return Overview(
+        kind=SEARCH,
         namespace=plan.namespace,
         name=plan.search,
-        status=status,
+        state=status,
         mood=mood,
         done=ended,
         total=total,
@@ -63,7 +65,7 @@ def _task(task: TaskSummary) -> SearchedTask:
     return SearchedTask(
         name=task.task,
         lines=(wording.best_line(task), wording.counts_line_now(task), wording.cost_line(task)),
-        hyperparameters=tuple((name, wording.setting(value)) for name, value in best.items()),
+        hyperparameters=tuple((name, figures.setting(value)) for name, value in best.items()),
         header=tuple(summary_tables.top_header(task)),
         top=tuple(tuple(summary_tables.top_cells(task, rank, row)) for rank, row in enumerate(task.top, start=1)),
     )

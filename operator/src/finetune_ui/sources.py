@@ -10,6 +10,7 @@ from typing import Protocol
 
 from finetune_client.errors import NotFoundError, RefusedError
 from finetune_client.kube.client import Kube
+from finetune_client.overview import Json, Mood, Overview, overview
 from finetune_client.reports import plan_of
 from finetune_client.stores import Results, open_for
 from finetune_core.problems import FinetuneError
@@ -18,7 +19,7 @@ from finetune_report.search.gather import read_plan
 from finetune_store import Store
 from finetune_ui import searches
 from finetune_ui.content import Opened
-from finetune_ui.kinds import KINDS, Head, Json, Mood, head_of
+from finetune_ui.kinds import KINDS
 
 _STORE_SECONDS = 300
 """How long an opened store is used: a Secret that was changed or taken away shows within this time."""
@@ -37,7 +38,7 @@ _ENDED = re.compile(r"([^/]+)/([^/]+)/(?:runs|trials)/[^/]+/[^/]+/result\.json")
 class Found:
     """An object that was asked for: its head, None where only the store can tell, and how to open its store."""
 
-    head: Head | None
+    head: Overview | None
     open: Callable[[], Opened]
 
 
@@ -48,7 +49,7 @@ class Source(Protocol):
     def title(self) -> str:
         """What it is, for the page."""
 
-    def heads(self, namespace: str | None) -> list[Head]:
+    def heads(self, namespace: str | None) -> list[Overview]:
         """All objects, of one namespace or of the source's own choice."""
 
     def find(self, word: str, namespace: str, name: str) -> Found:
@@ -72,16 +73,16 @@ class ClusterSource:
         """The address of its API."""
         return f"cluster {self.kube.api.configuration.host}"
 
-    def heads(self, namespace: str | None) -> list[Head]:
+    def heads(self, namespace: str | None) -> list[Overview]:
         """See Source; newest first. Who may not look everywhere is told to name a namespace."""
         everywhere = self.everywhere and namespace is None
         kube = Kube(self.kube.api, namespace or self.kube.namespace)
         try:
-            items = [one for kind in KINDS.values() for one in kube.objects(kind, everywhere=everywhere)]
+            items = [item for kind in KINDS.values() for item in kube.objects(kind, everywhere=everywhere)]
         except RefusedError as error:
             remedy = "Name a namespace in which you may list them." if everywhere else error.remedy
             raise RefusedError(error.message, remedy) from error
-        return sorted(map(head_of, items), key=lambda one: (one.created, one.name), reverse=True)
+        return sorted(map(overview, items), key=lambda head: (head.created, head.name), reverse=True)
 
     def find(self, word: str, namespace: str, name: str) -> Found:
         """See Source."""
@@ -89,14 +90,14 @@ class ClusterSource:
         item = kube.get(kind, name)
         if item is None:
             raise NotFoundError(f"there is no {kind.kind} {name} in namespace {namespace}", "It may have been deleted.")
-        return Found(head_of(item), lambda: self._open(kube, item))
+        return Found(overview(item), lambda: self._open(kube, item))
 
     def _open(self, kube: Kube, item: Json) -> Opened:
         # Reading the Secret and making a client every few seconds would be too much.
         told = [(item.get(part) or {}).get("storage") for part in ("spec", "status")]
         key = json.dumps([item["metadata"]["uid"], *told], sort_keys=True)
         now = time.monotonic()
-        kept = {one: found for one, found in self._stores.items() if now - found[0] < _STORE_SECONDS}
+        kept = {place: found for place, found in self._stores.items() if now - found[0] < _STORE_SECONDS}
         if key not in kept:
             kept[key] = now, Opened.of(open_for(kube, dict(item), environ=self.environ))
         # Replaced as a whole: several threads may be here.
@@ -109,7 +110,7 @@ class StoreSource:
     """A folder or a bucket, without a cluster: what `finetune run` wrote, or what a cluster left."""
 
     store: Store
-    _heads: list[Head] = field(default_factory=list, repr=False)
+    _heads: list[Overview] = field(default_factory=list, repr=False)
     _again: float = 0.0
 
     def __post_init__(self) -> None:
@@ -120,19 +121,19 @@ class StoreSource:
         """Its URI."""
         return f"store {self.store.uri()}"
 
-    def heads(self, namespace: str | None) -> list[Head]:
+    def heads(self, namespace: str | None) -> list[Overview]:
         """See Source; by name. A store lists whole folders only, so that a large one is not walked at each look."""
         if time.monotonic() >= self._again:
             began = time.monotonic()
             self._heads = list(self._walk())
             self._again = time.monotonic() + _LISTING_SHARE * (time.monotonic() - began)
-        return [one for one in self._heads if namespace in (None, one.namespace)]
+        return [head for head in self._heads if namespace in (None, head.namespace)]
 
     def find(self, word: str, namespace: str, name: str) -> Found:
         """See Source."""
         return Found(None, lambda: self._opened)
 
-    def _walk(self) -> list[Head]:
+    def _walk(self) -> list[Overview]:
         ended: Counter[tuple[str, str]] = Counter()
         markers: dict[tuple[str, str], set[str]] = {}
         for info in self.store.list(""):
@@ -146,7 +147,7 @@ class StoreSource:
             if files & {"plan", "search"}
         ]
 
-    def _head(self, namespace: str, name: str, ended: int, files: set[str]) -> Head:
+    def _head(self, namespace: str, name: str, ended: int, files: set[str]) -> Overview:
         """In short: whether all went well is on its own page."""
         word = "experiments" if "plan" in files else "searches"
         try:
@@ -156,9 +157,11 @@ class StoreSource:
             experiment = plan_of(Results(self.store, namespace, name))
         except FinetuneError as error:
             # One that this version cannot read must not hide the others.
-            return Head(word, namespace, name, "Unreadable", Mood.BAD, notes=(str(error),))
+            return Overview(KINDS[word], namespace, name, "Unreadable", Mood.BAD, messages=(str(error),))
         reported = "results" in files
         status = "Reported" if reported else "Running" if ended else "Pending"
         mood = Mood.GOOD if reported else Mood.BUSY if ended else Mood.IDLE
         total = len(experiment.runs)
-        return Head(word, namespace, name, status, mood, min(ended, total), total, model=experiment.model.uri)
+        return Overview(
+            KINDS[word], namespace, name, status, mood, min(ended, total), total, model=experiment.model.uri
+        )

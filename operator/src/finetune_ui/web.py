@@ -16,10 +16,11 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from finetune_client.errors import ClientError, NotFoundError, RefusedError, UnreachableError
+from finetune_core import figures
 from finetune_core.problems import FinetuneError
 from finetune_store import StoreError, deadline
 from finetune_ui.content import Content, read_content, read_files
-from finetune_ui.kinds import KINDS, age
+from finetune_ui.kinds import KINDS
 from finetune_ui.pages import render
 from finetune_ui.sources import Found, Source
 from finetune_ui.viewers import COOKIE, SECURE_COOKIE, NotSignedInError, Viewers
@@ -78,7 +79,7 @@ class Server:
         namespace = request.query.get("namespace") or None
         heads = await _asked(source.heads, namespace)
         now = datetime.now(UTC)
-        ages = [age(head.created, now) for head in heads]
+        ages = [figures.age(head.created, now) for head in heads]
         return self._page("list.html", source, heads=heads, ages=ages, namespace=namespace)
 
     async def _object(self, request: web.Request) -> web.Response:
@@ -93,7 +94,7 @@ class Server:
             f"{word}.html",
             source,
             head=head,
-            age=age(head.created, datetime.now(UTC)),
+            age=figures.age(head.created, datetime.now(UTC)),
             page=content.page if content else None,
             problem=str(problem) if problem else "",
             files=files,
@@ -206,7 +207,7 @@ def _look(source: Source, word: str, namespace: str, name: str) -> tuple[Found, 
     """What can be told: where a store cannot be read, the head alone and why."""
     found = source.find(word, namespace, name)
     try:
-        failed = found.head.failed if found.head else None
+        failed = found.head.failed_runs if found.head else None
         return found, read_content(found.open(), word, namespace, name, datetime.now(UTC), failed), None
     except (FinetuneError, StoreError) as error:
         return found, None, error

@@ -10,7 +10,7 @@ from finetune_cli.output import Output, console, emit, note, write
 from finetune_cli.shown.comparison import WRITERS, comparison_page
 from finetune_client.errors import ClientError
 from finetune_client.exits import Exit
-from finetune_client.several import Where, both_documents
+from finetune_client.result_sets import Where, both_documents
 from finetune_core.comparison import compare as compared
 from finetune_core.significance import TTest
 

@@ -10,7 +10,7 @@ from finetune_cli.manifest.crds import EXPERIMENT
 from finetune_cli.manifest.files import Source, check_source, read_text
 from finetune_cli.manifest.findings import Severity
 from finetune_cli.output import Output, OutputOption, console, emit
-from finetune_cli.past import past_runs
+from finetune_cli.run_history import past_runs
 from finetune_cli.shown.plans import Forecast, Rates, forecast_experiment, forecast_page, forecast_search, rates_of
 from finetune_client.errors import ClientError
 from finetune_client.exits import Exit

@@ -8,14 +8,14 @@ import typer
 
 from finetune_cli.commands.common import AnyNames, Context, ExperimentName, Namespace, StoreUri
 from finetune_cli.output import Output, OutputOption, console, emit, note, table, write
-from finetune_cli.shown.results import BEST_COLUMNS, best_of_status, best_rows, results_page
+from finetune_cli.shown.results import BEST_COLUMNS, best_cells, best_of_status, best_rows, results_page
 from finetune_cli.shown.results_table import WRITERS, comparison_page
 from finetune_client.errors import NotFoundError, UsageError
 from finetune_client.event_files import download_event_files
 from finetune_client.exits import Exit
 from finetune_client.finding import cluster, find
 from finetune_client.reports import layout_of, report_of, whole_report
-from finetune_client.several import Where, all_documents, documents_of
+from finetune_client.result_sets import Where, all_documents, documents_of
 from finetune_client.stores import Results, results_of
 from finetune_core.results_schema import BestPointer, ResultsDocument
 from finetune_core.results_table import Statistic, results_table
@@ -154,8 +154,7 @@ def best(
     if output != Output.TABLE:
         emit(rows, output)
     elif rows:
-        keys = ("task", "metric", "value", "run", "seed", "runId", "step", "uri")
-        console().print(table(BEST_COLUMNS, [[row[key] for key in keys] for row in rows]))
+        console().print(table(BEST_COLUMNS, map(best_cells, rows)))
     else:
         note("No run has a result yet.")
     return Exit.OK
@@ -182,8 +181,8 @@ def download(
         raise UsageError(f"no best run of {', '.join(sorted(unknown))}", f"There is one of {', '.join(pointers)}.")
     folder = to or Path(place.name)
     written = 0
-    for one, pointer in pointers.items():
-        if not task or one in task:
+    for best_of, pointer in pointers.items():
+        if not task or best_of in task:
             written += _download(place, pointer, folder, models=models, predictions=predictions)
     if tensorboard:
         found = download_event_files(

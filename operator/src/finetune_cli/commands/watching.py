@@ -9,9 +9,10 @@ from rich.live import Live
 
 from finetune_cli.commands.common import Context, Namespace, any_names
 from finetune_cli.output import Output, OutputOption, console, emit, note, table
-from finetune_cli.shown.objects import LIST_COLUMNS, condition, ended, list_row, page
+from finetune_cli.shown.objects import LIST_COLUMNS, list_row, page, progress_line
 from finetune_client.exits import Exit
 from finetune_client.finding import Json, cluster, find
+from finetune_client.overview import overview
 from finetune_kube.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -45,9 +46,11 @@ def status(
     if output != Output.TABLE:
         emit(items[0] if name else items, output)
     elif name:
-        console().print(page(items[0], now))
+        console().print(page(overview(items[0]), now))
     elif items:
-        console().print(table(LIST_COLUMNS, [list_row(one, now, with_namespace=everywhere) for one in items]))
+        console().print(
+            table(LIST_COLUMNS, [list_row(overview(item), now, with_namespace=everywhere) for item in items])
+        )
     else:
         where = "any namespace" if everywhere else f"namespace {kube.namespace}"
         note(f"No experiments and no searches in {where}. Start one: finetune submit FILE; look elsewhere: -n, -A.")
@@ -64,7 +67,9 @@ def watch(
     with Live(console=console(), auto_refresh=False) as live:
         while True:
             now = datetime.now(UTC)
-            live.update(table(LIST_COLUMNS, [list_row(one, now) for one in _all(kube, False)]), refresh=True)
+            live.update(
+                table(LIST_COLUMNS, [list_row(overview(item), now) for item in _all(kube, False)]), refresh=True
+            )
             time.sleep(interval)
 
 
@@ -74,30 +79,21 @@ def follow(kube: "Kube", name: str, interval: float) -> int:
     said = ""
     with Live(console=out, auto_refresh=False, vertical_overflow="visible") as live:
         while True:
-            item = find(kube, name)[1]
+            seen = overview(find(kube, name)[1])
             if out.is_terminal:
-                live.update(page(item, datetime.now(UTC)), refresh=True)
-            elif (line := _line(item)) != said:
+                live.update(page(seen, datetime.now(UTC)), refresh=True)
+            elif (line := progress_line(seen)) != said:
                 said = line
                 out.print(line, markup=False, soft_wrap=True)
-            outcome = ended(item)
-            if outcome is not None:
+            if seen.ended is not None:
                 break
             time.sleep(interval)
     if not out.is_terminal:
-        out.print(page(item, datetime.now(UTC)))
-    return Exit.OK if outcome else Exit.PROBLEMS
-
-
-def _line(item: Json) -> str:
-    """Where it is, in a line that changes only when something happens."""
-    found = item.get("status") or {}
-    counts = found.get("trials") or found.get("runs") or {}
-    eta = f", ETA {found['eta']}" if found.get("eta") else ""
-    return f"{condition(item, 'Succeeded').get('reason') or 'Pending'} {counts.get('summary', '')}{eta}"
+        out.print(page(seen, datetime.now(UTC)))
+    return Exit.OK if seen.ended else Exit.PROBLEMS
 
 
 def _all(kube: "Kube", everywhere: bool) -> list[Json]:
     # The items of a list of custom resources carry their kind.
-    found = [one for kind in KINDS for one in kube.objects(kind, everywhere=everywhere)]
-    return sorted(found, key=lambda one: (one["metadata"]["namespace"], one["metadata"]["name"]))
+    found = [item for kind in KINDS for item in kube.objects(kind, everywhere=everywhere)]
+    return sorted(found, key=lambda item: (item["metadata"]["namespace"], item["metadata"]["name"]))

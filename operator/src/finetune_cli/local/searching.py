@@ -11,10 +11,10 @@ from finetune_cli.local.planning import PlannedSearch
 from finetune_cli.local.programs import Programs
 from finetune_cli.output import console, note, table
 from finetune_client.errors import ClientError
+from finetune_core import figures
 from finetune_core.results import ExitCode
 from finetune_core.search.best import best_trial
 from finetune_core.search.layout import SearchLayout, TrialKind
-from finetune_core.search.plan import describe_config
 from finetune_core.search.trials import TrialResult
 from finetune_store import Store
 
@@ -90,9 +90,9 @@ class LocalSearch:
 
     def _lines(self) -> None:
         for trial in self._look():
-            value = "no value" if trial.value is None else f"{trial.metric} {trial.value:.4f}"
+            value = figures.named(trial.metric, trial.value)
             what = f"{trial.task} trial {trial.index} {trial.state.value.lower()}"
-            console().print(f"{what}: {value}, {describe_config(trial.config)}", soft_wrap=True)
+            console().print(f"{what}: {value}, {figures.settings(trial.config)}", soft_wrap=True)
 
     def _picture(self) -> RenderableType:
         return table(["TASK", "TRIALS>", "BEST>", "OF TRIAL>", "HYPERPARAMETERS"], map(self._row, self._plan.order))
@@ -100,7 +100,7 @@ class LocalSearch:
     def _row(self, task: str) -> list[object]:
         ended = [trial for trial in self._results.values() if trial.task == task]
         best = best_trial(ended)
-        count = f"{len(ended)}/{self._plan.tasks[task].trials}"
+        count = figures.count(len(ended), self._plan.tasks[task].trials)
         if best is None or best.value is None:
             return [task, count, None, None, None]
-        return [task, count, f"{best.value:.4f}", best.index, describe_config(best.config)]
+        return [task, count, figures.metric(best.metric, best.value), best.index, figures.settings(best.config)]

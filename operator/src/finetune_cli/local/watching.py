@@ -10,8 +10,9 @@ from rich.text import Text
 
 from finetune_cli.local.planning import finished
 from finetune_cli.output import table
+from finetune_core import figures
 from finetune_core.best import best_run
-from finetune_core.eta import coarse, remaining_seconds
+from finetune_core.eta import remaining_seconds
 from finetune_core.layout import ExperimentLayout, RunLayout
 from finetune_core.outcome import Outcome
 from finetune_core.plan import Plan, PlannedRun
@@ -45,10 +46,10 @@ class Watch:
             ended |= finished(self.store, self.plan)
         new = [run for run in self.plan.runs if run.run_id in ended - self.outcomes.keys()]
         found = [Outcome.of(result) for run in new if (result := self._result(run)) is not None]
-        self.outcomes |= {one.run_id: one for one in found}
+        self.outcomes |= {outcome.run_id: outcome for outcome in found}
         running = [run for run in self.plan.runs if run.run_id in self.report.running]
         read = {run.run_id: self._progress(run) for run in running}
-        self.progress = {run_id: one for run_id, one in read.items() if one is not None}
+        self.progress = {run_id: progress for run_id, progress in read.items() if progress is not None}
         return found
 
     def eta(self) -> str | None:
@@ -56,7 +57,7 @@ class Watch:
         ended = self.outcomes.keys() | self.report.failed.keys()
         waiting = frozenset(run.run_id for run in self.plan.runs) - ended
         seconds = remaining_seconds(self.plan, self.outcomes, self.progress, waiting, parallelism=self.workers)
-        return coarse(seconds)
+        return figures.eta(seconds)
 
     def _layout(self, run: PlannedRun) -> RunLayout:
         return ExperimentLayout(self.plan.namespace, self.plan.experiment).run(run.task, run.run_id)
@@ -86,7 +87,7 @@ def picture(watch: Watch) -> RenderableType:
     """The live picture: a row a task, a bar a running run, and how long it still takes."""
     plan = watch.plan
     ended = len(watch.outcomes) + len(watch.report.failed)
-    summary = f"{ended}/{len(plan.runs)} runs"
+    summary = f"{figures.count(ended, len(plan.runs))} runs"
     eta = watch.eta()
     parts: list[RenderableType] = [
         table(
@@ -100,9 +101,9 @@ def picture(watch: Watch) -> RenderableType:
 
 def line(plan: Plan, outcome: Outcome, done: int) -> str:
     """One line for a run that ended, where no person watches a terminal."""
-    value = "no finite value" if outcome.value is None else f"{outcome.metric} {outcome.value:.4f}"
+    value = figures.named(outcome.metric, outcome.value)
     return (
-        f"{outcome.task} run {outcome.run}: {value} at step {outcome.step}, {outcome.train_seconds:.0f} s "
+        f"{outcome.task} run {outcome.run}: {value} at step {outcome.step}, {figures.duration(outcome.train_seconds)} "
         f"({done} of {len(plan.runs)})"
     )
 
@@ -115,9 +116,9 @@ def _row(watch: Watch, task: str) -> list[object]:
     return [
         task,
         watch.plan.tasks[task].settings.metric_for_best_model,
-        f"{len(found)}/{len(runs)}",
+        figures.count(len(found), len(runs)),
         failed or None,
-        None if best is None or best.value is None else f"{best.value:.4f}",
+        None if best is None else figures.metric(best.metric, best.value),
         None if best is None else best.run,
     ]
 

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from finetune_cli.output import table
+from finetune_core import figures
 from finetune_core.datafiles import DataLayout, SplitFiles
 from finetune_core.hyperparameters import TunedTasks
 from finetune_core.parse import define, runs_of, settings_of, task_specs
@@ -69,29 +70,29 @@ class Forecast:
     @property
     def hours(self) -> float | None:
         """Pod hours; None where a task's are not known."""
-        hours = [one.hours for one in self.tasks]
-        return None if None in hours else sum(one for one in hours if one is not None)
+        hours = [task.hours for task in self.tasks]
+        return None if None in hours else sum(known for known in hours if known is not None)
 
     def to_json(self) -> dict[str, Any]:
         """For programs."""
         return {
             "kind": self.kind,
             "name": self.name,
-            "runs": sum(one.runs for one in self.tasks),
+            "runs": sum(task.runs for task in self.tasks),
             "podHours": self.hours,
             "gpuHours": None if self.hours is None else self.hours * self.gpus,
             "objects": list(self.objects),
             "notes": list(self.notes),
             "tasks": [
                 {
-                    "task": one.task,
-                    **({} if one.trials is None else {"trials": one.trials, "searched": list(one.searched)}),
-                    "runs": one.runs,
-                    "steps": one.steps,
-                    "secondsPerRun": one.seconds,
-                    "settings": one.settings.model_dump(mode="json", by_alias=True, exclude_none=True),
+                    "task": task.task,
+                    **({} if task.trials is None else {"trials": task.trials, "searched": list(task.searched)}),
+                    "runs": task.runs,
+                    "steps": task.steps,
+                    "secondsPerRun": task.seconds,
+                    "settings": task.settings.model_dump(mode="json", by_alias=True, exclude_none=True),
                 }
-                for one in self.tasks
+                for task in self.tasks
             ],
         }
 
@@ -110,7 +111,7 @@ def forecast_experiment(
         plan = _plan(define(task), settings_of(spec, task, layers.get(task.name)))
         seconds = _seconds(rates, task.name, plan)
         tasks.append(TaskForecast(task.name, runs_of(spec, task), plan.settings.max_steps, plan.settings, seconds))
-    total = sum(one.runs for one in tasks)
+    total = sum(task.runs for task in tasks)
     uris = [spec.model.uri, *([spec.data.uri] if spec.data else [])]
     objects = (*_work(spec.execution, total), *_around(uris), "report Job: tables, best predictions, zip")
     gpus, parallelism = _gpus(spec.execution), max(1, spec.execution.parallelism)
@@ -124,15 +125,15 @@ def forecast_search(name: str, spec: HPSearchSpec, rates: Rates) -> Forecast:
     plan = make_search_plan(spec, namespace="default", name=name, model=ResolvedModel(uri="", digest=""), data=data)
     tasks = []
     for task in spec.tasks:
-        one = plan.tasks[task.name]
+        planned = plan.tasks[task.name]
         trials = trials_of(spec, task)
         runs = trials * spec.seeds_per_trial
         runs += min(spec.finalists.trials, trials) * spec.finalists.seeds if spec.finalists else 0
-        made = _plan(one.definition, one.settings)
-        steps = None if "maxSteps" in one.space or "numTrainEpochs" in one.space else one.settings.max_steps
+        made = _plan(planned.definition, planned.settings)
+        steps = None if "maxSteps" in planned.space or "numTrainEpochs" in planned.space else planned.settings.max_steps
         tasks.append(
             TaskForecast(
-                task.name, runs, steps, one.settings, _seconds(rates, task.name, made), trials, tuple(one.space)
+                task.name, runs, steps, planned.settings, _seconds(rates, task.name, made), trials, tuple(planned.space)
             )
         )
     pods = len(spec.tasks) * spec.clusters
@@ -152,8 +153,8 @@ def forecast_search(name: str, spec: HPSearchSpec, rates: Rates) -> Forecast:
 def forecast_page(forecast: Forecast) -> RenderableType:
     """For people."""
     search = forecast.kind == "HPSearch"
-    rows = [_search_row(one) if search else _experiment_row(one) for one in forecast.tasks]
-    total = sum(one.runs for one in forecast.tasks)
+    rows = [_search_row(task) if search else _experiment_row(task) for task in forecast.tasks]
+    total = sum(task.runs for task in forecast.tasks)
     lines = [f"{total} runs of {len(forecast.tasks)} tasks, {forecast.parallelism} at a time"]
     if forecast.hours is not None:
         gpus = f"about {forecast.hours * forecast.gpus:.1f} GPU-hours" if forecast.gpus else "no GPUs asked for"
@@ -171,7 +172,7 @@ def forecast_page(forecast: Forecast) -> RenderableType:
         *(Text(line) for line in (*lines, *forecast.notes)),
         Text(""),
         Text("It would create:"),
-        *(Text(f"  {one}") for one in forecast.objects),
+        *(Text(f"  {kind}") for kind in forecast.objects),
     )
 
 
@@ -188,7 +189,7 @@ def _tuned_notes(tasks: Iterable[TaskForecast], tuned: TunedTasks | None, unknow
         yield f"The tuned values are not known here, so the recipes' and the manifest's own are shown: {unknown}"
     if tuned is None:
         return
-    names = [one.task for one in tasks]
+    names = [forecast.task for forecast in tasks]
     for task in names:
         if task in tuned.tasks:
             yield f"{task}: tuned by {tuned.tasks[task]}"
@@ -225,39 +226,31 @@ def _gpus(execution: Execution) -> float:
     return sum(float(count) for name, count in limits.items() if name.endswith("/gpu"))
 
 
-def _experiment_row(one: TaskForecast) -> tuple[object, ...]:
-    settings = one.settings
+def _experiment_row(task: TaskForecast) -> tuple[object, ...]:
+    settings = task.settings
     return (
-        one.task,
-        one.runs,
-        one.steps or f"{settings.num_train_epochs:g} epochs",
+        task.task,
+        task.runs,
+        task.steps or f"{figures.setting(settings.num_train_epochs)} epochs",
         settings.eval_steps,
         settings.train_batch_size,
-        f"{settings.learning_rate:g}",
+        figures.setting(settings.learning_rate),
         settings.metric_for_best_model,
-        _time(one.seconds),
-        _time(None if one.hours is None else one.hours * 3600),
+        figures.duration(task.seconds),
+        figures.duration(None if task.hours is None else task.hours * 3600),
     )
 
 
-def _search_row(one: TaskForecast) -> tuple[object, ...]:
-    length = f"{one.settings.num_train_epochs:g} epochs" if one.settings.num_train_epochs else None
-    searched = "searched" if {"maxSteps", "numTrainEpochs"} & set(one.searched) else None
+def _search_row(task: TaskForecast) -> tuple[object, ...]:
+    length = f"{figures.setting(task.settings.num_train_epochs)} epochs" if task.settings.num_train_epochs else None
+    searched = "searched" if {"maxSteps", "numTrainEpochs"} & set(task.searched) else None
     return (
-        one.task,
-        one.trials,
-        one.runs,
-        one.steps or searched or length,
-        ", ".join(one.searched),
-        one.settings.metric_for_best_model,
-        _time(one.seconds),
-        _time(None if one.hours is None else one.hours * 3600),
+        task.task,
+        task.trials,
+        task.runs,
+        task.steps or searched or length,
+        ", ".join(task.searched),
+        task.settings.metric_for_best_model,
+        figures.duration(task.seconds),
+        figures.duration(None if task.hours is None else task.hours * 3600),
     )
-
-
-def _time(seconds: float | None) -> str | None:
-    if seconds is None:
-        return None
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,27 +1,28 @@
 """An experiment's results as tables for people and as plain data. Pure."""
 
+from collections.abc import Iterator, Mapping
+from itertools import zip_longest
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from finetune_cli.output import table
-from finetune_core.results_schema import MetricRow, ResultsDocument, ScoreRow, TaskRow
-from finetune_core.tables import figure
+from finetune_core import figures
+from finetune_core.results_schema import ResultsDocument, ScoreRow, TaskRow
+from finetune_core.tables import TASK_COLUMNS
 
-_COLUMNS = ("TASK", "RUNS>", "METRIC", "BEST>", "MEAN ± STD (N)>", "SCORE>", "BEST RUN", "STEP>")
-BEST_COLUMNS = ("TASK", "METRIC", "VALUE>", "RUN>", "SEED>", "RUN ID", "STEP>", "WHERE")
+BEST_COLUMNS = ("TASK", "METRIC", "BEST>", "RUN>", "SEED>", "RUN ID", "STEP>", "WHERE")
 
 
 def results_page(document: ResultsDocument) -> RenderableType:
     """A line a task and metric, per cent as GLUE's tables have them, and the scores."""
-    rows = [
-        _row(task, metric, first=index == 0) for task in document.tasks for index, metric in enumerate(_sorted(task))
-    ]
+    columns = [column.title.upper() + (">" if column.right else "") for column in TASK_COLUMNS]
+    rows = [row for task in document.tasks for row in _rows(task)]
     scores = [_score(score) for score in (document.glue, document.bert_average)]
     head = Text(f"{document.namespace}/{document.experiment}  model {document.model_uri}", style="bold")
     apart = [f"Quarantined: {run.task} run {run.run} ({run.run_id}): {run.reason}" for run in document.quarantined]
-    return Group(head, Text(""), table(_COLUMNS, rows), Text(""), *(Text(line) for line in (*scores, *apart)))
+    return Group(head, Text(""), table(columns, rows), Text(""), *(Text(line) for line in (*scores, *apart)))
 
 
 def best_rows(document: ResultsDocument) -> list[dict[str, Any]]:
@@ -43,6 +44,12 @@ def best_rows(document: ResultsDocument) -> list[dict[str, Any]]:
     ]
 
 
+def best_cells(row: Mapping[str, Any]) -> list[object]:
+    """A row of `best_rows` as BEST_COLUMNS have it."""
+    value = figures.metric(row["metric"], row["value"])
+    return [row["task"], row["metric"], value, *(row[key] for key in ("run", "seed", "runId", "step", "uri"))]
+
+
 def best_of_status(status: dict[str, Any]) -> list[dict[str, Any]]:
     """The same from an experiment's status, which does not tell whether weights are kept."""
     return [
@@ -56,31 +63,13 @@ def best_of_status(status: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _sorted(task: TaskRow) -> list[MetricRow]:
-    """The metric that decides first."""
-    return sorted(task.metrics, key=lambda row: row.metric != task.metric)
-
-
-def _row(task: TaskRow, metric: MetricRow, *, first: bool) -> tuple[object, ...]:
-    # Of one run there is no standard deviation.
-    deviation = "" if metric.std is None else f" ± {figure(metric, metric.std)}"
-    cells = (metric.metric, figure(metric, metric.best), f"{figure(metric, metric.mean)}{deviation} ({metric.n})")
-    if not first:
-        return ("", "", *cells, "", "", "")
-    best = task.best
-    failed = f" ({task.failed} failed)" if task.failed else ""
-    return (
-        task.task,
-        f"{task.succeeded}/{task.planned}{failed}",
-        *cells,
-        None if task.score is None else f"{task.score:.2f}",
-        None if best is None else f"{best.run} (seed {best.seed})",
-        None if best is None else best.step,
-    )
+def _rows(task: TaskRow) -> Iterator[tuple[str, ...]]:
+    """A line a metric; what is of the task as a whole stands in the first."""
+    return zip_longest(*((column.short or column.texts)(task) for column in TASK_COLUMNS), fillvalue="")
 
 
 def _score(score: ScoreRow) -> str:
     if score.value is None:
         return f"{score.name}: none; no result for {', '.join(score.missing)}"
     missing = f"; missing: {', '.join(score.missing)}" if score.missing else ""
-    return f"{score.title}: {score.value:.2f}{missing}"
+    return f"{score.title}: {figures.score(score.value)}{missing}"

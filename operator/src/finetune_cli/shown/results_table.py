@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from finetune_cli.output import table
+from finetune_core.figures import NOTHING
 from finetune_core.results_table import ResultsTable
 from finetune_core.results_table_formats import table_csv, table_latex, table_markdown
 from finetune_core.results_table_html import table_html
@@ -41,8 +42,8 @@ def _rows(text: Shown) -> list[list[Text]]:
 
 def _cell(cell: Cell) -> Text:
     if not cell.figures:
-        return Text("–")
-    figures = (Text(one.text, style="bold" if one.best else "") for one in cell.figures)
+        return Text(NOTHING)
+    figures = (Text(figure.text, style="bold" if figure.best else "") for figure in cell.figures)
     # Two means with their spreads side by side would be broken to fit the screen, anywhere.
     separator = cell.separator if cell.separator == "/" else "\n"
     return Text(separator).join(figures).append(cell.tail)

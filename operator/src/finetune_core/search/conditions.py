@@ -1,11 +1,9 @@
 """From what was observed and decided about a search to its `status`: conditions, counts, tasks, failures."""
 
-import math
 from collections.abc import Iterable, Mapping
 
+from finetune_core import figures
 from finetune_core.conditions import Conditions, shorten
-from finetune_core.eta import coarse
-from finetune_core.metrics import LOWER_IS_BETTER
 from finetune_core.observation import FailureCause
 from finetune_core.search.decide import SearchDecision, config_map_name, split_unit
 from finetune_core.search.eta import remaining_seconds
@@ -33,7 +31,6 @@ from finetune_core.status import (
 )
 
 _SUCCESS = frozenset({Reason.ALL_TRIALS_ENDED, Reason.SOME_TRIALS_FAILED})
-_IN_UNITS = LOWER_IS_BETTER
 _MAX_FAILURE_MESSAGE = 500
 
 
@@ -60,7 +57,7 @@ def build_search_status(
         trials=counts,
         tasks=tuple(_task_status(seen, task, best.get(task)) for task in seen.plan.order),
         best=_best_text(seen.plan, best),
-        eta=None if decision.done else coarse(remaining_seconds(seen, counts.running)),
+        eta=None if decision.done else figures.eta(remaining_seconds(seen, counts.running)),
         failures=failures[:MAX_FAILURES],
         failures_omitted=max(0, len(failures) - MAX_FAILURES) or None,
         warnings=warnings[:MAX_WARNINGS],
@@ -101,7 +98,7 @@ def _ready(
 
 
 def _counts(seen: SearchObservation, decision: SearchDecision) -> TrialCounts:
-    trials = [one for task in seen.plan.order for one in seen.trials.get(task, ())]
+    trials = [trial for task in seen.plan.order for trial in seen.trials.get(task, ())]
     # Lowering spec.trials below what has ended takes nothing back.
     total = sum(max(seen.plan.tasks[task].trials, seen.ended_trials(task)) for task in seen.plan.order)
     at_work = any(job.active for job in decision.current)
@@ -111,12 +108,12 @@ def _counts(seen: SearchObservation, decision: SearchDecision) -> TrialCounts:
         completed=_in_state(trials, TrialState.COMPLETED),
         stopped=_in_state(trials, TrialState.STOPPED),
         failed=_in_state(trials, TrialState.FAILED),
-        summary=f"{len(trials)}/{total}",
+        summary=figures.count(len(trials), total),
     )
 
 
 def _in_state(trials: Iterable[TrialResult], state: TrialState) -> int:
-    return sum(one.state == state for one in trials)
+    return sum(trial.state == state for trial in trials)
 
 
 def _task_status(seen: SearchObservation, task: str, best: BestConfig | None) -> SearchTaskStatus:
@@ -125,7 +122,7 @@ def _task_status(seen: SearchObservation, task: str, best: BestConfig | None) ->
     return SearchTaskStatus(
         name=task,
         metric=planned.settings.metric_for_best_model,
-        trials=f"{len(trials)}/{max(planned.trials, len(trials))}",
+        trials=figures.count(len(trials), max(planned.trials, len(trials))),
         failed=_in_state(trials, TrialState.FAILED),
         end=end.reason.value if end else None,
         best=_best_trial(seen, task, best) if best else None,
@@ -136,27 +133,22 @@ def _task_status(seen: SearchObservation, task: str, best: BestConfig | None) ->
 def _best_trial(seen: SearchObservation, task: str, best: BestConfig) -> BestTrial:
     results = seen.finalists if best.finalist else seen.trials
     # A finalist runs a trial's configuration again: its step is that of its own best value.
-    same = [one for one in results.get(task, ()) if one.value == best.value and one.config == best.hyperparameters]
+    same = [
+        trial for trial in results.get(task, ()) if trial.value == best.value and trial.config == best.hyperparameters
+    ]
     return BestTrial(
         trial=best.trial,
         trial_id=best.trial_id,
         value=best.value,
-        step=min(same, key=lambda one: one.index).step if same else 0,
+        step=min(same, key=lambda trial: trial.index).step if same else 0,
         hyperparameters=best.hyperparameters,
         finalist=best.finalist,
     )
 
 
 def _best_text(plan: SearchPlan, best: Mapping[str, BestConfig]) -> str | None:
-    shown = [f"{task} {_readable(best[task])}" for task in plan.order if task in best]
+    shown = [f"{task} {figures.metric(best[task].metric, best[task].value)}" for task in plan.order if task in best]
     return shorten(", ".join(shown), MAX_BEST_TEXT) if shown else None
-
-
-def _readable(best: BestConfig) -> str:
-    """Shares and correlations x100 with two digits, as GLUE's tables have them; other values as they are."""
-    if best.metric not in _IN_UNITS and math.fabs(best.value) <= 1:
-        return f"{100 * best.value:.2f}"
-    return f"{best.value:.4g}"
 
 
 def _failures(failed: Mapping[str, FailureCause]) -> tuple[UnitFailure, ...]:

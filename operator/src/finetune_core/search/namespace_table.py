@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 
+from finetune_core import figures
 from finetune_core.markdown import markdown_table, markdown_text
 from finetune_core.search.export import BestConfig, BestHyperparameters
 from finetune_core.search.trials_table import to_csv
-from finetune_core.search.wording import NOTHING, figure, settings
 
 _COLUMNS = (
     "model", "modelDigest", "task", "search", "proxy", "metric", "value", "seeds", "finalist",
@@ -46,8 +46,8 @@ def _cells(export: BestHyperparameters, task: str, best: BestConfig) -> list[obj
 
 def _lines(rows: Iterable[_Row]) -> Iterator[tuple[str, ...]]:
     for export, task, best in rows:
-        value = figure(best.metric, best.value) if best.proxy is None else NOTHING
+        value = figures.metric(best.metric, best.value) if best.proxy is None else figures.NOTHING
         seeds = f"{best.seeds} fresh" if best.finalist else str(best.seeds)
-        shown = settings(best.hyperparameters)
+        shown = figures.settings(best.hyperparameters)
         name = task if best.proxy is None else f"{task} (as {best.proxy})"
         yield (export.model_uri, name, export.search, best.metric, value, seeds, str(best.trial), shown)

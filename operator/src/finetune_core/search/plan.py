@@ -1,6 +1,6 @@
 """The plan of a search: what each trial starts from, how configurations are made, what ends the search."""
 
-from typing import Any, Self
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic.alias_generators import to_camel
@@ -133,10 +133,3 @@ class SearchJobPlan(_Frozen):
 def unit_name(unit: tuple[str, int]) -> str:
     """`rte/0`: a task and the cluster that searches on it."""
     return f"{unit[0]}/{unit[1]}"
-
-
-def describe_config(config: dict[str, Any]) -> str:
-    """`learningRate=5e-05 maxSteps=500`, for logs and tables."""
-    return " ".join(
-        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}" for name, value in config.items()
-    )

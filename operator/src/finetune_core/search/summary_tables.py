@@ -3,22 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+from finetune_core import figures
 from finetune_core.markdown import markdown_table, markdown_text
 from finetune_core.search.summary import FinalistRow, SearchSummary, TaskSummary, TopTrial
 from finetune_core.search.trials_table import to_csv
-from finetune_core.search.wording import (
-    NOTHING,
-    best_line,
-    bias_line,
-    cost_line,
-    counts_line,
-    duration,
-    evidence,
-    facts,
-    figure,
-    setting,
-    settings,
-)
+from finetune_core.search.wording import best_line, bias_line, cost_line, counts_line, evidence, facts
 
 _COLUMNS = (
     "task", "proxyFor", "metric", "value", "seeds", "finalist", "trial", "trialId",
@@ -56,9 +45,10 @@ def top_header(task: TaskSummary) -> tuple[str, ...]:
 
 def top_cells(task: TaskSummary, rank: int, row: TopTrial) -> tuple[str, ...]:
     """A row of the table of the best trials."""
-    values = (setting(row.hyperparameters[name]) if name in row.hyperparameters else NOTHING for name in _names(task))
-    value = figure(task.metric, row.value)
-    return (str(rank), str(row.trial), value, str(row.step), row.state.value, *values, duration(row.seconds))
+    config = row.hyperparameters
+    values = (figures.setting(config[name]) if name in config else figures.NOTHING for name in _names(task))
+    value = figures.metric(task.metric, row.value)
+    return (str(rank), str(row.trial), value, str(row.step), row.state.value, *values, figures.duration(row.seconds))
 
 
 FINALISTS_HEADER = ("Trial", "Before", "After", "Change", "Fresh seeds", "State", "Exported")
@@ -67,10 +57,10 @@ FINALISTS_HEADER = ("Trial", "Before", "After", "Change", "Fresh seeds", "State"
 def finalist_cells(task: TaskSummary, row: FinalistRow) -> tuple[str, ...]:
     """A row of the table of finalists."""
     return (
-        NOTHING if row.trial is None else str(row.trial),
-        figure(task.metric, row.before),
-        figure(task.metric, row.after),
-        figure(task.metric, row.change, signed=True),
+        figures.NOTHING if row.trial is None else str(row.trial),
+        figures.metric(task.metric, row.before),
+        figures.metric(task.metric, row.after),
+        figures.metric(task.metric, row.change, signed=True),
         str(row.seeds),
         row.state.value,
         "yes" if row.exported else "",
@@ -86,12 +76,12 @@ def best_rows(summary: SearchSummary) -> Iterator[tuple[str, ...]]:
     """The best of every task, proxied tasks below the task that stands in for them."""
     for task in summary.tasks:
         if task.best is None:
-            yield (task.task, task.metric, NOTHING, NOTHING, NOTHING)
+            yield (task.task, task.metric, figures.NOTHING, figures.NOTHING, figures.NOTHING)
             continue
-        shown = settings(task.best.hyperparameters)
-        yield (task.task, task.metric, figure(task.metric, task.best.value), evidence(task.best), shown)
+        shown = figures.settings(task.best.hyperparameters)
+        yield (task.task, task.metric, figures.metric(task.metric, task.best.value), evidence(task.best), shown)
         for other in task.proxy_for:
-            yield (other, task.metric, NOTHING, f"not searched: as {task.task}", shown)
+            yield (other, task.metric, figures.NOTHING, f"not searched: as {task.task}", shown)
 
 
 def _cells(task: TaskSummary) -> list[Any]:
@@ -114,7 +104,7 @@ def _task_blocks(task: TaskSummary) -> Iterator[str]:
     yield best_line(task)
     if task.best is not None:
         yield "\n".join(
-            f"- {markdown_text(name)}: {markdown_text(setting(value))}"
+            f"- {markdown_text(name)}: {markdown_text(figures.setting(value))}"
             for name, value in task.best.hyperparameters.items()
         )
     yield markdown_text(counts_line(task))

@@ -1,14 +1,10 @@
-"""How a search is told to people: figures, durations and sentences, for summary.md and the page alike."""
+"""A search in sentences, for summary.md and the page alike."""
 
 from collections.abc import Iterator
-from typing import Any
 
-from finetune_core.metrics import greater_is_better
-from finetune_core.plain import one_line
+from finetune_core import figures
 from finetune_core.search.export import BestConfig
 from finetune_core.search.summary import SearchSummary, TaskSummary
-
-NOTHING = "–"
 
 
 def facts(summary: SearchSummary) -> Iterator[str]:
@@ -17,34 +13,6 @@ def facts(summary: SearchSummary) -> Iterator[str]:
     yield f"Model: {summary.model_uri}{pinned}"
     seeds = "1 seed" if summary.seeds_per_trial == 1 else f"{summary.seeds_per_trial} seeds"
     yield f"{summary.algorithm.value} with {summary.scheduler.value}, {seeds} a trial."
-
-
-def figure(metric: str, value: float | None, *, signed: bool = False) -> str:
-    """A value as people read it: per cent where the metric's nature is that more is better, else as measured."""
-    if value is None:
-        return NOTHING
-    sign = "+" if signed else ""
-    return f"{100 * value:{sign}.2f}" if greater_is_better(metric) else f"{value:{sign}.4g}"
-
-
-def setting(value: Any) -> str:
-    """A hyperparameter as people read it."""
-    return f"{value:.4g}" if isinstance(value, float) else one_line(str(value))
-
-
-def settings(config: dict[str, Any]) -> str:
-    """`learningRate 5e-05, maxSteps 500`."""
-    return ", ".join(f"{name} {setting(value)}" for name, value in config.items()) or NOTHING
-
-
-def duration(seconds: float | None) -> str:
-    """`2 h 5 min`, `3 min 4 s`, `12 s`."""
-    if seconds is None:
-        return NOTHING
-    whole = round(seconds)
-    if whole >= 3600:
-        return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{whole // 60} min {whole % 60} s" if whole >= 60 else f"{whole} s"
 
 
 def counts_line(task: TaskSummary) -> str:
@@ -73,7 +41,7 @@ def counted(task: TaskSummary, *, unfinished: str = "unfinished") -> str:
 def cost_line(task: TaskSummary) -> str:
     """Wall time, work, what early stopping spared, when the best was found."""
     cost = task.efficiency
-    parts = [f"Wall time {duration(cost.wall_seconds)}, trials' time {duration(cost.trial_seconds)}"]
+    parts = [f"Wall time {figures.duration(cost.wall_seconds)}, trials' time {figures.duration(cost.trial_seconds)}"]
     if cost.concurrency is not None:
         parts.append(f"{cost.concurrency:.1f} trials at a time")
     if cost.steps_saved is not None:
@@ -81,7 +49,9 @@ def cost_line(task: TaskSummary) -> str:
             f"{cost.steps_trained} of {cost.steps_planned} steps trained ({100 * cost.steps_saved:.0f}% saved)"
         )
     if cost.trials_to_best is not None:
-        parts.append(f"best trial was the {cost.trials_to_best}. to end, after {duration(cost.seconds_to_best)}")
+        parts.append(
+            f"best trial was the {cost.trials_to_best}. to end, after {figures.duration(cost.seconds_to_best)}"
+        )
     return "; ".join(parts) + "."
 
 
@@ -90,7 +60,7 @@ def best_line(task: TaskSummary) -> str:
     best = task.best
     if best is None:
         return "No trial has a value, so there are no best hyperparameters."
-    return f"Best: {figure(best.metric, best.value)} {best.metric}, {evidence(best)}."
+    return f"Best: {figures.metric(best.metric, best.value)} {best.metric}, {evidence(best)}."
 
 
 def evidence(best: BestConfig) -> str:
@@ -105,7 +75,7 @@ def bias_line(task: TaskSummary) -> str | None:
     changes = [row.change for row in task.finalists if row.change is not None]
     if not changes:
         return None
-    mean = figure(task.metric, sum(changes) / len(changes), signed=True)
+    mean = figures.metric(task.metric, sum(changes) / len(changes), signed=True)
     return (
         f"On fresh seeds the value of these configurations changed by {mean} on average. They were chosen because "
         "their first value was the best of many, which makes it too good on average (the winner's bias)."

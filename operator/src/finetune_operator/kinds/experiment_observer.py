@@ -4,7 +4,8 @@ from collections.abc import Iterable, Set
 
 from pydantic import ValidationError
 
-from finetune_core.eta import coarse, remaining_seconds
+from finetune_core import figures
+from finetune_core.eta import remaining_seconds
 from finetune_core.executor import ExecutorTraits
 from finetune_core.layout import ExperimentLayout
 from finetune_core.observation import (
@@ -136,7 +137,7 @@ class Observer:
             _waiting(seen, current),
             parallelism=seen.execution.parallelism,
         )
-        return coarse(left)
+        return figures.eta(left)
 
     def _read_progress(self, store: Store, seen: Observation, current: JobView) -> None:
         layout = ExperimentLayout(seen.plan.namespace, seen.plan.experiment)

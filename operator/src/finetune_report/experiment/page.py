@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from finetune_core import tables
+from finetune_core import figures, tables
 from finetune_core.results_schema import ResultsDocument, RunRow, RunState, ScoreRow, TaskRow
-from finetune_core.search import wording
 from finetune_core.settings import Settings
 from finetune_core.submission import SubmissionState
 from finetune_report.canvas import Picture
@@ -28,7 +27,7 @@ def report_html(document: ResultsDocument, pictures: Mapping[str, Picture], sett
         overview=embedded(_of(pictures, "")),
         tasks=[_task(document, task, _of(pictures, task.task), settings[task.task]) for task in document.tasks],
         quarantine_header=_QUARANTINE_HEADER,
-        quarantined=[(one.task, one.run, one.run_id, one.seed, one.reason) for one in document.quarantined],
+        quarantined=[(run.task, run.run, run.run_id, run.seed, run.reason) for run in document.quarantined],
         submission=_submission(document),
         notes=list(tables.notes(document)),
         versions=list(_versions(document)),
@@ -42,7 +41,7 @@ def _scores(document: ResultsDocument) -> tuple[ScoreRow, ...]:
 def _versions(document: ResultsDocument) -> Iterator[tuple[str, str]]:
     yield "Model", document.model_digest
     for task in document.tasks:
-        yield f"Data of {task.task}", task.data_digest or "–"
+        yield f"Data of {task.task}", task.data_digest or figures.NOTHING
     yield "Plan", document.plan_digest
     yield "Recipe", str(document.recipe_version)
     for image in sorted({run.image for run in document.runs if run.image}):
@@ -59,9 +58,9 @@ def _task(document: ResultsDocument, task: TaskRow, pictures: list[Picture], set
     return {
         "name": task.task,
         "data": task.data_uri,
-        "settings": wording.settings(told),
+        "settings": figures.settings(told),
         "plots": embedded(pictures),
-        "notes": [one.note for one in pictures if one.note is not None],
+        "notes": [picture.note for picture in pictures if picture.note is not None],
         "runs_header": _RUNS_HEADER,
         "runs": [_run(task, run) for run in runs],
     }
@@ -74,15 +73,10 @@ def _run(task: TaskRow, run: RunRow) -> tuple[str, ...]:
         str(run.seed),
         run.run_id,
         "best" if best else run.state.value,
-        "–" if run.value is None else _figure(task, run.value),
-        "–" if run.step is None else str(run.step),
-        "" if run.state == RunState.SUCCEEDED else ": ".join(one for one in (run.reason, run.message) if one),
+        figures.metric(task.metric, run.value),
+        figures.NOTHING if run.step is None else str(run.step),
+        "" if run.state == RunState.SUCCEEDED else ": ".join(part for part in (run.reason, run.message) if part),
     )
-
-
-def _figure(task: TaskRow, value: float) -> str:
-    row = next((row for row in task.metrics if row.metric == task.metric), None)
-    return f"{value:.4g}" if row is None else tables.figure(row, value)
 
 
 def _submission(document: ResultsDocument) -> list[str]:

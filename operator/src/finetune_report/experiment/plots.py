@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from finetune_core import figures
 from finetune_core.layout import ExperimentLayout
 from finetune_core.results_schema import BestPointer, ResultsDocument, TaskRow
 from finetune_report import canvas
@@ -35,7 +36,7 @@ def _learning(axes: Axes, best: BestPointer, curves: Sequence[Curve]) -> None:
     for curve in curves:
         marked = curve.run.run_id == best.run_id
         xs = [step for step, _ in curve.points]
-        ys = [canvas.shown(best.metric, value) for _, value in curve.points]
+        ys = [figures.in_unit(best.metric, value) for _, value in curve.points]
         if marked:
             axes.plot(
                 xs, ys, color=canvas.BLUE, linewidth=2, marker=".", zorder=3, label=f"best run (seed {best.seed})"
@@ -44,7 +45,7 @@ def _learning(axes: Axes, best: BestPointer, curves: Sequence[Curve]) -> None:
             axes.plot(xs, ys, color=canvas.GREY, linewidth=0.8, alpha=0.7, marker=".", markersize=3, label="other runs")
     axes.scatter(
         [best.step],
-        [canvas.shown(best.metric, best.value)],
+        [figures.in_unit(best.metric, best.value)],
         s=130,
         facecolors="none",
         edgecolors="black",
@@ -61,8 +62,8 @@ def _learning(axes: Axes, best: BestPointer, curves: Sequence[Curve]) -> None:
 
 
 def _seeds(axes: Axes, task: TaskRow, curves: Sequence[Curve]) -> None:
-    valued = [(one.run, one.run.value) for one in curves if one.run.value is not None]
-    values = [canvas.shown(task.metric, value) for _, value in valued]
+    valued = [(curve.run, curve.run.value) for curve in curves if curve.run.value is not None]
+    values = [figures.in_unit(task.metric, value) for _, value in valued]
     axes.boxplot(values, widths=0.5, showfliers=False, medianprops={"color": canvas.ORANGE})
     for number, ((run, _), value) in enumerate(zip(valued, values, strict=True)):
         # Multiples of the golden ratio spread evenly, however many there are.
@@ -112,6 +113,6 @@ def plot_experiment(document: ResultsDocument, curves: Mapping[str, Sequence[Cur
 
 def picture_files(layout: ExperimentLayout, pictures: Iterable[Picture]) -> dict[str, bytes]:
     """Content by key, of those that are no notes."""
-    drawn = [one for one in pictures if one.note is None]
-    pngs = {layout.plot(one.file, "png"): one.png for one in drawn}
-    return pngs | {layout.plot(one.file, "svg"): one.svg for one in drawn}
+    drawn = [drawing for drawing in pictures if drawing.note is None]
+    pngs = {layout.plot(drawing.file, "png"): drawing.png for drawing in drawn}
+    return pngs | {layout.plot(drawing.file, "svg"): drawing.svg for drawing in drawn}

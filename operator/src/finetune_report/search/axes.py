@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
+from finetune_core import figures
 from finetune_core.search.trials import TrialResult
-from finetune_core.search.wording import setting
 from finetune_core.spec.search import Distribution
 
 
@@ -26,7 +26,7 @@ class Scale:
         value = config.get(self.name)
         if self.categories is not None:
             key = _key(value)
-            return next((float(i) for i, one in enumerate(self.categories) if _key(one) == key), None)
+            return next((float(i) for i, category in enumerate(self.categories) if _key(category) == key), None)
         if not is_number(value) or not math.isfinite(value) or (self.log and value <= 0):
             return None
         return float(value)
@@ -53,7 +53,9 @@ class Scale:
         if self.categories is not None:
             last = max(1, len(self.categories) - 1)
             single = len(self.categories) == 1
-            return [(0.5 if single else i / last, setting(one)) for i, one in enumerate(self.categories)]
+            return [
+                (0.5 if single else i / last, figures.setting(category)) for i, category in enumerate(self.categories)
+            ]
         if self.low == self.high:
             return [(0.5, _short(self.low))]
         shares = [i / (count - 1) for i in range(count)]
@@ -73,7 +75,7 @@ def scale_of(name: str, distribution: Distribution, trials: Iterable[TrialResult
         return Scale(name, categories=tuple(distinct.values()))
     ends = distribution.log_uniform or distribution.log_int or distribution.uniform or distribution.int_ or (0.0, 1.0)
     log = distribution.log_uniform is not None or distribution.log_int is not None
-    had = [value for one in trials if is_number(value := one.config.get(name)) and (value > 0 or not log)]
+    had = [value for trial in trials if is_number(value := trial.config.get(name)) and (value > 0 or not log)]
     return Scale(name, log=log, low=float(min(*ends, *had)), high=float(max(*ends, *had)))
 
 

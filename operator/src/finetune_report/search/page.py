@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from finetune_core import figures
 from finetune_core.search import summary_tables as tables
 from finetune_core.search import wording
 from finetune_core.search.summary import SearchSummary, TaskSummary
@@ -26,7 +27,7 @@ def _task(task: TaskSummary, pictures: Sequence[Picture]) -> dict[str, object]:
     return {
         "name": task.task,
         "best": wording.best_line(task),
-        "hyperparameters": [(name, wording.setting(value)) for name, value in best.items()],
+        "hyperparameters": [(name, figures.setting(value)) for name, value in best.items()],
         "lines": [wording.counts_line(task), wording.cost_line(task)],
         "finalists_header": tables.FINALISTS_HEADER,
         "finalists": [tables.finalist_cells(task, row) for row in task.finalists],

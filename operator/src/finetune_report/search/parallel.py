@@ -8,6 +8,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from finetune_core import figures
 from finetune_core.search.best import ranked
 from finetune_core.search.trials import TrialResult
 from finetune_report import canvas
@@ -26,17 +27,17 @@ def parallel_picture(
     if len(valued) < 2:
         note = f"There are no parallel coordinates of {task}: they need at least 2 trials with a value."
         return Picture(_NAME, f"{task}-{_NAME}", note=note)
-    values = [canvas.shown(metric, one.value or 0.0) for one in valued]
+    values = [figures.in_unit(metric, trial.value or 0.0) for trial in valued]
     low, high = min(values), max(values)
     # The better, the brighter, so that the best lines stand out whichever direction is better.
     colours = colormaps["viridis" if more else "viridis_r"]
     norm = Normalize(low, high if high > low else low + 1)
     figure = Figure(figsize=(max(6.4, 1.9 * (len(scales) + 1) + 1.2), 4.2), layout="constrained")
     axes = figure.subplots()
-    for one, value in reversed(list(zip(valued, values, strict=True))):
-        shares = [scale.share(one.config) for scale in scales]
+    for trial, value in reversed(list(zip(valued, values, strict=True))):
+        shares = [scale.share(trial.config) for scale in scales]
         line = [(x, y) for x, y in enumerate([*shares, norm(value) if high > low else 0.5]) if y is not None]
-        best = one is valued[0]
+        best = trial is valued[0]
         width, alpha = (2.4, 1.0) if best else (1.0, 0.7)
         axes.plot([x for x, _ in line], [y for _, y in line], color=colours(norm(value)), lw=width, alpha=alpha)
     _upright_axes(axes, scales, metric)

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from finetune_core import figures
 from finetune_core.search.best import best_trial
 from finetune_core.search.plan import SearchPlan
 from finetune_core.search.summarise import SearchFindings, by_finish, seconds_between, start_of
@@ -34,14 +35,14 @@ class _Task:
     start: str | None
 
     def valued(self, state: TrialState) -> list[TrialResult]:
-        return [one for one in self.trials if one.state == state and one.value is not None]
+        return [trial for trial in self.trials if trial.state == state and trial.value is not None]
 
     @property
     def without_value(self) -> list[TrialResult]:
-        return [one for one in self.trials if one.state == TrialState.FAILED or one.value is None]
+        return [trial for trial in self.trials if trial.state == TrialState.FAILED or trial.value is None]
 
     def value(self, trial: TrialResult) -> float:
-        return canvas.shown(self.metric, trial.value if trial.value is not None else float("nan"))
+        return figures.in_unit(self.metric, trial.value if trial.value is not None else float("nan"))
 
 
 def plot_task(plan: SearchPlan, findings: SearchFindings, task: str) -> list[Picture]:
@@ -91,14 +92,14 @@ def _hyperparameters(task: _Task) -> Picture:
 
 def _against(axes: Axes, task: _Task, scale: Scale) -> None:
     for state in _VALUED:
-        placed = [(x, task.value(one)) for one in task.valued(state) if (x := _place(scale, one)) is not None]
+        placed = [(x, task.value(trial)) for trial in task.valued(state) if (x := _place(scale, trial)) is not None]
         if placed:
             axes.scatter([x for x, _ in placed], [y for _, y in placed], s=26, zorder=3, **marks.MARKS[state])
     best = best_trial(task.trials)
     if best is not None and (x := _place(scale, best)) is not None:
         ring: dict[str, Any] = {"s": 130, "facecolors": "none", "edgecolors": "black", "linewidths": 1.2, "zorder": 4}
         axes.scatter([x], [task.value(best)], label="best", **ring)
-    if lost := [x for one in task.without_value if (x := _place(scale, one)) is not None]:
+    if lost := [x for trial in task.without_value if (x := _place(scale, trial)) is not None]:
         marks.failed_marks(axes, lost)
     axes.set_xlabel(canvas.label_of(scale.name))
     _finish_axis(axes, scale)
@@ -148,13 +149,15 @@ def _progress(task: _Task) -> Picture:
     """The best value so far against trials, and against wall time."""
     figure = Figure(figsize=(8.4, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
-    numbered = [(float(number), one) for number, one in enumerate(task.trials, start=1)]
+    numbered = [(float(number), trial) for number, trial in enumerate(task.trials, start=1)]
     timed = [
-        (seconds, one) for one in task.trials if (seconds := seconds_between(task.start, one.finished_at)) is not None
+        (seconds, trial)
+        for trial in task.trials
+        if (seconds := seconds_between(task.start, trial.finished_at)) is not None
     ]
     unit, length = _time_unit(max((seconds for seconds, _ in timed), default=0.0))
     _so_far(left, task, numbered)
-    _so_far(right, task, [(seconds / length, one) for seconds, one in timed])
+    _so_far(right, task, [(seconds / length, trial) for seconds, trial in timed])
     left.set_xlabel("trials ended")
     left.xaxis.set_major_locator(MaxNLocator(integer=True))
     left.set_xlim(0, 1.03 * len(task.trials) + 0.5)
@@ -169,16 +172,16 @@ def _progress(task: _Task) -> Picture:
 
 def _so_far(axes: Axes, task: _Task, trials: list[tuple[float, TrialResult]]) -> None:
     for state in _VALUED:
-        points = [(x, task.value(one)) for x, one in trials if one.state == state and one.value is not None]
+        points = [(x, task.value(trial)) for x, trial in trials if trial.state == state and trial.value is not None]
         if points:
             mark = marks.MARKS[state]
             axes.scatter([x for x, _ in points], [y for _, y in points], s=18, alpha=0.75, zorder=2, **mark)
-    if lost := [x for x, one in trials if one in task.without_value]:
+    if lost := [x for x, trial in trials if trial in task.without_value]:
         marks.failed_marks(axes, lost)
     line: list[tuple[float, float]] = []
-    for x, one in trials:
-        if one.value is not None and one.state != TrialState.FAILED:
-            value = task.value(one)
+    for x, trial in trials:
+        if trial.value is not None and trial.state != TrialState.FAILED:
+            value = task.value(trial)
             line.append((x, (max if task.more else min)(value, line[-1][1]) if line else value))
     if line:
         line.append((trials[-1][0], line[-1][1]))

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
+from finetune_core import figures
 from finetune_core.layout import ExperimentLayout
 from finetune_core.search.best import best_trial
-from finetune_core.search.plan import describe_config
 from finetune_core.search.trials import TrialReport, TrialResult, TrialState
 from finetune_store import Store, StoreError, delete_tree
 from finetune_trainer.search.leases import now
@@ -49,7 +49,7 @@ class Ledger:
     def start(self, taken: Taken) -> None:
         """A trial begins."""
         self._open[taken.index] = _Open(taken, now(), time.monotonic())
-        text = describe_config(taken.config)
+        text = figures.settings(taken.config)
         logger.info("%s of %d starts: %s", self._phase.name(taken.index), self._phase.count, text, extra=self._about())
 
     def report(self, index: int, report: TrialReport) -> bool:
@@ -138,14 +138,16 @@ class Ledger:
     def _tell(self, result: TrialResult) -> None:
         ended = self._trials.results
         best = best_trial(ended.values())
-        value = "no value" if result.value is None else f"{result.metric} {result.value:.6g} at step {result.step}"
-        best_text = "none" if best is None else f"{best.value:.6g} ({self._phase.name(best.index)})"
+        best_text = "none"
+        if best is not None:
+            best_text = f"{figures.named(best.metric, best.value)} ({self._phase.name(best.index)})"
         logger.log(
             logging.INFO if result.state != TrialState.FAILED else logging.ERROR,
-            "%s %s: %s; best %s; %d of %d ended%s",
+            "%s %s: %s at step %d; best %s; %d of %d ended%s",
             self._phase.name(result.index),
             result.state.value.lower(),
-            value,
+            figures.named(result.metric, result.value),
+            result.step,
             best_text,
             len(ended),
             self._phase.count,

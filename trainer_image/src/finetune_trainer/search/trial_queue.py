@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from finetune_core.search.plan import describe_config
+from finetune_core import figures
 from finetune_core.search.settings import Config
 from finetune_trainer.search.leases import now
 from finetune_trainer.search.phase import Phase
@@ -103,7 +103,7 @@ class TrialQueue:
                     "%s is %s again: %s",
                     self._phase.name(index),
                     self._phase.name(other.index),
-                    describe_config(other.config),
+                    figures.settings(other.config),
                 )
                 return True
         return False

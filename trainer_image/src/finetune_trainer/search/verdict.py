@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from finetune_core import figures
 from finetune_core.search.best import best_trial
 from finetune_core.search.plan import SearchPlan
 from finetune_core.search.trials import EndReason, TrialResult, TrialState
@@ -43,14 +44,15 @@ def failed_count(results: Iterable[TrialResult]) -> int:
 
 
 def describe(plan: SearchPlan, task: str, results: Iterable[TrialResult], reason: EndReason) -> str:
-    """`20 of 20 trials ended, 2 failed; best accuracy 0.83 (trial 4)`."""
-    results = list(results)
-    text = f"{len(results)} of {plan.tasks[task].trials} trials ended, {failed_count(results)} failed"
+    """`20 of 20 trials ended, 2 failed; best accuracy 83.00 (trial 4)`."""
+    results, planned = list(results), plan.tasks[task]
+    text = f"{len(results)} of {planned.trials} trials ended, {failed_count(results)} failed"
     best = best_trial(results)
-    text += f"; best {best.metric} {best.value:.6g} (trial {best.index})" if best and best.value is not None else ""
+    text += f"; best {figures.named(best.metric, best.value)} (trial {best.index})" if best else ""
+    goal = figures.metric(planned.settings.metric_for_best_model, planned.goal)
     return {
         EndReason.ALL_TRIALS: text,
-        EndReason.GOAL_REACHED: f"the goal {plan.tasks[task].goal} is reached: {text}",
+        EndReason.GOAL_REACHED: f"the goal {goal} is reached: {text}",
         EndReason.TIME_BUDGET: f"timeBudgetSeconds {plan.time_budget_seconds} is spent: {text}",
         EndReason.TOO_MANY_FAILED: f"more than maxFailedTrials {plan.max_failed_trials} failed: {text}",
     }[reason]

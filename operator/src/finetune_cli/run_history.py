@@ -25,7 +25,7 @@ def past_runs(store: Store, namespace: str, model_uri: str) -> Iterator[tuple[Ta
         layout = ExperimentLayout(plan.namespace, plan.experiment)
         for task in plan.task_names:
             done = [layout.run(task, run.run_id).result for run in plan.runs_of(task)]
-            for key in [one for one in done if one in keys][:_RUNS_A_TASK]:
+            for key in [key for key in done if key in keys][:_RUNS_A_TASK]:
                 seconds = _seconds(store, key)
                 if seconds:
                     yield plan.tasks[task], seconds

@@ -30,7 +30,7 @@ def documents_of(names: Sequence[str], where: Where) -> list[ResultsDocument]:
 
 def both_documents(before: str, after: str, where: Where) -> tuple[ResultsDocument, ResultsDocument]:
     """The results of two experiments, each a name, or the URI or path of its folder; NotFoundError, UsageError."""
-    places = [results_at(one) if is_place(one) else _place(one, where) for one in (before, after)]
+    places = [results_at(name) if is_place(name) else _place(name, where) for name in (before, after)]
     if len({(place.store.uri(), place.namespace, place.name) for place in places}) == 1:
         raise UsageError(
             f"{before} and {after} are one experiment" if before != after else f"{before} is named twice",
@@ -81,7 +81,7 @@ def _in_store(uri: str, namespace: str) -> list[str]:
 
 
 def _in_cluster(where: Where) -> list[str]:
-    return sorted(one["metadata"]["name"] for one in cluster(where.context, where.namespace).objects(EXPERIMENT))
+    return sorted(item["metadata"]["name"] for item in cluster(where.context, where.namespace).objects(EXPERIMENT))
 
 
 def _namespace(where: Where) -> str:
@@ -90,6 +90,6 @@ def _namespace(where: Where) -> str:
 
 def _told(reports: Iterable[Report], where: Where) -> list[ResultsDocument]:
     found = list(reports)
-    if running := [one.document.experiment for one in found if not one.whole]:
+    if running := [report.document.experiment for report in found if not report.whole]:
         where.tell(f"Not all runs of {', '.join(running)} have ended: these are the results so far.")
-    return [one.document for one in found]
+    return [report.document for report in found]

@@ -1,0 +1,69 @@
+"""A column of results is described once: whoever shows the table of tasks shows every column of it."""
+
+import csv
+import io
+
+import pytest
+from rich.console import Console
+
+from finetune_cli.shown import results as terminal
+from finetune_core import tables
+from finetune_core.results_schema import ResultsDocument, TaskRow
+from finetune_core.results_table import Statistic, results_table
+from finetune_core.results_table_formats import table_csv
+from finetune_report.experiment.page import report_html
+from finetune_ui.experiments import ExperimentPage
+from support.documents import FAILED, document_of
+from support.results import plan_of
+
+
+@pytest.fixture
+def document() -> ResultsDocument:
+    return document_of({"mrpc": [0.8, 0.9, FAILED], "rte": [0.6]})
+
+
+def printed(document: ResultsDocument) -> list[str]:
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(terminal.results_page(document))
+    return [" ".join(line.split()) for line in capture.get().splitlines()]
+
+
+def test_report_page_and_terminal_have_the_columns_of_the_table(document: ResultsDocument) -> None:
+    titles = [column.title for column in tables.TASK_COLUMNS]
+    plan = plan_of({"mrpc": 3, "rte": 1})
+    settings = {name: plan.tasks[name].settings for name in plan.task_names}
+    html = report_html(document, {}, settings).decode()
+
+    assert f"| {' | '.join(titles)} |" in tables.results_markdown(document).decode()
+    assert " ".join(titles).upper() in printed(document)
+    assert all(f">{title}</th>" in html for title in titles)
+    assert ExperimentPage((), (), (), (), ()).table_header == tuple(titles)
+
+
+def test_a_terminal_has_a_line_a_metric_and_the_same_figures(document: ResultsDocument) -> None:
+    lines = printed(document)
+    first = next(index for index, line in enumerate(lines) if line.startswith("mrpc"))
+    assert lines[first].startswith("mrpc 2/3, 1 failed ")
+    assert "90.00 85.00 ± 7.07 (2)" in " ".join(lines[first : first + 2])
+    assert tables.task_cells(document.tasks[1])[3:5] == ("60.00", "60.00 (1)")
+    assert "rte 1/1 accuracy 60.00 60.00 (1) 60.00 0 (seed" in " ".join(lines)
+
+
+def test_a_column_more_is_a_line_more(document: ResultsDocument, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(task: TaskRow) -> list[str]:
+        return [f"{task.planned - task.succeeded} lost"]
+
+    monkeypatch.setattr(terminal, "TASK_COLUMNS", (*tables.TASK_COLUMNS, more := tables.Column("Lost", lost)))
+    monkeypatch.setattr(tables, "TASK_COLUMNS", (*tables.TASK_COLUMNS, more))
+
+    assert tables.task_cells(document.tasks[0])[-1] == "1 lost"
+    assert any(line.startswith("rte") and line.endswith("0 lost") for line in printed(document))
+
+
+def test_csv_files_have_the_fields_of_a_metric(document: ResultsDocument) -> None:
+    own = next(csv.reader(io.StringIO(tables.results_csv(document).decode())))
+    all_ = next(csv.reader(io.StringIO(table_csv(results_table([document], Statistic.BEST)).decode())))
+    fields = list(tables.METRIC_FIELDS)
+    assert own == [name for name in fields if name != "greater_is_better"]
+    assert all_[6:-2] == fields

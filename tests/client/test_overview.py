@@ -1,0 +1,85 @@
+"""An object at a glance: the same plain values for terminal and page."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from finetune_cli.shown.objects import list_row, page
+from finetune_client.overview import Mood, Overview, overview
+from finetune_ui.kinds import task_header, task_rows
+from support.experiments import experiment
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+TASKS = [
+    {
+        "name": "cola",
+        "metric": "matthews_correlation",
+        "runs": "2/3",
+        "failed": 1,
+        "best": {"run": 1, "seed": 7, "value": 0.5612, "step": 400},
+        "mean": 0.55,
+        "std": 0.0158,
+        "score": 56.12,
+    },
+    {"name": "price", "metric": "loss", "runs": "1/3", "best": {"run": 0, "seed": 3, "value": 0.4321}, "mean": 0.4321},
+]
+
+
+def seen(kind: str = "FinetuneExperiment", **status: Any) -> Overview:
+    manifest = experiment("demo")
+    manifest["metadata"] |= {"namespace": "team", "creationTimestamp": "2026-01-01T00:00:00Z", "generation": 2}
+    return overview({**manifest, "kind": kind, "status": status})
+
+
+def of(status: str, reason: str) -> dict[str, Any]:
+    return {"conditions": [{"type": "Succeeded", "status": status, "reason": reason}], "observedGeneration": 2}
+
+
+def test_terminal_and_page_write_the_same_figures() -> None:
+    it = seen(runs={"summary": "3/6", "failed": 1}, tasks=TASKS, score="56.12 (1/9)", eta="~20m")
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(page(it, NOW))
+    cola, price = task_rows(it)
+
+    assert "cola 2/3 1 matthews_correlation 56.12 55.00 ± 1.58 56.12 1 (seed 7) 400" in " ".join(capture.get().split())
+    assert cola == ("cola", "2/3", "1", "matthews_correlation", "56.12", "55.00 ± 1.58", "56.12", "1")
+    assert price == ("price", "1/3", "0", "loss", "0.4321", "0.4321", "–", "0")
+    assert len(task_header(it)) == len(cola)
+    assert list_row(it, NOW) == ("experiment", "demo", "Pending", "3/6", "56.12 (1/9)", "~20m", "24h")
+
+
+def test_a_search_has_its_best_hyperparameters() -> None:
+    best = {"trial": 4, "value": 0.7, "hyperparameters": {"learningRate": 3e-5, "maxSteps": 90}}
+    task = {"name": "rte", "metric": "accuracy", "trials": "8/16", "best": best}
+    it = seen("HPSearch", trials={"summary": "8/16"}, tasks=[task], best="rte 70.00")
+
+    assert (it.word, it.counted, it.percent, it.score) == ("search", "trials", 50, "rte 70.00")
+    assert task_rows(it) == (("rte", "8/16", "0", "accuracy", "70.00", "4", "learningRate 3e-05, maxSteps 90"),)
+
+
+@pytest.mark.parametrize(
+    ("status", "mood", "ended"),
+    [
+        ({}, Mood.IDLE, None),
+        (of("True", "AllRunsSucceeded"), Mood.GOOD, True),
+        (of("False", "TaskFailed"), Mood.BAD, False),
+        (of("Unknown", "Running"), Mood.BUSY, None),
+        ({**of("True", "AllRunsSucceeded"), "observedGeneration": 1}, Mood.GOOD, None),
+    ],
+)
+def test_it_has_ended_when_the_status_is_of_this_spec(status: dict[str, Any], mood: Mood, ended: bool | None) -> None:
+    it = seen(**status)
+    assert (it.mood, it.ended) == (mood, ended)
+
+
+def test_failures_are_sentences_and_their_runs_are_known_unless_some_are_left_out() -> None:
+    failure = {"task": "rte", "run": 2, "runId": "rte-2", "reason": "UserError", "message": "no labels"}
+    whole, cut = ({"runs": {}, "failures": [failure], **more} for more in ({}, {"failuresOmitted": 5}))
+
+    assert seen(**whole).failures == ("rte run 2: UserError: no labels",)
+    assert seen(**whole).failed_runs == {"rte-2"}
+    assert seen(**cut).failures[1] == "and 5 more failures"
+    assert seen(**cut).failed_runs is None
