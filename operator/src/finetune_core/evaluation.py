@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from finetune_core.frozen import Document
 from finetune_core.stored import Count, Seconds, Slug, finite, read_json
 
-EVALUATION_SCHEMA_VERSION = 2
+EVALUATION_SCHEMA_VERSION: Literal[2] = 2
 
 _FLAT = frozenset({"step", "epoch", "learningRate", "trainLoss", "time", "seconds", "sparsity", "nonZeroParameters"})
 """What version 0.1.0 wrote beside the metrics. Never extended: later versions nest the metrics."""

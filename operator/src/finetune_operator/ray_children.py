@@ -3,8 +3,6 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
-from pydantic import ValidationError
-
 from finetune_core.observation import JobView
 from finetune_core.results import DriverReport
 from finetune_core.spec import Execution, ExecutionMode
@@ -15,7 +13,7 @@ from finetune_operator.manifests import Owner, driver_report_key
 from finetune_operator.memory import LookMemory
 from finetune_operator.ray_views import is_living, ray_job_view
 from finetune_operator.views import pod_view
-from finetune_store import NotFoundError, Store
+from finetune_store import Store, documents
 
 FoundPlan = tuple[str, tuple[tuple[str, ...], ...]]
 """The name of a plan's ConfigMap, and the units of its indexes; ("", ()) if there is none that is ours."""
@@ -83,11 +81,8 @@ class RayChildren:
         name = ray_job["metadata"]["name"]
         if name in self._memory.reports:
             return self._memory.reports[name]
-        try:
-            report = DriverReport.model_validate_json(self._store.get(driver_report_key(self._owner, name)))
-        except (NotFoundError, ValidationError):
-            # Not begun yet, or of another version: what has a result is seen in the store.
-            return None
-        if not is_living(ray_job):
+        # None where it has not begun yet, or is of another version: what has a result is seen in the store.
+        report = documents.find_or_warn(self._store, driver_report_key(self._owner, name), DriverReport)
+        if report is not None and not is_living(ray_job):
             self._memory.reports[name] = report
         return report

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TypeVar
 
-from pydantic import ValidationError
-
 from finetune_core.layout import ExperimentLayout
 from finetune_core.results_schema import ResultsDocument
 from finetune_core.search.summary import SearchSummary
 from finetune_report.errors import OvertakenError
 from finetune_store import NotFoundError, Store
+from finetune_store.documents import find_or_warn
 
 _TYPES = {
     "json": "application/json",
@@ -101,8 +100,7 @@ def is_intact(store: Store, root: str, marker: str, document: ResultsDocument | 
 def current_report(store: Store, layout: ExperimentLayout, digest: str) -> ResultsDocument | None:
     """The report in the store, if it is whole and was made from what `digest` stands for."""
     marker = layout.results("json")
-    try:
-        document = ResultsDocument.read(store.get(marker), layout.root)
-    except (NotFoundError, ValidationError):
+    document = find_or_warn(store, marker, ResultsDocument, layout.root)
+    if document is None or document.report_digest != digest:
         return None
-    return document if document.report_digest == digest and is_intact(store, layout.root, marker, document) else None
+    return document if is_intact(store, layout.root, marker, document) else None

@@ -6,8 +6,6 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TypeVar
 
-from pydantic import ValidationError
-
 from finetune_client.errors import NotFoundError
 from finetune_client.reports import plan_of
 from finetune_client.stores import Results
@@ -19,8 +17,8 @@ from finetune_core.stored import Stored
 from finetune_kube.kinds import EXPERIMENT
 from finetune_report.records import Read, read_records
 from finetune_report.search.gather import gather, read_ends, read_plan
-from finetune_store import NotFoundError as NoObjectError
 from finetune_store import Store
+from finetune_store.documents import find_or_warn
 from finetune_ui import experiments, searches
 from finetune_ui.experiments import ExperimentPage, experiment_page
 from finetune_ui.kinds import Head
@@ -43,10 +41,10 @@ class Opened:
         """Results never change and evaluations seldom: the page looks every few seconds at what is mostly the same."""
 
         @lru_cache(_REMEMBERED)
-        def content(key: str, _modified: datetime, _size: int) -> bytes:
-            return store.get(key)
+        def content(key: str, _modified: datetime, _size: int, limit: int) -> bytes:
+            return store.get(key, limit=limit)
 
-        return cls(store, lambda _, info: content(info.key, info.modified, info.size))
+        return cls(store, lambda info, limit: content(info.key, info.modified, info.size, limit))
 
 
 @dataclass(frozen=True)
@@ -94,13 +92,11 @@ def _experiment(opened: Opened, namespace: str, name: str, now: datetime, failed
 
 def _search(opened: Opened, namespace: str, name: str) -> Content:
     store, layout = opened.store, SearchLayout(namespace, name)
-    try:
-        store.get(layout.plan)
-    except NoObjectError as error:
+    if store.stat(layout.plan) is None:
         raise NotFoundError(
             f"there is no search {namespace}/{name} in {store.uri()}",
             "A new search has its plan a few seconds after it was applied.",
-        ) from error
+        )
     plan = read_plan(store, layout)
     findings = gather(store, layout, plan, read_ends(store, layout, plan))
     summary = _marker(store, layout.root, "summary.json", SearchSummary)
@@ -115,10 +111,7 @@ def _search(opened: Opened, namespace: str, name: str) -> Content:
 
 def _marker(store: Store, root: str, name: str, model: type[_Model]) -> _Model | None:
     """The file that is written last of a report; None where there is none that this version can read."""
-    try:
-        return model.read(store.get(f"{root}/{name}"), root)
-    except (NoObjectError, ValidationError):
-        return None
+    return find_or_warn(store, f"{root}/{name}", model, root)
 
 
 def _listed(document: ResultsDocument | SearchSummary | None, marker: str) -> Mapping[str, str]:

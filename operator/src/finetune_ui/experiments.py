@@ -10,7 +10,6 @@ from finetune_core.results import Failure
 from finetune_core.results_document import build_document
 from finetune_core.results_schema import ResultsDocument, TaskRow
 from finetune_core.search import wording
-from finetune_core.stored import number
 from finetune_report.records import RunRecord, State
 from finetune_ui.charts import Chart, learning_curves, spread
 from finetune_ui.kinds import Head, Mood, age
@@ -145,5 +144,6 @@ def _failure(record: RunRecord, failure: Failure, now: datetime) -> tuple[str, .
 def _best_so_far(plan: Plan, task: str, record: RunRecord) -> float | None:
     metric = plan.tasks[task].settings.metric_for_best_model
     more = plan.tasks[task].settings.greater_is_better
-    values = [value for one in record.evaluations if (value := number(one.get(metric))) is not None]
+    figures = (evaluation.metrics.get(metric) for evaluation in record.evaluations)
+    values = [value for value in figures if value is not None]
     return (max(values) if more else min(values)) if values else None

@@ -3,7 +3,6 @@
 Nothing that the trial itself causes is raised: Tune would start it again. What may pass (the store is away) is.
 """
 
-import json
 import logging
 import os
 from collections.abc import Callable
@@ -13,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
+from finetune_core.evaluation import Evaluation
 from finetune_core.layout import ExperimentLayout
 from finetune_core.plan import ExecutionLimits, PlannedRun
 from finetune_core.results import ExitCode, RunResult
 from finetune_core.search.plan import SearchPlan
 from finetune_core.search.trials import TrialReport
-from finetune_store import NotFoundError, StoreError
+from finetune_store import StoreError, documents
 from finetune_trainer import drain, logs
 from finetune_trainer.errors import DivergedError, MemoryExceededError, RunError
-from finetune_trainer.progress import Line, Observer
+from finetune_trainer.progress import Observer
 from finetune_trainer.search.messages import Ended, Message
 from finetune_trainer.search.reports import mean_report
 from finetune_trainer.signals import StopFile
@@ -162,12 +162,8 @@ class _Attempt:
         self._is_loaded = lambda: run.loaded
         run.execute()
 
-    def _finished(self) -> list[Line] | None:
+    def _finished(self) -> tuple[Evaluation, ...] | None:
         experiment = ExperimentLayout(self._pod.plan.namespace, self._pod.plan.experiment)
         layout = experiment.run(self._planned.task, self._planned.run_id)
-        try:
-            result = RunResult.model_validate_json(self._pod.patient.get(layout.result))
-            metrics = self._pod.patient.get(layout.metrics(result.attempt))
-        except NotFoundError:
-            return None
-        return [json.loads(line) for line in metrics.splitlines()]
+        result = documents.find(self._pod.patient, layout.result, RunResult)
+        return None if result is None else documents.evaluations(self._pod.patient, layout.metrics(result.attempt))
