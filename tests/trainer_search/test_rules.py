@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from finetune_core.evaluation import Evaluation
 from finetune_core.search.trials import EndReason, TrialReport, TrialState
 from finetune_core.spec.search import Asha, TrialScheduler
 from finetune_trainer.search.claimant import Taken
@@ -24,15 +25,9 @@ def ended(made, values, state=TrialState.COMPLETED):
 
 
 def line(step, **metrics):
-    return {
-        "step": step,
-        "epoch": step / 10,
-        "learningRate": 1e-4,
-        "trainLoss": 1.0,
-        "time": "",
-        "seconds": 2.0,
-        **metrics,
-    }
+    return Evaluation(
+        step=step, epoch=step / 10, learning_rate=1e-4, train_loss=1.0, time="", seconds=2.0, metrics=metrics
+    )
 
 
 @pytest.mark.parametrize(
