@@ -33,8 +33,9 @@ class DirectoryStore:
             if limit is None:
                 return path.read_bytes()
             with path.open("rb") as opened:
-                # The size first: a reader of so many bytes sets them aside before it finds out.
-                content = opened.read(limit + 1) if fstat(opened.fileno()).st_size <= limit else None
+                # A device has no size and no end: no more than a byte of it is read.
+                size = fstat(opened.fileno()).st_size
+                content = opened.read(size + 1) if size <= limit else None
         if content is None or len(content) > limit:
             raise TooLargeError(self.uri(key), limit)
         return content

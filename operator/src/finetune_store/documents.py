@@ -20,6 +20,7 @@ from finetune_core.evaluation import Evaluation, read_lines
 from finetune_core.plan import Plan
 from finetune_core.results import CheckpointPointer, DriverReport, Failure, Progress, RunResult
 from finetune_core.results_schema import ResultsDocument
+from finetune_core.search.export import BestHyperparameters
 from finetune_core.search.plan import SearchPlan
 from finetune_core.search.summary import SearchSummary
 from finetune_core.search.trials import Claim, Heartbeat, TaskEnd, TaskStart, TrialResult
@@ -55,6 +56,7 @@ _KINDS: Mapping[type[BaseModel], _Kind] = {
     SearchPlan: _Kind("plan", 16 * _MIB, _OF_ITS_VERSION),
     ResultsDocument: _Kind("results.json", 32 * _MIB, _OF_ITS_VERSION),
     SearchSummary: _Kind("summary.json", 32 * _MIB, _OF_ITS_VERSION),
+    BestHyperparameters: _Kind("best.json", 16 * _MIB, _OF_ITS_VERSION),
     SubmissionManifest: _Kind("submission.json", 16 * _MIB, _OF_ITS_VERSION),
     RunResult: _Kind("result", _MIB, _RUN_AGAIN),
     # Its history has a line an evaluation.
