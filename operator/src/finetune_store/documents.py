@@ -30,7 +30,8 @@ from finetune_core.volumes import VolumeLooks
 from finetune_store._errors import NotFoundError, TooLargeError, UnreadableError
 from finetune_store._model import Store
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("finetune.documents")
+"""Not below the package: the command line shows nothing of that one, whose retries are of no interest there."""
 
 _ModelT = TypeVar("_ModelT", bound=BaseModel)
 
