@@ -21,7 +21,7 @@ from finetune_report.build import build
 from finetune_report.errors import OvertakenError, ReportError, reported
 from finetune_report.labels import OpenData
 from finetune_store import NotFoundError, S3Connection, Store, StoreError, open_store
-from finetune_store.documents import find
+from finetune_store.documents import FILE_LIMIT, find
 
 _log = logging.getLogger(__name__)
 
@@ -104,8 +104,8 @@ def _show(options: argparse.Namespace) -> int:
     layout = ExperimentLayout(namespace, name)
     try:
         # results.json marks the report as whole; without it the table may be an old one.
-        store.get(layout.results("json"))
-        _print_markdown(store.get(layout.results("md")).decode())
+        store.get(layout.results("json"), limit=FILE_LIMIT)
+        _print_markdown(store.get(layout.results("md"), limit=FILE_LIMIT).decode())
     except NotFoundError as error:
         raise ReportError(
             f"{store.uri(layout.root)} holds no report: it is written when all runs have ended; is it the right store "

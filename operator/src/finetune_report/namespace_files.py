@@ -7,8 +7,8 @@ from typing import TypeVar
 from finetune_core.stored import Stored
 from finetune_report.errors import OvertakenError
 from finetune_report.publish import put
-from finetune_store import NotFoundError, Store
-from finetune_store.documents import find_or_warn
+from finetune_store import NotFoundError, Store, UnreadableError
+from finetune_store.documents import FILE_LIMIT, find_or_warn
 
 _ROUNDS = 10
 
@@ -36,8 +36,8 @@ def write_current(store: Store, make: Callable[[], Mapping[str, bytes]], *, what
 
 def _stored(store: Store, key: str) -> bytes | None:
     try:
-        return store.get(key)
-    except NotFoundError:
+        return store.get(key, limit=FILE_LIMIT)
+    except (NotFoundError, UnreadableError):
         return None
 
 

@@ -9,8 +9,8 @@ from finetune_core.layout import ExperimentLayout
 from finetune_core.results_schema import ResultsDocument
 from finetune_core.search.summary import SearchSummary
 from finetune_report.errors import OvertakenError
-from finetune_store import NotFoundError, Store
-from finetune_store.documents import find_or_warn
+from finetune_store import NotFoundError, Store, UnreadableError
+from finetune_store.documents import FILE_LIMIT, find_or_warn
 
 _TYPES = {
     "json": "application/json",
@@ -72,8 +72,8 @@ class Publication:
 
     def _withdraw(self, ours: bytes) -> None:
         """Take our marker away. One of another process stays: we wrote nothing after it, so it can be trusted."""
-        with suppress(NotFoundError):
-            if self._store.get(self._marker) == ours:
+        with suppress(NotFoundError, UnreadableError):
+            if self._store.get(self._marker, limit=FILE_LIMIT) == ours:
                 self._store.delete(self._marker)
 
     def _leftovers(self) -> list[str]:
@@ -90,10 +90,11 @@ def put(store: Store, key: str, content: bytes) -> None:
 def is_intact(store: Store, root: str, marker: str, document: ResultsDocument | SearchSummary) -> bool:
     """Whether every file of a report, its marker too, still is as it was written."""
     try:
-        return store.get(marker) == document.to_json() and all(
-            hashlib.sha256(store.get(f"{root}/{name}")).hexdigest() == digest for name, digest in document.files.items()
+        return store.get(marker, limit=FILE_LIMIT) == document.to_json() and all(
+            hashlib.sha256(store.get(f"{root}/{name}", limit=FILE_LIMIT)).hexdigest() == digest
+            for name, digest in document.files.items()
         )
-    except NotFoundError:
+    except (NotFoundError, UnreadableError):
         return False
 
 

@@ -76,6 +76,9 @@ _KINDS: Mapping[type[BaseModel], _Kind] = {
     Evaluation: _Kind("metrics.jsonl", 16 * _MIB, _RUN_AGAIN),
 }
 
+FILE_LIMIT = 256 * _MIB
+"""The most bytes that are read of a file that is no document: a table, predictions, a zip."""
+
 _MAX_PARTS = 250_000
 """Python's smallest dictionary takes 64 bytes, that of a JSON two: these take 60 MB at most."""
 

@@ -17,6 +17,7 @@ from aiohttp import web
 from finetune_client.errors import ClientError, NotFoundError, RefusedError, UnreachableError
 from finetune_core.problems import FinetuneError
 from finetune_store import StoreError
+from finetune_store.documents import FILE_LIMIT
 from finetune_ui.content import Content, read_content, read_files
 from finetune_ui.kinds import KINDS, age
 from finetune_ui.pages import render
@@ -212,7 +213,7 @@ def _download(source: Source, word: str, namespace: str, name: str, file: str) -
     root, listed = read_files(store, word, namespace, name)
     if file not in listed:
         raise NotFoundError(f"{namespace}/{name} has no file {file}", "Its page lists the files that it has.")
-    return store.get(f"{root}/{file}")
+    return store.get(f"{root}/{file}", limit=FILE_LIMIT)
 
 
 def _redirect(to: str) -> web.Response:

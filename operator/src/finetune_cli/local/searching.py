@@ -17,7 +17,7 @@ from finetune_core.search.layout import SearchLayout, TrialKind
 from finetune_core.search.plan import describe_config
 from finetune_core.search.trials import TrialResult
 from finetune_store import Store
-from finetune_store.documents import find_or_warn
+from finetune_store.documents import FILE_LIMIT, find_or_warn
 
 
 class LocalSearch:
@@ -55,7 +55,7 @@ class LocalSearch:
 
     def summary(self) -> str:
         """The summary in Markdown."""
-        return self._store.get(self._layout.summary("md")).decode()
+        return self._store.get(self._layout.summary("md"), limit=FILE_LIMIT).decode()
 
     def _driver(self, task: str) -> list[str]:
         plan = self._programs.log.with_name(f"plan-{task}.json")
