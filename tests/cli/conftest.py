@@ -1,8 +1,7 @@
 """What the tests of the command line share: a real API server and S3 server, an operator, and the program's output."""
 
-import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -29,16 +28,6 @@ class Said:
 
 
 Run = Callable[..., Said]
-
-
-@pytest.fixture(autouse=True)
-def log_levels() -> Iterator[None]:
-    """Commands quieten libraries for the rest of their process; the tests after them want to hear them again."""
-    loggers = [logging.getLogger(name) for name in ("finetune_store", "urllib3")]
-    before = [logger.level for logger in loggers]
-    yield
-    for logger, level in zip(loggers, before, strict=True):
-        logger.setLevel(level)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from finetune_core.layout import RunLayout
 from finetune_core.plan import Plan
 from finetune_core.results import Progress
 from finetune_report.records import RunRecord, State, read_records
-from finetune_store import DirectoryStore
+from finetune_store import DirectoryStore, ObjectInfo
 from support.report_store import fail_run, finish_run, layout_of
 from support.results import plan_of
 
@@ -68,7 +68,7 @@ def test_a_run_under_way_has_its_progress_and_the_newest_attempts_evaluations(
     assert record.state == State.RUNNING
     assert record.progress is not None
     assert record.progress.step == 40
-    assert [line["accuracy"] for line in record.evaluations] == [0.5, 0.6]
+    assert [line.metrics["accuracy"] for line in record.evaluations] == [0.5, 0.6]
 
 
 def test_a_succeeded_run_has_the_evaluations_of_the_attempt_that_counts(store: DirectoryStore, plan: Plan) -> None:
@@ -78,7 +78,7 @@ def test_a_succeeded_run_has_the_evaluations_of_the_attempt_that_counts(store: D
     record = first(store, plan)
     assert record.state == State.SUCCEEDED
     assert record.result == result
-    assert [line["accuracy"] for line in record.evaluations] == [0.7]
+    assert [line.metrics["accuracy"] for line in record.evaluations] == [0.7]
 
 
 @pytest.mark.parametrize(("failed_at", "state"), [(30, State.FAILED), (10, State.RUNNING)])
@@ -108,9 +108,9 @@ def test_only_the_newest_files_are_read(store: DirectoryStore, plan: Plan) -> No
         put(store, run_of(plan, 0).metrics(attempt), evaluations(0.5), modified=time)
     seen: list[str] = []
 
-    def read(asked: object, info: object) -> bytes:
-        seen.append(info.key)  # type: ignore[attr-defined]
-        return store.get(info.key)  # type: ignore[attr-defined]
+    def read(info: ObjectInfo, limit: int) -> bytes:
+        seen.append(info.key)
+        return store.get(info.key, limit=limit)
 
     read_records(store, plan, read)
     assert seen == [run_of(plan, 0).metrics("b")]

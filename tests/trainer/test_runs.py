@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from finetune_core.evaluation import read_lines
 from finetune_core.plan import ExecutionLimits
 from finetune_core.results import ExitCode, Failure
 from finetune_core.tasks import GLUE_TASKS
@@ -22,7 +23,7 @@ def task(name, runs=1, **training):
 
 
 def lines(path):
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return [evaluation.row() for evaluation in read_lines(path.read_bytes())]
 
 
 def wait_for(condition, process, seconds=120):

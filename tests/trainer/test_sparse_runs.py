@@ -8,6 +8,7 @@ import time
 import pytest
 from transformers import AutoModelForSequenceClassification
 
+from finetune_core.evaluation import read_lines
 from finetune_core.results import ExitCode, Failure
 from finetune_core.sparse import SparseType
 from finetune_trainer.sparse.guard import RezeroWeights
@@ -20,9 +21,8 @@ PARTS = {"trainBatchSize": 16, "perDeviceTrainBatchSize": 4}
 
 
 def lines(workspace, job, attempt="attempt-1"):
-    return [
-        json.loads(line) for line in (workspace.store / workspace.layout(job).metrics(attempt)).read_text().splitlines()
-    ]
+    content = (workspace.store / workspace.layout(job).metrics(attempt)).read_bytes()
+    return [evaluation.row() for evaluation in read_lines(content)]
 
 
 def failure(workspace, job, attempt="attempt-1"):

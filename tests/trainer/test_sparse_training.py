@@ -98,7 +98,7 @@ def test_without_rezeroing_the_same_training_moves_them_and_the_guard_says_so(mo
     guard, watch = SparsityGuard(model), Watch(model)
     train(model, [watch], precision=Precision.FP32, learning_rate=1e-3)
     assert all(watch.moved)
-    for look in (lambda: guard.check("now"), lambda: guard.line(3), guard.record):
+    for look in (lambda: guard.check("now"), lambda: guard.census("now"), guard.record):
         with pytest.raises(GaveUpError, match=r"masked weights are not zero any more.*layer\.") as caught:
             look()
         assert caught.value.reason == FailureReason.SPARSITY_LOST
@@ -165,5 +165,5 @@ def test_a_step_that_a_gradient_scaler_skips_leaves_the_zeros(models):
 def test_a_dense_model_is_left_alone(shared):
     guard = SparsityGuard(classifier(shared / "model"))
     assert guard.callbacks == []
-    assert guard.line(1) == {}
+    assert guard.census("now") is None
     assert guard.record() is None

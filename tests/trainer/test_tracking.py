@@ -10,6 +10,7 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event
 
 import support
+from finetune_core.evaluation import read_lines
 from finetune_core.plan import ExecutionLimits
 from finetune_core.results import ExitCode, Failure
 from finetune_core.tracking import TRACKING_ENV
@@ -25,7 +26,7 @@ def task(name="rte", runs=1, **training):
 
 
 def lines(path):
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return [evaluation.row() for evaluation in read_lines(path.read_bytes())]
 
 
 def evaluations(workspace, job, attempt="attempt-1", place=0):

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from finetune_core.evaluation import Evaluation
 from finetune_core.search.trials import EndReason, TrialState
 from finetune_trainer.search.reports import best_report, mean_report
 from finetune_trainer.search.trial_queue import Taken
@@ -21,15 +22,9 @@ def ended(made, values, state=TrialState.COMPLETED):
 
 
 def line(step, **metrics):
-    return {
-        "step": step,
-        "epoch": step / 10,
-        "learningRate": 1e-4,
-        "trainLoss": 1.0,
-        "time": "",
-        "seconds": 2.0,
-        **metrics,
-    }
+    return Evaluation(
+        step=step, epoch=step / 10, learning_rate=1e-4, train_loss=1.0, time="", seconds=2.0, metrics=metrics
+    )
 
 
 @pytest.mark.parametrize(

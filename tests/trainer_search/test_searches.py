@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from finetune_core.evaluation import read_lines
 from finetune_core.layout import ExperimentLayout
 from finetune_core.plan import JobPlan
 from finetune_core.results import ExitCode, RunResult
@@ -24,7 +25,7 @@ def expected(job, count):
 
 
 def evaluations(folder, layout, attempt):
-    rows = [json.loads(line) for line in (folder / layout.metrics(attempt)).read_text().splitlines()]
+    rows = [evaluation.row() for evaluation in read_lines((folder / layout.metrics(attempt)).read_bytes())]
     return [{key: value for key, value in row.items() if key not in {"time", "seconds"}} for row in rows]
 
 

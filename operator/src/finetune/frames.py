@@ -76,7 +76,10 @@ def metrics(
     if task is not None and task not in known:
         raise UsageError(f"{place.name} has no task {task}", f"It has {', '.join(known)}.")
     rows = [
-        _identity(one) | evaluation for one in records if task in (None, one.run.task) for evaluation in one.evaluations
+        _identity(record) | evaluation.row()
+        for record in records
+        if task in (None, record.run.task)
+        for evaluation in record.evaluations
     ]
     return pd.DataFrame(rows).pipe(_ordered, ("task", "run", "run_id", "seed", "state", "step", "epoch"))
 

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 
-from pydantic import ValidationError
-
 from finetune_core.layout import ExperimentLayout
 from finetune_core.plan import Plan, TaskPlan
 from finetune_core.results import RunResult
 from finetune_store import Store
+from finetune_store.documents import find_or_warn
 
 _RUNS_A_TASK = 5
 """Enough for a mean; each costs a request."""
@@ -25,24 +24,14 @@ def past_runs(store: Store, namespace: str, model_uri: str) -> Iterator[tuple[Ta
         layout = ExperimentLayout(plan.namespace, plan.experiment)
         for task in plan.task_names:
             done = [layout.run(task, run.run_id).result for run in plan.runs_of(task)]
-            for key in [key for key in done if key in keys][:_RUNS_A_TASK]:
-                seconds = _seconds(store, key)
-                if seconds:
-                    yield plan.tasks[task], seconds
+            for key in [result for result in done if result in keys][:_RUNS_A_TASK]:
+                result = find_or_warn(store, key, RunResult)
+                if result is not None and result.train_seconds:
+                    yield plan.tasks[task], result.train_seconds
 
 
 def _plan(store: Store, key: str) -> Plan | None:
     """An experiment's plan, if the key is one of this version's."""
     if key.count("/") != 2 or not key.endswith("/plan.json"):
         return None
-    try:
-        return Plan.read(store.get(key), key.removesuffix("/plan.json"))
-    except ValidationError:
-        return None
-
-
-def _seconds(store: Store, key: str) -> float | None:
-    try:
-        return RunResult.model_validate_json(store.get(key)).train_seconds
-    except ValidationError:
-        return None
+    return find_or_warn(store, key, Plan, key.removesuffix("/plan.json"))

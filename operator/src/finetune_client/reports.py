@@ -1,8 +1,8 @@
 """Results as the store has them: the report where it is written, else what the runs have left so far."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-
-from pydantic import ValidationError
+from typing import TypeVar
 
 from finetune_client.errors import ClientError, NotFoundError
 from finetune_client.stores import Results
@@ -11,7 +11,10 @@ from finetune_core.plan import Plan
 from finetune_core.results_document import build_document
 from finetune_core.results_schema import ResultsDocument
 from finetune_report.gather import Findings, gather
-from finetune_store import NotFoundError as NoObjectError
+from finetune_store import UnreadableError
+from finetune_store.documents import find
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -55,17 +58,8 @@ def whole_report(place: Results) -> ResultsDocument:
 
 
 def _written(place: Results) -> ResultsDocument | None:
-    try:
-        content = place.store.get(layout_of(place).results("json"))
-    except NoObjectError:
-        return None
-    try:
-        return ResultsDocument.read(content, layout_of(place).root)
-    except ValidationError as error:
-        raise ClientError(
-            f"{place.store.uri(layout_of(place).results('json'))} is no results.json of this version: {error}",
-            "Use the finetune of the version that wrote it.",
-        ) from error
+    layout = layout_of(place)
+    return _read(lambda: find(place.store, layout.results("json"), ResultsDocument, layout.root))
 
 
 def document_so_far(place: Results, plan: Plan, findings: Findings) -> ResultsDocument:
@@ -76,14 +70,19 @@ def document_so_far(place: Results, plan: Plan, findings: Findings) -> ResultsDo
 
 def plan_of(place: Results) -> Plan:
     """The plan in force; NotFoundError where the store has none."""
-    key = layout_of(place).plan
-    try:
-        return Plan.read(place.store.get(key), layout_of(place).root)
-    except NoObjectError as error:
+    layout = layout_of(place)
+    plan = _read(lambda: find(place.store, layout.plan, Plan, layout.root))
+    if plan is None:
         raise NotFoundError(
             f"there is no experiment {place.namespace}/{place.name} in {place.store.uri()}",
             "Check name, namespace (-n) and --store; a new experiment has its plan a few seconds after it was applied.",
-        ) from error
-    except ValidationError as error:
-        message = f"{place.store.uri(key)} is no plan of this version: {error.errors()[0]['msg']}"
-        raise ClientError(message, "Use the finetune of the version that wrote it.") from error
+        )
+    return plan
+
+
+def _read(find: Callable[[], T]) -> T:
+    """What is found; ClientError for what cannot be read."""
+    try:
+        return find()
+    except UnreadableError as error:
+        raise ClientError(error.problem, f"{error.remedy.capitalize()}.") from error

@@ -5,9 +5,7 @@ Metrics are as measured, scores x100. Every difference is after - before, whethe
 
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
-
+from finetune_core.frozen import Document
 from finetune_core.results_schema import MetricRow
 from finetune_core.significance import LEVEL, Kind
 
@@ -27,11 +25,7 @@ class Verdict(StrEnum):
     """The values are of different metrics."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
-
-
-class Whose(_Frozen):
+class Whose(Document):
     """An experiment that is compared."""
 
     namespace: str
@@ -47,7 +41,7 @@ class Whose(_Frozen):
         return f"{self.namespace}/{self.experiment}"
 
 
-class Side(_Frozen):
+class Side(Document):
     """A task in one experiment: its figures over all runs that have a value, and how many have none.
 
     `quarantined` runs were planned again, so the others may be all that were asked for nevertheless.
@@ -71,7 +65,7 @@ class Side(_Frozen):
         return {words: count for words, count in counts.items() if count}
 
 
-class Sample(_Frozen):
+class Sample(Document):
     """The runs of one side that are compared: their number, mean and sample standard deviation, as measured."""
 
     n: int
@@ -79,7 +73,7 @@ class Sample(_Frozen):
     std: float | None
 
 
-class TaskComparison(_Frozen):
+class TaskComparison(Document):
     """A task that both have, by the metric that decides.
 
     `before_sample` and `after_sample` are what is compared: of a paired test (`pairs` of them) the runs of the pairs
@@ -111,7 +105,7 @@ class TaskComparison(_Frozen):
         return "/".join(dict.fromkeys((self.before.figures.metric, self.after.figures.metric)))
 
 
-class Overall(_Frozen):
+class Overall(Document):
     """Means of the task scores (x100) over `tasks`: of each task's mean over its runs, and of its best run."""
 
     tasks: tuple[str, ...]
@@ -122,7 +116,7 @@ class Overall(_Frozen):
     after_best: float
 
 
-class Comparison(_Frozen):
+class Comparison(Document):
     """Two experiments; `tested` tasks have a p value, which Holm's correction counts."""
 
     schema_version: int = COMPARISON_SCHEMA_VERSION
@@ -136,7 +130,3 @@ class Comparison(_Frozen):
     only_before: tuple[str, ...]
     only_after: tuple[str, ...]
     warnings: tuple[str, ...]
-
-    def to_json(self) -> bytes:
-        """Indented JSON with a final newline."""
-        return (self.model_dump_json(by_alias=True, indent=2) + "\n").encode()

@@ -9,9 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from posixpath import normpath
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
-
+from finetune_core.frozen import Frozen
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_core.stored import RelativePath
 from finetune_core.tasks import AX_FOLDER, TaskDefinition
@@ -31,10 +29,8 @@ class DataLayout(StrEnum):
     HUB = "hub"
 
 
-class SplitFiles(BaseModel):
+class SplitFiles(Frozen):
     """The files of each split, as paths below the data folder; several where parquet is sharded."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
     layout: DataLayout
     files: dict[str, tuple[RelativePath, ...]]

@@ -8,11 +8,11 @@ from itertools import count
 from types import MappingProxyType
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import model_validator
 
 from finetune_core.canonical import canonical_json, short_hash
 from finetune_core.datafiles import SplitFiles
+from finetune_core.frozen import Record
 from finetune_core.hyperparameters import TunedTasks
 from finetune_core.identity import RECIPE_VERSION, derive_seed, run_id
 from finetune_core.layout import ExperimentLayout
@@ -25,11 +25,7 @@ from finetune_core.tasks import TaskDefinition
 PLAN_SCHEMA_VERSION = 1
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
-
-
-class ResolvedModel(_Frozen):
+class ResolvedModel(Record):
     """A model pinned to its content. `pinned` is false where the source cannot be (it may then change unseen)."""
 
     uri: str
@@ -38,7 +34,7 @@ class ResolvedModel(_Frozen):
     pinned: bool = True
 
 
-class ResolvedData(_Frozen):
+class ResolvedData(Record):
     """A task's data pinned to its content. `digest` covers training and dev files: what decides a result."""
 
     uri: str
@@ -47,7 +43,7 @@ class ResolvedData(_Frozen):
     splits: SplitFiles
 
 
-class TaskPlan(_Frozen):
+class TaskPlan(Record):
     """A task with its settings and data; `hyperparameters_source` says where tuned values came from."""
 
     definition: TaskDefinition
@@ -56,7 +52,7 @@ class TaskPlan(_Frozen):
     hyperparameters_source: str | None = None
 
 
-class PlannedRun(_Frozen):
+class PlannedRun(Record):
     """Run `run` (0, 1, ...) of a task."""
 
     run_id: Segment
@@ -75,7 +71,7 @@ class QuarantinedPlannedRun(PlannedRun):
     reason: str
 
 
-class Plan(_Frozen, Stored):
+class Plan(Record, Stored):
     """All runs of an experiment."""
 
     schema_version: int = PLAN_SCHEMA_VERSION
@@ -131,7 +127,7 @@ class Plan(_Frozen, Stored):
         return tuple(run for run in self.runs if run.task == task)
 
 
-class ExecutionLimits(_Frozen):
+class ExecutionLimits(Record):
     """What a trainer process must keep to; not part of any run's identity.
 
     `retries` is for drivers; of a Job's runs Kubernetes counts the failures.
@@ -143,7 +139,7 @@ class ExecutionLimits(_Frozen):
     retries: int = 3
 
 
-class JobPlan(_Frozen):
+class JobPlan(Record):
     """What one Job does: completion index i does the runs `indexes[i]`, one after another."""
 
     plan: Plan

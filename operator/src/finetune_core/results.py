@@ -6,21 +6,12 @@ Non-finite metric values are written as null: JSON has no NaN, and NaN never win
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, field_validator
-from pydantic.alias_generators import to_camel
+from pydantic import field_validator
 
-from finetune_core.stored import Count, Seconds, Segment, Slug, finite
+from finetune_core.frozen import Document
+from finetune_core.stored import Count, RelativePath, Seconds, Segment, Slug, finite
 
 RESULT_SCHEMA_VERSION = 1
-
-
-class _Frozen(BaseModel):
-    # Readers accept fields that a later version added.
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
-
-    def to_json(self) -> bytes:
-        """Indented JSON with a final newline, for people and programs."""
-        return (self.model_dump_json(by_alias=True, indent=2) + "\n").encode()
 
 
 class ExitCode:
@@ -47,7 +38,7 @@ class FailureReason(StrEnum):
     INTERNAL = "InternalError"
 
 
-class Failure(_Frozen):
+class Failure(Document):
     """Why one attempt failed; written to `failures/` and, shortened, to the pod's termination message."""
 
     reason: FailureReason
@@ -61,7 +52,7 @@ class Failure(_Frozen):
     traceback: str | None = None
 
 
-class Progress(_Frozen):
+class Progress(Document):
     """Where a living run is. `elapsed_seconds` counts over all attempts, without waiting."""
 
     step: Count
@@ -72,14 +63,21 @@ class Progress(_Frozen):
     time: str
 
 
-class DriverFailure(_Frozen):
+class CheckpointPointer(Document):
+    """The newest whole checkpoint: its step and the size in bytes of each of its files."""
+
+    step: Count
+    files: dict[RelativePath, Count]
+
+
+class DriverFailure(Document):
     """Why a unit of work will not be tried again by the driver."""
 
     reason: str
     message: str
 
 
-class DriverReport(_Frozen):
+class DriverReport(Document):
     """What the driver of a RayJob has done so far, rewritten when it changes; units are run ids, or task/cluster."""
 
     done: tuple[str, ...] = ()
@@ -88,14 +86,14 @@ class DriverReport(_Frozen):
     time: str
 
 
-class PredictionFile(_Frozen):
+class PredictionFile(Document):
     """A predicted test set: rows without the header, SHA-256 of the bytes, digest of the test data."""
 
     rows: Count
     sha256: str
 
 
-class Sparsity(_Frozen):
+class Sparsity(Document):
     """Zeros of a model of a sparse type, counted over the weights that the type covers.
 
     `weights` are covered, `masked` of them have to be zero, `non_zero` are not; `sparsity` = 1 - non_zero / weights.
@@ -110,7 +108,7 @@ class Sparsity(_Frozen):
     non_zero_parameters: int
 
 
-class SparsityRecord(_Frozen):
+class SparsityRecord(Document):
     """A sparse model as it was loaded, and with the weights that were predicted with."""
 
     type: str
@@ -118,7 +116,7 @@ class SparsityRecord(_Frozen):
     after: Sparsity
 
 
-class RunResult(_Frozen):
+class RunResult(Document):
     """A run that succeeded. `metrics` are those of the best step; `value` is None if none was finite."""
 
     schema_version: int = RESULT_SCHEMA_VERSION

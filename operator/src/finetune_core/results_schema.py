@@ -6,10 +6,8 @@ same inputs give the same bytes, whoever writes them and however often.
 
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
-
 from finetune_core import figures
+from finetune_core.frozen import Document
 from finetune_core.layout import ExperimentLayout
 from finetune_core.stored import RelativePath, Segment, Slug, Stored
 from finetune_core.submission import SubmissionState
@@ -25,16 +23,7 @@ class RunState(StrEnum):
     MISSING = "Missing"
 
 
-class _Frozen(BaseModel):
-    # Readers accept fields that a later version added.
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
-
-    def to_json(self) -> bytes:
-        """Indented JSON with a final newline."""
-        return (self.model_dump_json(by_alias=True, indent=2) + "\n").encode()
-
-
-class MetricRow(_Frozen):
+class MetricRow(Document):
     """A metric over a task's succeeded runs, each at its own best step; values as measured.
 
     `n` counts the finite values, `std` is the sample standard deviation (ddof 1; None for n < 2), `best` is the value
@@ -49,7 +38,7 @@ class MetricRow(_Frozen):
     best: float | None
 
 
-class BestPointer(_Frozen):
+class BestPointer(Document):
     """`best/<task>.json`: the best run, and where its files lie, as keys below the experiment's folder.
 
     `model` is None where no weights are kept; `predictions` maps file names to copies below `best/`.
@@ -72,7 +61,7 @@ class BestPointer(_Frozen):
     predictions: dict[str, RelativePath]
 
 
-class TaskRow(_Frozen):
+class TaskRow(Document):
     """A task's runs and figures; `score` and `mean_score` are x100.
 
     `data_digest` is of training and dev files; None in reports that are older than the field.
@@ -93,7 +82,7 @@ class TaskRow(_Frozen):
     pinned: bool
 
 
-class ScoreRow(_Frozen):
+class ScoreRow(Document):
     """A mean of task scores (x100) over those that `covers` names; `mean_of_runs` takes each task's mean over its runs.
 
     It may only be called by its `name` if nothing is missing, else by its `title`.
@@ -120,7 +109,7 @@ class ScoreRow(_Frozen):
         return figures.score(self.value) + ("" if self.complete else f" ({figures.count(len(self.covers), total)})")
 
 
-class RunRow(_Frozen):
+class RunRow(Document):
     """A planned run; figures if it succeeded, reason and message if it failed."""
 
     task: Slug
@@ -145,7 +134,7 @@ class RunRow(_Frozen):
     message: str | None = None
 
 
-class QuarantinedRow(_Frozen):
+class QuarantinedRow(Document):
     """A run whose result does not count, and why."""
 
     task: str
@@ -155,7 +144,7 @@ class QuarantinedRow(_Frozen):
     reason: str
 
 
-class SubmissionRow(_Frozen):
+class SubmissionRow(Document):
     """What became of the leaderboard zip: see `submission.json`."""
 
     state: SubmissionState
@@ -165,7 +154,7 @@ class SubmissionRow(_Frozen):
     problems: tuple[str, ...]
 
 
-class ResultsDocument(_Frozen, Stored):
+class ResultsDocument(Document, Stored):
     """`results.json`, written after all the files that it names in `files` (key below the folder -> SHA-256).
 
     `sparsity` is the share of zeros, 0 to 1, of the weights that a sparse model's type covers, as the model was loaded;

@@ -8,9 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
-
+from finetune_core.frozen import Document
 from finetune_core.results_schema import MetricRow, ResultsDocument, ScoreRow, TaskRow
 from finetune_core.tasks import GLUE_TASKS
 
@@ -24,11 +22,7 @@ class Statistic(StrEnum):
     MEAN = "Mean"
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
-
-
-class ExperimentRow(_Frozen):
+class ExperimentRow(Document):
     """An experiment's figures, as its results document has them: metrics as measured, scores x100."""
 
     model_uri: str
@@ -70,7 +64,7 @@ class TaskColumn:
         return tuple(by_name.get(metric) for metric in self.metrics)
 
 
-class ResultsTable(_Frozen):
+class ResultsTable(Document):
     """The table, and its JSON. Rows are sorted by model, then namespace/experiment."""
 
     schema_version: int = TABLE_SCHEMA_VERSION
@@ -86,10 +80,6 @@ class ResultsTable(_Frozen):
         found = {task.task for row in self.experiments for task in row.tasks}
         names = [*(task for task in GLUE_TASKS if task in found), *sorted(found - GLUE_TASKS.keys())]
         return tuple(self._column(name) for name in names)
-
-    def to_json(self) -> bytes:
-        """Indented JSON with a final newline."""
-        return (self.model_dump_json(by_alias=True, indent=2) + "\n").encode()
 
     def _column(self, name: str) -> TaskColumn:
         official = GLUE_TASKS[name].metrics if name in GLUE_TASKS else ()

@@ -82,17 +82,12 @@ def of_folder(folder: str) -> dict[str, str]:
 
 
 class Stored(BaseModel):
-    """An object that names the folder it belongs to."""
+    """An object that names the folder it belongs to; ValidationError where that is not the one of `of_folder`."""
 
     @property
     def folder(self) -> str:
         """`<namespace>/<name>`."""
         raise NotImplementedError
-
-    @classmethod
-    def read(cls, content: bytes, folder: str) -> Self:
-        """The object that lies in a folder; ValidationError also if it says that it is another's."""
-        return cls.model_validate_json(content, context=of_folder(folder))
 
     @model_validator(mode="after")
     def _of_its_folder(self, info: ValidationInfo) -> Self:

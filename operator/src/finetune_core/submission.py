@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
-
+from finetune_core.frozen import Document
 from finetune_core.outcome import Outcome
 from finetune_core.placeholders import PLACEHOLDER_CONSTANTS, placeholder
 from finetune_core.problems import FinetuneError, Problem
@@ -36,11 +34,7 @@ class SubmissionState(StrEnum):
     REFUSED = "Refused"
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
-
-
-class SubmittedFile(_Frozen):
+class SubmittedFile(Document):
     """One file of the zip: from which run it is, or which constant stands in."""
 
     name: str
@@ -58,7 +52,7 @@ class SubmittedFile(_Frozen):
     step: int | None = None
 
 
-class SubmissionManifest(_Frozen):
+class SubmissionManifest(Document):
     """`submission.json`: what the zip is made of, or why there is none (`missing` and `problems`)."""
 
     schema_version: int = MANIFEST_SCHEMA_VERSION
@@ -74,10 +68,6 @@ class SubmissionManifest(_Frozen):
     def placeholders(self) -> tuple[str, ...]:
         """Names of the files that hold a constant."""
         return tuple(file.name for file in self.files if file.placeholder)
-
-    def to_json(self) -> bytes:
-        """Indented JSON with a final newline."""
-        return (self.model_dump_json(by_alias=True, indent=2) + "\n").encode()
 
 
 class SubmissionRefused(FinetuneError):  # noqa: N818 - an outcome, not a malfunction

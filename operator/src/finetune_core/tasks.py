@@ -9,9 +9,9 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
-from pydantic.alias_generators import to_camel
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 
+from finetune_core.frozen import Frozen
 from finetune_core.stored import Segment, Slug
 
 
@@ -30,11 +30,7 @@ class Quoting(StrEnum):
     NONE = "None"
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
-
-
-class SubmissionFile(_Frozen):
+class SubmissionFile(Frozen):
     """One file of the leaderboard zip: written from `split`, `rows` rows, labels renamed by `written`."""
 
     name: Segment
@@ -43,7 +39,7 @@ class SubmissionFile(_Frozen):
     written: dict[str, str] = {}
 
 
-class TaskDefinition(_Frozen):
+class TaskDefinition(Frozen):
     """All that training and scoring must know of a task, the same for GLUE's and for custom ones.
 
     `labels` are names in the order of their ids (empty for regression); `evaluation_splits` maps the prefix that

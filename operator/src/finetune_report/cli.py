@@ -9,20 +9,19 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from finetune_core.layout import ExperimentLayout
 from finetune_core.plain import escaped, visible
 from finetune_core.plan import JobPlan, Plan
 from finetune_core.problems import FinetuneError
 from finetune_core.results import ExitCode, FailureReason
 from finetune_core.search.summary_tables import summary_markdown
-from finetune_core.stored import is_relative, of_folder, read_json
+from finetune_core.stored import is_relative, read_json
 from finetune_core.submission_checks import validate_zip
 from finetune_report.build import build
-from finetune_report.errors import OvertakenError, ReportError
+from finetune_report.errors import OvertakenError, ReportError, reported
 from finetune_report.labels import OpenData
 from finetune_store import NotFoundError, S3Connection, Store, StoreError, open_store
+from finetune_store.documents import FILE_LIMIT, find
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     building = commands.add_parser("build", parents=[store], help="write tables, best predictions and submission.zip")
     plan = building.add_mutually_exclusive_group(required=True)
     plan.add_argument("--plan", type=Path, metavar="FILE", help="plan.json, of an experiment or of a Job")
-    plan.add_argument("--plan-key", metavar="KEY", help="the same, as a key in the store")
+    plan.add_argument("--plan-key", metavar="KEY", help="an experiment's plan.json, as a key in the store")
     building.add_argument(
         "--failed", nargs="*", action="extend", default=[], metavar="RUNID", help="runs that will not be tried again"
     )
@@ -105,8 +104,8 @@ def _show(options: argparse.Namespace) -> int:
     layout = ExperimentLayout(namespace, name)
     try:
         # results.json marks the report as whole; without it the table may be an old one.
-        store.get(layout.results("json"))
-        _print_markdown(store.get(layout.results("md")).decode())
+        store.get(layout.results("json"), limit=FILE_LIMIT)
+        _print_markdown(store.get(layout.results("md"), limit=FILE_LIMIT).decode())
     except NotFoundError as error:
         raise ReportError(
             f"{store.uri(layout.root)} holds no report: it is written when all runs have ended; is it the right store "
@@ -160,19 +159,24 @@ def _data_opener() -> OpenData:
 
 
 def _read_plan(options: argparse.Namespace, store: Store) -> Plan:
-    where = str(options.plan) if options.plan else store.uri(options.plan_key)
-    # A plan in the store is read by what it lies in, not by what it says: others may write there.
-    context = None if options.plan else of_folder(options.plan_key.rpartition("/")[0])
+    if not options.plan:
+        # Read by what it lies in, not by what it says: others may write there.
+        with reported():
+            plan = find(store, options.plan_key, Plan, options.plan_key.rpartition("/")[0])
+        if plan is None:
+            raise ReportError(
+                f"the plan {store.uri(options.plan_key)} cannot be read: it does not exist; is it the right store?"
+            )
+        return plan
     try:
-        content = options.plan.read_bytes() if options.plan else store.get(options.plan_key)
+        content = options.plan.read_bytes()
         # A Job's plan holds the experiment's beside its indexes.
-        if "indexes" in read_json(content):
-            return JobPlan.model_validate_json(content, context=context).plan
-        return Plan.model_validate_json(content, context=context)
-    except (OSError, NotFoundError) as error:
-        raise ReportError(f"the plan {where} cannot be read: {error}") from error
-    except (ValidationError, ValueError, TypeError) as error:
-        raise ReportError(f"{where} is no plan of this version: {error}") from error
+        is_of_job = "indexes" in read_json(content)
+        return JobPlan.model_validate_json(content).plan if is_of_job else Plan.model_validate_json(content)
+    except OSError as error:
+        raise ReportError(f"the plan {options.plan} cannot be read: {error}") from error
+    except (ValueError, TypeError) as error:
+        raise ReportError(f"{options.plan} is no plan of this version: {error}") from error
 
 
 def _lines(file: Path | None) -> list[str]:

@@ -5,7 +5,11 @@ FinetuneError
 └── OvertakenError     the world moved on meanwhile; trying again helps
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from finetune_core.problems import FinetuneError
+from finetune_store import UnreadableError
 
 
 class ReportError(FinetuneError):
@@ -14,3 +18,12 @@ class ReportError(FinetuneError):
 
 class OvertakenError(FinetuneError):
     """Results or reports were written by others while this report was made."""
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """ReportError for a document that cannot be read."""
+    try:
+        yield
+    except UnreadableError as error:
+        raise ReportError(str(error)) from error

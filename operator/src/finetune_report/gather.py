@@ -1,20 +1,16 @@
 """What the runs of a plan left in the store."""
 
-import logging
 import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
 from finetune_core.layout import ExperimentLayout
 from finetune_core.plan import Plan, PlannedRun
 from finetune_core.results import Failure, RunResult
-from finetune_report.errors import ReportError
+from finetune_report.errors import ReportError, reported
 from finetune_store import ObjectInfo, Store
-
-_log = logging.getLogger(__name__)
+from finetune_store.documents import find_or_warn, read
 
 _READERS = 8
 _MODEL_FILE = re.compile(r"attempts/[^/]+/model/.+")
@@ -73,13 +69,8 @@ def objects_by_run(store: Store, layout: ExperimentLayout) -> dict[str, dict[str
 
 def _result(store: Store, layout: ExperimentLayout, run: PlannedRun) -> RunResult:
     key = layout.run(run.task, run.run_id).result
-    try:
-        result = RunResult.model_validate_json(store.get(key))
-    except ValidationError as error:
-        raise ReportError(
-            f"{store.uri(key)} is no result of this version ({error.errors()[0]['msg']}): delete it to have the run "
-            "done again"
-        ) from error
+    with reported():
+        result = read(store, key, RunResult)
     if not run.wrote(result):
         raise ReportError(
             f"{store.uri(key)} is of run {result.run} of {result.task} ({result.run_id}), not of run {run.run} of "
@@ -94,8 +85,4 @@ def _failure(store: Store, files: Mapping[str, ObjectInfo]) -> Failure | None:
     newest = max(reports, key=lambda info: (info.modified, info.key), default=None)
     if newest is None:
         return None
-    try:
-        return Failure.model_validate_json(store.get(newest.key))
-    except ValidationError:
-        _log.warning("%s cannot be read; the run is listed as failed without a reason", store.uri(newest.key))
-        return None
+    return find_or_warn(store, newest.key, Failure)

@@ -1,18 +1,14 @@
 """Files over all experiments or searches of a namespace, which many reports may write at the same time."""
 
-import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
-from pydantic import ValidationError
-
 from finetune_core.stored import Stored
 from finetune_report.errors import OvertakenError
 from finetune_report.publish import put
-from finetune_store import NotFoundError, Store
-
-_log = logging.getLogger(__name__)
+from finetune_store import NotFoundError, Store, UnreadableError
+from finetune_store.documents import FILE_LIMIT, find_or_warn
 
 _ROUNDS = 10
 
@@ -40,8 +36,8 @@ def write_current(store: Store, make: Callable[[], Mapping[str, bytes]], *, what
 
 def _stored(store: Store, key: str) -> bytes | None:
     try:
-        return store.get(key)
-    except NotFoundError:
+        return store.get(key, limit=FILE_LIMIT)
+    except (NotFoundError, UnreadableError):
         return None
 
 
@@ -52,10 +48,7 @@ def read_all(store: Store, namespace: str, below: str, model: type[_Model]) -> I
     """
     wanted = re.compile(rf"{re.escape(namespace)}/[^/]+/{re.escape(below)}")
     for key in [info.key for info in store.list(namespace) if wanted.fullmatch(info.key)]:
-        try:
-            yield model.read(store.get(key), key.removesuffix(f"/{below}"))
-        except NotFoundError:
-            continue  # deleted since the listing
-        except ValidationError as error:
-            # Another's file must not stand in the way of this one's.
-            _log.warning("%s is left out of the table: %s", store.uri(key), error.errors()[0]["msg"])
+        # Another's file must not stand in the way of this one's.
+        document = find_or_warn(store, key, model, key.removesuffix(f"/{below}"))
+        if document is not None:
+            yield document

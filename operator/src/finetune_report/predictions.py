@@ -12,6 +12,7 @@ from finetune_core.results_schema import ResultsDocument
 from finetune_core.submission import Predictions
 from finetune_report.errors import ReportError
 from finetune_store import NotFoundError, Store
+from finetune_store.documents import FILE_LIMIT
 
 
 def best_predictions(
@@ -37,7 +38,7 @@ def _content(store: Store, plan: Plan, result: RunResult, name: str) -> bytes:
     key = layout.predictions(result.attempt, name)
     remedy = f"delete {store.uri(layout.result)} to have the run done again"
     try:
-        content = store.get(key)
+        content = store.get(key, limit=FILE_LIMIT)
     except NotFoundError as error:
         raise ReportError(f"{store.uri(key)} is gone, though the run's result.json names it: {remedy}") from error
     digest = hashlib.sha256(content).hexdigest()

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TypeVar
 
-from pydantic import ValidationError
-
 from finetune_core.layout import ExperimentLayout
 from finetune_core.results_schema import ResultsDocument
 from finetune_core.search.summary import SearchSummary
 from finetune_report.errors import OvertakenError
-from finetune_store import NotFoundError, Store
+from finetune_store import NotFoundError, Store, UnreadableError
+from finetune_store.documents import FILE_LIMIT, find_or_warn
 
 _TYPES = {
     "json": "application/json",
@@ -73,8 +72,8 @@ class Publication:
 
     def _withdraw(self, ours: bytes) -> None:
         """Take our marker away. One of another process stays: we wrote nothing after it, so it can be trusted."""
-        with suppress(NotFoundError):
-            if self._store.get(self._marker) == ours:
+        with suppress(NotFoundError, UnreadableError):
+            if self._store.get(self._marker, limit=FILE_LIMIT) == ours:
                 self._store.delete(self._marker)
 
     def _leftovers(self) -> list[str]:
@@ -91,18 +90,18 @@ def put(store: Store, key: str, content: bytes) -> None:
 def is_intact(store: Store, root: str, marker: str, document: ResultsDocument | SearchSummary) -> bool:
     """Whether every file of a report, its marker too, still is as it was written."""
     try:
-        return store.get(marker) == document.to_json() and all(
-            hashlib.sha256(store.get(f"{root}/{name}")).hexdigest() == digest for name, digest in document.files.items()
+        return store.get(marker, limit=FILE_LIMIT) == document.to_json() and all(
+            hashlib.sha256(store.get(f"{root}/{name}", limit=FILE_LIMIT)).hexdigest() == digest
+            for name, digest in document.files.items()
         )
-    except NotFoundError:
+    except (NotFoundError, UnreadableError):
         return False
 
 
 def current_report(store: Store, layout: ExperimentLayout, digest: str) -> ResultsDocument | None:
     """The report in the store, if it is whole and was made from what `digest` stands for."""
     marker = layout.results("json")
-    try:
-        document = ResultsDocument.read(store.get(marker), layout.root)
-    except (NotFoundError, ValidationError):
+    document = find_or_warn(store, marker, ResultsDocument, layout.root)
+    if document is None or document.report_digest != digest:
         return None
-    return document if document.report_digest == digest and is_intact(store, layout.root, marker, document) else None
+    return document if is_intact(store, layout.root, marker, document) else None

@@ -5,26 +5,24 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
+from finetune_core.evaluation import Evaluation
 from finetune_core.layout import ExperimentLayout
 from finetune_core.plan import Plan, PlannedRun
 from finetune_core.results import Failure, Progress, RunResult
-from finetune_core.stored import read_json
 from finetune_report.gather import objects_by_run
-from finetune_store import NotFoundError, ObjectInfo, Store
+from finetune_store import ObjectInfo, Store
+from finetune_store.documents import Get, evaluations, find_or_warn
 
 _log = logging.getLogger(__name__)
 
 _READERS = 8
 
-Evaluation = dict[str, Any]
-"""A line of metrics.jsonl: step, epoch, learningRate, trainLoss, time, seconds, and the metrics."""
-
-Read = Callable[[Store, ObjectInfo], bytes]
-"""Gets an object that was listed; NotFoundError, StoreError. One who looks often remembers what stays the same."""
+Read = Callable[[ObjectInfo, int], bytes]
+"""Gets an object that was listed, as `Store.get` with a limit. One who looks often remembers what stays the same."""
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -52,12 +50,7 @@ class RunRecord:
     evaluations: tuple[Evaluation, ...]
 
 
-def plain_read(store: Store, info: ObjectInfo) -> bytes:
-    """Gets it anew each time."""
-    return store.get(info.key)
-
-
-def read_records(store: Store, plan: Plan, read: Read = plain_read) -> tuple[RunRecord, ...]:
+def read_records(store: Store, plan: Plan, read: Read | None = None) -> tuple[RunRecord, ...]:
     """The record of every planned run, in the plan's order: one listing, then a few small reads a run. StoreError.
 
     What is torn, malformed or just removed is logged and left out: these records are looked at and decide nothing.
@@ -71,7 +64,7 @@ def read_records(store: Store, plan: Plan, read: Read = plain_read) -> tuple[Run
 @dataclass(frozen=True)
 class _Reader:
     store: Store
-    read: Read
+    read: Read | None
 
     def record(self, run: PlannedRun, files: Mapping[str, ObjectInfo]) -> RunRecord:
         result = self._model(files.get("result.json"), RunResult)
@@ -98,28 +91,13 @@ class _Reader:
         )
 
     def _model(self, info: ObjectInfo | None, model: type[_Model]) -> _Model | None:
-        content = self._content(info)
-        try:
-            return None if content is None else model.model_validate_json(content)
-        except ValidationError as error:
-            _log.warning("left out: %s is no %s of this version: %s", info, model.__name__, error.errors()[0]["msg"])
-            return None
+        return None if info is None else find_or_warn(self.store, info.key, model, get=self._getting(info))
 
     def _lines(self, info: ObjectInfo | None) -> tuple[Evaluation, ...]:
-        content = self._content(info)
-        try:
-            lines = [read_json(line) for line in (content or b"").decode().splitlines()]
-        except ValueError as error:
-            _log.warning("left out: %s cannot be read: %s", info, error)
-            return ()
-        return tuple(line for line in lines if isinstance(line, dict))
+        return () if info is None else evaluations(self.store, info.key, get=self._getting(info)) or ()
 
-    def _content(self, info: ObjectInfo | None) -> bytes | None:
-        try:
-            return None if info is None else self.read(self.store, info)
-        except NotFoundError:
-            # Removed since it was listed: a run that was begun again, or retention.
-            return None
+    def _getting(self, info: ObjectInfo) -> Get:
+        return lambda key, limit: self.read(info, limit) if self.read else self.store.get(key, limit=limit)
 
 
 def _newest(files: Mapping[str, ObjectInfo], start: str, end: str) -> ObjectInfo | None:

@@ -16,6 +16,7 @@ from minio.datatypes import Part
 from finetune_store._connection import S3Connection
 from finetune_store._deadline import bounded_pool
 from finetune_store._errors import InvalidConfigurationError, InvalidCredentialsError, UnreachableError
+from finetune_store._files import CHUNK_BYTES
 
 AWS_ENDPOINT = "https://s3.amazonaws.com"
 MD5_HEADER = "x-amz-meta-md5"
@@ -60,14 +61,26 @@ class S3Client(Minio):
             response.close()
             response.release_conn()
 
-    def read(self, bucket: str, name: str) -> bytes:
-        """An object's content."""
+    def read(self, bucket: str, name: str, limit: int | None) -> bytes | None:
+        """An object's content; None if it has more than `limit` bytes, of which no more are read."""
         response = self.get_object(bucket, name)
         try:
-            return response.read()
+            return response.read() if limit is None else _at_most(response, limit)
         finally:
             response.close()
             response.release_conn()
+
+
+def _at_most(response: urllib3.BaseHTTPResponse, limit: int) -> bytes | None:
+    if int(response.headers.get("Content-Length") or 0) > limit:
+        return None
+    content = bytearray()
+    # As it was sent: compressed content of a few bytes may unfold to any number of them.
+    for chunk in response.stream(CHUNK_BYTES, decode_content=False):
+        content += chunk
+        if len(content) > limit:
+            return None
+    return bytes(content)
 
 
 def connect(connection: S3Connection, *, timeout_seconds: float) -> S3Client:

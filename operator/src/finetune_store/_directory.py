@@ -4,12 +4,13 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
+from os import fstat
 from pathlib import Path
 from shutil import copyfileobj
 from stat import S_ISREG
 from uuid import uuid4
 
-from finetune_store._errors import AlreadyThereError, InvalidKeyError, NotFoundError
+from finetune_store._errors import AlreadyThereError, InvalidKeyError, NotFoundError, TooLargeError
 from finetune_store._files import CHUNK_BYTES, file_md5, written_whole
 from finetune_store._keys import checked_folder, checked_key
 from finetune_store._model import DeferredObjectInfo, ObjectInfo
@@ -25,11 +26,19 @@ class DirectoryStore:
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
 
-    def get(self, key: str) -> bytes:
+    def get(self, key: str, *, limit: int | None = None) -> bytes:
         """See Store."""
         path = self._path(key)
         with named_errors("read", path):
-            return path.read_bytes()
+            if limit is None:
+                return path.read_bytes()
+            with path.open("rb") as opened:
+                # A device has no size and no end: no more than a byte of it is read.
+                size = fstat(opened.fileno()).st_size
+                content = opened.read(size + 1) if size <= limit else None
+        if content is None or len(content) > limit:
+            raise TooLargeError(self.uri(key), limit)
+        return content
 
     def put(self, key: str, data: bytes, *, content_type: str = "application/octet-stream") -> None:
         """See Store. Files have no content type: it is not kept."""

@@ -4,6 +4,8 @@ StoreError                      anything below; `transient` says whether trying 
 ├── InvalidConfigurationError   the URI, the endpoint or the CA bundle cannot be used as written
 ├── InvalidKeyError             a key breaks the rules of keys, or is a folder in a directory store
 ├── NotFoundError               no such object
+├── UnreadableError             an object that is not what it should be: torn, malformed, of another version
+│   └── TooLargeError           larger than anything that it could be
 ├── NoSuchBucketError           no such bucket
 ├── AccessDeniedError           known to the server, but not allowed
 ├── InvalidCredentialsError     keys or token unknown, wrong or expired, or the clock is off
@@ -38,6 +40,25 @@ class InvalidKeyError(StoreError):
 
 class NotFoundError(StoreError):
     """There is no such object."""
+
+
+class UnreadableError(StoreError):
+    """There is an object, and it is not what it should be: torn, malformed, or of another version or owner.
+
+    `problem` names the object and what it should be, `remedy` says what to do; the message is both.
+    """
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(f"{problem}: {remedy}")
+        self.problem = problem
+        self.remedy = remedy
+
+
+class TooLargeError(UnreadableError):
+    """There is an object, and it has more bytes than the reader takes; none of them is kept."""
+
+    def __init__(self, uri: str, limit: int) -> None:
+        super().__init__(f"{uri} has more than {limit:,} bytes", "something else was written there; delete it")
 
 
 class NoSuchBucketError(StoreError):

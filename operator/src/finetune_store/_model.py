@@ -46,8 +46,11 @@ class Store(Protocol):
     whole objects: a reader sees the old one or the new one. Every method raises StoreError (one of its kinds).
     """
 
-    def get(self, key: str) -> bytes:
-        """The object's bytes; NotFoundError."""
+    def get(self, key: str, *, limit: int | None = None) -> bytes:
+        """The object's bytes; NotFoundError.
+
+        TooLargeError if there are more than `limit` bytes, before more than that many are read.
+        """
         ...
 
     def put(self, key: str, data: bytes, *, content_type: str = "application/octet-stream") -> None:

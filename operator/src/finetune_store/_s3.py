@@ -17,6 +17,7 @@ from finetune_store._errors import (
     AlreadyThereError,
     InvalidConfigurationError,
     NotFoundError,
+    TooLargeError,
     UnexpectedAnswerError,
 )
 from finetune_store._files import CHUNK_BYTES, written_whole
@@ -47,10 +48,13 @@ class S3Store:
         self._client = connect(connection, timeout_seconds=timeout_seconds)
         self._bucket_seen = False
 
-    def get(self, key: str) -> bytes:
+    def get(self, key: str, *, limit: int | None = None) -> bytes:
         """See Store."""
         name = self._name(key)
-        return self._call("read", key, lambda: self._client.read(self._bucket, name))
+        content = self._call("read", key, lambda: self._client.read(self._bucket, name, limit))
+        if content is None:
+            raise TooLargeError(self.uri(key), limit or 0)
+        return content
 
     def put(self, key: str, data: bytes, *, content_type: str = _BYTES) -> None:
         """See Store. One request; large contents are better written to a file and uploaded."""

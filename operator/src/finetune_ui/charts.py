@@ -77,11 +77,7 @@ def _curves(plan: Plan, task: TaskRow, records: Sequence[RunRecord]) -> Chart:
 
 
 def _curve(record: RunRecord, metric: str, *, best: bool) -> dict[str, Any] | None:
-    points = [
-        (step, number(evaluation.get(metric)))
-        for evaluation in record.evaluations
-        if (step := number(evaluation.get("step"))) is not None
-    ]
+    points = [(evaluation.step, evaluation.metrics.get(metric)) for evaluation in record.evaluations]
     if not points:
         return None
     name = f"run {record.run.run}"

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from pydantic import ValidationError
-
 from finetune_client.errors import NotFoundError
 from finetune_client.overview import Overview
 from finetune_client.reports import plan_of
@@ -19,8 +17,8 @@ from finetune_core.stored import Stored
 from finetune_kube.kinds import EXPERIMENT
 from finetune_report.records import Read, read_records
 from finetune_report.search.gather import gather, read_ends, read_plan
-from finetune_store import NotFoundError as NoObjectError
-from finetune_store import Store
+from finetune_store import ObjectInfo, Store
+from finetune_store.documents import find_or_warn
 from finetune_ui import experiments, searches
 from finetune_ui.experiments import ExperimentPage, experiment_page
 from finetune_ui.remembered import Remembered
@@ -44,10 +42,12 @@ class Opened:
 
         # Of this opening alone: somebody else's rights may be others.
         opening = object()
-        return cls(
-            store,
-            lambda _, info: _REMEMBERED.get((opening, info.key, info.modified, info.size), lambda: store.get(info.key)),
-        )
+
+        def content(info: ObjectInfo, limit: int) -> bytes:
+            key = (opening, info.key, info.modified, info.size)
+            return _REMEMBERED.get(key, lambda: store.get(info.key, limit=limit))
+
+        return cls(store, content)
 
 
 @dataclass(frozen=True)
@@ -98,13 +98,11 @@ def _experiment(opened: Opened, namespace: str, name: str, now: datetime, failed
 
 def _search(opened: Opened, namespace: str, name: str) -> Content:
     store, layout = opened.store, SearchLayout(namespace, name)
-    try:
-        store.get(layout.plan)
-    except NoObjectError as error:
+    if store.stat(layout.plan) is None:
         raise NotFoundError(
             f"there is no search {namespace}/{name} in {store.uri()}",
             "A new search has its plan a few seconds after it was applied.",
-        ) from error
+        )
     plan = read_plan(store, layout)
     findings = gather(store, layout, plan, read_ends(store, layout, plan))
     summary = _marker(store, layout.root, "summary.json", SearchSummary)
@@ -119,10 +117,7 @@ def _search(opened: Opened, namespace: str, name: str) -> Content:
 
 def _marker(store: Store, root: str, name: str, model: type[_Model]) -> _Model | None:
     """The file that is written last of a report; None where there is none that this version can read."""
-    try:
-        return model.read(store.get(f"{root}/{name}"), root)
-    except (NoObjectError, ValidationError):
-        return None
+    return find_or_warn(store, f"{root}/{name}", model, root)
 
 
 def _listed(document: ResultsDocument | SearchSummary | None, marker: str) -> Mapping[str, str]:

@@ -10,7 +10,6 @@ from finetune_core.plan import Plan
 from finetune_core.results import Failure
 from finetune_core.results_document import build_document
 from finetune_core.results_schema import ResultsDocument, TaskRow
-from finetune_core.stored import number
 from finetune_kube.kinds import EXPERIMENT
 from finetune_report.records import RunRecord, State
 from finetune_ui.charts import Chart, learning_curves, spread
@@ -145,5 +144,6 @@ def _failure(record: RunRecord, failure: Failure, now: datetime) -> tuple[str, .
 def _best_so_far(plan: Plan, task: str, record: RunRecord) -> float | None:
     metric = plan.tasks[task].settings.metric_for_best_model
     more = plan.tasks[task].settings.greater_is_better
-    values = [value for evaluation in record.evaluations if (value := number(evaluation.get(metric))) is not None]
+    measured = (evaluation.metrics.get(metric) for evaluation in record.evaluations)
+    values = [value for value in measured if value is not None]
     return (max(values) if more else min(values)) if values else None

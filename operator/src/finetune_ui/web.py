@@ -19,6 +19,7 @@ from finetune_client.errors import ClientError, NotFoundError, RefusedError, Unr
 from finetune_core import figures
 from finetune_core.problems import FinetuneError
 from finetune_store import StoreError, deadline
+from finetune_store.documents import FILE_LIMIT
 from finetune_ui.content import Content, read_content, read_files
 from finetune_ui.kinds import KINDS
 from finetune_ui.pages import render
@@ -219,7 +220,7 @@ def _download(source: Source, word: str, namespace: str, name: str, file: str) -
     root, listed = read_files(store, word, namespace, name)
     if file not in listed:
         raise NotFoundError(f"{namespace}/{name} has no file {file}", "Its page lists the files that it has.")
-    return store.get(f"{root}/{file}")
+    return store.get(f"{root}/{file}", limit=FILE_LIMIT)
 
 
 def _redirect(to: str) -> web.Response:

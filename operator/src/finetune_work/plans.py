@@ -1,10 +1,6 @@
 """The plan in force of an experiment or a search: found in the store, or made where the spec asks for another."""
 
-import logging
 from collections.abc import Callable
-from typing import TypeVar
-
-from pydantic import ValidationError
 
 from finetune_core.hyperparameters import TunedTasks
 from finetune_core.inputs import FolderSource, resolve_inputs
@@ -17,14 +13,10 @@ from finetune_core.search.layout import SearchLayout, TrialKind
 from finetune_core.search.plan import SearchPlan
 from finetune_core.search.planning import make_search_plan
 from finetune_core.spec import ExperimentSpec, HPSearchSpec, HyperparametersFrom
-from finetune_core.stored import Stored
-from finetune_store import NotFoundError, Store
-
-logger = logging.getLogger(__name__)
+from finetune_store import Store
+from finetune_store.documents import find_or_warn
 
 ReadTuned = Callable[[HyperparametersFrom], TunedTasks]
-
-_PlanT = TypeVar("_PlanT", bound=Stored)
 
 
 class ChangeRefusedError(InvalidInputError):
@@ -46,7 +38,8 @@ def experiment_plan(
     `known` is the plan that the caller remembers, which saves a read. Raises InvalidInputError with every input that
     cannot be used, NotYetError while one is not there, StoreError.
     """
-    plan = known or _stored(store, layout.plan, Plan, layout.root)
+    # One that cannot be read is made anew.
+    plan = known or find_or_warn(store, layout.plan, Plan, layout.root)
     if plan is not None and plan.resolved_for == pin:
         return plan
     tuned = _tuned(spec, plan, read_tuned)
@@ -75,7 +68,7 @@ def search_plan(
     Raises ChangeRefusedError where the spec's trials could not be compared with those that there are,
     InvalidInputError, NotYetError, StoreError.
     """
-    old = known or _stored(store, layout.plan, SearchPlan, layout.root)
+    old = known or find_or_warn(store, layout.plan, SearchPlan, layout.root)
     if old is not None and old.resolved_for == pin:
         return old
     inputs = resolve_inputs(spec, sources)
@@ -106,13 +99,3 @@ def _reopen(old: SearchPlan, new: SearchPlan, layout: SearchLayout, store: Store
     for task in reopened_tasks(old, new):
         # Before the plan is written: a look that was cut off in between does it again.
         store.delete(layout.end(task))
-
-
-def _stored(store: Store, key: str, model: type[_PlanT], folder: str) -> _PlanT | None:
-    try:
-        return model.read(store.get(key), folder)
-    except NotFoundError:
-        return None
-    except ValidationError:
-        logger.warning("a plan of another version or object is made anew", extra={"plan": store.uri(key)})
-        return None

@@ -1,12 +1,13 @@
 """The best step of a run: its value, its metrics, a copy of its weights; and when to stop early."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 
+from finetune_core.evaluation import Evaluation
 from finetune_core.settings import Settings
 from finetune_core.stored import finite
 
@@ -60,8 +61,8 @@ class Best:
         elif not self.metrics:
             self.step, self.metrics = self.last_step, self.last_metrics
 
-    def save(self, folder: Path, history: list[dict[str, Any]]) -> None:
-        """Beside a checkpoint, with the lines of metrics.jsonl so far."""
+    def save(self, folder: Path, history: Iterable[Evaluation]) -> None:
+        """Beside a checkpoint, with the evaluations so far."""
         state = {
             "value": self.value,
             "step": self.step,
@@ -69,19 +70,18 @@ class Best:
             "last_step": self.last_step,
             "last_metrics": self.last_metrics,
             "without_improvement": self._without_improvement,
-            "history": history,
+            "history": [evaluation.model_dump(mode="json", by_alias=True) for evaluation in history],
         }
         (folder / _STATE).write_text(json.dumps(state))
         if self._weights is not None:
             save_file({name: one.contiguous() for name, one in self._weights.items()}, folder / _WEIGHTS)
 
-    def restore(self, folder: Path) -> list[dict[str, Any]]:
-        """Back from `save`; returns the lines of metrics.jsonl. KeyError or ValueError if it is malformed."""
+    def restore(self, folder: Path) -> list[Evaluation]:
+        """Back from `save`; returns the evaluations. KeyError or ValueError if it is malformed."""
         state = json.loads((folder / _STATE).read_text())
         self.value, self.step, self.metrics = state["value"], state["step"], state["metrics"]
         self.last_step, self.last_metrics = state["last_step"], state["last_metrics"]
         self._without_improvement = state["without_improvement"]
         weights = folder / _WEIGHTS
         self._weights = load_file(weights) if weights.exists() else None
-        history: list[dict[str, Any]] = state["history"]
-        return history
+        return [Evaluation.model_validate(evaluation) for evaluation in state["history"]]

@@ -4,13 +4,14 @@ A checkpoint is what Hugging Face's Trainer saves (model, optimizer, schedule, r
 `finetune.json` (history, best step) and `best.safetensors` (the best weights so far).
 """
 
-import json
 import logging
 import shutil
 from pathlib import Path
 
 from finetune_core.layout import RunLayout
+from finetune_core.results import CheckpointPointer
 from finetune_store import NotFoundError, Store, delete_tree, download_tree, upload_tree
+from finetune_store.documents import find_or_warn
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +28,7 @@ class Checkpoints:
         """Upload a local checkpoint, point to it, drop the older ones and the local one."""
         sizes = {path.relative_to(local).as_posix(): path.stat().st_size for path in local.rglob("*") if path.is_file()}
         upload_tree(self._store, local, f"{self._layout.checkpoint}/{step}")
-        pointer = {"step": step, "files": sizes}
-        self._store.put(self._layout.checkpoint_pointer, json.dumps(pointer).encode())
+        self._store.put(self._layout.checkpoint_pointer, CheckpointPointer(step=step, files=sizes).to_json())
         for old in self._steps() - {step}:
             delete_tree(self._store, f"{self._layout.checkpoint}/{old}")
         shutil.rmtree(local)
@@ -36,22 +36,20 @@ class Checkpoints:
 
     def restore(self) -> tuple[Path, int] | None:
         """The newest whole checkpoint as a local folder with its step; None if there is none that can be used."""
+        pointer = find_or_warn(self._store, self._layout.checkpoint_pointer, CheckpointPointer)
+        if pointer is None:
+            return None
+        local = self._folder / f"checkpoint-{pointer.step}"
         try:
-            pointer = json.loads(self._store.get(self._layout.checkpoint_pointer))
-            step, sizes = int(pointer["step"]), dict(pointer["files"])
-            local = self._folder / f"checkpoint-{step}"
-            download_tree(self._store, f"{self._layout.checkpoint}/{step}", local)
+            download_tree(self._store, f"{self._layout.checkpoint}/{pointer.step}", local)
         except NotFoundError:
             return None
-        except (ValueError, KeyError, TypeError) as error:
-            logger.warning("the checkpoint's pointer cannot be read (%s); starting anew", error)
-            return None
         found = {path.relative_to(local).as_posix(): path.stat().st_size for path in local.rglob("*") if path.is_file()}
-        if any(found.get(name) != size for name, size in sizes.items()):
-            logger.warning("the checkpoint of step %d is not whole; starting anew", step)
+        if any(found.get(name) != size for name, size in pointer.files.items()):
+            logger.warning("the checkpoint of step %d is not whole; starting anew", pointer.step)
             shutil.rmtree(local)
             return None
-        return local, step
+        return local, pointer.step
 
     def clear(self) -> None:
         """Remove all checkpoints: the run has its result."""

@@ -3,31 +3,27 @@
 A store that is down must neither stop nor slow training: what could not be sent is sent with the next piece.
 """
 
-import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
+from finetune_core.evaluation import Evaluation, to_lines
 from finetune_core.layout import RunLayout
 from finetune_core.results import FailureReason, Progress
-from finetune_core.stored import finite
-from finetune_store import NotFoundError, Store, StoreError
+from finetune_store import Store, StoreError
+from finetune_store.documents import find_or_warn
 from finetune_trainer.errors import GaveUpError, StoppedError
 
 logger = logging.getLogger(__name__)
 
 _EVERY_SECONDS = 5.0
 
-Line = dict[str, Any]
-"""An evaluation as in metrics.jsonl: step, epoch, learningRate, trainLoss, time, seconds, and the metrics."""
-
-Observer = Callable[[Line], None]
+Observer = Callable[[Evaluation], None]
 """Sees every evaluation, those of earlier attempts included; may block, and may raise to end the run."""
 
 
-def unobserved(_: Line) -> None:
+def unobserved(_: Evaluation) -> None:
     """Nobody looks."""
 
 
@@ -95,7 +91,7 @@ class Reporter:
         self._now = now
         self._observe = observe
         self._sent = 0.0
-        self.lines: list[Line] = []
+        self.evaluations: list[Evaluation] = []
 
     def progress(self, step: int, total: int, seconds_left: float | None, *, force: bool = False) -> None:
         """Tell where the run is, at most every few seconds unless forced."""
@@ -113,26 +109,26 @@ class Reporter:
         )
         self._send(self._layout.progress, progress.to_json())
 
-    def evaluation(self, line: Line) -> None:
-        """Add a line to metrics.jsonl and send the whole file."""
-        self.lines.append({**line, "time": self._now(), "seconds": round(self._clock.elapsed, 2)})
+    def evaluation(self, evaluation: Evaluation) -> None:
+        """Add a line to metrics.jsonl, with the time that it is now, and send the whole file."""
+        times = {"time": self._now(), "seconds": round(self._clock.elapsed, 2)}
+        self.evaluations.append(evaluation.model_copy(update=times))
         self._send(self._layout.metrics(self._attempt), self.metrics_bytes())
-        self._show(self.lines[-1])
+        self._show(self.evaluations[-1])
 
-    def restore(self, lines: list[Line]) -> None:
-        """The lines of earlier attempts."""
-        self.lines[:] = lines
-        for line in lines:
-            self._show(line)
+    def restore(self, evaluations: Iterable[Evaluation]) -> None:
+        """The evaluations of earlier attempts."""
+        self.evaluations[:] = evaluations
+        for evaluation in self.evaluations:
+            self._show(evaluation)
 
-    def _show(self, line: Line) -> None:
+    def _show(self, evaluation: Evaluation) -> None:
         with self._clock.paused():
-            self._observe(line)
+            self._observe(evaluation)
 
     def metrics_bytes(self) -> bytes:
-        """metrics.jsonl, NaN and infinities as null."""
-        rows = ({key: finite(v) if isinstance(v, float) else v for key, v in line.items()} for line in self.lines)
-        return "".join(json.dumps(row) + "\n" for row in rows).encode()
+        """metrics.jsonl."""
+        return to_lines(self.evaluations)
 
     def _send(self, key: str, data: bytes) -> None:
         try:
@@ -143,7 +139,5 @@ class Reporter:
 
 def elapsed_before(store: Store, layout: RunLayout) -> float:
     """Seconds that earlier attempts took, by the last progress that they could send."""
-    try:
-        return Progress.model_validate_json(store.get(layout.progress)).elapsed_seconds
-    except (NotFoundError, ValueError):
-        return 0.0
+    last = find_or_warn(store, layout.progress, Progress)
+    return 0.0 if last is None else last.elapsed_seconds

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-from pydantic import ValidationError
 
 from finetune_core.best import rank
 from finetune_core.layout import ExperimentLayout, RunLayout
 from finetune_core.plan import Plan, PlannedRun
 from finetune_core.results import PredictionFile, RunResult
 from finetune_core.spec import ModelRetention
-from finetune_store import NotFoundError, Store, upload_tree
+from finetune_store import Store, upload_tree
+from finetune_store.documents import find_or_warn
 from finetune_trainer.checkpoints import Checkpoints
 
 logger = logging.getLogger(__name__)
@@ -67,11 +67,9 @@ def _keeps_model(store: Store, plan: Plan, result: RunResult) -> bool:
         return False
     layout = ExperimentLayout(plan.namespace, plan.experiment)
     for run in plan.runs_of(result.task):
-        try:
-            other = rank(RunResult.model_validate_json(store.get(layout.run(run.task, run.run_id).result)))
-        except (NotFoundError, ValidationError):
-            continue
-        if other is not None and other < own:
+        other = find_or_warn(store, layout.run(run.task, run.run_id).result, RunResult)
+        rival = None if other is None else rank(other)
+        if rival is not None and rival < own:
             return False
     return True
 

@@ -212,7 +212,7 @@ class Run:
             metrics=best.metrics,
             last_step=best.last_step,
             last_metrics=best.last_metrics,
-            evaluations=len(self._reporter.lines),
+            evaluations=len(self._reporter.evaluations),
             started_at=self._started,
             finished_at=now(),
             train_seconds=round(self._clock.elapsed, 2),

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import transformers
 
+from finetune_core.evaluation import Evaluation
 from finetune_core.settings import Settings
 from finetune_core.spec import Precision
 from finetune_trainer.best import Best
@@ -118,14 +119,18 @@ class RunCallback(transformers.TrainerCallback):
         self._best.offer(state.global_step, values, kwargs["model"])
         rate = next((log["learning_rate"] for log in reversed(state.log_history) if "learning_rate" in log), None)
         loss = next((log["loss"] for log in reversed(state.log_history) if "loss" in log), None)
-        line = {
-            "step": state.global_step,
-            "epoch": round(state.epoch or 0.0, 4),
-            "learningRate": rate,
-            "trainLoss": loss,
-            **self._zeros.line(state.global_step),
-        }
-        self._reporter.evaluation({**line, **values})
+        zeros = self._zeros.census(f"at step {state.global_step}")
+        self._reporter.evaluation(
+            Evaluation(
+                step=state.global_step,
+                epoch=round(state.epoch or 0.0, 4),
+                learning_rate=rate,
+                train_loss=loss,
+                sparsity=zeros and zeros.sparsity,
+                non_zero_parameters=zeros and zeros.non_zero_parameters,
+                metrics=values,
+            )
+        )
         if self._best.exhausted:
             control.should_training_stop = True
         self._decide(control)
@@ -133,7 +138,7 @@ class RunCallback(transformers.TrainerCallback):
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """A checkpoint lies in the local folder: complete it and send it."""
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        self._best.save(folder, self._reporter.lines)
+        self._best.save(folder, self._reporter.evaluations)
         self._checkpoints.save(folder, state.global_step)
         self._saved_at = time.monotonic()
         self._tell(state, force=True)

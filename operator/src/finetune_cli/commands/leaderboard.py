@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
 from finetune_cli.commands.common import Context, ExperimentName, Namespace, StoreUri
 from finetune_cli.output import console, note
@@ -21,6 +20,7 @@ from finetune_report.gather import gather
 from finetune_report.predictions import best_predictions
 from finetune_store import NotFoundError as NoObjectError
 from finetune_store import Store
+from finetune_store.documents import FILE_LIMIT, find_or_warn
 
 ZipFile = Annotated[Path, typer.Option("--file", "-f", help="Where to write the zip.")]
 _ZIP = Path("submission.zip")
@@ -93,7 +93,7 @@ def save(
     """Save the zip that the experiment's report wrote, and check it."""
     place = results_of(name, store=store, context=context, namespace=namespace, kinds=(EXPERIMENT,))
     try:
-        content = place.store.get(layout_of(place).submission)
+        content = place.store.get(layout_of(place).submission, limit=FILE_LIMIT)
     except NoObjectError as error:
         raise NotFoundError(
             f"{name} has no submission.zip",
@@ -106,9 +106,8 @@ def save(
 
 
 def _note_placeholders(store: Store, key: str) -> None:
-    try:
-        manifest = SubmissionManifest.model_validate_json(store.get(key))
-    except (NoObjectError, ValidationError):
+    manifest = find_or_warn(store, key, SubmissionManifest)
+    if manifest is None:
         note(f"{store.uri(key)} is not there or damaged, so it is not known which files are placeholders.")
         return
     if manifest.placeholders:

@@ -24,6 +24,7 @@ from finetune_core.tables import results_csv, results_markdown
 from finetune_kube.kinds import EXPERIMENT, SEARCH
 from finetune_store import NotFoundError as NoObjectError
 from finetune_store import download_tree
+from finetune_store.documents import FILE_LIMIT
 
 
 class Format(StrEnum):
@@ -128,7 +129,7 @@ def _summary(place: Results, output: Format) -> int:
         raise UsageError("a search's summary is not written as LaTeX", "It comes as table, csv, md, json, yaml, html.")
     suffix = {Format.TABLE: "md", Format.YAML: "json"}.get(output, output.value)
     try:
-        write(place.store.get(SearchLayout(place.namespace, place.name).summary(suffix)).decode())
+        write(place.store.get(SearchLayout(place.namespace, place.name).summary(suffix), limit=FILE_LIMIT).decode())
     except NoObjectError as error:
         raise NotFoundError(
             f"{place.name} has no summary yet: it is written when all trials have ended",

@@ -17,6 +17,7 @@ from finetune_core.search.best import best_trial
 from finetune_core.search.layout import SearchLayout, TrialKind
 from finetune_core.search.trials import TrialResult
 from finetune_store import Store
+from finetune_store.documents import FILE_LIMIT, find_or_warn
 
 
 class LocalSearch:
@@ -30,6 +31,7 @@ class LocalSearch:
         self._trials = trials
         self._layout = SearchLayout(self._plan.namespace, self._plan.search)
         self._results: dict[str, TrialResult] = {}
+        self._unreadable: set[str] = set()
 
     def search(self) -> bool:
         """Search on every task that is not done yet, showing how far it is; False if interrupted. ClientError."""
@@ -53,7 +55,7 @@ class LocalSearch:
 
     def summary(self) -> str:
         """The summary in Markdown."""
-        return self._store.get(self._layout.summary("md")).decode()
+        return self._store.get(self._layout.summary("md"), limit=FILE_LIMIT).decode()
 
     def _driver(self, task: str) -> list[str]:
         plan = self._programs.log.with_name(f"plan-{task}.json")
@@ -82,10 +84,12 @@ class LocalSearch:
             info.key
             for task in self._plan.order
             for info in self._store.list(self._layout.trials(TrialKind.TRIALS, task))
-            if info.key.endswith("/result.json") and info.key not in self._results
+            if info.key.endswith("/result.json") and info.key not in self._results.keys() | self._unreadable
         ]
-        new = {key: TrialResult.model_validate_json(self._store.get(key)) for key in sorted(keys)}
+        found = {key: find_or_warn(self._store, key, TrialResult) for key in sorted(keys)}
+        new = {key: result for key, result in found.items() if result is not None}
         self._results |= new
+        self._unreadable |= found.keys() - new.keys()
         return list(new.values())
 
     def _lines(self) -> None:

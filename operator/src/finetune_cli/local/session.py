@@ -15,6 +15,7 @@ from finetune_core.layout import ExperimentLayout
 from finetune_core.outcome import run_warnings
 from finetune_core.results import DriverFailure, ExitCode
 from finetune_store import Store
+from finetune_store.documents import FILE_LIMIT
 
 
 class LocalRun:
@@ -59,7 +60,7 @@ class LocalRun:
 
     def table(self) -> str:
         """The table of results in Markdown."""
-        return self._store.get(self._layout.results("md")).decode()
+        return self._store.get(self._layout.results("md"), limit=FILE_LIMIT).decode()
 
     def places(self) -> dict[str, str]:
         """Where everything lies, by what it is."""

@@ -3,7 +3,6 @@
 import time
 from dataclasses import dataclass, field
 
-from pydantic import ValidationError
 from rich.console import Group, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
@@ -18,7 +17,8 @@ from finetune_core.outcome import Outcome
 from finetune_core.plan import Plan, PlannedRun
 from finetune_core.results import DriverReport, RunResult
 from finetune_core.results import Progress as RunProgress
-from finetune_store import NotFoundError, Store
+from finetune_store import Store
+from finetune_store.documents import find_or_warn
 
 _LISTING_SECONDS = 5.0
 """How often the store is listed; between, what the driver reports is enough."""
@@ -63,24 +63,15 @@ class Watch:
         return ExperimentLayout(self.plan.namespace, self.plan.experiment).run(run.task, run.run_id)
 
     def _result(self, run: PlannedRun) -> RunResult | None:
-        try:
-            result = RunResult.model_validate_json(self.store.get(self._layout(run).result))
-        except ValidationError:
-            return None  # the report says what is wrong with it
-        return result if run.wrote(result) else None
+        # Of one that cannot be read the report says what is wrong with it.
+        result = find_or_warn(self.store, self._layout(run).result, RunResult)
+        return result if result is not None and run.wrote(result) else None
 
     def _progress(self, run: PlannedRun) -> RunProgress | None:
-        try:
-            key = self._layout(run).progress
-            return RunProgress.model_validate_json(self.store.get(key))
-        except (NotFoundError, ValidationError):
-            return None
+        return find_or_warn(self.store, self._layout(run).progress, RunProgress)
 
     def _read_report(self) -> DriverReport:
-        try:
-            return DriverReport.model_validate_json(self.store.get(self.report_key))
-        except (NotFoundError, ValidationError):
-            return self.report
+        return find_or_warn(self.store, self.report_key, DriverReport) or self.report
 
 
 def picture(watch: Watch) -> RenderableType:

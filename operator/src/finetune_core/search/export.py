@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
-
 from finetune_core.canonical import short_hash
+from finetune_core.frozen import Document
 from finetune_core.search.layout import SearchLayout
 from finetune_core.search.plan import SearchPlan
 from finetune_core.search.trials import TaskEnd
@@ -14,11 +12,7 @@ from finetune_core.stored import Segment, Slug, Stored
 EXPORT_SCHEMA_VERSION = 1
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
-
-
-class BestConfig(_Frozen):
+class BestConfig(Document):
     """A task's best hyperparameters; `proxy` names the task that was searched in its place.
 
     `value` is the mean over `seeds` seeds: of the finalist's fresh ones where there are finalists, of the trial's else.
@@ -39,7 +33,7 @@ class BestConfig(_Frozen):
         return short_hash(self.hyperparameters, 12)
 
 
-class BestHyperparameters(_Frozen, Stored):
+class BestHyperparameters(Document, Stored):
     """The best hyperparameters of every task of a search. `report_digest` says what it was made from."""
 
     schema_version: int = EXPORT_SCHEMA_VERSION

@@ -2,10 +2,10 @@
 
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import model_validator
 
 from finetune_core.canonical import canonical_json, short_hash
+from finetune_core.frozen import Record
 from finetune_core.identity import RECIPE_VERSION, derive_seed
 from finetune_core.plan import ExecutionLimits, Plan, ResolvedData, ResolvedModel, TaskPlan, expand_seeds
 from finetune_core.search.layout import SearchLayout
@@ -19,11 +19,7 @@ from finetune_core.tasks import TaskDefinition
 SEARCH_SCHEMA_VERSION = 1
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
-
-
-class SearchTaskPlan(_Frozen):
+class SearchTaskPlan(Record):
     """A task of a search; `settings` are those of every trial but for what its configuration sets.
 
     `settings.metric_for_best_model` is the objective's metric.
@@ -39,7 +35,7 @@ class SearchTaskPlan(_Frozen):
     proxy_for: tuple[str, ...] = ()
 
 
-class SearchPlan(_Frozen, Stored):
+class SearchPlan(Record, Stored):
     """Everything that a driver needs to know, and nothing about pods."""
 
     schema_version: int = SEARCH_SCHEMA_VERSION
@@ -112,7 +108,7 @@ class SearchPlan(_Frozen, Stored):
         return short_hash([run.run_id for run in plan.runs], 12)
 
 
-class SearchJobPlan(_Frozen):
+class SearchJobPlan(Record):
     """What the pods of a search do: completion index i drives task `units[i][0]` as cluster `units[i][1]`.
 
     The driver of a Ray cluster c takes every unit of that cluster, task by task.

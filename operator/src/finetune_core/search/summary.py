@@ -6,9 +6,7 @@ give the same bytes.
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
-
+from finetune_core.frozen import Document
 from finetune_core.search.export import BestConfig
 from finetune_core.search.layout import SearchLayout
 from finetune_core.search.trials import EndReason, TrialState
@@ -18,12 +16,7 @@ from finetune_core.stored import RelativePath, Segment, Slug, Stored
 SUMMARY_SCHEMA_VERSION = 1
 
 
-class _Frozen(BaseModel):
-    # Readers accept fields that a later version added.
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
-
-
-class TrialCounts(_Frozen):
+class TrialCounts(Document):
     """How many trials of a task came to what. `unfinished` were claimed and have no result.
 
     `duplicates` are among the others: their configuration had been tried before, so they were not run.
@@ -42,7 +35,7 @@ class TrialCounts(_Frozen):
         return self.completed + self.stopped + self.failed
 
 
-class TopTrial(_Frozen):
+class TopTrial(Document):
     """One of the best trials; `step` is that of its best value."""
 
     trial: int
@@ -54,7 +47,7 @@ class TopTrial(_Frozen):
     seconds: float
 
 
-class FinalistRow(_Frozen):
+class FinalistRow(Document):
     """A configuration that was run again on fresh seeds. `before` is the value that it was chosen by."""
 
     index: int
@@ -72,7 +65,7 @@ class FinalistRow(_Frozen):
         return None if self.before is None or self.after is None else self.after - self.before
 
 
-class Efficiency(_Frozen):
+class Efficiency(Document):
     """What the search cost. Seconds add up over trials and finalists; steps are a configuration's, not times its seeds.
 
     `concurrency` is trial seconds per second of wall time; `steps_saved` the share of the trials' steps that early
@@ -89,7 +82,7 @@ class Efficiency(_Frozen):
     trials_to_best: int | None = None
 
 
-class TaskSummary(_Frozen):
+class TaskSummary(Document):
     """A searched task. `end_reason` is None where its search was given up."""
 
     task: Slug
@@ -109,7 +102,7 @@ class TaskSummary(_Frozen):
     """Why a plot is missing."""
 
 
-class SearchSummary(_Frozen, Stored):
+class SearchSummary(Document, Stored):
     """A search's outcome; written last of its report. `report_digest` is the `export_digest` it was made from."""
 
     schema_version: int = SUMMARY_SCHEMA_VERSION
@@ -131,7 +124,3 @@ class SearchSummary(_Frozen, Stored):
     def folder(self) -> str:
         """See Stored."""
         return SearchLayout(self.namespace, self.search).root
-
-    def to_json(self) -> bytes:
-        """Indented JSON with a final newline."""
-        return (self.model_dump_json(by_alias=True, indent=2) + "\n").encode()

@@ -3,21 +3,12 @@
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, field_validator
-from pydantic.alias_generators import to_camel
+from pydantic import field_validator
 
+from finetune_core.frozen import Document
 from finetune_core.stored import Count, Seconds, Slug, finite
 
 TRIAL_SCHEMA_VERSION = 1
-
-
-class _Frozen(BaseModel):
-    # Readers accept fields that a later version added.
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
-
-    def to_json(self) -> bytes:
-        """Indented JSON with a final newline, for people and programs."""
-        return (self.model_dump_json(by_alias=True, indent=2) + "\n").encode()
 
 
 class TrialState(StrEnum):
@@ -38,7 +29,7 @@ class EndReason(StrEnum):
     TOO_MANY_FAILED = "TooManyFailedTrials"
 
 
-class Claim(_Frozen):
+class Claim(Document):
     """A driver has taken a trial. Whoever takes it over after a lease keeps the configuration of the first claim."""
 
     driver: str
@@ -47,7 +38,7 @@ class Claim(_Frozen):
     time: str
 
 
-class Heartbeat(_Frozen):
+class Heartbeat(Document):
     """A driver lives; rewritten every few seconds. `running` are trials as "trials/rte/00003".
 
     `ended`: it has ended in order, and what it had claimed is free at once.
@@ -61,7 +52,7 @@ class Heartbeat(_Frozen):
     ended: bool = False
 
 
-class TrialReport(_Frozen):
+class TrialReport(Document):
     """One evaluation of a trial: means over its seeds. `progress` is the share of its steps, 0 to 1."""
 
     step: Count
@@ -75,7 +66,7 @@ class TrialReport(_Frozen):
         return {name: finite(value) for name, value in metrics.items()}
 
 
-class TrialResult(_Frozen):
+class TrialResult(Document):
     """A trial that ended. `value` is the objective's best over the history, None if none was finite.
 
     `duplicate_of` names the index whose result this one repeats: the same configuration was proposed twice.
@@ -113,14 +104,14 @@ class TrialResult(_Frozen):
         return finite(value)
 
 
-class TaskStart(_Frozen):
+class TaskStart(Document):
     """When a task's first driver began; the time budget counts from here."""
 
     driver: str
     time: str
 
 
-class TaskEnd(_Frozen):
+class TaskEnd(Document):
     """No trial of the task is left to do."""
 
     driver: str

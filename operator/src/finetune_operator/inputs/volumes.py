@@ -2,31 +2,12 @@
 
 from dataclasses import dataclass
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
-
 from finetune_core.canonical import short_hash
 from finetune_core.identity import FileEntry
 from finetune_core.inputs import Folder, NotYetError
 from finetune_core.problems import InvalidInputError, Problem
-from finetune_core.stored import Count, RelativePath
-from finetune_store import NotFoundError, Store
-
-
-class _File(BaseModel):
-    path: RelativePath
-    md5: str
-    size: Count
-
-
-class _Look(BaseModel):
-    """What a resolve pod writes of a folder (see `finetune_trainer.resolve`)."""
-
-    files: tuple[_File, ...] = ()
-    model_type: str | None = Field(default=None, alias="modelType")
-    problem: str | None = None
-
-
-_LOOKS = TypeAdapter(dict[str, _Look])
+from finetune_core.volumes import VolumeLooks
+from finetune_store import NotFoundError, Store, UnreadableError, documents
 
 
 class NeedsPodError(NotYetError):
@@ -49,10 +30,10 @@ class VolumeFindings:
     def look(self, uri: str, field: str) -> Folder:
         """What the volume holds; NeedsPodError where no pod has looked yet, InvalidInputError, StoreError."""
         try:
-            found = _LOOKS.validate_json(self.store.get(self.key))[uri]
+            found = documents.read(self.store, self.key, VolumeLooks).root[uri]
         except NotFoundError:
             raise NeedsPodError(self.volumes, self.key) from None
-        except (ValidationError, KeyError) as error:
+        except (UnreadableError, KeyError) as error:
             remedy = "delete it to have a pod look again"
             problem = f"{self.store.uri(self.key)} does not say in words of this version what {uri} holds: {remedy}"
             raise InvalidInputError((Problem(field, problem),)) from error

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Set
 
-from pydantic import ValidationError
-
 from finetune_core import figures
 from finetune_core.eta import remaining_seconds
 from finetune_core.executor import ExecutorTraits
@@ -25,7 +23,7 @@ from finetune_core.spec import Execution
 from finetune_core.status import MAX_FAILURES
 from finetune_operator.children.reader import Children, are_quiet
 from finetune_operator.memory import Memory
-from finetune_store import NotFoundError, Store
+from finetune_store import Store, UnreadableError, documents
 
 _MAX_PROGRESS = 32
 
@@ -81,12 +79,12 @@ class Observer:
     def _read_result(self, store: Store, layout: ExperimentLayout, run: PlannedRun) -> None:
         key = layout.run(run.task, run.run_id).result
         try:
-            result = RunResult.model_validate_json(store.get(key))
-        except NotFoundError:
-            return
-        except ValidationError as error:
+            result = documents.find(store, key, RunResult)
+        except UnreadableError as error:
             # Not a reason to leave the other runs unseen.
-            self._unreadable(run, f"{store.uri(key)} is no result of this version", f" ({error})")
+            self._unreadable(run, error.problem)
+            return
+        if result is None:
             return
         if not run.wrote(result):
             self._unreadable(run, f"{store.uri(key)} is of run {result.run} of {result.task} ({result.run_id})")
@@ -94,8 +92,8 @@ class Observer:
         self._memory.outcomes[run.run_id] = Outcome.of(result)
         self._memory.errors.pop(run.run_id, None)
 
-    def _unreadable(self, run: PlannedRun, what: str, why: str = "") -> None:
-        message = f"{what}: delete it and set execution.retryToken{why}"
+    def _unreadable(self, run: PlannedRun, what: str) -> None:
+        message = f"{what}: delete it and set execution.retryToken"
         self._memory.errors[run.run_id] = FailureCause("ResultUnreadable", message)
 
     def _pods(self, jobs: tuple[JobView, ...], plan: Plan) -> tuple[PodView, ...]:
@@ -157,7 +155,7 @@ class Observer:
             if len(runs) > 1 and run.run_id not in self._memory.outcomes:
                 self._read_result(store, layout, run)
             if run.run_id not in self._memory.outcomes:
-                progress = _progress(store, layout.run(run.task, run.run_id).progress)
+                progress = documents.find_or_warn(store, layout.run(run.task, run.run_id).progress, Progress)
                 if progress is not None:
                     self._memory.progress[run.run_id] = progress
                 return
@@ -165,12 +163,9 @@ class Observer:
 
 def read_report(store: Store, layout: ExperimentLayout) -> ReportView | None:
     """What the report in the store was made from; None if there is none."""
-    try:
-        document = ResultsDocument.read(store.get(layout.results("json")), layout.root)
-    except NotFoundError:
-        return None
-    except ValidationError:
-        # Written by another version: made anew.
+    # One that cannot be read is made anew.
+    document = documents.find_or_warn(store, layout.results("json"), ResultsDocument, layout.root)
+    if document is None:
         return None
     row = document.submission
     if row is None:
@@ -202,15 +197,7 @@ def _last_failure(store: Store, folder: str) -> FailureCause | None:
     reports = max(store.list(folder), key=lambda info: (info.modified, info.key), default=None)
     if reports is None:
         return None
-    try:
-        failure = Failure.model_validate_json(store.get(reports.key))
-    except (NotFoundError, ValidationError):
+    failure = documents.find_or_warn(store, reports.key, Failure)
+    if failure is None:
         return FailureCause("Unknown", f"{store.uri(reports.key)} says why, but not in words of this version.")
     return FailureCause(failure.reason.value, failure.message)
-
-
-def _progress(store: Store, key: str) -> Progress | None:
-    try:
-        return Progress.model_validate_json(store.get(key))
-    except (NotFoundError, ValidationError):
-        return None

@@ -3,8 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from pydantic import ValidationError
-
 from finetune_core.executor import ExecutorTraits
 from finetune_core.observation import JobRole, JobView, PodView, errors_of
 from finetune_core.search.layout import SearchLayout, TrialKind
@@ -15,7 +13,7 @@ from finetune_core.search.trials import TaskEnd, TrialResult
 from finetune_core.spec import HPSearchSpec
 from finetune_operator.children.reader import Children, are_quiet
 from finetune_operator.memory import SearchMemory
-from finetune_store import NotFoundError, Store
+from finetune_store import Store, UnreadableError, documents
 
 _RESULT = "/result.json"
 _END = "/end.json"
@@ -104,12 +102,12 @@ class SearchObserver:
 
     def _read_result(self, store: Store, key: str) -> None:
         try:
-            result = TrialResult.model_validate_json(store.get(key))
-        except NotFoundError:
-            return
-        except ValidationError:
+            result = documents.find(store, key, TrialResult)
+        except UnreadableError:
             # One trial of another version is no reason to leave the others unseen.
             self._memory.unreadable.add(key)
+            return
+        if result is None:
             return
         if not key.endswith(f"/{result.task}/{result.index:05d}{_RESULT}"):
             # Copied here from another trial: as useless as one that cannot be read.
@@ -122,7 +120,7 @@ class SearchObserver:
         known = {task: end for task, end in self._memory.ends.items() if layout.end(task) in there}
         for task in plan.order:
             if layout.end(task) in there and task not in known:
-                end = _end(store, layout.end(task))
+                end = documents.find_or_warn(store, layout.end(task), TaskEnd)
                 if end is not None:
                     known[task] = end
         self._memory.ends = known
@@ -131,20 +129,11 @@ class SearchObserver:
         complete = frozenset(job.name for job in jobs if job.role == JobRole.REPORT and job.complete)
         if complete == self._memory.report_jobs_seen:
             return
-        try:
-            self._memory.report = SearchSummary.read(store.get(layout.summary("json")), layout.root).report_digest
-        except (NotFoundError, ValidationError):
-            # None yet, or one of another version: made anew.
-            self._memory.report = None
+        # None yet, or one of another version: made anew.
+        summary = documents.find_or_warn(store, layout.summary("json"), SearchSummary, layout.root)
+        self._memory.report = None if summary is None else summary.report_digest
         self._memory.report_jobs_seen = complete
 
     def _pods(self, jobs: tuple[JobView, ...]) -> tuple[PodView, ...]:
         """Pods, where they can say something that the Jobs' counters do not."""
         return () if are_quiet(jobs) else self._children.pods()
-
-
-def _end(store: Store, key: str) -> TaskEnd | None:
-    try:
-        return TaskEnd.model_validate_json(store.get(key))
-    except (NotFoundError, ValidationError):
-        return None

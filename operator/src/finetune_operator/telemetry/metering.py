@@ -16,10 +16,10 @@ class MeteredStore:
         self._inner = inner
         self._on_request = on_request
 
-    def get(self, key: str) -> bytes:
+    def get(self, key: str, *, limit: int | None = None) -> bytes:
         """See Store."""
         self._on_request("get")
-        return self._inner.get(key)
+        return self._inner.get(key, limit=limit)
 
     def put(self, key: str, data: bytes, *, content_type: str = "application/octet-stream") -> None:
         """See Store."""

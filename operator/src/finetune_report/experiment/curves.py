@@ -1,14 +1,13 @@
 """Learning curves of runs, as they lie in the store."""
 
 import logging
-from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from finetune_core.layout import ExperimentLayout
 from finetune_core.results_schema import ResultsDocument, RunRow, RunState
-from finetune_core.stored import number, read_json
-from finetune_store import NotFoundError, Store
+from finetune_store import Store
+from finetune_store.documents import evaluations
 
 _log = logging.getLogger(__name__)
 
@@ -39,24 +38,8 @@ def _curve(store: Store, layout: ExperimentLayout, run: RunRow) -> Curve:
     if run.attempt is None or run.metric is None:
         return Curve(run, ())
     key = layout.run(run.task, run.run_id).metrics(run.attempt)
-    try:
-        lines = store.get(key).decode().splitlines()
-        return Curve(run, tuple(sorted(_points(lines, run.metric))))
-    except NotFoundError:
-        _log.warning("%s is not there: the run has no learning curve", store.uri(key))
-    except (ValueError, TypeError, KeyError) as error:
-        _log.warning("%s cannot be read, the run has no learning curve: %s", store.uri(key), error)
-    return Curve(run, ())
-
-
-def _points(lines: Sequence[str], metric: str) -> Iterator[tuple[int, float]]:
-    for line in lines:
-        evaluation = read_json(line)
-        if not isinstance(evaluation, dict):
-            raise TypeError(f"a line is {type(evaluation).__name__}, no object")
-        said = evaluation.get(metric)
-        if not isinstance(said, int | float | None):
-            raise TypeError(f"{metric} is {type(said).__name__}, no number")
-        step, value = number(evaluation["step"]), number(said)
-        if step is not None and value is not None:
-            yield int(step), float(value)
+    found = evaluations(store, key)
+    if found is None:
+        _log.warning("the run has no learning curve: %s is not there, or cannot be read", store.uri(key))
+    values = ((evaluation.step, evaluation.metrics.get(run.metric)) for evaluation in found or ())
+    return Curve(run, tuple(sorted((step, value) for step, value in values if value is not None)))

@@ -2,8 +2,6 @@
 
 import logging
 
-from pydantic import ValidationError
-
 from finetune_core.search.export import BestHyperparameters, export_digest
 from finetune_core.search.hyperparameter_files import task_yaml
 from finetune_core.search.layout import SearchLayout
@@ -19,7 +17,8 @@ from finetune_report.search.gather import gather, read_ends, read_plan
 from finetune_report.search.namespace import update_namespace_table
 from finetune_report.search.page import summary_html
 from finetune_report.search.plots import plot_task
-from finetune_store import NotFoundError, Store
+from finetune_store import Store
+from finetune_store.documents import find_or_warn
 
 _log = logging.getLogger(__name__)
 
@@ -102,8 +101,7 @@ def _with_plots(summary: SearchSummary, pictures: dict[str, list[Picture]]) -> S
 def _current(store: Store, layout: SearchLayout, digest: str) -> SearchSummary | None:
     """The report in the store, if it is whole and was made from what `digest` stands for."""
     marker = layout.summary("json")
-    try:
-        summary = SearchSummary.read(store.get(marker), layout.root)
-    except (NotFoundError, ValidationError):
+    summary = find_or_warn(store, marker, SearchSummary, layout.root)
+    if summary is None or summary.report_digest != digest:
         return None
-    return summary if summary.report_digest == digest and is_intact(store, layout.root, marker, summary) else None
+    return summary if is_intact(store, layout.root, marker, summary) else None

@@ -1,46 +1,38 @@
 """What the drivers of a search left in the object store."""
 
-import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
-
-from pydantic import BaseModel, ValidationError
 
 from finetune_core.search.layout import SearchLayout, TrialKind
 from finetune_core.search.plan import SearchPlan
 from finetune_core.search.summarise import SearchFindings
 from finetune_core.search.trials import Claim, TaskEnd, TaskStart, TrialResult
-from finetune_report.errors import ReportError
-from finetune_store import NotFoundError, Store
-
-_log = logging.getLogger(__name__)
+from finetune_report.errors import ReportError, reported
+from finetune_store import Store
+from finetune_store.documents import find, find_or_warn
 
 _READERS = 8
 _TRIAL_FILE = re.compile(r"([0-9]{5})/(result\.json|claims/[0-9]+\.json)")
 """As `SearchLayout.trial` names them."""
 
-_Model = TypeVar("_Model", bound=BaseModel)
 _Place = tuple[TrialKind, str, int]
 
 
 def read_plan(store: Store, layout: SearchLayout) -> SearchPlan:
     """The plan in force. ReportError if there is none, or none of this version."""
-    try:
-        return SearchPlan.read(store.get(layout.plan), layout.root)
-    except NotFoundError as error:
-        raise ReportError(
-            f"{store.uri(layout.plan)} does not exist: is it the right store, namespace and search?"
-        ) from error
-    except ValidationError as error:
-        raise ReportError(f"{store.uri(layout.plan)} is no plan of this version: {error.errors()[0]['msg']}") from error
+    with reported():
+        plan = find(store, layout.plan, SearchPlan, layout.root)
+    if plan is None:
+        raise ReportError(f"{store.uri(layout.plan)} does not exist: is it the right store, namespace and search?")
+    return plan
 
 
 def read_ends(store: Store, layout: SearchLayout, plan: SearchPlan) -> dict[str, TaskEnd]:
     """How the tasks ended, in the plan's order; a task that has not is left out. ReportError, StoreError."""
-    found = ((task, _read(store, layout.end(task), TaskEnd)) for task in plan.order)
-    return {task: end for task, end in found if end is not None}
+    with reported():
+        found = {task: find(store, layout.end(task), TaskEnd) for task in plan.order}
+    return {task: end for task, end in found.items() if end is not None}
 
 
 def gather(store: Store, layout: SearchLayout, plan: SearchPlan, ends: dict[str, TaskEnd]) -> SearchFindings:
@@ -49,10 +41,14 @@ def gather(store: Store, layout: SearchLayout, plan: SearchPlan, ends: dict[str,
     for kind in TrialKind:
         for task in plan.order:
             files |= _trials(store, layout, kind, task)
+
+    def start(task: str) -> TaskStart | None:
+        return find_or_warn(store, layout.start(task), TaskStart)
+
     ended = [place for place, names in files.items() if "result.json" in names]
     with ThreadPoolExecutor(_READERS) as pool:
         results = dict(zip(ended, pool.map(lambda place: _result(store, layout, place), ended), strict=True))
-        starts = dict(zip(plan.order, pool.map(lambda task: _start(store, layout, task), plan.order), strict=True))
+        starts = dict(zip(plan.order, pool.map(start, plan.order), strict=True))
     open_ = [place for place in sorted(files) if place not in results]
     return SearchFindings(
         trials=_by_task(results, TrialKind.TRIALS),
@@ -84,7 +80,8 @@ def _by_task(results: dict[_Place, TrialResult], kind: TrialKind) -> dict[str, l
 def _result(store: Store, layout: SearchLayout, place: _Place) -> TrialResult:
     kind, task, index = place
     key = layout.trial(kind, task, index).result
-    result = _read(store, key, TrialResult)
+    with reported():
+        result = find(store, key, TrialResult)
     if result is None:
         raise ReportError(f"{store.uri(key)} was removed while the report was made: run the report again")
     if (result.task, result.index) != (task, index):
@@ -95,31 +92,6 @@ def _result(store: Store, layout: SearchLayout, place: _Place) -> TrialResult:
     return result
 
 
-def _start(store: Store, layout: SearchLayout, task: str) -> TaskStart | None:
-    return _tolerant(lambda: _read(store, layout.start(task), TaskStart))
-
-
 def _first_claim(store: Store, layout: SearchLayout, place: _Place, names: Iterable[str]) -> Claim | None:
     first = min(names)
-    return _tolerant(lambda: _read(store, f"{layout.trial(*place).root}/{first}", Claim))
-
-
-def _tolerant(read: Callable[[], _Model | None]) -> _Model | None:
-    """None for what cannot be read: it adds a detail to the report and decides nothing."""
-    try:
-        return read()
-    except ReportError as error:
-        _log.warning("left out of the report: %s", error)
-        return None
-
-
-def _read(store: Store, key: str, model: type[_Model]) -> _Model | None:
-    try:
-        return model.model_validate_json(store.get(key))
-    except NotFoundError:
-        return None
-    except ValidationError as error:
-        raise ReportError(
-            f"{store.uri(key)} is no {model.__name__} of this version ({error.errors()[0]['msg']}): delete it to have "
-            "it written again by the search"
-        ) from error
+    return find_or_warn(store, f"{layout.trial(*place).root}/{first}", Claim)

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from finetune_trainer.progress import Line, Observer
+from finetune_core.evaluation import Evaluation
+from finetune_trainer.progress import Observer
 
 Job = Callable[[Observer], None]
 """A run to its end; it shows every evaluation to the observer."""
@@ -27,9 +28,9 @@ class Lockstep:
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         self._seats = [_Seat(job) for job in jobs]
-        self._lines: list[Line | None] = [None] * len(self._seats)
+        self._lines: list[Evaluation | None] = [None] * len(self._seats)
 
-    def advance(self) -> list[Line] | None:
+    def advance(self) -> list[Evaluation] | None:
         """Everyone's newest line (of a run that has ended: its last); None if all have ended without a new one.
 
         What a run raised is raised here once all others have moved too.
@@ -62,14 +63,14 @@ class _Seat:
         self._job = job
         self._go = threading.Semaphore(0)
         self._waiting = threading.Semaphore(0)
-        self._line: Line | None = None
+        self._line: Evaluation | None = None
         self._error: Exception | None = None
         self._random: tuple[Any, ...] | None = None
         self._ending = False
         self.ended = False
         self._thread: threading.Thread | None = None
 
-    def advance(self) -> Line | None:
+    def advance(self) -> Evaluation | None:
         if self.ended:
             return None
         self._line = None
@@ -105,7 +106,7 @@ class _Seat:
         self.ended = True
         self._waiting.release()
 
-    def _observe(self, line: Line) -> None:
+    def _observe(self, line: Evaluation) -> None:
         self._line = line
         self._waiting.release()
         self._go.acquire()

@@ -2,42 +2,33 @@
 
 import statistics
 from collections.abc import Iterable, Sequence
-from typing import Any
 
+from finetune_core.evaluation import Evaluation
 from finetune_core.search.trials import TrialReport
 from finetune_core.settings import Settings
-from finetune_core.stored import finite
-from finetune_trainer.progress import Line
-
-_NO_METRICS = frozenset(
-    {"step", "epoch", "learningRate", "trainLoss", "time", "seconds", "sparsity", "nonZeroParameters"}
-)
 
 
-def total_steps(settings: Settings, line: Line) -> int:
+def total_steps(settings: Settings, latest: Evaluation) -> int:
     """The steps of a whole run, worked out from an evaluation where the settings count epochs."""
     if settings.max_steps:
         return settings.max_steps
     epochs = settings.num_train_epochs or 1.0
-    step = int(line["step"])
-    return max(step, round(step * epochs / float(line.get("epoch") or epochs)))
+    return max(latest.step, round(latest.step * epochs / (latest.epoch or epochs)))
 
 
-def mean_report(settings: Settings, lines: Sequence[Line]) -> TrialReport:
+def mean_report(settings: Settings, evaluations: Sequence[Evaluation]) -> TrialReport:
     """The mean of the runs' evaluations; a metric that is not finite in one of them is None."""
-    latest = max(lines, key=lambda line: int(line["step"]))
-    step = int(latest["step"])
-    names = [name for name in latest if name not in _NO_METRICS]
+    latest = max(evaluations, key=lambda evaluation: evaluation.step)
     return TrialReport(
-        step=step,
-        progress=min(1.0, step / total_steps(settings, latest)),
-        seconds=round(sum(float(line.get("seconds") or 0.0) for line in lines), 2),
-        metrics={name: _mean(line.get(name) for line in lines) for name in names},
+        step=latest.step,
+        progress=min(1.0, latest.step / total_steps(settings, latest)),
+        seconds=round(sum(evaluation.seconds or 0.0 for evaluation in evaluations), 2),
+        metrics={name: _mean(evaluation.metrics.get(name) for evaluation in evaluations) for name in latest.metrics},
     )
 
 
-def _mean(values: Iterable[Any]) -> float | None:
-    found = [finite(value) for value in values]
+def _mean(values: Iterable[float | None]) -> float | None:
+    found = [*values]
     kept = [value for value in found if value is not None]
     return statistics.fmean(kept) if kept and len(kept) == len(found) else None
 

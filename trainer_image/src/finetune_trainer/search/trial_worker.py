@@ -4,22 +4,22 @@ The exit code of a trial's failure says what its driver is to do: RETRY, INTERRU
 data cannot be used, which no other trial could either; GAVE_UP: this trial failed.
 """
 
-import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from finetune_core.evaluation import Evaluation
 from finetune_core.layout import ExperimentLayout
 from finetune_core.plan import ExecutionLimits, Plan, PlannedRun
 from finetune_core.results import ExitCode, Failure, RunResult
 from finetune_core.search.plan import SearchPlan
 from finetune_core.search.settings import Config
-from finetune_store import NotFoundError, StoreError
+from finetune_store import StoreError, documents
 from finetune_trainer import drain
 from finetune_trainer.drive.worker import Report, Steps
 from finetune_trainer.errors import MemoryExceededError, RunError
-from finetune_trainer.progress import Line, Observer
+from finetune_trainer.progress import Observer
 from finetune_trainer.search.reports import mean_report
 from finetune_trainer.signals import Stop
 
@@ -157,12 +157,8 @@ class _Attempt:
         self._is_loaded = lambda: run.loaded
         run.execute()
 
-    def _finished(self) -> list[Line] | None:
+    def _finished(self) -> tuple[Evaluation, ...] | None:
         experiment = ExperimentLayout(self._pod.plan.namespace, self._pod.plan.experiment)
         layout = experiment.run(self._planned.task, self._planned.run_id)
-        try:
-            result = RunResult.model_validate_json(self._pod.patient.get(layout.result))
-            metrics = self._pod.patient.get(layout.metrics(result.attempt))
-        except NotFoundError:
-            return None
-        return [json.loads(line) for line in metrics.splitlines()]
+        result = documents.find(self._pod.patient, layout.result, RunResult)
+        return None if result is None else documents.evaluations(self._pod.patient, layout.metrics(result.attempt))

@@ -34,7 +34,7 @@ class RezeroWeights(transformers.TrainerCallback):
 class SparsityGuard:
     """The masks of one model as they were loaded; does nothing for a dense one.
 
-    Everything that looks at the zeros (`check`, `line`, `record`) takes them as they are, without setting any first.
+    Everything that looks at the zeros (`check`, `census`, `record`) takes them as they are, without setting any first.
     """
 
     def __init__(self, model: torch.nn.Module) -> None:
@@ -60,13 +60,12 @@ class SparsityGuard:
         if digest(self._modules) != self._masks:
             self._fail(f"the masks are no longer those of the checkpoint {when}")
 
-    def line(self, step: int) -> dict[str, float | int]:
-        """What an evaluation's line in metrics.jsonl says of the zeros; as `check`."""
+    def census(self, when: str) -> Sparsity | None:
+        """The zeros as they are now, None of a dense model; as `check`."""
         if not self._modules:
-            return {}
-        self.check(f"at step {step}")
-        found = census(self._model)
-        return {"sparsity": found.sparsity, "nonZeroParameters": found.non_zero_parameters}
+            return None
+        self.check(when)
+        return census(self._model)
 
     def record(self) -> SparsityRecord | None:
         """For result.json: as it was loaded and as it is now; as `check`."""
