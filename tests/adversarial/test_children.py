@@ -14,6 +14,7 @@ from finetune_kube import names
 from finetune_kube.kinds import CONFIG_MAP, EXPERIMENT, JOB, POD, RAY_JOB
 from finetune_operator.config import Config
 from finetune_operator.handlers import owner_of
+from finetune_operator.leadership import Alone
 from finetune_operator.service import Service
 from finetune_operator.telemetry import Telemetry
 from support.hostile import HOSTILE
@@ -185,7 +186,7 @@ def test_what_is_deleted_or_patched_is_named_by_its_uid(place: Place) -> None:
 def test_a_terminating_namespace_keeps_the_jobs_of_others(place: Place) -> None:
     started(place)
     path = own_job(place)
-    service = Service(place.cluster, Config(trainer_image="none"), Telemetry())
+    service = Service(place.cluster, Config(trainer_image="none"), Telemetry(), Alone())
     service._delete_jobs("team")
     service._connector.close()
     assert [one for one in place.api.objects if one.startswith(collection(JOB) + "/")] == [path]

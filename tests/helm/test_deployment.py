@@ -1,12 +1,15 @@
-"""The operator's pod: one at a time, without privileges, with the settings that the operator reads."""
+"""The operator's pods: one that leads, without privileges, with the settings that the operator reads."""
 
+import re
 from typing import Any
 
 import pytest
+from prometheus_client import generate_latest
 
 from finetune_core.spec import SecretRef, Storage
-from finetune_operator.config import Config
-from support.helm import Json, environment, pods, render, the
+from finetune_operator.config import Config, Release
+from finetune_operator.telemetry import Telemetry
+from support.helm import Json, environment, of_kind, pods, render, the
 
 pytestmark = pytest.mark.apiserver
 
@@ -23,11 +26,31 @@ def config(**values: Any) -> Config:
     return Config.from_env(environment(operator_pod(**values)))
 
 
-def test_there_is_never_more_than_one_operator() -> None:
+def test_there_is_one_replica_and_an_upgrade_has_the_next_one_ready_before_it_stops() -> None:
     spec = the(render(), "Deployment")["spec"]
 
     assert spec["replicas"] == 1
-    assert spec["strategy"] == {"type": "Recreate"}
+    assert spec["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+    assert "topologySpreadConstraints" not in operator_pod()
+    assert of_kind(render(), "PodDisruptionBudget") == []
+
+
+def test_several_replicas_have_a_budget_and_are_spread() -> None:
+    manifests = render(replicas=2)
+    deployment, budget = the(manifests, "Deployment"), the(manifests, "PodDisruptionBudget")
+    (spread,) = pods(manifests)[NAME]["topologySpreadConstraints"]
+
+    assert deployment["spec"]["replicas"] == 2
+    assert budget["spec"] == {"maxUnavailable": 1, "selector": deployment["spec"]["selector"]}
+    assert (spread["topologyKey"], spread["whenUnsatisfiable"]) == ("kubernetes.io/hostname", "ScheduleAnyway")
+
+
+def test_replicas_elect_a_leader_by_the_lease_of_their_release() -> None:
+    (container,) = operator_pod()["containers"]
+    (name,) = [entry for entry in container["env"] if entry["name"] == "FINETUNE_POD_NAME"]
+
+    assert config().release == Release("system", NAME)
+    assert name["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
 
 
 def test_it_runs_the_operator() -> None:
@@ -63,12 +86,14 @@ def test_only_the_operator_holds_a_token() -> None:
     assert pods(manifests)["ft-store"]["automountServiceAccountToken"] is False
 
 
-@pytest.mark.parametrize("probe", ["startupProbe", "livenessProbe", "readinessProbe"])
-def test_probes_ask_the_health_port(probe: str) -> None:
+@pytest.mark.parametrize(
+    ("probe", "path"), [("startupProbe", "/healthz"), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")]
+)
+def test_probes_ask_the_health_port(probe: str, path: str) -> None:
     (container,) = operator_pod()["containers"]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
 
-    assert container[probe]["httpGet"] == {"path": "/healthz", "port": "health"}
+    assert container[probe]["httpGet"] == {"path": path, "port": "health"}
     assert ports == {"health": config().health_port, "metrics": config().metrics_port}
 
 
@@ -128,6 +153,21 @@ def test_scheduling_and_environment_are_passed_on() -> None:
     assert pod["priorityClassName"] == "high"
     assert pod["imagePullSecrets"] == [{"name": "registry"}]
     assert environment(pod)["HTTPS_PROXY"] == "http://proxy"
+
+
+def test_alerts_ask_for_metrics_that_there_are_and_only_where_asked_for() -> None:
+    rule = the(render(prometheusRule={"enabled": True, "labels": {"release": "prom"}}), "PrometheusRule")
+    expressions = [alert["expr"] for group in rule["spec"]["groups"] for alert in group["rules"]]
+    told = generate_latest(Telemetry().registry).decode()
+
+    assert "PrometheusRule" not in {manifest["kind"] for manifest in render()}
+    assert rule["metadata"]["labels"]["release"] == "prom"
+    assert len(expressions) == 4
+    for expression in expressions:
+        asked = re.findall(r"finetune_[a-z_]+", expression)
+        assert asked
+        assert [name for name in asked if f"# HELP {name.removesuffix('_count')} " not in told] == []
+        assert 'namespace="system"' in expression
 
 
 def test_metrics_are_scraped_only_where_asked_for() -> None:

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import pytest
@@ -31,10 +32,17 @@ IN_A_NAMESPACE = {
     ("", "pods"): {"list"},
     ("", "secrets"): {"get"},
     ("", "events"): {"list", "create"},
+    ("coordination.k8s.io", "leases"): {"create"},
+    ("coordination.k8s.io", "leases:finetune-claim"): {"get", "update"},
+}
+LEADER = {
+    ("coordination.k8s.io", "leases"): {"create"},
+    ("coordination.k8s.io", f"leases:{NAME}"): {"get", "update"},
 }
 OF_THE_CLUSTER = {
     ("", "namespaces"): {"list", "watch"},
     ("apiextensions.k8s.io", "customresourcedefinitions"): {"list", "watch"},
+    ("coordination.k8s.io", "leases"): {"create", "get"},
 }
 # A call of each method of the operator's only client. New methods must be entered here.
 CALLS: dict[str, Callable[[Cluster, str], Any]] = {
@@ -57,6 +65,9 @@ CALLS: dict[str, Callable[[Cluster, str], Any]] = {
     "replace_config_map": lambda cluster, where: cluster.replace_config_map(where, {"metadata": {"name": "x"}}),
     "delete_config_map": lambda cluster, where: cluster.delete_config_map(where, "x", uid="x"),
     "get_secret": lambda cluster, where: cluster.get_secret(where, "x"),
+    "get_lease": lambda cluster, where: cluster.get_lease(where, "finetune-claim"),
+    "create_lease": lambda cluster, where: cluster.create_lease(where, {}),
+    "replace_lease": lambda cluster, where: cluster.replace_lease(where, {"metadata": {"name": "finetune-claim"}}),
     "create_event": lambda cluster, where: cluster.create_event(where, {}),
 }
 
@@ -64,10 +75,10 @@ CALLS: dict[str, Callable[[Cluster, str], Any]] = {
 def rights(role: Json) -> dict[tuple[str, str], set[str]]:
     found: dict[tuple[str, str], set[str]] = {}
     for rule in role["rules"]:
-        assert rule.keys() == {"apiGroups", "resources", "verbs"}
-        for group in rule["apiGroups"]:
-            for resource in rule["resources"]:
-                found.setdefault((group, resource), set()).update(rule["verbs"])
+        assert rule.keys() - {"resourceNames"} == {"apiGroups", "resources", "verbs"}
+        only = [f":{name}" for name in rule.get("resourceNames", ())] or [""]
+        for group, resource, name in product(rule["apiGroups"], rule["resources"], only):
+            found.setdefault((group, resource + name), set()).update(rule["verbs"])
     return found
 
 
@@ -86,6 +97,7 @@ def as_operator(server: ApiServer, call: Callable[[Cluster, str], Any], namespac
 @pytest.fixture(scope="module")
 def installed(api_server: ApiServer, api_client: client.ApiClient) -> ApiServer:
     """A server with the rights of an operator of the whole cluster."""
+    client.CoreV1Api(api_client).create_namespace({"metadata": {"name": NAMESPACE}})
     for kind in KINDS:
         for manifest in of_kind(render(), kind):
             utils.create_from_dict(api_client, manifest)
@@ -102,6 +114,7 @@ def test_the_operator_of_some_namespaces_has_rights_in_these_only() -> None:
     assert {role["metadata"]["namespace"]: rights(role) for role in of_kind(manifests, "Role")} == {
         "a": IN_A_NAMESPACE,
         "b": IN_A_NAMESPACE,
+        NAMESPACE: LEADER,
     }
     assert of_kind(manifests, "ClusterRole") == []
     assert of_kind(manifests, "ClusterRoleBinding") == []
@@ -112,9 +125,9 @@ def test_rights_are_given_to_the_operators_account_alone(values: dict[str, Any])
     manifests = render(**values)
     bindings = of_kind(manifests, "ClusterRoleBinding") + of_kind(manifests, "RoleBinding")
 
-    assert [binding["subjects"] for binding in bindings] == [
-        [{"kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE}]
-    ]
+    account = {"kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE}
+    assert [binding["subjects"] for binding in bindings] == [[account], [account]]
+    assert {binding["roleRef"]["name"] for binding in bindings} == {NAME, f"{NAME}-leader"}
     assert the(manifests, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"] == NAME
 
 
@@ -129,9 +142,22 @@ def test_the_operator_may_do_what_it_does(installed: ApiServer, namespace: str, 
     as_operator(installed, CALLS[name], namespace)
 
 
+def test_the_operator_may_renew_its_own_lease_and_look_at_those_of_other_releases(
+    installed: ApiServer, namespace: str
+) -> None:
+    own = {"metadata": {"name": NAME}}
+    as_operator(installed, lambda cluster, _: cluster.replace_lease(NAMESPACE, own), NAMESPACE)
+    as_operator(installed, lambda cluster, where: cluster.get_lease(where, "another-release"), namespace)
+    with pytest.raises(ForbiddenError):
+        as_operator(installed, lambda cluster, where: cluster.replace_lease(where, own), namespace)
+
+
 @pytest.mark.parametrize(
     ("verb", "resource"),
     [
+        ("list", "leases.coordination.k8s.io"),
+        ("update", "leases.coordination.k8s.io"),
+        ("delete", "leases.coordination.k8s.io"),
         ("list", "secrets"),
         ("create", "secrets"),
         ("list", "configmaps"),

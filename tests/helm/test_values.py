@@ -25,6 +25,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a store without a bucket": ({"storage": {"endpoint": "https://s3.example.org"}}, "bucket"),
     "an endpoint without its scheme": ({"storage": {"bucket": "results", "endpoint": "s3:9000"}}, "endpoint"),
     "keys among the values": ({"storage": {"bucket": "results", "secretKey": "x"}}, "secretKey"),
+    "no replicas": ({"replicas": 0}, "replicas"),
     "a bucket": ({"store": {"bucket": "My_Bucket"}}, "bucket"),
     "an interval": ({"podMonitor": {"interval": "often"}}, "interval"),
     "a switch": ({"store": {"enabled": "yes"}}, "enabled"),

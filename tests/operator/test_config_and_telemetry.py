@@ -4,7 +4,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from finetune_core.problems import InvalidInputError
-from finetune_operator.config import Config
+from finetune_operator.config import Config, Release
 from finetune_operator.handlers import is_news
 from finetune_operator.main import main
 from finetune_operator.telemetry import Health, Telemetry
@@ -14,7 +14,7 @@ IMAGE = {"FINETUNE_TRAINER_IMAGE": "example.test/trainer:1"}
 
 def test_defaults_watch_the_whole_cluster() -> None:
     config = Config.from_env(IMAGE)
-    assert (config.namespaces, config.default_storage, config.workers) == ((), None, 8)
+    assert (config.namespaces, config.default_storage, config.workers) == ((), None, 16)
 
 
 def test_everything_can_be_set() -> None:
@@ -27,6 +27,9 @@ def test_everything_can_be_set() -> None:
             "FINETUNE_WORKERS": "3",
             "FINETUNE_RESYNC_SECONDS": "2.5",
             "FINETUNE_IMAGE_PULL_POLICY": "Never",
+            "FINETUNE_RELEASE": "system/ft",
+            "FINETUNE_POD_NAME": "ft-1",
+            "FINETUNE_LEASE_SECONDS": "30",
         }
     )
     assert config.namespaces == ("a", "b")
@@ -34,6 +37,11 @@ def test_everything_can_be_set() -> None:
     assert config.default_storage.bucket == "results"
     assert (config.log_format, config.workers, config.resync_seconds) == ("json", 3, 2.5)
     assert config.image_pull_policy == "Never"
+    assert (config.release, config.identity, config.lease_seconds) == (Release("system", "ft"), "ft-1", 30)
+
+
+def test_two_processes_outside_a_cluster_have_different_identities() -> None:
+    assert Config.from_env(IMAGE).identity != Config.from_env(IMAGE).identity
 
 
 @pytest.mark.parametrize(
@@ -47,6 +55,9 @@ def test_everything_can_be_set() -> None:
         ("FINETUNE_HEALTH_PORT", "http"),
         ("FINETUNE_RESYNC_SECONDS", "nan"),
         ("FINETUNE_LOG_FORMAT", "xml"),
+        ("FINETUNE_RELEASE", "ft"),
+        ("FINETUNE_RELEASE", "a/b/c"),
+        ("FINETUNE_LEASE_SECONDS", "0"),
     ],
 )
 def test_what_cannot_be_used_is_named(name: str, value: str) -> None:

@@ -41,7 +41,9 @@ class Work:
 @asynccontextmanager
 async def running(work: Work, *, workers: int = 2) -> AsyncIterator[tuple[WorkQueue[str], list[str]]]:
     errors: list[str] = []
-    queue = WorkQueue(work, workers=workers, on_error=lambda key, error: errors.append(f"{key}: {error}"))
+    queue = WorkQueue(
+        work, workers=workers, group=lambda key: key[0], on_error=lambda key, error: errors.append(f"{key}: {error}")
+    )
     task = asyncio.create_task(queue.run())
     try:
         yield queue, errors
@@ -186,5 +188,39 @@ def test_the_most_overdue_wait_is_known_and_work_under_way_is_not_overdue() -> N
             await queue.add("b", -5.0)
             assert queue.oldest_overdue() >= 5.0
             assert len(queue) == 2
+
+    run(test)
+
+
+def test_a_group_that_holds_its_workers_leaves_others_to_whoever_comes() -> None:
+    async def test() -> None:
+        work = Work(held=True)
+        async with running(work, workers=4) as (queue, _):
+            for key in ("a1", "a2", "a3", "a4"):
+                await queue.add(key)
+            assert {await work.begun.get(), await work.begun.get()} == {"a1", "a2"}
+            await queue.add("b1")
+            assert await work.begun.get() == "b1"
+            work.go_on.set()
+            assert {await work.begun.get(), await work.begun.get()} == {"a3", "a4"}
+
+    run(test)
+
+
+def test_a_closed_queue_takes_up_nothing_and_keeps_all_until_it_is_opened() -> None:
+    async def test() -> None:
+        work = Work(held=True)
+        async with running(work, workers=4) as (queue, _):
+            await queue.add("a")
+            assert await work.begun.get() == "a"
+            await queue.set_open(False)
+            await queue.add("b")
+            await queue.add("a")
+            work.go_on.set()
+            await queue.idle()
+            assert work.begun.empty()
+            assert len(queue) == 2
+            await queue.set_open(True)
+            assert {await work.begun.get(), await work.begun.get()} == {"a", "b"}
 
     run(test)

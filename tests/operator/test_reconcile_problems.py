@@ -9,7 +9,8 @@ from finetune_core.layout import ExperimentLayout
 from finetune_core.spec import Storage
 from finetune_kube.errors import ApiUnavailableError
 from support.seaweed import SeaweedS3
-from support.world import World, create_secret, fill_bucket, spec_of
+from support.tarpit import Tarpit
+from support.world import SECRET, World, create_secret, fill_bucket, spec_of
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.s3]
 
@@ -53,6 +54,20 @@ def test_a_store_that_cannot_be_reached_holds_everything_back_and_says_what_to_c
     assert "Nothing has been started" in succeeded["message"]
     assert ("Warning", "StorageUnavailable") in world.events("exp")
     assert world.jobs("exp") == []
+
+
+def test_a_store_that_answers_a_byte_at_a_time_ends_in_a_condition(world: World) -> None:
+    assert world.config.look_seconds == 30
+    world.config = replace(world.config, look_seconds=0.5)
+    world.restart()
+    with Tarpit("headers") as server:
+        storage = {"endpoint": server.endpoint, "bucket": "results", "secretRef": {"name": SECRET}}
+        world.apply("exp", spec_of(world.server, {"rte": 1}, storage=storage))
+        assert world.look("exp") is not None
+    succeeded = world.condition("exp", "Succeeded")
+    assert (succeeded["status"], succeeded["reason"]) == ("Unknown", "StorageUnavailable")
+    assert "it took longer than 0.5 s; check storage.endpoint" in succeeded["message"]
+    assert "Nothing has been started" in succeeded["message"]
 
 
 def test_a_missing_certificates_config_map_is_named_and_looked_for_again(world: World) -> None:

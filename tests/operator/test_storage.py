@@ -84,6 +84,15 @@ def test_a_missing_certificate_is_named_with_the_remedy(
         connector.connect("team", storage(caBundle={"name": "ca", "key": "ca.pem"}))
 
 
+def test_certificates_are_no_files_and_a_path_in_a_secret_is_not_read(
+    connector: StorageConnector, objects: Objects
+) -> None:
+    objects.secrets["keys"]["AWS_CA_BUNDLE"] = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+    objects.config_maps["ca"] = {"ca.pem": "certificates"}
+    found = connector.connect("team", storage(secretRef={"name": "keys"}, caBundle={"name": "ca", "key": "ca.pem"}))
+    assert (found._connection.ca_bundle, found._connection.authorities) == (None, "certificates")
+
+
 def test_the_same_keys_share_one_connection_and_its_stores(connector: StorageConnector) -> None:
     one = connector.connect("team", storage(secretRef={"name": "keys"}))
     two = connector.connect("other-team", storage(secretRef={"name": "keys"}))

@@ -270,6 +270,9 @@ def test_a_missing_or_broken_ca_bundle_is_refused_at_once(tmp_path: Path) -> Non
     for bundle in (tmp_path / "absent.pem", broken):
         with pytest.raises(InvalidConfigurationError, match=r"storage\.caBundle"):
             open_store("s3://bucket", connection=S3Connection("https://h", ca_bundle=bundle))
+    for text in ("", "no certificate", "-----BEGIN CERTIFICATE-----\nno\n-----END CERTIFICATE-----\n"):
+        with pytest.raises(InvalidConfigurationError, match=r"storage\.caBundle must name a PEM"):
+            open_store("s3://bucket", connection=S3Connection("https://h", authorities=text))
 
 
 def test_a_missing_object_on_get_is_not_taken_for_a_missing_bucket(anyone: OpenStore) -> None:

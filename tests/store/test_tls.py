@@ -38,6 +38,14 @@ def test_an_authority_of_ones_own_is_trusted_where_the_bundle_names_it(secure: S
     assert (tmp_path / "back").read_bytes() == large.read_bytes()
 
 
+def test_an_authority_may_be_given_as_text_with_comments_in_any_language(secure: SeaweedS3) -> None:
+    connection = S3Connection.from_env(secure.environment)
+    assert connection.ca_bundle is not None
+    text = f"# Főtanúsítvány\n{connection.ca_bundle.read_text()}"
+
+    open_store("s3://secure/p", connection=replace(connection, ca_bundle=None, authorities=text)).check()
+
+
 def test_a_certificate_of_an_unknown_authority_is_refused_without_retries(secure: SeaweedS3) -> None:
     connection = replace(S3Connection.from_env(secure.environment), ca_bundle=None)
 

@@ -73,8 +73,8 @@ class OperatorProcess:
         return code
 
     def get(self, path: str) -> tuple[int, str]:
-        """Status and body of /healthz or /metrics."""
-        port = self.health_port if path == "/healthz" else self.metrics_port
+        """Status and body of /healthz, /readyz or /metrics."""
+        port = self.metrics_port if path == "/metrics" else self.health_port
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
                 return answer.status, answer.read().decode()

@@ -8,7 +8,7 @@ from kubernetes import client
 from finetune_client.kube.client import connect
 from finetune_core.spec import Storage
 from finetune_ui.sources import ClusterSource
-from finetune_ui.viewers import COOKIE, ByToken, OneViewer
+from finetune_ui.viewers import COOKIE, SECURE_COOKIE, ByToken, OneViewer
 from support.report_store import fail_run
 from support.world import World, spec_of
 
@@ -148,6 +148,18 @@ def test_a_token_that_the_cluster_does_not_know_is_refused(by_token: Site) -> No
 def test_what_cannot_be_a_token_is_told(by_token: Site) -> None:
     for wrong in ("", "two words", "héllo"):
         assert by_token.post("/login", token=wrong).status_code == 403
+
+
+def test_where_tls_is_on_the_cookie_is_that_of_this_host_alone(by_token: Site) -> None:
+    tls = {"X-Forwarded-Proto": "https"}
+    by_token.session.headers.update(tls)
+    cookie = by_token.post("/login", token="a.b.c").headers["Set-Cookie"]
+    assert cookie.startswith(f"{SECURE_COOKIE}=a.b.c")
+    assert SECURE_COOKIE.startswith("__Host-")
+    assert "Secure" in cookie
+    assert "Path=/" in cookie
+    assert "Domain" not in cookie
+    assert by_token.get("/", Cookie=f"{COOKIE}=a.b.c").headers["Location"] == "/login", "a neighbour could have set it"
 
 
 def test_signing_out_forgets_the_token(world: World, by_token: Site) -> None:

@@ -1,14 +1,12 @@
 """The store that an experiment's or a search's results lie in: --store, or what spec and status say."""
 
-import atexit
 import base64
 import binascii
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from finetune_client.errors import ClientError, NotFoundError, RefusedError, UsageError
@@ -97,30 +95,34 @@ def open_for(kube: "Kube", item: Json, *, environ: Mapping[str, str] | None = No
             "Wait a moment. Is the operator running, and does it watch this namespace?",
         )
     uri = "/".join(part for part in (f"s3://{storage['bucket']}", storage.get("prefix")) if part)
-    return open_uri(uri, _environment(kube, storage, os.environ if environ is None else environ))
+    bundle = storage.get("caBundle")
+    authorities = _authorities(kube, bundle["name"], bundle["key"]) if bundle else None
+    return open_uri(uri, _environment(kube, storage, os.environ if environ is None else environ), authorities)
 
 
-def open_uri(uri: str, env: Mapping[str, str] | None = None) -> Store:
-    """A store by its URI, or a folder by its path; reached as AWS_* variables say (default: the process's)."""
+def open_uri(uri: str, env: Mapping[str, str] | None = None, authorities: str | None = None) -> Store:
+    """A store by its URI, or a folder by its path; reached as AWS_* variables say (default: the process's).
+
+    `authorities` are certificates (PEM) that are trusted besides those of the system and of the variables.
+    """
     if "://" not in uri:
         uri = Path(uri).resolve().as_uri()
     # Each try that fails would be told on the terminal; the last one is, with what to do.
     logging.getLogger("finetune_store").setLevel(logging.ERROR)
-    connection = S3Connection.from_env(os.environ if env is None else env)
+    connection = replace(S3Connection.from_env(os.environ if env is None else env), authorities=authorities)
     return open_store(uri, connection=connection, retry_seconds=_RETRY_SECONDS)
 
 
 def _environment(kube: "Kube", storage: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
     keys = _secret(kube, storage["secretRef"]["name"], environ) if storage.get("secretRef") else None
-    env = dict(environ if keys is None else keys)
+    # A path in a Secret is one of pods: here it would be a file of whoever looks.
+    env = dict(environ) if keys is None else {**keys, "AWS_CA_BUNDLE": environ.get("AWS_CA_BUNDLE", "")}
     if storage.get("region"):
         env["AWS_REGION"] = storage["region"]
     if own := environ.get("AWS_ENDPOINT_URL"):
         env["AWS_ENDPOINT_URL"] = own
     elif storage.get("endpoint"):
         env["AWS_ENDPOINT_URL"] = _reachable(kube, storage["endpoint"])
-    if bundle := storage.get("caBundle"):
-        env["AWS_CA_BUNDLE"] = _authority(kube, bundle["name"], bundle["key"])
     return env
 
 
@@ -156,13 +158,10 @@ def _secret(kube: "Kube", name: str, environ: Mapping[str, str]) -> dict[str, st
         raise ClientError(f"Secret {name} holds what is no text: {error}", "Create it anew.") from error
 
 
-def _authority(kube: "Kube", name: str, key: str) -> str:
+def _authorities(kube: "Kube", name: str, key: str) -> str:
     text = ((kube.config_map(name) or {}).get("data") or {}).get(key)
     if not text:
         raise NotFoundError(
             f"ConfigMap {name} in namespace {kube.namespace} has no key {key}", "Correct spec.storage.caBundle."
         )
-    with NamedTemporaryFile("w", suffix=".pem", delete=False) as file:
-        file.write(text)
-    atexit.register(Path(file.name).unlink, missing_ok=True)
-    return file.name
+    return str(text)

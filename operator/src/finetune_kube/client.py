@@ -30,7 +30,10 @@ _APPLY = "application/apply-patch+yaml"
 
 
 class Client:
-    """Thread-safe. `on_request` is told (verb, resource) of each call; `whose` rights are in messages."""
+    """Thread-safe. `on_request` is told (verb, resource) of each call, and may refuse it.
+
+    `whose` rights are asked by is in messages; `timeout` is (to connect, to wait for bytes) in seconds.
+    """
 
     def __init__(
         self,
@@ -39,11 +42,13 @@ class Client:
         manager: str,
         whose: str = "your",
         on_request: Callable[[str, str], None] = lambda _verb, _what: None,
+        timeout: tuple[int, int] = _TIMEOUT,
     ) -> None:
         self._api = api
         self._manager = manager
         self._whose = whose
         self._on_request = on_request
+        self._timeout = timeout
 
     def get(self, kind: Kind, namespace: str, name: str) -> Json | None:
         """The object, or None; KindMissingError."""
@@ -162,7 +167,7 @@ class Client:
     ) -> Json:
         path = api_path(kind, namespace, name, subresource)
         self._on_request(verb, kind.plural + (f"/{subresource}" if subresource else ""))
-        response = self._send(verb, path, query=query, body=body, content_type=content_type)
+        response = self._send(verb, path, query=query, body=body, content_type=content_type, timeout=self._timeout)
         data: bytes = response.read() or b""
         if response.status >= 400:
             raise error_of(response.status, verb, path, data, whose=self._whose)
@@ -177,7 +182,7 @@ class Client:
         query: Mapping[str, str] | None = None,
         body: Json | None = None,
         content_type: str = _JSON,
-        timeout: tuple[int, int | None] = _TIMEOUT,
+        timeout: tuple[int, int | None],
     ) -> Any:
         request = self._api.param_serialize(
             verb,

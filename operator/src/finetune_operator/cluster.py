@@ -10,12 +10,14 @@ from typing import Any
 from finetune_kube.client import Client
 from finetune_kube.connect import ApiClient
 from finetune_kube.errors import KindMissingError, MissingError
-from finetune_kube.kinds import CONFIG_MAP, EVENT, EXPERIMENT, JOB, POD, RAY_JOB, SEARCH, SECRET, Kind
+from finetune_kube.kinds import CONFIG_MAP, EVENT, EXPERIMENT, JOB, LEASE, POD, RAY_JOB, SEARCH, SECRET, Kind
 
 Json = dict[str, Any]
 Labels = Mapping[str, str]
 
 _MANAGER = "finetune-operator"
+_LEASE_TIMEOUT = (2, 3)
+"""Short of what a leader has for renewing, so that it can try again."""
 
 
 class Cluster:
@@ -23,6 +25,9 @@ class Cluster:
 
     def __init__(self, api: ApiClient, on_request: Callable[[str, str], None] = lambda _verb, _what: None) -> None:
         self._client = Client(api, manager=_MANAGER, whose="the operator's", on_request=on_request)
+        self._leases = Client(
+            api, manager=_MANAGER, whose="the operator's", on_request=on_request, timeout=_LEASE_TIMEOUT
+        )
 
     def get_experiment(self, namespace: str, name: str) -> Json | None:
         """The experiment, or None."""
@@ -99,6 +104,18 @@ class Cluster:
     def get_secret(self, namespace: str, name: str) -> Json | None:
         """The Secret, or None."""
         return self._client.get(SECRET, namespace, name)
+
+    def get_lease(self, namespace: str, name: str) -> Json | None:
+        """The Lease, or None."""
+        return self._leases.get(LEASE, namespace, name)
+
+    def create_lease(self, namespace: str, manifest: Json) -> Json:
+        """The Lease as it was created; ConflictError if there is one of that name."""
+        return self._leases.create(LEASE, namespace, manifest)
+
+    def replace_lease(self, namespace: str, manifest: Json) -> Json:
+        """The Lease as it is now; ConflictError where it is not of the manifest's resourceVersion any more."""
+        return self._leases.replace(LEASE, namespace, manifest)
 
     def create_event(self, namespace: str, manifest: Json) -> None:
         """Create a core/v1 Event."""

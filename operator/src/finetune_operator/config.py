@@ -1,6 +1,8 @@
 """The operator's settings, from its environment (set by the Helm chart)."""
 
 import json
+import socket
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,11 +13,25 @@ from finetune_core.spec import Storage
 
 
 @dataclass(frozen=True)
+class Release:
+    """A release of the chart: its replicas elect a leader by the Lease of this namespace and name."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True)
 class Config:
     """How the operator works.
 
     `namespaces` empty means the whole cluster; `resync_seconds` is how often a living experiment is looked at without
-    an event (progress, ETA, pods that cannot start).
+    an event (progress, ETA, pods that cannot start). `workers` look at the same time; one namespace gets half of them
+    at most (see `schedule`). `look_seconds` bound all that one look asks of stores.
+    `release` None means that nobody else may act; `identity` names this process among the release's; `lease_seconds`:
+    see `election.Timing`.
     """
 
     trainer_image: str
@@ -25,8 +41,12 @@ class Config:
     log_format: str = "text"
     health_port: int = 8080
     metrics_port: int = 9090
-    workers: int = 8
+    workers: int = 16
     resync_seconds: float = 20.0
+    look_seconds: float = 30.0
+    release: Release | None = None
+    identity: str = ""
+    lease_seconds: int = 10
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Config":
@@ -43,8 +63,11 @@ class Config:
             log_format=_one_of("FINETUNE_LOG_FORMAT", env.get("FINETUNE_LOG_FORMAT", "text"), ("text", "json")),
             health_port=int(_number(env, "FINETUNE_HEALTH_PORT", 8080, least=0)),
             metrics_port=int(_number(env, "FINETUNE_METRICS_PORT", 9090, least=0)),
-            workers=int(_number(env, "FINETUNE_WORKERS", 8, least=1)),
+            workers=int(_number(env, "FINETUNE_WORKERS", 16, least=1)),
             resync_seconds=_number(env, "FINETUNE_RESYNC_SECONDS", 20, least=1),
+            release=_release(env.get("FINETUNE_RELEASE", "")),
+            identity=env.get("FINETUNE_POD_NAME") or f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}",
+            lease_seconds=int(_number(env, "FINETUNE_LEASE_SECONDS", 10, least=1)),
         )
 
 
@@ -57,6 +80,15 @@ def _number(env: Mapping[str, str], name: str, default: float, *, least: float) 
     if not value >= least:
         raise InvalidInputError((Problem(name, f"{text!r} is not a number of at least {least:g}"),))
     return value
+
+
+def _release(text: str) -> Release | None:
+    if not text:
+        return None
+    namespace, _, name = text.partition("/")
+    if not namespace or not name or "/" in name:
+        raise InvalidInputError((Problem("FINETUNE_RELEASE", f"{text!r} is not <namespace>/<name>"),))
+    return Release(namespace, name)
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> str:

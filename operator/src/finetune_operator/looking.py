@@ -30,13 +30,14 @@ from finetune_operator.problems import CannotRunError, WaitingError
 from finetune_operator.resolving import claims
 from finetune_operator.settled import is_settled
 from finetune_operator.storage import Connection, StorageConnector
-from finetune_store import StoreError
+from finetune_store import StoreError, deadline
 
 logger = logging.getLogger(__name__)
 
 MemoryT = TypeVar("MemoryT", bound=LookMemory)
 
 _SLOW_SECONDS = 30.0
+_OTHERS_SECONDS = 120.0
 _CREDENTIALS_SECONDS = 300.0
 _AFTER_ACTION_SECONDS = 2.0
 _RESYNC_SECONDS_EACH = 0.05
@@ -65,17 +66,24 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         connector: StorageConnector | None = None,
         http: urllib3.PoolManager | None = None,
         utc_now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        holds: Callable[[str], bool] = lambda _namespace: True,
     ) -> None:
         self._cluster = cluster
         self._config = config
         self._connector = connector or StorageConnector(cluster)
         self._http = http or urllib3.PoolManager()
         self._utc_now = utc_now
+        self._holds = holds
+        self._release = str(config.release or "")
         self._memories: dict[tuple[str, str, str], MemoryT] = {}
 
     def close(self) -> None:
-        """Remove what is kept on disk; no look may be under way."""
+        """Forget connections to stores; no look may be under way."""
         self._connector.close()
+
+    def forget_all(self) -> None:
+        """Remember nothing, as after a start: somebody else may have acted in between."""
+        self._memories.clear()
 
     def remembered(self) -> int:
         """How many objects are remembered: the living ones."""
@@ -87,6 +95,9 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         if resource is None or "deletionTimestamp" in resource["metadata"] or is_settled(resource):
             self._forget(namespace, name)
             return None
+        if not self._holds(namespace):
+            self._forget(namespace, name)
+            return _OTHERS_SECONDS
         try:
             return self._take(self._subject(resource), resource["spec"])
         except ConflictError as error:
@@ -95,7 +106,9 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
             return _AFTER_ACTION_SECONDS
 
     def _take(self, subject: Subject[StatusT, MemoryT], raw_spec: Json) -> float | None:
-        status, delay = self._look(subject, raw_spec)
+        # What was read by then is remembered: the next look goes on from there.
+        with deadline(self._config.look_seconds):
+            status, delay = self._look(subject, raw_spec)
         if subject.memory.connected_for is not None:
             # For people's own tools: where nothing in the spec says it, only the operator knows its own storage.
             status = status.model_copy(update={"storage": subject.memory.connected_for})

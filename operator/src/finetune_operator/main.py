@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 
@@ -9,13 +10,18 @@ import kopf
 
 from finetune_core.problems import InvalidInputError
 from finetune_core.results import ExitCode
-from finetune_kube.connect import of_process
+from finetune_kube.connect import ApiClient, of_process
+from finetune_operator.claims import Claims
 from finetune_operator.cluster import Cluster
 from finetune_operator.config import Config
+from finetune_operator.election import Timing
 from finetune_operator.handlers import register
+from finetune_operator.leadership import Alone, Leadership
 from finetune_operator.logs import configure
 from finetune_operator.service import Service
 from finetune_operator.telemetry import Telemetry
+
+logger = logging.getLogger(__name__)
 
 _SWITCH_SECONDS = 0.0005
 
@@ -38,9 +44,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 async def _run(config: Config) -> None:
-    telemetry = Telemetry()
-    cluster = Cluster(of_process(), on_request=telemetry.count_request)
-    service = Service(cluster, config, telemetry)
+    service = _service(config, of_process())
     registry = kopf.OperatorRegistry()
     clusterwide = not config.namespaces
     register(registry, service, clusterwide=clusterwide)
@@ -50,6 +54,24 @@ async def _run(config: Config) -> None:
         clusterwide=clusterwide,
         namespaces=config.namespaces,
     )
+
+
+def _service(config: Config, api: ApiClient) -> Service:
+    telemetry = Telemetry()
+    # Writing a Lease is what makes a leader, so it is the one writing that the fence does not stand before.
+    unfenced = Cluster(api, on_request=telemetry.count_request)
+    if config.release is None:
+        logger.warning("FINETUNE_RELEASE is not set: no leader is elected, and nobody else may act in this cluster")
+        return Service(unfenced, config, telemetry, Alone())
+    leadership = Leadership(unfenced, config.release, config.identity, Timing(config.lease_seconds))
+
+    def on_request(verb: str, resource: str) -> None:
+        telemetry.count_request(verb, resource)
+        if verb != "GET":
+            leadership.check()
+
+    fenced = Cluster(api, on_request=on_request)
+    return Service(fenced, config, telemetry, leadership, Claims(fenced, config.release, leadership))
 
 
 if __name__ == "__main__":

@@ -5,9 +5,12 @@ from pathlib import Path
 
 from finetune_store import ObjectInfo, Store
 
+READS = frozenset({"get", "stat", "list", "download"})
+"""Operations that change nothing."""
+
 
 class MeteredStore:
-    """Does what the inner store does (see Store); `on_request` is told the name of each operation."""
+    """Does what the inner store does (see Store); `on_request` is told each operation's name, and may refuse it."""
 
     def __init__(self, inner: Store, on_request: Callable[[str], None]) -> None:
         self._inner = inner

@@ -13,6 +13,10 @@ class CannotRunError(InvalidInputError):
         self.retry = retry
 
 
+class NotLeadingError(FinetuneError):
+    """This process does not lead its release any more: nothing is written, another one goes on."""
+
+
 class WaitingError(FinetuneError):
     """Something outside is waited for; shown as reason and message of `Succeeded`."""
 

@@ -48,7 +48,7 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
         self._cluster.patch_experiment_status(owner.namespace, owner.name, patch, version=version)
 
     def _owner(self, metadata: Json) -> manifests.Owner:
-        return manifests.Owner(metadata["namespace"], metadata["name"], metadata["uid"])
+        return manifests.Owner(metadata["namespace"], metadata["name"], metadata["uid"], release=self._release)
 
     def _parse_status(self, raw: Json) -> ExperimentStatus:
         try:

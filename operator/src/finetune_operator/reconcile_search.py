@@ -45,7 +45,8 @@ class SearchReconciler(BaseReconciler[HPSearchStatus, SearchMemory]):
         self._cluster.patch_search_status(owner.namespace, owner.name, patch, version=version)
 
     def _owner(self, metadata: Json) -> manifests.Owner:
-        return manifests.Owner(metadata["namespace"], metadata["name"], metadata["uid"], SEARCH.kind)
+        where = (metadata["namespace"], metadata["name"], metadata["uid"])
+        return manifests.Owner(*where, SEARCH.kind, self._release)
 
     def _parse_status(self, raw: Json) -> HPSearchStatus:
         try:

@@ -2,14 +2,12 @@
 
 import base64
 import binascii
-import tempfile
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from dataclasses import replace
 
-from finetune_core.canonical import short_hash
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_core.spec import ConfigMapKeyRef, SecretRef, Storage
 from finetune_operator.cluster import Cluster
@@ -28,20 +26,19 @@ _CHECKED_SECONDS = 300.0
 class StorageConnector:
     """Opens stores for experiments; those with the same keys share one connection.
 
-    A client costs a TLS context and a pool of connections, so the most recently used ones are kept. Certificates are
-    files below a temporary folder, until `close`.
+    A client costs a TLS context and a pool of connections, so the most recently used ones are kept.
     """
 
     def __init__(self, cluster: Cluster, on_request: Callable[[str], None] = lambda _operation: None) -> None:
         self._cluster = cluster
         self._on_request = on_request
-        self._folder = tempfile.TemporaryDirectory(prefix="finetune-ca-")
         self._connections: OrderedDict[S3Connection, Connection] = OrderedDict()
         self._lock = threading.Lock()
 
     def close(self) -> None:
-        """Remove the certificates."""
-        self._folder.cleanup()
+        """Forget the connections."""
+        with self._lock:
+            self._connections.clear()
 
     def connect(self, namespace: str, storage: Storage) -> "Connection":
         """Credentials and endpoint of a storage block; InvalidInputError if Secret or ConfigMap are missing."""
@@ -52,9 +49,9 @@ class StorageConnector:
             env["AWS_ENDPOINT_URL"] = storage.endpoint
         if storage.region:
             env["AWS_REGION"] = storage.region
-        if storage.ca_bundle:
-            env["AWS_CA_BUNDLE"] = str(self._ca_file(namespace, storage.ca_bundle))
-        return self._shared(S3Connection.from_env(env))
+        authorities = self._authorities(namespace, storage.ca_bundle) if storage.ca_bundle else None
+        # A path in a Secret is one of pods: here it would be one of the operator's own files.
+        return self._shared(replace(S3Connection.from_env(env), ca_bundle=None, authorities=authorities))
 
     def _shared(self, wanted: S3Connection) -> "Connection":
         with self._lock:
@@ -78,7 +75,7 @@ class StorageConnector:
             raise InvalidInputError((Problem(field, problem),))
         return data
 
-    def _ca_file(self, namespace: str, reference: ConfigMapKeyRef) -> Path:
+    def _authorities(self, namespace: str, reference: ConfigMapKeyRef) -> str:
         config_map = self._cluster.get_config_map(namespace, reference.name)
         text = ((config_map or {}).get("data") or {}).get(reference.key)
         if not text:
@@ -90,10 +87,7 @@ class StorageConnector:
                 "certificates under it"
             )
             raise InvalidInputError((Problem("spec.storage.caBundle", problem),))
-        # Named by its content: a renewed certificate is another connection.
-        path = Path(self._folder.name) / f"{short_hash(text)}.pem"
-        path.write_text(text)
-        return path
+        return str(text)
 
 
 def _decoded(value: str) -> str:

@@ -1,6 +1,7 @@
 """Prometheus metrics and health of the operator."""
 
 import time
+from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -30,9 +31,25 @@ class Telemetry:
         self.living = Gauge(
             "finetune_living_experiments", "Experiments that have not ended and are remembered.", registry=self.registry
         )
+        self.leader = Gauge(
+            "finetune_is_leader", "1 where this replica leads, 0 where it stands by.", registry=self.registry
+        )
+        self.others = Gauge(
+            "finetune_namespace_of_other_release",
+            "1 for a watched namespace that another release manages.",
+            # `namespace` is what scrapers call the place of the operator's pod.
+            ["watched_namespace", "release"],
+            registry=self.registry,
+        )
         self.last_success = Gauge(
             "finetune_last_successful_reconcile_timestamp_seconds", "Unix time.", registry=self.registry
         )
+
+    def show_others(self, releases: Mapping[str, str]) -> None:
+        """The release that manages a namespace, for those that are not this one's."""
+        self.others.clear()
+        for namespace, release in releases.items():
+            self.others.labels(watched_namespace=namespace, release=release).set(1)
 
     def count_request(self, verb: str, resource: str) -> None:
         """One request to the API server."""
@@ -54,7 +71,7 @@ class Health:
         self._last_success = time.monotonic()
 
     def succeeded(self) -> None:
-        """A reconcile came to its end."""
+        """A reconcile came to its end, or there was none to be done until now."""
         self._last_success = time.monotonic()
 
     def problem(self, *, waiting: int, overdue: float) -> str | None:

@@ -7,9 +7,11 @@ The only package that knows minio. Errors are StoreErrors by kind; what may pass
 """
 
 from finetune_store._connection import S3Connection
+from finetune_store._deadline import deadline
 from finetune_store._directory import DirectoryStore
 from finetune_store._errors import (
     AccessDeniedError,
+    DeadlineError,
     InvalidConfigurationError,
     InvalidCredentialsError,
     InvalidKeyError,
@@ -31,6 +33,7 @@ from finetune_store._trees import creates_once, delete_tree, download_tree, uplo
 
 __all__ = [
     "AccessDeniedError",
+    "DeadlineError",
     "DirectoryStore",
     "InvalidConfigurationError",
     "InvalidCredentialsError",
@@ -48,6 +51,7 @@ __all__ = [
     "UnsupportedError",
     "WrongRegionError",
     "creates_once",
+    "deadline",
     "delete_tree",
     "download_tree",
     "file_md5",

@@ -14,6 +14,7 @@ from minio.credentials.providers import IamAwsProvider, Provider, StaticProvider
 from minio.datatypes import Part
 
 from finetune_store._connection import S3Connection
+from finetune_store._deadline import bounded_pool
 from finetune_store._errors import InvalidConfigurationError, InvalidCredentialsError, UnreachableError
 
 AWS_ENDPOINT = "https://s3.amazonaws.com"
@@ -75,7 +76,7 @@ def connect(connection: S3Connection, *, timeout_seconds: float) -> S3Client:
     scheme, _, host = endpoint.partition("://")
     # No wait (for a connection, for a part to be sent, for the next bytes of an answer) is longer than the timeout.
     timeout = urllib3.Timeout(connect=timeout_seconds, read=timeout_seconds)
-    pool = urllib3.PoolManager(timeout=timeout, retries=False, maxsize=POOL_SIZE, ssl_context=_tls_context(connection))
+    pool = bounded_pool(_tls_context(connection), timeout=timeout, retries=False, maxsize=POOL_SIZE)
     if _HOST.fullmatch(host) is None:
         raise InvalidConfigurationError(_unusable(connection, "it holds more than host and port"))
     if scheme not in {"http", "https"}:
@@ -129,12 +130,15 @@ def _provider(connection: S3Connection, pool: urllib3.PoolManager) -> Provider |
 
 def _tls_context(connection: S3Connection) -> ssl.SSLContext:
     context = ssl.create_default_context()
-    if connection.ca_bundle is not None:
-        try:
+    try:
+        if connection.ca_bundle is not None:
             context.load_verify_locations(cafile=connection.ca_bundle)
-        except OSError as error:  # ssl.SSLError too: not PEM
-            raise InvalidConfigurationError(
-                f"the CA bundle {connection.ca_bundle} cannot be used: {error}. "
-                "storage.caBundle must name a PEM file of certificates"
-            ) from error
+        if connection.authorities is not None:
+            # Comments between certificates may be in any language; certificates are ASCII.
+            context.load_verify_locations(cadata=connection.authorities.encode("ascii", "ignore").decode())
+    except (OSError, ValueError) as error:  # ssl.SSLError too: not PEM
+        raise InvalidConfigurationError(
+            f"the CA bundle {connection.ca_bundle or 'that storage.caBundle names'} cannot be used: {error}. "
+            "storage.caBundle must name a PEM file of certificates"
+        ) from error
     return context

@@ -21,7 +21,7 @@ class S3Connection:
 
     endpoint: http(s)://host[:port]; None for AWS. region: None asks the server for the bucket's.
     access_key, secret_key, session_token: None for a workload's own identity or for anonymous access.
-    ca_bundle: PEM file of authorities that are trusted besides the system's.
+    ca_bundle, authorities: authorities that are trusted besides the system's, as a PEM file and as its text.
     workload_identity: fetch short-lived keys as the process's AWS_* variables say (EKS, ECS); keys come first.
     """
 
@@ -31,6 +31,7 @@ class S3Connection:
     secret_key: str | None = field(default=None, repr=False)
     session_token: str | None = field(default=None, repr=False)
     ca_bundle: Path | None = None
+    authorities: str | None = field(default=None, repr=False)
     workload_identity: bool = False
 
     def __post_init__(self) -> None:

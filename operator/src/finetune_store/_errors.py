@@ -12,6 +12,7 @@ StoreError                      anything below; `transient` says whether trying 
 ├── UnsupportedError            the server or the file system cannot do what was asked
 ├── UnexpectedAnswerError       something answers, but not as an S3 server does
 └── UnreachableError            transient: no answer in time, no such host, connection lost, "try again" (5xx, 429)
+    ├── DeadlineError           the time for all that was asked is over (see `deadline`)
     └── TlsError                not transient: the server's certificate is not trusted, or it does not speak TLS
 
 Messages name the object, the endpoint, the reason and the remedy by the field of the spec (`storage.endpoint`...).
@@ -71,6 +72,10 @@ class UnreachableError(StoreError):
     """No usable answer now; trying again may help."""
 
     transient: ClassVar[bool] = True
+
+
+class DeadlineError(UnreachableError):
+    """What was asked of stores took longer than was allowed for all of it."""
 
 
 class TlsError(UnreachableError):

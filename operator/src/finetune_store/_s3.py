@@ -23,7 +23,7 @@ from finetune_store._files import CHUNK_BYTES, written_whole
 from finetune_store._keys import checked_folder, checked_key, join, relative_key
 from finetune_store._model import DeferredObjectInfo, ObjectInfo
 from finetune_store._retry import with_retries
-from finetune_store._translate import FOREIGN_ERRORS, Place, translated
+from finetune_store._translate import FOREIGN_ERRORS, Place, check_deadline, translated
 from finetune_store._upload import PART_BYTES, PartedUpload
 
 PROBE_FOLDER = ".finetune-check"
@@ -170,9 +170,11 @@ class S3Store:
         place = Place(action, self.uri(key), self._endpoint)
 
         def attempt() -> T:
+            check_deadline(place)
             try:
                 return request()
             except FOREIGN_ERRORS as error:
+                check_deadline(place, error)
                 raise translated(error, place) from error
 
         result = with_retries(attempt, seconds=self._retry_seconds)

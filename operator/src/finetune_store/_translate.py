@@ -7,9 +7,11 @@ from xml.etree.ElementTree import ParseError
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 from urllib3 import exceptions as network
 
+from finetune_store._deadline import current_deadline
 from finetune_store._errors import (
     AccessDeniedError,
     AlreadyThereError,
+    DeadlineError,
     InvalidCredentialsError,
     NoSuchBucketError,
     NotFoundError,
@@ -36,6 +38,17 @@ class Place:
 
     def __str__(self) -> str:
         return f"cannot {self.action} {self.uri} at {self.endpoint}"
+
+
+def check_deadline(place: Place, cause: Exception | None = None) -> None:
+    """DeadlineError if the time for all that is asked of stores is over; `cause` is what it may have led to."""
+    limit = current_deadline()
+    if limit is not None and limit.left <= 0:
+        message = (
+            f"{place}: with what was asked of the store before, it took longer than {limit.seconds:g} s; check "
+            "storage.endpoint, network policies and the server's load"
+        )
+        raise DeadlineError(message) from cause
 
 
 _KEYS_REMEDY = "check the Secret that storage.secretRef names"

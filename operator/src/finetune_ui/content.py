@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -24,9 +23,10 @@ from finetune_store import Store
 from finetune_ui import experiments, searches
 from finetune_ui.experiments import ExperimentPage, experiment_page
 from finetune_ui.kinds import Head
+from finetune_ui.remembered import Remembered
 from finetune_ui.searches import SearchPage, search_page
 
-_REMEMBERED = 4096
+_REMEMBERED = Remembered(64 << 20)
 
 _Model = TypeVar("_Model", bound=Stored)
 
@@ -42,11 +42,12 @@ class Opened:
     def of(cls, store: Store) -> "Opened":
         """Results never change and evaluations seldom: the page looks every few seconds at what is mostly the same."""
 
-        @lru_cache(_REMEMBERED)
-        def content(key: str, _modified: datetime, _size: int) -> bytes:
-            return store.get(key)
-
-        return cls(store, lambda _, info: content(info.key, info.modified, info.size))
+        # Of this opening alone: somebody else's rights may be others.
+        opening = object()
+        return cls(
+            store,
+            lambda _, info: _REMEMBERED.get((opening, info.key, info.modified, info.size), lambda: store.get(info.key)),
+        )
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,9 @@ from finetune_ui.kinds import KINDS, Head, Json, Mood, head_of
 _STORE_SECONDS = 300
 """How long an opened store is used: a Secret that was changed or taken away shows within this time."""
 
+_MOST_STORES = 50
+"""How many opened stores a viewer has; each costs a pool of connections."""
+
 _LISTING_SHARE = 20
 """Walking through a whole store may take at most this part of the time."""
 
@@ -97,7 +100,7 @@ class ClusterSource:
         if key not in kept:
             kept[key] = now, Opened.of(open_for(kube, dict(item), environ=self.environ))
         # Replaced as a whole: several threads may be here.
-        self._stores = kept
+        self._stores = dict(sorted(kept.items(), key=lambda one: one[1][0])[-_MOST_STORES:])
         return kept[key][1]
 
 

@@ -15,6 +15,11 @@ from finetune_client.kube.client import connect_as
 from finetune_ui.sources import ClusterSource, Source
 
 COOKIE = "finetune-token"
+SECURE_COOKIE = f"__Host-{COOKIE}"
+"""Where TLS is on: browsers take it from this very host alone, never from a neighbour in its domain.
+
+https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Set-Cookie#cookie_prefixes
+"""
 
 _VIEWERS = 200
 _VIEWER_SECONDS = 900

@@ -21,7 +21,7 @@ from finetune_ui.content import Content, read_content, read_files
 from finetune_ui.kinds import KINDS, age
 from finetune_ui.pages import render
 from finetune_ui.sources import Found, Source
-from finetune_ui.viewers import COOKIE, NotSignedInError, Viewers
+from finetune_ui.viewers import COOKIE, SECURE_COOKIE, NotSignedInError, Viewers
 
 _FIRST = ("report.html", "results.csv", "results.md", "results.json", "runs.csv", "submission.zip", "submission.json",
           "summary.html", "summary.csv", "summary.json", "trials.csv")  # fmt: skip
@@ -123,18 +123,19 @@ class Server:
         if not token or not token.isascii() or any(character.isspace() for character in token):
             raise RefusedError("that is no token", "It is one line of letters, digits, dots and dashes.")
         answer = _redirect("/")
-        answer.set_cookie(COOKIE, token, httponly=True, samesite="Strict", secure=_is_https(request), path="/")
+        secure = _is_https(request)
+        answer.set_cookie(_cookie(request), token, httponly=True, samesite="Strict", secure=secure, path="/")
         return answer
 
     async def _logout(self, request: web.Request) -> web.StreamResponse:
         answer = _redirect("/login" if self._viewers.sign_in else "/")
-        answer.del_cookie(COOKIE, path="/")
+        answer.del_cookie(_cookie(request), path="/", secure=_is_https(request))
         return answer
 
     async def _source(self, request: web.Request) -> Source:
-        header = request.headers.get("Authorization", "")
-        token = header.removeprefix("Bearer ").strip() if header.startswith("Bearer ") else request.cookies.get(COOKIE)
-        return await asyncio.to_thread(self._viewers.source, token)
+        kind, _, token = request.headers.get("Authorization", "").partition(" ")
+        given = token.strip() if kind == "Bearer" else request.cookies.get(_cookie(request))
+        return await asyncio.to_thread(self._viewers.source, given)
 
     def _page(self, template: str, source: Source | None, status: int = 200, **values: object) -> web.Response:
         text = render(
@@ -257,6 +258,10 @@ def _version() -> str:
 def _name(host: str) -> str:
     """The name in a Host header, without its port."""
     return urlsplit(f"//{host}").hostname or ""
+
+
+def _cookie(request: web.Request) -> str:
+    return SECURE_COOKIE if _is_https(request) else COOKIE
 
 
 def _is_https(request: web.Request) -> bool:

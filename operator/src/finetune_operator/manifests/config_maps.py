@@ -36,7 +36,7 @@ def hyperparameters_config_map(owner: Owner, *, name: str, digest: str, data: Ma
             "name": name,
             "namespace": owner.namespace,
             "labels": labels,
-            "annotations": {names.DIGEST_ANNOTATION: digest},
+            "annotations": {**owner.annotations, names.DIGEST_ANNOTATION: digest},
             "ownerReferences": [owner.reference],
         },
         "data": dict(data),

@@ -108,7 +108,7 @@ def report_job(
     container = pod_container(settings, _report_command(owner, digest, failed), image=settings.default_image)
     container["resources"] = REPORT_RESOURCES
     metadata = metadata_of(owner, name, JobRole.REPORT)
-    metadata["annotations"] = {names.REVISION_ANNOTATION: revision}
+    metadata["annotations"] |= {names.REVISION_ANNOTATION: revision}
     spec: Json = {
         "backoffLimit": 3,
         "ttlSecondsAfterFinished": settings.execution.ttl_seconds_after_finished,

@@ -13,12 +13,18 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Owner:
-    """The experiment or search that children belong to."""
+    """The experiment or search that children belong to; `release` is the one of the operator that makes them."""
 
     namespace: str
     name: str
     uid: str
     kind: str = EXPERIMENT.kind
+    release: str = ""
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """What children say of who made them."""
+        return {names.RELEASE_ANNOTATION: self.release} if self.release else {}
 
     @property
     def reference(self) -> Json:
@@ -44,6 +50,7 @@ def metadata_of(owner: Owner, name: str, role: JobRole) -> Json:
         "name": name,
         "namespace": owner.namespace,
         "labels": labels_of(owner, role),
+        "annotations": owner.annotations,
         "ownerReferences": [owner.reference],
     }
 
@@ -58,7 +65,7 @@ def work_metadata(
 ) -> Json:
     """Metadata of a Job or RayJob that does work, with what a look at it must find again; `plan` is its ConfigMap."""
     metadata = metadata_of(owner, name, JobRole.TRAIN)
-    metadata["annotations"] = {
+    metadata["annotations"] |= {
         names.REVISION_ANNOTATION: revision,
         names.ROUND_ANNOTATION: str(round_),
         names.PLAN_ANNOTATION: plan,

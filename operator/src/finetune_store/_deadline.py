@@ -1,0 +1,154 @@
+"""One deadline for all that a piece of work asks of object stores, however slowly these answer.
+
+    with deadline(30):
+        store.get(...)  # DeadlineError where this, and what came before it, takes longer
+
+A timeout of urllib3 bounds one wait for bytes, so a server that sends a byte every few seconds is never too late, be it
+in headers or in bodies. Here the sockets themselves ask, before each wait, how much time is left. The deadline is that
+of the thread (of its context); without one nothing changes.
+"""
+
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """`seconds` are those that were given, `end` the monotonic time of their end."""
+
+    seconds: float
+    end: float
+
+    @property
+    def left(self) -> float:
+        """Seconds until the end; 0 or less when it has passed."""
+        return self.end - time.monotonic()
+
+
+_current: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
+
+
+@contextmanager
+def deadline(seconds: float) -> Iterator[None]:
+    """Bound what the block, in this thread, asks of stores; DeadlineError (transient) once the time is over."""
+    token = _current.set(Deadline(seconds, time.monotonic() + seconds))
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def current_deadline() -> Deadline | None:
+    """The deadline of this thread."""
+    return _current.get()
+
+
+def limited(timeout: float | None) -> float | None:
+    """The timeout, or what is left until the deadline where that is less; TimeoutError where nothing is."""
+    limit = _current.get()
+    if limit is None:
+        return timeout
+    if limit.left <= 0:
+        raise TimeoutError("the deadline has passed")
+    return limit.left if timeout is None else min(timeout, limit.left)
+
+
+class _PlainSocket(socket.socket):
+    """Waits for the timeout that was set, or for what is left until the deadline if that is less."""
+
+    _timeout: float | None = None
+
+    def settimeout(self, value: float | None) -> None:
+        self._timeout = value
+        super().settimeout(value)
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        super().settimeout(limited(self._timeout))
+        return super().recv_into(*args, **kwargs)
+
+    def sendall(self, *args: Any, **kwargs: Any) -> None:
+        super().settimeout(limited(self._timeout))
+        super().sendall(*args, **kwargs)
+
+
+class _TlsSocket(ssl.SSLSocket):
+    """The same; its `sendall` sends piece by piece."""
+
+    _timeout: float | None = None
+
+    def settimeout(self, value: float | None) -> None:
+        self._timeout = value
+        super().settimeout(value)
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        super().settimeout(limited(self._timeout))
+        return super().recv_into(*args, **kwargs)
+
+    def send(self, *args: Any, **kwargs: Any) -> int:
+        super().settimeout(limited(self._timeout))
+        return super().send(*args, **kwargs)
+
+
+class _Connecting:
+    """Connects to each of the host's addresses in turn, all within the deadline."""
+
+    def _new_conn(self: Any) -> socket.socket:
+        try:
+            addresses = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
+        except (socket.gaierror, UnicodeError) as error:
+            raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]
+        failure: OSError = OSError("the host has no address")
+        for family, kind, protocol, _, address in addresses:
+            try:
+                return _connected(_PlainSocket(family, kind, protocol), address, self.timeout, self.socket_options)
+            except OSError as error:
+                failure = error
+        if isinstance(failure, TimeoutError):
+            raise ConnectTimeoutError(self, f"connecting to {self.host} takes too long") from failure
+        raise NewConnectionError(self, f"cannot connect to {self.host}: {failure}") from failure
+
+
+def _connected(made: _PlainSocket, address: Any, timeout: Any, options: Any) -> socket.socket:
+    try:
+        for option in options or ():
+            made.setsockopt(*option)
+        made.settimeout(limited(timeout))
+        made.connect(address)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+class _PlainConnection(_Connecting, HTTPConnection):
+    pass
+
+
+class _TlsConnection(_Connecting, HTTPSConnection):
+    pass
+
+
+class _PlainPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _TlsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+def bounded_pool(context: ssl.SSLContext, **options: Any) -> urllib3.PoolManager:
+    """A PoolManager whose connections keep to the deadline; options are PoolManager's."""
+    context.sslsocket_class = _TlsSocket
+    pool = urllib3.PoolManager(ssl_context=context, **options)
+    pool.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+    return pool
