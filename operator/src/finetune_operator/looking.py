@@ -70,7 +70,7 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
     ) -> None:
         self._cluster = cluster
         self._config = config
-        self._connector = connector or StorageConnector(cluster)
+        self._connector = connector or StorageConnector(cluster, own=config.default_storage)
         self._http = http or urllib3.PoolManager()
         self._utc_now = utc_now
         self._holds = holds
@@ -109,13 +109,16 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         # What was read by then is remembered: the next look goes on from there.
         with deadline(self._config.look_seconds):
             status, delay = self._look(subject, raw_spec)
-        if subject.memory.connected_for is not None:
-            # For people's own tools: where nothing in the spec says it, only the operator knows its own storage.
-            status = status.model_copy(update={"storage": subject.memory.connected_for})
-        self._write_status(subject, status)
+        self._write_status(subject, status.model_copy(update={"storage": self._told_storage(subject, raw_spec)}))
         if delay is None:
             self._forget(subject.owner.namespace, subject.owner.name)
         return delay
+
+    def _told_storage(self, subject: Subject[StatusT, MemoryT], raw_spec: Json) -> Storage | None:
+        """For people's own tools: where nothing in the spec says it, only the operator knows its own storage."""
+        told = subject.memory.connected_for or subject.status.storage
+        # They send their own keys to what stands here where the spec names no storage: never what a spec once named.
+        return told if told is None or raw_spec.get("storage") else self._config.default_storage
 
     @abstractmethod
     def _get(self, namespace: str, name: str) -> Json | None:

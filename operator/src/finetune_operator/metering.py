@@ -60,7 +60,7 @@ class MeteredStore:
         """See Store."""
         return self._inner.uri(key)
 
-    def check(self) -> None:
+    def check(self, folder: str = "") -> None:
         """See Store."""
         self._on_request("check")
-        self._inner.check()
+        self._inner.check(folder)

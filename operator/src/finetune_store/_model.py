@@ -90,6 +90,6 @@ class Store(Protocol):
         """Where the object (or the store's root) is: s3://bucket/prefix/key or file:///folder/key."""
         ...
 
-    def check(self) -> None:
-        """Prove by doing it that objects can be listed, written, read and removed; the precise error if not."""
+    def check(self, folder: str = "") -> None:
+        """Prove by doing it that objects below `folder` can be listed, written, read and removed; the precise error."""
         ...

@@ -80,11 +80,11 @@ class S3Store:
             found = self._call("read", key, lambda: self._client.stat_object(self._bucket, name))
         except NotFoundError:
             if not self._bucket_seen:
-                self._probe()
+                self._probe(key.rpartition("/")[0])
             return None
         except (AccessDeniedError, UnexpectedAnswerError):
             # The answer to HEAD has no body, so no precise reason: ask in a way that has one.
-            self._probe()
+            self._probe(key.rpartition("/")[0])
             raise
         uploaded_md5 = (found.metadata or {}).get(MD5_HEADER)
         return ObjectInfo(key, found.size or 0, _md5(found.etag) or uploaded_md5, found.last_modified or _EPOCH)
@@ -131,10 +131,10 @@ class S3Store:
         """See Store."""
         return "s3://" + join(self._bucket, self._prefix, key)
 
-    def check(self) -> None:
+    def check(self, folder: str = "") -> None:
         """See Store. Leaves nothing behind."""
-        self._probe()
-        key, content = f"{PROBE_FOLDER}/{uuid4().hex}", b"written to find out whether it can be"
+        self._probe(folder)
+        key, content = join(checked_folder(folder), PROBE_FOLDER, uuid4().hex), b"written to find out whether it can be"
         self.put(key, content)
         try:
             if self.get(key) != content:
@@ -142,9 +142,10 @@ class S3Store:
         finally:
             self.delete(key)
 
-    def _probe(self) -> None:
-        start = join(self._prefix, PROBE_FOLDER) + "/"
-        self._call("list", "", lambda: next(iter(self._client.list_objects(self._bucket, prefix=start)), None))
+    def _probe(self, folder: str) -> None:
+        # Within the folder that was asked for: keys may be limited to it.
+        start = join(self._prefix, checked_folder(folder), PROBE_FOLDER) + "/"
+        self._call("list", folder, lambda: next(iter(self._client.list_objects(self._bucket, prefix=start)), None))
 
     def _holds(self, key: str, data: bytes) -> bool:
         try:
