@@ -4,6 +4,7 @@ StoreError                      anything below; `transient` says whether trying 
 ├── InvalidConfigurationError   the URI, the endpoint or the CA bundle cannot be used as written
 ├── InvalidKeyError             a key breaks the rules of keys, or is a folder in a directory store
 ├── NotFoundError               no such object
+├── TooManyObjectsError         more objects than the caller wants to know of
 ├── NoSuchBucketError           no such bucket
 ├── AccessDeniedError           known to the server, but not allowed
 ├── InvalidCredentialsError     keys or token unknown, wrong or expired, or the clock is off
@@ -38,6 +39,13 @@ class InvalidKeyError(StoreError):
 
 class NotFoundError(StoreError):
     """There is no such object."""
+
+
+class TooManyObjectsError(StoreError):
+    """A folder holds more than the caller wants to know of."""
+
+    def __init__(self, uri: str, limit: int) -> None:
+        super().__init__(f"more than {limit:,} objects lie at {uri}: name the folder that is meant")
 
 
 class NoSuchBucketError(StoreError):

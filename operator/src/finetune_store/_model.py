@@ -67,8 +67,10 @@ class Store(Protocol):
         """What is known of the object; None if there is none."""
         ...
 
-    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+    def list(self, prefix: str = "", *, limit: int | None = None) -> Iterator[ObjectInfo]:
         """All objects in the folder `prefix` and below, sorted by key; none if there is no such folder.
+
+        TooManyObjectsError if there are more than `limit`, before more than that many are asked for.
 
         "a/b" means what is below a/b, never a/bc; "" means all. Errors are raised by the call, not while iterating.
         """

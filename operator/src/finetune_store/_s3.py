@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
@@ -17,6 +18,7 @@ from finetune_store._errors import (
     AlreadyThereError,
     InvalidConfigurationError,
     NotFoundError,
+    TooManyObjectsError,
     UnexpectedAnswerError,
 )
 from finetune_store._files import CHUNK_BYTES, written_whole
@@ -89,13 +91,18 @@ class S3Store:
         uploaded_md5 = (found.metadata or {}).get(MD5_HEADER)
         return ObjectInfo(key, found.size or 0, _md5(found.etag) or uploaded_md5, found.last_modified or _EPOCH)
 
-    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+    def list(self, prefix: str = "", *, limit: int | None = None) -> Iterator[ObjectInfo]:
         """See Store. One request for each 1,000 objects; `md5` of an object uploaded in parts costs one more."""
         folder = join(self._prefix, checked_folder(prefix))
         start = f"{folder}/" if folder else ""
-        found = self._call(
-            "list", prefix, lambda: [*self._client.list_objects(self._bucket, prefix=start, recursive=True)]
-        )
+
+        def attempt() -> list[Object]:
+            found = self._client.list_objects(self._bucket, prefix=start, recursive=True)
+            return [*islice(found, None if limit is None else limit + 1)]
+
+        found = self._call("list", prefix, attempt)
+        if limit is not None and len(found) > limit:
+            raise TooManyObjectsError(self.uri(prefix), limit)
         # Consoles make objects whose names end in "/" to show folders. Servers differ in order (SeaweedFS: by folder).
         infos = (self._info(each) for each in found if not each.is_dir)
         return iter(sorted(infos, key=lambda info: info.key))
