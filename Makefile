@@ -9,7 +9,6 @@ UV := $(or $(shell command -v uv 2>/dev/null),$(CACHE)/uv/bin/uv)
 BIN := .venv/bin
 READY := .venv/.ready
 PYTHON := PYTHONPATH=dev:bench $(BIN)/python
-RAY_TESTS := tests/trainer_search tests/trainer_drive
 # mkdocs-material would advertise its successor at every build.
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs
 PACKAGES := operator/src trainer_image/src tests dev bench
@@ -48,9 +47,7 @@ format: $(READY) ## Format the code
 test: $(READY) ## Unit, contract, API-server and trainer tests (no cluster needed)
 	@echo "==> API server for the tests (built once from source, about 2 minutes; cached in $(CACHE))"
 	@$(PYTHON) -m finetune_dev binaries kube-apiserver helm $(if $(shell command -v kubectl),,kubectl) >/dev/null
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "not e2e" $(addprefix --ignore ,$(RAY_TESTS))
-	@echo "==> drivers on Ray, one test at a time: each starts a Ray of its own"
-	OMP_NUM_THREADS=1 $(BIN)/pytest $(RAY_TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "not e2e"
 
 e2e: $(READY) ## End-to-end tests on the real local cluster with the real images
 	@$(PYTHON) -m finetune_dev up

@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
@@ -20,6 +21,10 @@ from finetune_core.search.trials import TaskEnd, TrialResult
 from finetune_core.spec.search import Algorithm, Distribution, TrialScheduler
 from finetune_store import Store, open_store
 from finetune_trainer.cli import main
+from finetune_trainer.drive.pool import Pool
+from finetune_trainer.drive.worker import Work
+from finetune_trainer.signals import StopFlag
+from support.pools import DirectPool
 from support.trainer_runs import Workspace
 
 LAYOUT = SearchLayout("ns", "find")
@@ -73,13 +78,14 @@ class SearchWorkspace(Workspace):
             plan=plan, units=units, limits=limits or ExecutionLimits(), concurrent_trials=concurrent_trials
         )
 
-    def drive(self, job: SearchJobPlan, index: int = 0, *arguments: str) -> tuple[int, str]:
-        """Exit code and log of a driver, in this process: ray takes seconds to import."""
+    def drive(self, job: SearchJobPlan, index: int = 0) -> tuple[int, str]:
+        """Exit code and log of a driver and its workers, in this process: torch takes seconds to import."""
         log = io.StringIO()
         handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-        with mock.patch.dict(os.environ, self._surroundings()), contextlib.redirect_stderr(log):
+        here = mock.patch("finetune_trainer.search.driver.local_pool", _pool_of_this_process)
+        with here, mock.patch.dict(os.environ, self._surroundings()), contextlib.redirect_stderr(log):
             try:
-                return main([*self._command(job, index), *arguments]), log.getvalue()
+                return main(self._command(job, index)), log.getvalue()
             finally:
                 for number, handler in handlers.items():
                     signal.signal(number, handler)
@@ -121,6 +127,10 @@ class SearchWorkspace(Workspace):
 
     def has_end(self) -> bool:
         return (self.store / LAYOUT.end("rte")).exists()
+
+
+def _pool_of_this_process(work: Work, workers: int, gpus: Sequence[str]) -> AbstractContextManager[Pool]:
+    return contextlib.nullcontext(DirectPool(work, workers, StopFlag()))
 
 
 def wait_for(condition: Callable[[], object], *processes: subprocess.Popen[str], seconds: float = 120) -> None:

@@ -3,11 +3,12 @@
 from collections import deque
 
 from finetune_core.plan import ExecutionLimits
-from finetune_core.results import DriverReport, ExitCode, Failure, FailureReason
+from finetune_core.results import DriverReport, ExitCode
 from finetune_store import open_store
 from finetune_trainer.drive.driver import Driver
-from finetune_trainer.drive.pool import Ended, LostError, WorkerDiedError
+from finetune_trainer.drive.pool import Answer, LostError, WorkerDiedError
 from finetune_trainer.driver_report import DriverReporter
+from support.pools import Told, failure
 
 TASK = {"name": "rte", "runs": 3, "training": {"maxSteps": 4, "evalSteps": 2}}
 KEY = "ns/exp/ray/job.json"
@@ -25,7 +26,8 @@ class Pool:
     def room(self, wanted):
         return 1 if self._at is None and wanted else 0
 
-    def start(self, run):
+    def start(self, run, order):
+        assert order == run
         self.begun.append(run)
         self._at = run
 
@@ -34,35 +36,10 @@ class Pool:
             return []
         run, self._at = self._at, None
         outcomes = self.script.get(run)
-        return [Ended(run, outcomes.popleft() if outcomes else None)]
+        return [Answer(run, outcomes.popleft() if outcomes else None)]
 
     def stop(self):
         self.stopped = True
-
-
-class Told:
-    """Set after it was asked so often."""
-
-    def __init__(self, asked=10**9):
-        self._left = asked
-
-    @property
-    def is_set(self):
-        self._left -= 1
-        return self._left < 0
-
-
-def failure(exit_code, message="it broke"):
-    return Failure(
-        reason=FailureReason.INTERNAL,
-        message=message,
-        run_id="",
-        task="rte",
-        run=0,
-        attempt="x",
-        exit_code=exit_code,
-        time="",
-    )
 
 
 class Driven:

@@ -3,23 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_core.results import ExitCode, Failure, FailureReason
+from finetune_core.results import ExitCode
 from finetune_trainer.drive.queue import RunQueue
+from support.pools import failure
 
 LONG = 1e9
-
-
-def failure(exit_code: int) -> Failure:
-    return Failure(
-        reason=FailureReason.INTERNAL,
-        message="it broke",
-        run_id="a",
-        task="rte",
-        run=0,
-        attempt="x",
-        exit_code=exit_code,
-        time="",
-    )
 
 
 def test_runs_begin_in_their_order():

@@ -7,8 +7,8 @@ import pytest
 
 from finetune_core.search.trials import TrialState
 from finetune_store import open_store
-from finetune_trainer.search.claimant import Nothing, Taken
-from support.search_boards import FakeClock, FakeDriver, phase, search_plan
+from finetune_trainer.search.trial_queue import Nothing, Taken
+from support.search_drivers import FakeClock, FakeDriver, phase, search_plan
 
 
 @pytest.fixture
@@ -44,19 +44,19 @@ def test_nothing_is_taken_from_a_driver_that_lives(store, clock):
     for _ in range(10):
         clock.seconds += 30
         one.beat()
-        assert two.claimant.next() == Nothing(finished=False)
+        assert two.queue.next() == Nothing(finished=False)
 
 
 def test_a_dead_drivers_trial_is_taken_over_with_its_configuration_after_the_lease(store, clock):
     made = phase(search_plan(trials=1))
     one, two = (FakeDriver(name, store, made, clock) for name in ("one", "two"))
     lost = one.take()
-    assert two.claimant.next() == Nothing(finished=False)
+    assert two.queue.next() == Nothing(finished=False)
     clock.seconds += 44
-    assert two.claimant.next() == Nothing(finished=False)
+    assert two.queue.next() == Nothing(finished=False)
     clock.seconds += 2
     assert two.take() == lost
-    assert two.board.claims[0].number == 1
+    assert two.trials.claims[0].number == 1
 
 
 def test_a_driver_that_ended_in_order_leaves_its_trial_at_once(store, clock):
@@ -72,7 +72,7 @@ def test_a_driver_that_never_showed_a_heartbeat_is_dead_after_a_lease_of_looking
     one, two = (FakeDriver(name, store, made, clock) for name in ("one", "two"))
     lost = one.take()
     store.delete(made.layout.driver("one"))
-    assert two.claimant.next() == Nothing(finished=False)
+    assert two.queue.next() == Nothing(finished=False)
     clock.seconds += 46
     assert two.take() == lost
 
@@ -81,7 +81,7 @@ def test_the_first_result_of_a_trial_stays(store, clock):
     made = phase(search_plan(trials=1))
     one, two = (FakeDriver(name, store, made, clock) for name in ("one", "two"))
     lost = one.take()
-    two.claimant.next()
+    two.queue.next()
     clock.seconds += 46
     two.finish(two.take(), 0.7)
     late = one.finish(lost, 0.9)
@@ -93,10 +93,10 @@ def test_all_trials_with_a_result_are_the_end(store, clock):
     one, two = (FakeDriver(name, store, made, clock) for name in ("one", "two"))
     one.finish(one.take())
     last = two.take()
-    assert one.claimant.next() == Nothing(finished=False)
+    assert one.queue.next() == Nothing(finished=False)
     two.finish(last)
     clock.seconds += 2
-    assert one.claimant.next() == Nothing(finished=True)
+    assert one.queue.next() == Nothing(finished=True)
 
 
 def test_when_the_search_is_over_living_drivers_are_waited_for_and_dead_ones_are_not(store, clock):
@@ -104,17 +104,17 @@ def test_when_the_search_is_over_living_drivers_are_waited_for_and_dead_ones_are
     one, two = (FakeDriver(name, store, made, clock) for name in ("one", "two"))
     two.take()
     one.over = True
-    assert one.claimant.next() == Nothing(finished=False)
+    assert one.queue.next() == Nothing(finished=False)
     clock.seconds += 46
-    assert one.claimant.next() == Nothing(finished=True)
+    assert one.queue.next() == Nothing(finished=True)
 
 
 def test_a_configuration_that_has_a_result_is_recorded_as_its_repetition_and_not_run(store, clock):
     made = phase(search_plan(trials=4, space={"trainBatchSize": {"choice": [16]}}))
     driver = FakeDriver("one", store, made, clock)
     first = driver.finish(driver.take(), 0.6)
-    assert driver.claimant.next() == Nothing(finished=True)
-    repeated = [driver.board.results[index] for index in (1, 2, 3)]
+    assert driver.queue.next() == Nothing(finished=True)
+    repeated = [driver.trials.results[index] for index in (1, 2, 3)]
     assert {one.duplicate_of for one in repeated} == {0}
     assert {one.value for one in repeated} == {first.value}
     assert {one.trial_id for one in repeated} == {first.trial_id}
@@ -124,11 +124,11 @@ def test_a_configuration_that_is_being_run_waits_for_that_result(store, clock):
     made = phase(search_plan(trials=2, space={"trainBatchSize": {"choice": [16]}}))
     one, two = (FakeDriver(name, store, made, clock) for name in ("one", "two"))
     running = one.take()
-    assert two.claimant.next() == Nothing(finished=False)
+    assert two.queue.next() == Nothing(finished=False)
     one.finish(running, 0.6, state=TrialState.STOPPED)
     clock.seconds += 2
-    assert two.claimant.next() == Nothing(finished=True)
-    assert (two.board.results[1].duplicate_of, two.board.results[1].state) == (0, TrialState.STOPPED)
+    assert two.queue.next() == Nothing(finished=True)
+    assert (two.trials.results[1].duplicate_of, two.trials.results[1].state) == (0, TrialState.STOPPED)
 
 
 def test_tpe_learns_from_every_drivers_trials_and_fixes_its_proposal_by_the_claim(store, clock):
@@ -159,10 +159,10 @@ def test_tpe_takes_failed_stopped_and_foreign_trials(store, clock):
     driver = FakeDriver("one", store, made, clock)
     driver.finish(driver.take(), None, state=TrialState.FAILED)
     driver.finish(driver.take(), 0.4, state=TrialState.STOPPED, history=((0.1, 0.4),))
-    driver.board.record(
+    driver.trials.record(
         driver.finish(driver.take(), 0.9).model_copy(
             update={"index": 3, "config": {"weightDecay": 0.1}, "trial_id": "x"}
         )
     )
     for _ in range(10):
-        assert isinstance(driver.claimant.next(), Taken)
+        assert isinstance(driver.queue.next(), Taken)

@@ -1,17 +1,14 @@
-"""What ends a search, what a trial's value is, what stops a trial early; without Ray's processes."""
+"""What ends a search, and what a trial's value is."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from finetune_core.search.trials import EndReason, TrialReport, TrialState
-from finetune_core.spec.search import Asha, TrialScheduler
-from finetune_trainer.search.claimant import Taken
-from finetune_trainer.search.messages import OBJECTIVE, PROGRESS, Ended, Message, scheduler_result
+from finetune_core.search.trials import EndReason, TrialState
 from finetune_trainer.search.reports import best_report, mean_report
-from finetune_trainer.search.schedulers import make_scheduler
+from finetune_trainer.search.trial_queue import Taken
 from finetune_trainer.search.verdict import over
-from support.search_boards import phase, result, search_plan
+from support.search_drivers import phase, result, search_plan
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -79,11 +76,6 @@ def test_tpe_keeps_away_from_where_trials_diverged_however_good_they_were_before
     assert sum(rate < 0.5 for rate in proposed) > len(proposed) * 3 / 4
 
 
-def test_that_a_trial_diverged_travels_through_tune():
-    message = Message(None, Ended(error="the training loss is not finite at step 6", diverged=True))
-    assert Message.from_tune(message.to_tune("accuracy", greater_is_better=True)) == message
-
-
 def test_a_report_is_the_mean_of_the_seeds_and_nothing_where_one_is_not_finite():
     settings = search_plan().tasks["rte"].settings.model_copy(update={"max_steps": 40, "num_train_epochs": None})
     report = mean_report(settings, [line(10, accuracy=0.5, loss=1.0), line(10, accuracy=0.7, loss=float("nan"))])
@@ -109,79 +101,3 @@ def test_the_best_report_is_the_first_best_finite_one(values, more, step):
 def test_nothing_finite_is_no_best():
     history = [mean_report(search_plan().tasks["rte"].settings, [line(1, accuracy=float("nan"))])]
     assert best_report(history, "accuracy", greater_is_better=True) is None
-
-
-def test_messages_come_back_as_they_were_sent():
-    report = mean_report(search_plan().tasks["rte"].settings, [line(1, accuracy=0.5)])
-    for message in (Message(report, None), Message(report, Ended(error="broken", inputs=True)), Message(None, Ended())):
-        assert Message.from_tune(message.to_tune("accuracy", greater_is_better=True)) == message
-
-
-class Trial:
-    def __init__(self, trial_id):
-        self.trial_id = trial_id
-
-
-def judge(scheduler, name, progress, value):
-    return scheduler.on_trial_result(None, Trial(name), {PROGRESS: progress, OBJECTIVE: value})
-
-
-def test_asha_stops_a_trial_that_is_worse_than_those_of_other_drivers():
-    made = phase(search_plan(trials=9))
-    scheduler = make_scheduler(TrialScheduler.ASHA, Asha(), greater_is_better=True)
-    elsewhere = [
-        result(made, Taken(index, {"learningRate": 1e-4}), value=0.8, history=((0.25, 0.8), (1.0, 0.8)))
-        for index in range(3)
-    ]
-    scheduler.show(elsewhere)
-    scheduler.on_trial_add(None, Trial("bad"))
-    scheduler.on_trial_add(None, Trial("good"))
-    assert judge(scheduler, "bad", 25.0, 0.5) == "STOP"
-    assert judge(scheduler, "good", 25.0, 0.9) == "CONTINUE"
-
-
-def test_asha_stops_nothing_before_every_trial_had_its_share_of_steps():
-    scheduler = make_scheduler(TrialScheduler.ASHA, Asha(grace_period=0.5), greater_is_better=True)
-    for name, value in (("first", 0.9), ("second", 0.1)):
-        scheduler.on_trial_add(None, Trial(name))
-        assert judge(scheduler, name, 49.0, value) == "CONTINUE"
-
-
-@pytest.mark.parametrize("more", [True, False])
-def test_of_trials_that_are_equal_asha_stops_the_one_with_the_higher_loss(more):
-    def evaluated(name, loss, value=0.53):
-        report = TrialReport(step=25, progress=0.25, seconds=1.0, metrics={"score": value, "loss": loss})
-        return scheduler.on_trial_result(None, Trial(name), scheduler_result(report, "score", greater_is_better=more))
-
-    scheduler = make_scheduler(TrialScheduler.ASHA, Asha(), greater_is_better=more)
-    for name in ("first", "worse", "broken", "better", "another"):
-        scheduler.on_trial_add(None, Trial(name))
-    assert evaluated("first", 0.69) == "CONTINUE"
-    assert evaluated("worse", 0.70) == "STOP"
-    assert evaluated("broken", None) == "STOP"
-    assert evaluated("better", 0.60) == "CONTINUE"
-    # One example more or less of a million is more than any loss.
-    assert evaluated("another", 9.0, value=0.53 + (1e-6 if more else -1e-6)) == "CONTINUE"
-
-
-def test_asha_lets_a_trial_at_its_last_step_end_in_order():
-    scheduler = make_scheduler(TrialScheduler.ASHA, Asha(), greater_is_better=True)
-    for name, value in (("first", 0.9), ("second", 0.1)):
-        scheduler.on_trial_add(None, Trial(name))
-        assert judge(scheduler, name, 100.0, value) == "CONTINUE"
-
-
-def test_median_stopping_stops_what_is_below_the_median_and_never_pauses():
-    scheduler = make_scheduler(TrialScheduler.MEDIAN_STOPPING, Asha(), greater_is_better=True)
-    trials = [Trial(f"trial-{number}") for number in range(4)]
-    decisions = []
-    for trial, value in zip(trials, (0.8, 0.8, 0.8, 0.2), strict=True):
-        scheduler.on_trial_add(None, trial)
-        decisions.append(scheduler.on_trial_result(None, trial, {PROGRESS: 50.0, OBJECTIVE: value}))
-    assert decisions == ["CONTINUE", "CONTINUE", "CONTINUE", "STOP"]
-
-
-def test_a_value_that_is_not_finite_is_worse_than_any_other():
-    for more in (True, False):
-        worst = Message(None, None).to_tune("accuracy", greater_is_better=more)[OBJECTIVE]
-        assert worst < -1e20 if more else worst > 1e20

@@ -1,4 +1,4 @@
-"""Whole searches by Ray Tune on a Ray of their own, with real training."""
+"""Whole searches with real training."""
 
 import json
 
@@ -172,10 +172,11 @@ def test_tpe_searches_to_its_end(workspace):
     }
 
 
-def test_nothing_of_ray_stays_behind(workspace, monkeypatch, tmp_path):
+def test_trials_side_by_side_in_processes_of_their_own_leave_nothing_behind(workspace, monkeypatch, tmp_path):
     folder = tmp_path / "t"
     folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))
-    code, log = workspace.drive(workspace.search(trials=1))
-    assert code == ExitCode.SUCCESS, log
+    job = workspace.search(trials=3, concurrent_trials=2)
+    assert workspace.start_driver(job).wait(timeout=240) == ExitCode.SUCCESS, workspace.log.read_text()
+    assert [one.config for one in workspace.trials().values()] == expected(job, 3)
     assert list(folder.iterdir()) == []

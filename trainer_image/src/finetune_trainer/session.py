@@ -67,7 +67,7 @@ def _attempt(pod: Pod, planned: PlannedRun) -> Failure | None:
     try:
         result = Run(pod, planned).execute()
     except Exception as error:  # noqa: BLE001 - the boundary: one run's failure must not stop the pod's other runs
-        return _failure(pod, planned, error)
+        return failure_of(pod, planned, error)
     logger.info(
         "done: %s %s at step %d of %d, %.1f s",
         result.metric,
@@ -80,7 +80,8 @@ def _attempt(pod: Pod, planned: PlannedRun) -> Failure | None:
     return None
 
 
-def _failure(pod: Pod, planned: PlannedRun, error: Exception) -> Failure:
+def failure_of(pod: Pod, planned: PlannedRun, error: Exception) -> Failure:
+    """Why an attempt at a run came to no result."""
     known = classify(pod, planned, error)
     return Failure(
         reason=known.reason,

@@ -2,7 +2,6 @@
 
 import logging
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Protocol
@@ -37,18 +36,14 @@ class StopFlag:
     def __init__(self, also: Stop | None = None) -> None:
         self._told = False
         self._also = also
-        self._tell: Callable[[], None] | None = None
 
     @property
     def is_set(self) -> bool:
         """Whether a signal came, or the other says so."""
         return self._told or (self._also is not None and self._also.is_set)
 
-    def install(self, tell: Callable[[], None] | None = None) -> None:
-        """Heed SIGTERM and SIGINT from here on; `tell` is called at the first, or now if there was one already."""
-        self._tell = tell
-        if self._told and tell:
-            tell()
+    def install(self) -> None:
+        """Heed SIGTERM and SIGINT from here on."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
 
@@ -56,5 +51,3 @@ class StopFlag:
         if not self._told:
             logger.info("%s: saving the state after this step, then ending", signal.Signals(number).name)
         self._told = True
-        if self._tell:
-            self._tell()

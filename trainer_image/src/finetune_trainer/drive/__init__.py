@@ -1,6 +1,7 @@
-"""`finetune-trainer drive`: all runs of a plan, by one driver and its workers.
+"""Pools of workers, and `finetune-trainer drive`: all runs of a plan, by one driver and its workers.
 
+pool     workers, as a driver sees them: local_pool on this machine, ray_pool on a Ray cluster
+worker   what happens inside a worker's process: one piece of work after another; runs (trials: see search)
 queue    which run is next, and what becomes of one that ended badly    driver   queue and pool together
-worker   a process that does one run after another                      pool     workers, as a driver sees them:
-ray_pool on a Ray cluster   local_pool on this machine                  command  what the arguments mean
+command  what the arguments mean
 """

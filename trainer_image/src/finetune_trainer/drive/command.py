@@ -1,9 +1,7 @@
 """`finetune-trainer drive`: what its arguments mean."""
 
 import argparse
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from finetune_core.layout import ExperimentLayout
 from finetune_core.plan import JobPlan, PlannedRun
@@ -11,12 +9,11 @@ from finetune_core.results import ExitCode
 from finetune_store import S3Connection, Store, open_store
 from finetune_trainer import drain
 from finetune_trainer.drive.driver import Driver
+from finetune_trainer.drive.local_pool import local_pool, visible_gpus
 from finetune_trainer.drive.pool import Pool
-from finetune_trainer.drive.worker import Work
+from finetune_trainer.drive.worker import RunWork
 from finetune_trainer.driver_report import DriverReporter
 from finetune_trainer.signals import StopFlag
-
-logger = logging.getLogger(__name__)
 
 
 def drive(job: JobPlan, arguments: argparse.Namespace, *, connection: S3Connection, patience: float) -> int:
@@ -25,7 +22,7 @@ def drive(job: JobPlan, arguments: argparse.Namespace, *, connection: S3Connecti
     stop.install()
     hasty = open_store(arguments.store, connection=connection, retry_seconds=0.0)
     patient = open_store(arguments.store, connection=connection, retry_seconds=patience)
-    work = Work(job=job, store=arguments.store, patience=patience)
+    work = RunWork(job=job, store=arguments.store, patience=patience)
     try:
         with _local(work, arguments.workers) if arguments.local else _on_ray(work, stop) as pool, drain.busy():
             return Driver(
@@ -40,26 +37,17 @@ def drive(job: JobPlan, arguments: argparse.Namespace, *, connection: S3Connecti
         return ExitCode.INTERRUPTED
 
 
-@contextmanager
-def _local(work: Work, workers: int | None) -> Iterator[Pool]:
-    from finetune_trainer.drive.local_pool import LocalPool, end_with_parent, shares, visible_gpus  # noqa: PLC0415
-
-    end_with_parent()
+def _local(work: RunWork, workers: int | None) -> AbstractContextManager[Pool]:
     gpus = visible_gpus()
-    pool = LocalPool(work, shares(workers or max(1, len(gpus)), gpus))
-    yield pool
-    pool.close()
+    count = workers or max(1, len(gpus))
+    # A run takes one GPU, also where there are more of them than workers.
+    return local_pool(work, count, gpus[:count])
 
 
-@contextmanager
-def _on_ray(work: Work, stop: StopFlag) -> Iterator[Pool]:
-    from finetune_trainer.drive.ray_pool import RayPool  # noqa: PLC0415 - imports ray, after signals are heeded
-    from finetune_trainer.rays import joined_ray  # noqa: PLC0415
+def _on_ray(work: RunWork, stop: StopFlag) -> AbstractContextManager[Pool]:
+    from finetune_trainer.drive.ray_pool import ray_pool  # noqa: PLC0415 - imports ray, after signals are heeded
 
-    with joined_ray() as slots:
-        # Ray has put a handler of its own in place.
-        stop.install()
-        yield RayPool(work, slots)
+    return ray_pool(work, stop)
 
 
 def _has_result(store: Store, job: JobPlan, run: PlannedRun) -> bool:

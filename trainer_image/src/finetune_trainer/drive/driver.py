@@ -1,4 +1,4 @@
-"""The driver of an experiment on a Ray cluster: every run of a plan, longest first, until it is done or given up."""
+"""The driver of an experiment: every run of a plan, longest first, until it is done or given up."""
 
 import logging
 import time
@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from finetune_core.plan import JobPlan, PlannedRun
 from finetune_core.results import ExitCode, Failure, FailureReason
-from finetune_trainer.drive.pool import Ended, LostError, Pool, WorkerDiedError
+from finetune_trainer.drive.pool import Answer, LostError, Pool, WorkerDiedError
 from finetune_trainer.drive.queue import RunQueue
+from finetune_trainer.drive.worker import Report
 from finetune_trainer.driver_report import DriverReporter
 from finetune_trainer.signals import Stop
 
@@ -50,8 +51,8 @@ class Driver:
             elif not stopping:
                 stopping = True
                 self._pool.stop()
-            for ended in self._pool.wait(_WAIT_SECONDS):
-                self._settle(ended)
+            for answer in self._pool.wait(_WAIT_SECONDS):
+                self._settle(answer)
         return self._verdict()
 
     def _hand_out(self) -> None:
@@ -62,12 +63,14 @@ class Driver:
                 continue
             room -= 1
             self._reporter.running(run_id)
-            self._pool.start(run_id)
+            self._pool.start(run_id, run_id)
             logger.info("begins", extra=self._about(run_id))
 
-    def _settle(self, ended: Ended) -> None:
-        outcome, run_id = ended.outcome, ended.run
-        if outcome is None:
+    def _settle(self, answer: Answer) -> None:
+        outcome, run_id = answer.outcome, answer.name
+        if isinstance(outcome, Report):
+            self._pool.go_on(run_id)
+        elif outcome is None:
             self._done(run_id)
         elif isinstance(outcome, LostError):
             self._give_back(run_id, "its worker's pod is gone")

@@ -1,18 +1,20 @@
-"""Workers on this machine: processes of their own, one a GPU, each at one run at a time."""
+"""Workers on this machine: processes of their own, each at one piece of work at a time."""
 
 import ctypes
 import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
-from finetune_trainer.drive.pool import WORKER_DIED, Ended, WorkerDiedError
-from finetune_trainer.drive.worker import Work, Worker
+from finetune_core.results import ExitCode, Failure
+from finetune_trainer.drive.pool import WORKER_DIED, Answer, WorkerDiedError
+from finetune_trainer.drive.worker import Report, Station, Work
 from finetune_trainer.hardware import usable_cores
 from finetune_trainer.signals import StopFlag
 
@@ -28,18 +30,31 @@ def visible_gpus() -> list[str]:
 
 
 def shares(workers: int, gpus: Sequence[str]) -> list[dict[str, str]]:
-    """The environment of each worker: its GPU, in turn, and its part of the cores."""
+    """The environment of each worker: its part of the cores, and its GPUs: equally many, or one that it shares."""
     threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, usable_cores() // workers))
+    each = max(1, len(gpus) // workers)
+    parts = [gpus[first : first + each] for first in range(0, len(gpus) - each + 1, each)]
     return [
-        {"OMP_NUM_THREADS": threads, **({"CUDA_VISIBLE_DEVICES": gpus[place % len(gpus)]} if gpus else {})}
+        {"OMP_NUM_THREADS": threads, **({"CUDA_VISIBLE_DEVICES": ",".join(parts[place % len(parts)])} if gpus else {})}
         for place in range(workers)
     ]
+
+
+@contextmanager
+def local_pool(work: Work, workers: int, gpus: Sequence[str]) -> Iterator["LocalPool"]:
+    """So many workers, which end with the context, and with the process that started this one."""
+    end_with_parent()
+    pool = LocalPool(work, shares(workers, gpus))
+    try:
+        yield pool
+    finally:
+        pool.close()
 
 
 def end_with_parent() -> None:
     """Get SIGTERM when the process that started this one is gone: who is killed cannot tell.
 
-    Runs then save their state, and the next driver goes on from there. prctl(2), PR_SET_PDEATHSIG; Linux only.
+    Work then saves its state, and the next driver goes on from there. prctl(2), PR_SET_PDEATHSIG; Linux only.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -49,53 +64,66 @@ def end_with_parent() -> None:
 class _Member:
     process: SpawnProcess
     connection: Connection
-    run: str = ""
+    environment: Mapping[str, str]
+    name: str = ""
+
+    def tell(self, what: str, *arguments: object) -> None:
+        try:
+            self.connection.send((what, *arguments))
+        except OSError:
+            # It died while it was waiting: `wait` finds its connection closed.
+            return
 
 
 class LocalPool:
-    """A process for each of `environments`, started when there is a run for it and kept for the next ones."""
+    """A process for each of `environments`, started when there is work for it and kept for the next piece."""
 
     def __init__(self, work: Work, environments: Sequence[Mapping[str, str]]) -> None:
         self._work = work
         self._free = list(reversed(environments))
         self._idle: list[_Member] = []
         self._busy: list[_Member] = []
-        self._shares: dict[int, Mapping[str, str]] = {}
+        self._waiting: dict[str, _Member] = {}
 
     def room(self, wanted: int) -> int:
-        """How many runs could begin now, of so many that are wanted."""
-        while self._free and len(self._idle) < wanted:
-            self._idle.append(self._launch(self._free.pop()))
-        return len(self._idle)
+        """How many pieces could begin now, of so many that are wanted."""
+        return min(wanted, len(self._idle) + len(self._free))
 
-    def start(self, run: str) -> None:
-        """Have the process that was idle last do a run."""
-        member = self._idle.pop()
-        member.run = run
-        self._busy.append(member)
-        try:
-            member.connection.send(run)
-        except OSError:
-            # It died while it was idle: `wait` finds its connection closed.
-            return
+    def start(self, name: str, order: object) -> None:
+        """Have the process that was idle last do a piece, or a new one."""
+        member = self._idle.pop() if self._idle else self._launch(self._free.pop())
+        member.name = name
+        self._ask(member, "begin", order)
 
-    def wait(self, seconds: float) -> list[Ended]:
-        """Runs that ended; waits at most so long for the first."""
+    def wait(self, seconds: float) -> list[Answer]:
+        """What came of the pieces; waits at most so long for the first answer."""
         ready = set(wait([member.connection for member in self._busy], timeout=seconds))
-        finished = [member for member in self._busy if member.connection in ready]
+        answered = [member for member in self._busy if member.connection in ready]
         self._busy = [member for member in self._busy if member.connection not in ready]
-        return [self._ended(member) for member in finished]
+        return [self._answer(member) for member in answered]
+
+    def go_on(self, name: str) -> None:
+        """Let a piece go on that has reported."""
+        self._ask(self._waiting.pop(name), "go_on")
+
+    def end(self, name: str) -> None:
+        """End a piece that has reported."""
+        member = self._waiting.pop(name)
+        member.tell("end")
+        self._idle.append(member)
 
     def stop(self) -> None:
-        """Ask all workers to save the state of their runs and to give them back."""
-        for member in self._busy:
+        """Ask all workers to save the state of their work and to give it back."""
+        for member in (*self._busy, *self._waiting.values()):
             member.process.terminate()
 
     def close(self) -> None:
-        """End the processes, which are idle."""
-        for member in self._idle:
+        """End the processes; one that still has work, since the driver failed, saves its state first."""
+        self.stop()
+        members = [*self._idle, *self._busy, *self._waiting.values()]
+        for member in members:
             member.connection.close()
-        for member in self._idle:
+        for member in members:
             member.process.join()
 
     def _launch(self, environment: Mapping[str, str]) -> _Member:
@@ -104,33 +132,48 @@ class LocalPool:
         process = context.Process(target=_serve, args=(theirs, self._work, dict(environment), os.getpid()), daemon=True)
         process.start()
         theirs.close()
-        self._shares[id(process)] = environment
-        return _Member(process, ours)
+        return _Member(process, ours, environment)
 
-    def _ended(self, member: _Member) -> Ended:
-        run = member.run
+    def _ask(self, member: _Member, what: str, *arguments: object) -> None:
+        member.tell(what, *arguments)
+        self._busy.append(member)
+
+    def _answer(self, member: _Member) -> Answer:
         try:
-            outcome = member.connection.recv()
+            outcome: Report | Failure | None = member.connection.recv()
         except (EOFError, OSError):
-            member.process.join()
-            self._free.append(self._shares.pop(id(member.process)))
-            return Ended(run, WorkerDiedError(f"{WORKER_DIED} (exit code {member.process.exitcode})"))
-        self._idle.append(member)
-        return Ended(run, outcome)
+            self._part_from(member)
+            return Answer(member.name, WorkerDiedError(f"{WORKER_DIED} (exit code {member.process.exitcode})"))
+        if isinstance(outcome, Report):
+            self._waiting[member.name] = member
+        elif outcome is not None and outcome.exit_code == ExitCode.INTERRUPTED:
+            # Told to stop, a process stays so: it would give back all that it is asked.
+            self._part_from(member)
+        else:
+            self._idle.append(member)
+        return Answer(member.name, outcome)
+
+    def _part_from(self, member: _Member) -> None:
+        member.connection.close()
+        member.process.join()
+        self._free.append(member.environment)
 
 
 def _serve(connection: Connection, work: Work, environment: dict[str, str], parent: int) -> None:
-    """What a worker's process does: one run after another, until its driver closes the connection or is gone."""
+    """What a worker's process does: what it is asked, until its driver closes the connection or is gone."""
     stop = StopFlag()
     stop.install()
     end_with_parent()
     if os.getppid() != parent:
         return
     os.environ.update(environment)
-    worker = Worker(work, stop)
+    station = Station(work, stop)
     while True:
         try:
-            connection.send(worker.do(connection.recv()))
-        except (EOFError, BrokenPipeError):
-            worker.leave()
+            what, *arguments = connection.recv()
+            answer = getattr(station, what)(*arguments)
+            if what != "end":
+                connection.send(answer)
+        except (EOFError, ConnectionError):
+            station.leave()
             return

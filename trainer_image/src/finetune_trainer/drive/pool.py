@@ -1,9 +1,10 @@
-"""Who does the runs, as a driver sees it."""
+"""Workers as a driver sees them. A piece of work is a run, or a trial; a trial reports on the way, a run does not."""
 
 from dataclasses import dataclass
 from typing import Protocol
 
 from finetune_core.results import Failure
+from finetune_trainer.drive.worker import Report
 
 WORKER_DIED = (
     "the worker's process ended and its pod did not: most often it was killed for want of memory. Raise the memory "
@@ -12,7 +13,10 @@ WORKER_DIED = (
 
 
 class LostError(Exception):
-    """The worker is gone, together with its node: no fault of the run."""
+    """The worker is gone, together with its node: no fault of the work."""
+
+    def __str__(self) -> str:
+        return "the worker's node is gone"
 
 
 class WorkerDiedError(Exception):
@@ -20,28 +24,36 @@ class WorkerDiedError(Exception):
 
 
 @dataclass(frozen=True)
-class Ended:
-    """A run that is no longer worked on: with its result (no error), a failure, or a worker that is gone."""
+class Answer:
+    """What came of a piece of work: None (it is done), a report (its worker waits), a failure, or a lost worker."""
 
-    run: str
-    outcome: Failure | LostError | WorkerDiedError | None
+    name: str
+    outcome: Report | Failure | LostError | WorkerDiedError | None
 
 
 class Pool(Protocol):
-    """Who does the runs."""
+    """Workers, each at one piece of work at a time; pieces have names."""
 
     def room(self, wanted: int) -> int:
-        """How many runs could begin now, of so many that are wanted; makes workers where they fit."""
+        """How many pieces could begin now, of so many that are wanted."""
         ...
 
-    def start(self, run: str) -> None:
-        """Have an idle worker do a run; only where there was room."""
+    def start(self, name: str, order: object) -> None:
+        """Have a worker do a piece; only where there is room."""
         ...
 
-    def wait(self, seconds: float) -> list[Ended]:
-        """Runs that ended; waits at most so long for the first."""
+    def wait(self, seconds: float) -> list[Answer]:
+        """What came of the pieces; waits at most so long for the first answer."""
+        ...
+
+    def go_on(self, name: str) -> None:
+        """Let a piece go on that has reported."""
+        ...
+
+    def end(self, name: str) -> None:
+        """End a piece that has reported; no answer follows, and its worker is free."""
         ...
 
     def stop(self) -> None:
-        """Ask all workers to save the state of their runs and to give them back."""
+        """Ask all workers to save the state of their work and to give it back."""
         ...

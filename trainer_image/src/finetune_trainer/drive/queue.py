@@ -38,15 +38,15 @@ class RunQueue:
 
     def ready(self, now: float) -> int:
         """How many runs could begin now."""
-        return sum(one.since <= now for one in self._waiting)
+        return sum(waiting.since <= now for waiting in self._waiting)
 
     def take(self, now: float) -> str | None:
         """The next run, which is running from here on; None if none can begin now."""
-        for place, one in enumerate(self._waiting):
-            if one.since <= now:
+        for place, waiting in enumerate(self._waiting):
+            if waiting.since <= now:
                 del self._waiting[place]
-                self.running.add(one.run)
-                return one.run
+                self.running.add(waiting.run)
+                return waiting.run
         return None
 
     def finish(self, run: str) -> None:

@@ -1,39 +1,100 @@
-"""A process that does one run after another, and keeps model files and tokenised data between them."""
+"""What happens inside a worker's process: piece after piece of work, with model files and data kept between them."""
 
 import os
 import uuid
+from collections.abc import Generator
 from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from finetune_core.plan import JobPlan
 from finetune_core.results import ExitCode, Failure
+from finetune_core.search.trials import TrialReport
 from finetune_trainer import drain, logs
-from finetune_trainer.hardware import usable_cores
 from finetune_trainer.signals import Stop
-
-THREADS_BY_CORES = "FINETUNE_THREADS_BY_CORES"
-"""Set in pods whose spec does not say OMP_NUM_THREADS itself: Ray sets that to what it counts for a process, which
-is 1 for a pod without a CPU limit."""
 
 
 @dataclass(frozen=True)
-class Work:
-    """What all workers are told: the plan, the store's URI, seconds of patience with it, their part of the cores."""
+class Report:
+    """A piece of work has come so far, and waits to be told whether to go on."""
+
+    evaluation: TrialReport
+
+
+Steps = Generator[Report, None, Failure | None]
+"""A piece of work: its reports, and why it came to no result, if it did not. Closing it ends it where it waits."""
+
+
+class Worker(Protocol):
+    """Does pieces of work."""
+
+    def do(self, order: Any) -> Steps:
+        """One piece of work."""
+        ...
+
+    def leave(self) -> None:
+        """No more work will come."""
+        ...
+
+
+class Work(Protocol):
+    """What all workers of a pool are told; travels to their processes."""
+
+    def worker(self, stop: Stop) -> Worker:
+        """A worker in this process; imports torch."""
+        ...
+
+
+class Station:
+    """A worker's side of a pool: what a driver asks, by name, and the answer."""
+
+    def __init__(self, work: Work, stop: Stop) -> None:
+        logs.configure(os.environ.get("FINETUNE_LOG_FORMAT", "text"))
+        self._worker = work.worker(stop)
+        self._steps: Steps | None = None
+
+    def begin(self, order: object) -> Report | Failure | None:
+        """Begin a piece of work; its first report, or how it ended."""
+        self._steps = self._worker.do(order)
+        return self.go_on()
+
+    def go_on(self) -> Report | Failure | None:
+        """The next report of the piece, or how it ended."""
+        assert self._steps is not None, "go_on before begin"
+        try:
+            return next(self._steps)
+        except StopIteration as end:
+            outcome: Failure | None = end.value
+            return outcome
+
+    def end(self) -> None:
+        """End the piece where it waits."""
+        if self._steps is not None:
+            self._steps.close()
+
+    def leave(self) -> None:
+        """No more work will come."""
+        self.end()
+        self._worker.leave()
+
+
+@dataclass(frozen=True)
+class RunWork:
+    """The runs of a plan, by run id: the plan, the store's URI, seconds of patience with it."""
 
     job: JobPlan
     store: str
     patience: float
-    cpu_share: float = 1.0
+
+    def worker(self, stop: Stop) -> "RunWorker":
+        """A worker in this process; imports torch."""
+        return RunWorker(self, stop)
 
 
-class Worker:
-    """Told by the driver which run to do next."""
+class RunWorker:
+    """Does runs."""
 
-    def __init__(self, work: Work, stop: Stop) -> None:
-        logs.configure(os.environ.get("FINETUNE_LOG_FORMAT", "text"))
-        # Runs with as many threads as in a pod of their own give the same results as there.
-        if os.environ.get(THREADS_BY_CORES):
-            os.environ["OMP_NUM_THREADS"] = str(max(1, int(usable_cores() * work.cpu_share)))
-        from finetune_trainer.pod import make_pod  # noqa: PLC0415 - torch counts its threads when it is imported
+    def __init__(self, work: RunWork, stop: Stop) -> None:
+        from finetune_trainer.pod import make_pod  # noqa: PLC0415 - torch takes seconds, and drivers do without it
 
         self._prefix = os.environ.get("FINETUNE_ATTEMPT") or uuid.uuid4().hex
         self._runs = {run.run_id: run for run in work.job.plan.runs}
@@ -46,10 +107,11 @@ class Worker:
             patience=work.patience,
         )
 
-    def do(self, run_id: str) -> Failure | None:
-        """An attempt at a run; why it came to no result, if it did not."""
+    def do(self, run_id: str) -> Steps:
+        """An attempt at a run, which reports to the store alone."""
         from finetune_trainer.session import do_run  # noqa: PLC0415 - imports torch
 
+        yield from ()
         # The pod's uid, and one more: a run may be begun twice in the same pod.
         pod = replace(self._pod, attempt=f"{self._prefix}-{uuid.uuid4().hex[:8]}")
         with drain.busy():

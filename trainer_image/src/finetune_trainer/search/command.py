@@ -11,6 +11,7 @@ from finetune_core.search.plan import SearchJobPlan
 from finetune_store import S3Connection, open_store
 from finetune_trainer import drain
 from finetune_trainer.errors import StoppedError, UserError
+from finetune_trainer.search.driver import Driver
 from finetune_trainer.signals import StopFlag
 
 logger = logging.getLogger(__name__)
@@ -22,9 +23,7 @@ def search(arguments: argparse.Namespace, *, connection: S3Connection, patience:
     stop.install()
     job = _read(arguments.plan)
     units = _units(job, arguments.index, arguments.cluster)
-    from finetune_trainer.search.driver import Driver  # noqa: PLC0415 - imports ray, after signals are heeded
-
-    stores = tuple(open_store(arguments.store, connection=connection, retry_seconds=one) for one in (patience, 0.0))
+    stores = tuple(open_store(arguments.store, connection=connection, retry_seconds=wait) for wait in (patience, 0.0))
     driver = Driver(
         job,
         units,

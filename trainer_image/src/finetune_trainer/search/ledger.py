@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pydantic import ValidationError
@@ -11,11 +12,11 @@ from finetune_core.search.best import best_trial
 from finetune_core.search.plan import describe_config
 from finetune_core.search.trials import TrialReport, TrialResult, TrialState
 from finetune_store import Store, StoreError, delete_tree
-from finetune_trainer.search.board import Board
-from finetune_trainer.search.claimant import Taken
 from finetune_trainer.search.leases import now
 from finetune_trainer.search.phase import Phase
 from finetune_trainer.search.reports import best_report
+from finetune_trainer.search.trial_queue import Taken
+from finetune_trainer.search.trial_store import TrialStore
 
 logger = logging.getLogger(__name__)
 
@@ -28,16 +29,19 @@ class _Open:
     started_at: str
     began: float
     history: dict[int, TrialReport] = field(default_factory=dict)
-    """By step: a trial that starts again reports what it has reported once more."""
+    """By step."""
+
+    def reports(self) -> list[TrialReport]:
+        return [self.history[step] for step in sorted(self.history)]
 
 
 class Ledger:
     """Reports come in, results go out. Everything is written before the trial's process is told to end."""
 
-    def __init__(self, store: Store, phase: Phase, board: Board) -> None:
+    def __init__(self, store: Store, phase: Phase, trials: TrialStore) -> None:
         self._store = store
         self._phase = phase
-        self._board = board
+        self._trials = trials
         self._open: dict[int, _Open] = {}
         self.reported = False
         """Whether any trial of this driver has reported anything: then model and data can be used."""
@@ -48,21 +52,37 @@ class Ledger:
         text = describe_config(taken.config)
         logger.info("%s of %d starts: %s", self._phase.name(taken.index), self._phase.count, text, extra=self._about())
 
-    def report(self, index: int, report: TrialReport) -> None:
-        """A trial has been evaluated."""
+    def report(self, index: int, report: TrialReport) -> bool:
+        """A trial has been evaluated; whether this evaluation is new: a trial that begins again repeats its own."""
         self.reported = True
-        self._open[index].history[report.step] = report
+        history = self._open[index].history
+        new = report.step not in history
+        history[report.step] = report
+        return new
+
+    def history(self, index: int) -> list[TrialReport]:
+        """What a trial that is being run has reported, by step."""
+        return self._open[index].reports()
+
+    def others(self, index: int) -> list[Sequence[TrialReport]]:
+        """What the trials reported that it is compared with: those being run here, and those that ended anywhere."""
+        ended = [
+            result.history
+            for result in self._trials.results.values()
+            if result.index not in self._open and result.duplicate_of is None and result.state != TrialState.FAILED
+        ]
+        return [*(opened.reports() for place, opened in self._open.items() if place != index), *ended]
 
     def forget(self, index: int) -> None:
         """A trial was interrupted: it has no result, and whoever takes it over goes on from its checkpoints."""
         self._open.pop(index, None)
-        self._board.give_up(index)
+        self._trials.give_up(index)
 
     def end(self, index: int, state: TrialState, error: str | None = None, *, diverged: bool = False) -> TrialResult:
         """Record how a trial ended; StoreError."""
         opened = self._open.pop(index)
         made = self._result(opened, state, error)
-        result = self._board.record(made.model_copy(update={"diverged": diverged}))
+        result = self._trials.record(made.model_copy(update={"diverged": diverged}))
         if state != TrialState.COMPLETED:
             self._drop_checkpoints(result)
         self._tell(result)
@@ -71,7 +91,7 @@ class Ledger:
     def _result(self, opened: _Open, state: TrialState, error: str | None) -> TrialResult:
         phase, searched = self._phase, self._phase.searched
         metric = searched.settings.metric_for_best_model
-        history = tuple(opened.history[step] for step in sorted(opened.history))
+        history = tuple(opened.reports())
         best = best_report(history, metric, greater_is_better=searched.greater_is_better)
         settings, run_ids = self._planned(opened)
         last = history[-1] if history else None
@@ -92,8 +112,8 @@ class Ledger:
             run_ids=run_ids,
             history=history,
             error=error[:_MAX_ERROR] if error else None,
-            driver=self._board.me[0],
-            cluster=self._board.me[1],
+            driver=self._trials.me[0],
+            cluster=self._trials.me[1],
             started_at=opened.started_at,
             finished_at=now(),
             seconds=last.seconds if last else round(time.monotonic() - opened.began, 2),
@@ -116,7 +136,7 @@ class Ledger:
                 logger.warning("checkpoints of %s stay for now: %s", self._phase.name(result.index), error)
 
     def _tell(self, result: TrialResult) -> None:
-        ended = self._board.results
+        ended = self._trials.results
         best = best_trial(ended.values())
         value = "no value" if result.value is None else f"{result.metric} {result.value:.6g} at step {result.step}"
         best_text = "none" if best is None else f"{best.value:.6g} ({self._phase.name(best.index)})"

@@ -23,7 +23,7 @@ def over(
     searched = plan.tasks[task]
     if len(results) >= searched.trials:
         return EndReason.ALL_TRIALS
-    if any(reaches(searched.goal, one.value, greater_is_better=one.greater_is_better) for one in results):
+    if any(reaches(searched.goal, trial.value, greater_is_better=trial.greater_is_better) for trial in results):
         return EndReason.GOAL_REACHED
     if failed_count(results) > plan.max_failed_trials:
         return EndReason.TOO_MANY_FAILED
@@ -38,8 +38,8 @@ def failed_count(results: Iterable[TrialResult]) -> int:
 
     One that diverged does not count: that is what the search is there to find out, and nothing is broken.
     """
-    failed = (one for one in results if one.state == TrialState.FAILED and not one.diverged)
-    return sum(1 for one in failed if one.duplicate_of is None)
+    failed = (trial for trial in results if trial.state == TrialState.FAILED and not trial.diverged)
+    return sum(1 for trial in failed if trial.duplicate_of is None)
 
 
 def describe(plan: SearchPlan, task: str, results: Iterable[TrialResult], reason: EndReason) -> str:

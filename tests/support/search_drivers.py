@@ -8,11 +8,11 @@ from finetune_core.search.plan import SearchPlan, SearchTaskPlan
 from finetune_core.search.trials import Heartbeat, TrialReport, TrialResult, TrialState
 from finetune_core.spec.search import Algorithm, Distribution, TrialScheduler
 from finetune_store import Store
-from finetune_trainer.search.board import Board
-from finetune_trainer.search.claimant import Claimant, Taken
 from finetune_trainer.search.leases import Leases
 from finetune_trainer.search.phase import Phase
 from finetune_trainer.search.proposals import proposer
+from finetune_trainer.search.trial_queue import Taken, TrialQueue
+from finetune_trainer.search.trial_store import TrialStore
 from support.plans import MODEL, plan
 
 LEARNING_RATE = {"learningRate": {"logUniform": [1e-5, 1e-2]}}
@@ -114,13 +114,13 @@ class FakeDriver:
     clock: FakeClock
     over: bool = False
     beats: int = 0
-    board: Board = field(init=False)
-    claimant: Claimant = field(init=False)
+    trials: TrialStore = field(init=False)
+    queue: TrialQueue = field(init=False)
 
     def __post_init__(self) -> None:
         leases = Leases(self.store, self.phase.layout, seconds=45.0, clock=self.clock)
-        self.board = Board(self.store, self.phase, leases, driver=self.name, cluster=0)
-        self.claimant = Claimant(self.board, self.phase, lambda: self.over, clock=self.clock)
+        self.trials = TrialStore(self.store, self.phase, leases, driver=self.name, cluster=0)
+        self.queue = TrialQueue(self.trials, self.phase, lambda: self.over, clock=self.clock)
         self.beat()
 
     def beat(self, *, ended: bool = False) -> None:
@@ -131,10 +131,10 @@ class FakeDriver:
 
     def take(self) -> Taken:
         """The next trial; there has to be one."""
-        taken = self.claimant.next()
+        taken = self.queue.next()
         assert isinstance(taken, Taken)
         return taken
 
     def finish(self, taken: Taken, value: float | None = 0.5, **fields: object) -> TrialResult:
         """The trial ends."""
-        return self.board.record(result(self.phase, taken, value=value, driver=self.name, **fields))
+        return self.trials.record(result(self.phase, taken, value=value, driver=self.name, **fields))

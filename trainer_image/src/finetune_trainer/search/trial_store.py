@@ -20,7 +20,7 @@ class Claimed:
     claim: Claim
 
 
-class Board:
+class TrialStore:
     """A view of the store, as of the last `refresh`. Claims and results never change, so each is read once."""
 
     def __init__(self, store: Store, phase: Phase, leases: Leases, *, driver: str, cluster: int) -> None:
