@@ -90,6 +90,21 @@ def test_a_busy_key_that_is_added_waits_for_its_end_with_its_earliest_time() -> 
     assert (made.take(4.0), made.take(5.0), len(made)) == (None, ("a", 1), 1)
 
 
+def test_after_a_pause_the_latest_news_comes_first_and_what_is_new_before_all_that_waited() -> None:
+    made = schedule(1)
+    for number in range(5):
+        made.add(("a", number), float(number))
+    made.add(("a", 9), 300.0)
+    made.spread(100.0, 2.0)
+    made.add(("a", 7), 101.0)
+    order = []
+    for now in (100.0, 101.0, 102.0, 104.0, 106.0, 108.0, 200.0, 300.0):
+        while (key := made.take(now)) is not None:
+            made.done(key)
+            order.append((now, key[1]))
+    assert order == [(100.0, 4), (101.0, 7), (102.0, 3), (104.0, 2), (106.0, 1), (108.0, 0), (300.0, 9)]
+
+
 @dataclass
 class Play:
     """A schedule in virtual time; `seconds` of work a key, `waited` from due to begun."""

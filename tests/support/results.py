@@ -87,7 +87,7 @@ def result_of(
     metric = plan.tasks[task].settings.metric_for_best_model
     measured = dict.fromkeys(plan.tasks[task].definition.measured, 0.5) | dict(metrics or {}) | {metric: value}
     files = {
-        name: PredictionFile(rows=content.count(b"\n") - 1, sha256=hashlib.sha256(content).hexdigest())
+        name: PredictionFile(rows=max(content.count(b"\n") - 1, 0), sha256=hashlib.sha256(content).hexdigest())
         for name, content in (predictions or {}).items()
     }
     known: dict[str, Any] = {

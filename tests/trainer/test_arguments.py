@@ -12,6 +12,7 @@ import transformers
 from finetune_core.argument_table import Argument
 from finetune_core.arguments import ARGUMENTS
 from finetune_core.results import ExitCode
+from finetune_trainer.data.padding import Padding
 from finetune_trainer.data.tokens import Collator
 from finetune_trainer.training import RunTrainer, make_trainer, training_arguments
 from support.results import settings_for
@@ -79,7 +80,7 @@ def one_step(folder: Path, norm: Norm, **training: Any) -> RunTrainer:
         settings_for("rte", **steps, **training),
         model=transformers.BertForSequenceClassification(transformers.BertConfig(**sizes, **plain)),
         tokens=tokens,
-        collator=Collator(tokens, pad_id=0, label_order=np.arange(2)),
+        collator=Collator(tokens, padding=Padding(0), label_order=np.arange(2)),
         evaluate=lambda _: {"accuracy": 0.0},
         callbacks=[norm],
         folder=folder,

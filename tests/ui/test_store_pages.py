@@ -7,11 +7,12 @@ from urllib.parse import quote
 
 import pytest
 
-from finetune_store import DirectoryStore
+from finetune_store import DirectoryStore, S3Connection, open_store
 from finetune_ui.sources import StoreSource
 from finetune_ui.viewers import OneViewer
 from support.filled_store import finished_experiment, running_experiment, running_search
 from support.report_store import layout_of
+from support.tarpit import Tarpit
 
 from .conftest import Serve, Site, text_of
 
@@ -30,6 +31,17 @@ def figures_of(page: str) -> dict[str, dict]:
     found = re.search(r'<script type="application/json" id="figures">(.*?)</script>', page, re.DOTALL)
     assert found
     return {figure["id"]: figure for figure in json.loads(found[1])}
+
+
+def test_a_store_that_answers_a_byte_at_a_time_is_told_and_not_waited_for(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("finetune_ui.web._SECONDS", 0.3)
+    with Tarpit("headers") as server:
+        connection = S3Connection(server.endpoint, "us-east-1", "key", "made-up")
+        answer = serve(OneViewer(StoreSource(open_store("s3://bucket", connection=connection)))).get("/")
+    assert answer.status_code == 502
+    assert "it took longer than 0.3 s" in text_of(answer.text)
 
 
 def test_an_empty_store_says_how_to_begin(site: Site) -> None:

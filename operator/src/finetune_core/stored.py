@@ -5,6 +5,7 @@ be single parts of a key, its paths have to stay below their folder, and it has 
 what does not is refused as any other malformed object is: by pydantic's ValidationError.
 """
 
+import sys
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationInfo, model_validator
@@ -14,8 +15,7 @@ from finetune_core.plain import is_printable
 
 _FOLDER = "folder"
 _MAX_SEGMENT_BYTES = 255
-_LARGEST = 1e100
-"""Squares and sums of values up to here are finite floats."""
+_LARGEST = sys.float_info.max
 
 
 def read_json(content: bytes | str) -> Any:
@@ -24,8 +24,8 @@ def read_json(content: bytes | str) -> Any:
 
 
 def finite(value: float | None) -> float | None:
-    """The value, or None where it is NaN, infinite, or so large that nothing could be computed with it."""
-    # False for NaN too; and whole numbers may be too large for any float.
+    """The value, or None where it is NaN, infinite, or a whole number that no float holds."""
+    # False for NaN too.
     return value if value is not None and abs(value) <= _LARGEST else None
 
 

@@ -17,6 +17,8 @@ Work = Callable[[Key], Awaitable[float | None]]
 
 _FIRST_BACKOFF = 1.0
 _LONGEST_BACKOFF = 60.0
+_SPREAD_SECONDS = 0.02
+"""Between two keys of a group when the queue is opened: about what a look takes, so no worker has to wait."""
 
 
 class WorkQueue(Generic[Key]):
@@ -55,6 +57,8 @@ class WorkQueue(Generic[Key]):
     async def set_open(self, is_open: bool) -> None:
         """Whether keys are taken up; what is under way is not touched."""
         async with self._changed:
+            if is_open and not self._open:
+                self._schedule.spread(_now(), _SPREAD_SECONDS)
             self._open = is_open
             self._changed.notify_all()
 

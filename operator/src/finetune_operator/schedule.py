@@ -34,6 +34,10 @@ class _Group(Generic[Key]):
         self._pushed += 1
         heapq.heappush(self._heap, (due, self._pushed, key))
 
+    def clear(self) -> None:
+        self.due.clear()
+        self._heap.clear()
+
     def first_due(self) -> float | None:
         while self._heap and self.due.get(self._heap[0][2]) != self._heap[0][0]:
             heapq.heappop(self._heap)  # it has been moved forward, or taken
@@ -95,6 +99,19 @@ class Schedule(Generic[Key]):
             group.add(key, self._again.pop(key))
         if not group.held and not group.due:
             del self._groups[name]
+
+    def spread(self, now: float, step: float) -> None:
+        """Have overdue keys come one each `step`, the latest news first: and what is new from now on before them.
+
+        For when nothing was taken for a while: most of what waits then was only listed long ago.
+        """
+        for group in self._groups.values():
+            news_first = sorted(group.due.items(), key=lambda item: item[1], reverse=True)
+            group.clear()
+            overdue = 0
+            for key, due in news_first:
+                group.add(key, due if due > now else now + overdue * step)
+                overdue += due <= now
 
     def next_due(self) -> float | None:
         """When `take` has a key, unless something changes before; None where only a `done` or an `add` helps."""

@@ -73,29 +73,22 @@ class _PlainSocket(socket.socket):
         super().settimeout(value)
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        super().settimeout(limited(self._timeout))
+        self._limit()
         return super().recv_into(*args, **kwargs)
 
     def sendall(self, *args: Any, **kwargs: Any) -> None:
-        super().settimeout(limited(self._timeout))
+        self._limit()
         super().sendall(*args, **kwargs)
 
+    def _limit(self) -> None:
+        super().settimeout(limited(self._timeout))
 
-class _TlsSocket(ssl.SSLSocket):
+
+class _TlsSocket(_PlainSocket, ssl.SSLSocket):
     """The same; its `sendall` sends piece by piece."""
 
-    _timeout: float | None = None
-
-    def settimeout(self, value: float | None) -> None:
-        self._timeout = value
-        super().settimeout(value)
-
-    def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        super().settimeout(limited(self._timeout))
-        return super().recv_into(*args, **kwargs)
-
     def send(self, *args: Any, **kwargs: Any) -> int:
-        super().settimeout(limited(self._timeout))
+        self._limit()
         return super().send(*args, **kwargs)
 
 

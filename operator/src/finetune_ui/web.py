@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files as package_files
 from pathlib import PurePosixPath
+from typing import ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from finetune_client.errors import ClientError, NotFoundError, RefusedError, UnreachableError
 from finetune_core.problems import FinetuneError
-from finetune_store import StoreError
+from finetune_store import StoreError, deadline
 from finetune_ui.content import Content, read_content, read_files
 from finetune_ui.kinds import KINDS, age
 from finetune_ui.pages import render
@@ -40,7 +41,11 @@ _REPORT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-sr
 _UNUSUAL = re.compile(r"[^-A-Za-z0-9_.]")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _DAY = 86_400
+_SECONDS = 60.0
+"""For all that one page, or one file, asks of a store."""
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -71,7 +76,7 @@ class Server:
     async def _list(self, request: web.Request) -> web.Response:
         source = await self._source(request)
         namespace = request.query.get("namespace") or None
-        heads = await asyncio.to_thread(source.heads, namespace)
+        heads = await _asked(source.heads, namespace)
         now = datetime.now(UTC)
         ages = [age(head.created, now) for head in heads]
         return self._page("list.html", source, heads=heads, ages=ages, namespace=namespace)
@@ -79,7 +84,7 @@ class Server:
     async def _object(self, request: web.Request) -> web.Response:
         source = await self._source(request)
         word, namespace, name = (request.match_info[key] for key in ("word", "namespace", "name"))
-        found, content, problem = await asyncio.to_thread(_look, source, word, namespace, name)
+        found, content, problem = await _asked(_look, source, word, namespace, name)
         head = found.head or (content.head if content else None)
         if head is None:
             raise problem or NotFoundError(f"there is no {KINDS[word].kind} {namespace}/{name}")
@@ -100,7 +105,7 @@ class Server:
         source = await self._source(request)
         word, namespace, name = (request.match_info[key] for key in ("word", "namespace", "name"))
         file = request.match_info["file"]
-        data = await asyncio.to_thread(_download, source, word, namespace, name, file)
+        data = await _asked(_download, source, word, namespace, name, file)
         kind = mimetypes.guess_type(file)[0] or "application/octet-stream"
         shown = kind.startswith(("text/html", "image/"))
         # What would end the quotes, or the header, is no part of a name (https://www.rfc-editor.org/rfc/rfc6266#section-4.3).
@@ -135,7 +140,7 @@ class Server:
     async def _source(self, request: web.Request) -> Source:
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
         given = token.strip() if kind == "Bearer" else request.cookies.get(_cookie(request))
-        return await asyncio.to_thread(self._viewers.source, given)
+        return await _asked(self._viewers.source, given)
 
     def _page(self, template: str, source: Source | None, status: int = 200, **values: object) -> web.Response:
         text = render(
@@ -258,6 +263,16 @@ def _version() -> str:
 def _name(host: str) -> str:
     """The name in a Host header, without its port."""
     return urlsplit(f"//{host}").hostname or ""
+
+
+async def _asked(ask: Callable[_P, _T], *arguments: _P.args, **named: _P.kwargs) -> _T:
+    """In a thread, and not for ever: one viewer's store must not keep the page from the others."""
+
+    def bounded() -> _T:
+        with deadline(_SECONDS):
+            return ask(*arguments, **named)
+
+    return await asyncio.to_thread(bounded)
 
 
 def _cookie(request: web.Request) -> str:
