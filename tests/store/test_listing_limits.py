@@ -1,13 +1,15 @@
 """A listing that was given a limit asks for no more pages than it needs, in either kind of store."""
 
 import threading
+import tracemalloc
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from finetune_core.problems import InvalidInputError
-from finetune_store import S3Connection, Store, TooManyObjectsError, open_store
+from finetune_store import S3Connection, Store, TooManyObjectsError, UnreachableError, open_store
 from finetune_store.folders import MOST_FILES
 from finetune_work.sources import FolderSources
 
@@ -44,16 +46,49 @@ class _Endless(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def lake() -> Iterator[Store]:
-    _Endless.pages = 0
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Endless) as server:
+class _Flood(BaseHTTPRequestHandler):
+    """A page of half a gigabyte, or as much of it as is taken."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/xml")
+        self.end_headers()
+        with suppress(OSError):
+            for _ in range(500):
+                self.wfile.write(b" " * (1 << 20))
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def served(handler: type[BaseHTTPRequestHandler]) -> Iterator[Store]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         connection = S3Connection(f"http://127.0.0.1:{server.server_port}", "us-east-1")
         yield open_store("s3://data-lake", connection=connection, retry_seconds=0)
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def lake() -> Iterator[Store]:
+    _Endless.pages = 0
+    with served(_Endless) as store:
+        yield store
+
+
+def test_an_answer_without_an_end_is_cut_off() -> None:
+    with served(_Flood) as store:
+        tracemalloc.start()
+        try:
+            with pytest.raises(UnreachableError, match="the answer has more than 4,194,304 bytes"):
+                store.list("")
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert peak < 32 << 20
 
 
 def test_what_is_within_the_limit_is_listed(store: Store) -> None:
