@@ -1,5 +1,6 @@
 """Text of others in addresses: what is asked is below the hub's API, of the host that is named, and nothing else."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any, cast
@@ -31,7 +32,7 @@ class Hub:
 
     def request(self, method: str, url: str, **options: Any) -> urllib3.HTTPResponse:
         self.asked.append(url)
-        return urllib3.HTTPResponse(body=self._content, status=200, preload_content=True)
+        return urllib3.HTTPResponse(body=io.BytesIO(self._content), status=200, preload_content=False)
 
 
 def commit_of(uri: str, hub: Hub) -> str:

@@ -76,3 +76,55 @@ def test_who_may_not_read_the_secret_can_bring_keys_of_their_own() -> None:
 def test_a_store_may_be_a_folders_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert open_uri("results").uri() == (tmp_path / "results").as_uri()
+
+
+THEIRS = {key: value for key, value in KEYS.items() if key != "AWS_ENDPOINT_URL"}
+ELSEWHERE = {"bucket": "bucket", "endpoint": "http://10.0.0.1:9"}
+
+
+def test_ones_own_keys_are_not_sent_where_the_author_of_a_spec_says() -> None:
+    for kube, found in (
+        (CLUSTER, item(storage=ELSEWHERE)),
+        (Refusing(), item(storage=ELSEWHERE | {"secretRef": {"name": "keys"}})),
+    ):
+        with pytest.raises(RefusedError, match=r"your own keys are not sent to http://10.0.0.1:9") as caught:
+            open_for(kube, found, environ=THEIRS)
+        assert "AWS_ENDPOINT_URL=http://10.0.0.1:9" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "role", [{"AWS_WEB_IDENTITY_TOKEN_FILE": "/t"}, {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://a"}]
+)
+def test_a_role_of_ones_own_is_ones_own(role: dict[str, str]) -> None:
+    with pytest.raises(RefusedError, match="your own keys are not sent to"):
+        open_for(CLUSTER, item(storage=ELSEWHERE), environ=role)
+
+
+def test_ones_own_keys_go_where_one_says_to_aws_or_to_the_operators_storage() -> None:
+    for found in (
+        item(storage=ELSEWHERE | {"endpoint": None}),
+        item() | {"status": {"storage": ELSEWHERE}},
+        item()
+        | {"status": {"storage": ELSEWHERE, "observedGeneration": 2}, "metadata": {"name": "a", "generation": 2}},
+    ):
+        assert open_for(CLUSTER, found, environ=THEIRS).uri() == "s3://bucket"
+    assert open_for(CLUSTER, item(storage=ELSEWHERE), environ=KEYS).uri() == "s3://bucket"
+
+
+def test_a_status_of_an_older_spec_is_not_the_operators_word() -> None:
+    found = {"metadata": {"name": "first", "generation": 3}, "spec": {}}
+    found["status"] = {"storage": ELSEWHERE, "observedGeneration": 2}
+    with pytest.raises(RefusedError, match="your own keys are not sent to"):
+        open_for(CLUSTER, found, environ=THEIRS)
+
+
+def test_who_has_no_keys_looks_as_nobody() -> None:
+    assert open_for(CLUSTER, item(storage=ELSEWHERE), environ={}).uri() == "s3://bucket"
+
+
+def test_a_secret_says_no_more_than_keys(tmp_path: Path) -> None:
+    steering = encoded(AWS_CA_BUNDLE=str(tmp_path / "none"), AWS_WEB_IDENTITY_TOKEN_FILE="/t", AWS_ENDPOINT_URL="x:")
+    both = {"data": CLUSTER.secrets["keys"]["data"] | steering["data"]}
+    assert open_for(Cluster(secrets={"keys": both}), item(storage=STORAGE), environ={}).uri() == "s3://bucket/prefix"
+    with pytest.raises(NotFoundError, match="Secret keys lacks AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY"):
+        open_for(Cluster(secrets={"keys": steering}), item(storage=STORAGE), environ={})

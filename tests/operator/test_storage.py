@@ -9,6 +9,7 @@ import pytest
 from finetune_core.problems import InvalidInputError
 from finetune_core.spec import Storage
 from finetune_operator.storage import StorageConnector
+from finetune_store import InvalidKeyError, S3Connection, Store, open_store
 
 KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
 
@@ -104,3 +105,101 @@ def test_renewed_keys_make_another_connection(connector: StorageConnector, objec
     one = connector.connect("team", storage(secretRef={"name": "keys"}))
     objects.secrets["keys"]["AWS_SECRET_ACCESS_KEY"] = "renewed"
     assert connector.connect("team", storage(secretRef={"name": "keys"})) is not one
+
+
+OWN = storage(prefix="out")
+IDENTITY = {"AWS_ACCESS_KEY_ID": "operators", "AWS_SECRET_ACCESS_KEY": "own", "AWS_SESSION_TOKEN": "token"}
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> dict[str, S3Connection]:
+    """URI -> what it was last opened with."""
+    seen: dict[str, S3Connection] = {}
+
+    def open_there(uri: str, *, connection: S3Connection, **_: Any) -> Store:
+        seen[uri] = connection
+        return open_store("file:///none")
+
+    monkeypatch.setattr("finetune_operator.storage.open_store", open_there)
+    return seen
+
+
+@pytest.fixture
+def own(objects: Objects) -> StorageConnector:
+    return StorageConnector(objects, own=OWN, environ=IDENTITY)  # type: ignore[arg-type]
+
+
+def test_the_operators_identity_is_for_its_own_storage(own: StorageConnector, opened: dict[str, S3Connection]) -> None:
+    own.connect("team", storage(prefix="out")).open("s3://results/out")
+    made = opened["s3://results/out"]
+    assert (made.access_key, made.session_token, made.endpoint) == ("operators", "token", "http://s3.example.test:9000")
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"endpoint": "http://10.0.0.1:9"},
+        {"endpoint": None},
+        {"bucket": "other"},
+        {"prefix": None},
+        {"prefix": "out/deeper"},
+        {"region": "elsewhere"},
+        {"caBundle": {"name": "ca", "key": "ca.pem"}},
+    ],
+)
+def test_it_is_for_nothing_that_a_spec_chose(
+    own: StorageConnector, objects: Objects, opened: dict[str, S3Connection], chosen: dict[str, Any]
+) -> None:
+    objects.config_maps["ca"] = {"ca.pem": "x"}
+    own.connect("team", storage(**{"prefix": "out", **chosen})).open("s3://results/out")
+    assert not opened["s3://results/out"].has_identity
+
+
+@pytest.mark.parametrize(
+    ("uri", "signed"),
+    [
+        ("s3://results/out/team/first/runs", True),
+        ("s3://results/out/team", True),
+        ("s3://results/out/team-2/first", False),
+        ("s3://results/out/victim/first", False),
+        ("s3://results/out", False),
+        ("s3://results", False),
+        ("s3://data-lake/model", False),
+    ],
+)
+def test_inputs_are_read_with_it_in_the_namespaces_own_folder_alone(
+    own: StorageConnector, opened: dict[str, S3Connection], uri: str, signed: bool
+) -> None:
+    connection = own.connect("team", OWN)
+    connection.open("s3://results/out")
+    connection.open_input(uri)
+    assert opened[uri].has_identity is signed
+
+
+def test_a_uri_does_not_climb_out_of_the_namespaces_folder(own: StorageConnector) -> None:
+    for uri in ("s3://results/out/team/../victim", "s3://results/out/team//x", "s3://results/out/team/./../victim"):
+        with pytest.raises(InvalidKeyError):
+            own.connect("team", OWN).open_input(uri)
+
+
+def test_namespaces_do_not_share_what_is_opened_with_it(own: StorageConnector) -> None:
+    assert own.connect("team", OWN) is own.connect("team", OWN)
+    assert own.connect("team", OWN) is not own.connect("other", OWN)
+
+
+def test_the_keys_of_the_namespace_win(own: StorageConnector, opened: dict[str, S3Connection]) -> None:
+    connection = own.connect("team", storage(prefix="out", secretRef={"name": "keys"}))
+    connection.open_input("s3://data-lake/model")
+    assert (opened["s3://data-lake/model"].access_key, opened["s3://data-lake/model"].session_token) == ("key", None)
+
+
+def test_a_secret_says_no_more_than_keys(own: StorageConnector, objects: Objects) -> None:
+    plain = own.connect("team", storage(secretRef={"name": "keys"}))
+    objects.secrets["keys"] |= {"AWS_ENDPOINT_URL_S3": "http://10.0.0.1", "AWS_CA_BUNDLE": "/etc/passwd"}
+    assert own.connect("team", storage(secretRef={"name": "keys"})) is plain
+
+
+def test_a_bundle_of_authorities_has_a_bound(own: StorageConnector, objects: Objects) -> None:
+    objects.config_maps["ca"] = {"ca.pem": "x" * (600 << 10)}
+    with pytest.raises(InvalidInputError, match=r"spec.storage.caBundle: .* more than 524,288 bytes: keep the"):
+        own.connect("team", storage(caBundle={"name": "ca", "key": "ca.pem"}))

@@ -58,7 +58,10 @@ class FolderConnection:
     def open(self, uri: str) -> Store:
         return open_store((self.root / short_hash(uri)).as_uri())
 
-    def check(self, uri: str) -> None:
+    def open_input(self, uri: str) -> Store:
+        return self.open(uri)
+
+    def check(self, uri: str, folder: str) -> None:
         """A folder is always there."""
 
 
@@ -69,7 +72,7 @@ class FolderConnector(StorageConnector):
         super().__init__(cluster)
         self._root = root
 
-    def _shared(self, wanted: S3Connection) -> Connection:
+    def _shared(self, wanted: S3Connection, home: str = "") -> Connection:
         return cast("Connection", FolderConnection(self._root))
 
 

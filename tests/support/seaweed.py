@@ -68,8 +68,10 @@ class SeaweedS3:
     to one that does not exist (as on other S3 servers); `create_bucket` makes them.
     """
 
-    def __init__(self, *, tls: TlsFiles | None = None) -> None:
+    def __init__(self, *, tls: TlsFiles | None = None, limited: dict[str, list[str]] | None = None) -> None:
+        """`limited`: name of more keys -> what they may do, e.g. `Read:bucket/prefix/*`."""
         self._tls = tls
+        self._limited = {name: (Keys(), actions) for name, actions in (limited or {}).items()}
         self._admin, self._reader = Keys(), Keys()
         self._folder = Path(tempfile.mkdtemp(prefix="weed-"))
         self._ports = _free_ports(len(_PORT_FLAGS))
@@ -100,6 +102,10 @@ class SeaweedS3:
     def reader_secret_key(self) -> str:
         """Secret of `reader_access_key`."""
         return self._reader.secret
+
+    def keys(self, name: str) -> Keys:
+        """Those of `limited`."""
+        return self._limited[name][0]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -172,7 +178,8 @@ class SeaweedS3:
         return self._ports[_PORT_FLAGS.index(flag)]
 
     def _write_identities(self) -> None:
-        pairs = (("admin", self._admin, _ADMIN_ACTIONS), ("reader", self._reader, _READER_ACTIONS))
+        pairs = [("admin", self._admin, _ADMIN_ACTIONS), ("reader", self._reader, _READER_ACTIONS)]
+        pairs += [(name, *limited) for name, limited in self._limited.items()]
         identities = [
             {"name": name, "credentials": [{"accessKey": keys.access, "secretKey": keys.secret}], "actions": actions}
             for name, keys, actions in pairs

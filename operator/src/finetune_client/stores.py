@@ -1,7 +1,5 @@
 """The store that an experiment's or a search's results lie in: --store, or what spec and status say."""
 
-import base64
-import binascii
 import logging
 import os
 from collections.abc import Mapping
@@ -9,10 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from finetune_client.errors import ClientError, NotFoundError, RefusedError, UsageError
 from finetune_client.finding import checked_namespace, cluster, find, split_name
+from finetune_core.problems import InvalidInputError
+from finetune_core.spec import Storage
 from finetune_kube.kinds import KINDS, Kind
 from finetune_store import S3Connection, Store, open_store
+from finetune_work.credentials import reaching, with_keys
 
 if TYPE_CHECKING:
     from finetune_client.kube.client import Kube
@@ -86,44 +89,79 @@ def open_for(kube: "Kube", item: Json, *, environ: Mapping[str, str] | None = No
     """The store of an object, with the keys of its Secret; AWS_ENDPOINT_URL wins over the endpoint of the storage.
 
     `environ` are the AWS_* variables of who asks (default: the process's): for stores without a Secret, and for those
-    whose Secret they may not read. NotFoundError before the operator has told its own storage in the status.
+    whose Secret they may not read. They go where those variables say, or to the operator's own storage; RefusedError
+    for an endpoint that the object's author chose. NotFoundError before the operator has told its own storage.
     """
-    storage = item["spec"].get("storage") or (item.get("status") or {}).get("storage")
-    if storage is None:
+    spec, status = item["spec"], item.get("status") or {}
+    said = spec.get("storage") or status.get("storage")
+    if said is None:
         raise NotFoundError(
             f"{item['metadata']['name']} does not say yet where its results lie: the operator has not looked at it",
             "Wait a moment. Is the operator running, and does it watch this namespace?",
         )
-    uri = "/".join(part for part in (f"s3://{storage['bucket']}", storage.get("prefix")) if part)
-    bundle = storage.get("caBundle")
-    authorities = _authorities(kube, bundle["name"], bundle["key"]) if bundle else None
-    return open_uri(uri, _environment(kube, storage, os.environ if environ is None else environ), authorities)
+    storage = _parsed(said)
+    own = S3Connection.from_env(os.environ if environ is None else environ)
+    # Nobody else may write a status, and this one is of the spec as it is now.
+    told = not spec.get("storage") and status.get("observedGeneration") == item["metadata"].get("generation")
+    return _opened(storage.uri, _connection(kube, storage, own, trusted=told))
 
 
-def open_uri(uri: str, env: Mapping[str, str] | None = None, authorities: str | None = None) -> Store:
-    """A store by its URI, or a folder by its path; reached as AWS_* variables say (default: the process's).
+def open_uri(uri: str, env: Mapping[str, str] | None = None) -> Store:
+    """A store by its URI, or a folder by its path; reached as AWS_* variables say (default: the process's)."""
+    return _opened(uri, S3Connection.from_env(os.environ if env is None else env))
 
-    `authorities` are certificates (PEM) that are trusted besides those of the system and of the variables.
-    """
+
+def _opened(uri: str, connection: S3Connection) -> Store:
     if "://" not in uri:
         uri = Path(uri).resolve().as_uri()
     # Each try that fails would be told on the terminal; the last one is, with what to do.
     logging.getLogger("finetune_store").setLevel(logging.ERROR)
-    connection = replace(S3Connection.from_env(os.environ if env is None else env), authorities=authorities)
     return open_store(uri, connection=connection, retry_seconds=_RETRY_SECONDS)
 
 
-def _environment(kube: "Kube", storage: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
-    keys = _secret(kube, storage["secretRef"]["name"], environ) if storage.get("secretRef") else None
-    # A path in a Secret is one of pods: here it would be a file of whoever looks.
-    env = dict(environ) if keys is None else {**keys, "AWS_CA_BUNDLE": environ.get("AWS_CA_BUNDLE", "")}
-    if storage.get("region"):
-        env["AWS_REGION"] = storage["region"]
-    if own := environ.get("AWS_ENDPOINT_URL"):
-        env["AWS_ENDPOINT_URL"] = own
-    elif storage.get("endpoint"):
-        env["AWS_ENDPOINT_URL"] = _reachable(kube, storage["endpoint"])
-    return env
+def _parsed(storage: Json) -> Storage:
+    try:
+        return Storage.model_validate(storage)
+    except ValidationError as error:
+        raise ClientError(f"its storage is no storage block: {error}", "Correct spec.storage.") from error
+
+
+def _connection(kube: "Kube", storage: Storage, own: S3Connection, *, trusted: bool) -> S3Connection:
+    try:
+        there = reaching(own.anonymous(), kube, storage)
+        keys = _with_keys(there, kube, storage, own)
+    except InvalidInputError as error:
+        remedy = f"Correct it; or {_BY_HAND}, and give --store."
+        raise NotFoundError("; ".join(problem.message for problem in error.problems), remedy) from error
+    if keys is None and own.has_identity:
+        _check_trusted(storage, own, trusted=trusted)
+        keys = replace(own, authorities=there.authorities, region=there.region)
+    connection = replace(keys or there, ca_bundle=own.ca_bundle)
+    if own.endpoint:
+        return replace(connection, endpoint=own.endpoint)
+    return replace(connection, endpoint=_reachable(kube, storage.endpoint) if storage.endpoint else None)
+
+
+def _with_keys(there: S3Connection, kube: "Kube", storage: Storage, own: S3Connection) -> S3Connection | None:
+    """With the keys of the Secret; None where there is none, or where it is not theirs to read who have their own."""
+    if storage.secret_ref is None:
+        return None
+    try:
+        return with_keys(there, kube, storage.secret_ref)
+    except RefusedError as error:
+        if own.has_identity:
+            return None
+        raise RefusedError(error.message, f"Ask for the right to read it; or {_BY_HAND}.") from error
+
+
+def _check_trusted(storage: Storage, own: S3Connection, *, trusted: bool) -> None:
+    """RefusedError where one's own keys would go to an endpoint that only the author of an object vouches for."""
+    if trusted or own.endpoint or storage.endpoint is None:
+        return
+    raise RefusedError(
+        f"your own keys are not sent to {storage.endpoint}, which the author of its spec chose",
+        f"If you trust it, set AWS_ENDPOINT_URL={storage.endpoint}, or give --store; or unset your keys.",
+    )
 
 
 def _reachable(kube: "Kube", endpoint: str) -> str:
@@ -136,32 +174,3 @@ def _reachable(kube: "Kube", endpoint: str) -> str:
             f"the store's address, {endpoint}, works only inside the cluster: {error.message}",
             "Have somebody forward a port to it (kubectl port-forward), and set AWS_ENDPOINT_URL to that.",
         ) from error
-
-
-def _secret(kube: "Kube", name: str, environ: Mapping[str, str]) -> dict[str, str] | None:
-    """The AWS_* of a Secret; None where it is not theirs to read who have keys of their own."""
-    try:
-        secret = kube.secret(name)
-    except RefusedError as error:
-        if environ.get("AWS_ACCESS_KEY_ID"):
-            return None
-        raise RefusedError(error.message, f"Ask for the right to read it; or {_BY_HAND}.") from error
-    if secret is None:
-        raise NotFoundError(
-            f"Secret {name} is not in namespace {kube.namespace}",
-            f"Create it with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; or {_BY_HAND}, and give --store.",
-        )
-    try:
-        data = secret.get("data") or {}
-        return {key: base64.b64decode(value).decode().strip() for key, value in data.items() if key.startswith("AWS_")}
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise ClientError(f"Secret {name} holds what is no text: {error}", "Create it anew.") from error
-
-
-def _authorities(kube: "Kube", name: str, key: str) -> str:
-    text = ((kube.config_map(name) or {}).get("data") or {}).get(key)
-    if not text:
-        raise NotFoundError(
-            f"ConfigMap {name} in namespace {kube.namespace} has no key {key}", "Correct spec.storage.caBundle."
-        )
-    return str(text)

@@ -1,10 +1,8 @@
 """Tuned training arguments of tasks: from a search's status, a ConfigMap, or a folder of `<task>.yaml` files. Pure."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
@@ -13,16 +11,9 @@ from finetune_core.problems import InvalidInputError, Problem
 from finetune_core.search.status import HPSearchStatus
 from finetune_core.spec import HyperparametersFrom, Training
 from finetune_core.status import ConditionStatus, ConditionType
+from finetune_core.yaml_text import YamlTextError, read_yaml, shown
 
-# YAML 1.2's core schema (https://yaml.org/spec/1.2.2/#103-core-schema); 1.1 takes 5e-5 for a string.
-_FLOAT = re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
-
-
-class _Loader(yaml.SafeLoader):
-    pass
-
-
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.0123456789"))
+_MOST_PROBLEMS = 20
 
 
 class _Frozen(BaseModel):
@@ -148,17 +139,18 @@ def _collected(source: HyperparametersFrom, found: Mapping[str, tuple[str, Any]]
         except InvalidInputError as error:
             problems += error.problems
     if problems:
-        raise InvalidInputError(tuple(problems))
+        raise InvalidInputError(tuple(problems[:_MOST_PROBLEMS]))
     return TunedTasks(source=source, tasks=tasks)
 
 
 def _mapping(where: str, text: str) -> dict[str, Any]:
     try:
-        content = yaml.load(text, Loader=_Loader)  # a subclass of the safe loader
-    except yaml.YAMLError as error:
-        problem = Problem("spec.hyperparametersFrom", f"{where} is no YAML: correct it: {' '.join(str(error).split())}")
-        raise InvalidInputError((problem,)) from error
-    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        content = read_yaml(text)
+    except YamlTextError as error:
+        raise InvalidInputError(
+            (Problem("spec.hyperparametersFrom", f"{where} is no YAML: correct it: {error}"),)
+        ) from error
+    if not isinstance(content, dict):
         problem = Problem("spec.hyperparametersFrom", f"{where} is no mapping of names to values: write one")
         raise InvalidInputError((problem,))
     return content
@@ -174,13 +166,13 @@ def _checked(where: str, values: Any) -> dict[str, Any]:
         training = Training.model_validate(values)
     except ValidationError as error:
         raise InvalidInputError(
-            tuple(_problem(where, one["loc"], one["type"], one["msg"]) for one in error.errors())
+            tuple(_problem(where, one["loc"], one["type"], one["msg"]) for one in error.errors()[:_MOST_PROBLEMS])
         ) from error
     return training.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 def _problem(where: str, location: tuple[int | str, ...], kind: str, message: str) -> Problem:
-    name = ".".join(map(str, location))
+    name = shown(".".join(map(str, location)))
     if kind == "extra_forbidden":
         known = ", ".join(sorted(field.alias or field_name for field_name, field in Training.model_fields.items()))
         message = f"no training argument: use one of {known}"

@@ -103,7 +103,7 @@ def _resolve_data(spec: AnySpec, task: TaskSpec, source: FolderSource) -> Resolv
     if folder.commit:
         return _hub_data(uri, folder.commit, definition)
     splits = _find_splits(task, definition, [entry.path for entry in folder.files], field)
-    decisive = _decisive_files(definition, splits)
+    decisive = decisive_files(definition, splits)
     entries = [entry for entry in folder.files if entry.path in decisive]
     return ResolvedData(uri=uri, digest=content_digest(entries), pinned=_exact(entries), splits=splits)
 
@@ -130,7 +130,8 @@ def _find_splits(task: TaskSpec, definition: TaskDefinition, paths: list[str], f
     return custom_files(named, paths, where=f"spec.tasks[{task.name}].data")
 
 
-def _decisive_files(definition: TaskDefinition, splits: SplitFiles) -> set[str]:
+def decisive_files(definition: TaskDefinition, splits: SplitFiles) -> set[str]:
+    """Those that a task's content digest covers."""
     # Test sets do not decide a result, so replacing one does not repeat runs.
     decisive = ("train", *definition.evaluation_splits.values())
     return {path for split in decisive for path in splits.files.get(split, ())}

@@ -49,6 +49,7 @@ class Reason(StrEnum):
     QUEUED = "Queued"
     RUNNING = "Running"
     BLOCKED = "Blocked"
+    INTERNAL_ERROR = "InternalError"
     SUSPENDED = "Suspended"
     REPLACING_JOB = "ReplacingJob"
     REPORTING = "Reporting"

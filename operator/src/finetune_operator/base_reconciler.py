@@ -19,14 +19,21 @@ from finetune_core.problems import InvalidInputError, Problem
 from finetune_core.search.status import HPSearchStatus
 from finetune_core.spec import ExperimentSpec, Storage
 from finetune_core.status import ConditionStatus, ConditionType, ExperimentStatus, Reason
-from finetune_kube.errors import ConflictError, ForbiddenError, InvalidNameError, KindMissingError, RejectedError
+from finetune_kube.errors import (
+    ClusterError,
+    ConflictError,
+    ForbiddenError,
+    InvalidNameError,
+    KindMissingError,
+    RejectedError,
+)
 from finetune_operator import manifests
 from finetune_operator.cluster import Cluster, Json
 from finetune_operator.config import Config
 from finetune_operator.executors import EXECUTORS, Absent, Executors
 from finetune_operator.inputs.resolver import claims
 from finetune_operator.memory import LookMemory
-from finetune_operator.problems import CannotRunError, WaitingError
+from finetune_operator.problems import CannotRunError, NotLeadingError, WaitingError
 from finetune_operator.status.end import is_settled
 from finetune_operator.status.notices import notices
 from finetune_operator.status.patch import merge_patch
@@ -72,7 +79,7 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
     ) -> None:
         self._cluster = cluster
         self._config = config
-        self._connector = connector or StorageConnector(cluster)
+        self._connector = connector or StorageConnector(cluster, own=config.default_storage)
         self._http = http or urllib3.PoolManager()
         self._utc_now = utc_now
         self._executors = executors
@@ -109,16 +116,28 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
             return _AFTER_ACTION_SECONDS
 
     def _take(self, subject: Subject[StatusT, MemoryT], raw_spec: Json) -> float | None:
-        # What was read by then is remembered: the next look goes on from there.
-        with deadline(self._config.look_seconds):
-            status, delay = self._look(subject, raw_spec)
-        if subject.memory.connected_for is not None:
-            # For people's own tools: where nothing in the spec says it, only the operator knows its own storage.
-            status = status.model_copy(update={"storage": subject.memory.connected_for})
-        self._write_status(subject, status)
+        try:
+            # What was read by then is remembered: the next look goes on from there.
+            with deadline(self._config.look_seconds):
+                status, delay = self._look(subject, raw_spec)
+        except (ClusterError, NotLeadingError):
+            raise
+        except Exception as error:
+            # The queue logs it and tries again; without this nobody who applied the object would ever know.
+            self._tell(subject, raw_spec, self._waiting(subject, Reason.INTERNAL_ERROR, _unexpected(error)))
+            raise
+        self._tell(subject, raw_spec, status)
         if delay is None:
             self._forget(subject.owner.namespace, subject.owner.name)
         return delay
+
+    def _tell(self, subject: Subject[StatusT, MemoryT], raw_spec: Json, status: StatusT) -> None:
+        # For people's own tools: where nothing in the spec says it, only the operator knows its own storage.
+        storage = subject.memory.connected_for or subject.status.storage
+        if storage is not None and not raw_spec.get("storage"):
+            # They send their own keys there, so it must not be what an older spec named.
+            storage = self._config.default_storage
+        self._write_status(subject, status.model_copy(update={"storage": storage}))
 
     @abstractmethod
     def _get(self, namespace: str, name: str) -> Json | None:
@@ -159,9 +178,11 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
     def _look(self, subject: Subject[StatusT, MemoryT], raw_spec: Json) -> tuple[StatusT, float | None]:
         try:
             return self._advance(subject, raw_spec)
-        except CannotRunError as error:
-            status = self._invalid(subject, error.problems, error.reason)
-            return status, _SLOW_SECONDS if error.retry else None
+        except InvalidInputError as error:
+            unsaid = CannotRunError(error.problems, Reason.INVALID_SPEC, retry=True)
+            known = error if isinstance(error, CannotRunError) else unsaid
+            status = self._invalid(subject, known.problems, known.reason)
+            return status, _SLOW_SECONDS if known.retry else None
         except WaitingError as error:
             return self._waiting(subject, error.reason, str(error)), self._resync_seconds()
         except StoreError as error:
@@ -289,3 +310,9 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
 def _is_valid(status: ExperimentStatus | HPSearchStatus) -> bool:
     valid = (condition for condition in status.conditions if condition.type == ConditionType.VALID)
     return any(condition.status == ConditionStatus.TRUE for condition in valid)
+
+
+def _unexpected(error: Exception) -> str:
+    # Its type alone: what libraries say in their errors may hold keys.
+    kind = type(error).__name__
+    return f"The operator met an error that it does not know ({kind}; its log says more), and tries again by itself."

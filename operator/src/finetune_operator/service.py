@@ -60,7 +60,7 @@ class Service:
         self._cluster = cluster
         self._leadership = leadership
         self._claims = claims
-        connector = StorageConnector(cluster, on_request=self._store_request)
+        connector = StorageConnector(cluster, on_request=self._store_request, own=config.default_storage)
         holds = claims.holds if claims else lambda _namespace: True
         self._reconcilers: dict[str, Reconciler | SearchReconciler] = {
             EXPERIMENT.kind: Reconciler(cluster, config, connector=connector, holds=holds),

@@ -1,7 +1,7 @@
 """How an S3 server is reached: endpoint, region, credentials, certificate authority."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -59,3 +59,12 @@ class S3Connection:
             ca_bundle=Path(authority) if authority else None,
             workload_identity=access_key is None and any(env.get(name) for name in _IDENTITY_VARIABLES),
         )
+
+    def anonymous(self) -> Self:
+        """The same server, asked as nobody."""
+        return replace(self, access_key=None, secret_key=None, session_token=None, workload_identity=False)
+
+    @property
+    def has_identity(self) -> bool:
+        """Whether requests are signed."""
+        return self.access_key is not None or self.workload_identity

@@ -5,7 +5,7 @@
 
 A timeout of urllib3 bounds one wait for bytes, so a server that sends a byte every few seconds is never too late, be it
 in headers or in bodies. Here the sockets themselves ask, before each wait, how much time is left. The deadline is that
-of the thread (of its context); without one nothing changes.
+of the thread (of its context); without one nothing changes. Answers that are read as a whole are bounded in bytes too.
 """
 
 import socket
@@ -19,7 +19,10 @@ from typing import Any
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError
+
+MOST_BYTES = 4 << 20
+"""Of an answer that is no object: a page of a listing has 1,000 keys of 1,024 bytes, thrice as many quoted."""
 
 
 @dataclass(frozen=True)
@@ -131,11 +134,39 @@ class _TlsConnection(_Connecting, HTTPSConnection):
     pass
 
 
-class _PlainPool(urllib3.HTTPConnectionPool):
+class _Answering:
+    """Answers that are read as a whole have a bound; those that are streamed have none here."""
+
+    def urlopen(self: Any, method: str, url: str, *args: Any, preload_content: bool = True, **options: Any) -> Any:
+        answer = super().urlopen(method, url, *args, preload_content=False, **options)  # type: ignore[misc]
+        return _whole(answer, method, url) if preload_content else answer
+
+
+def _whole(answer: urllib3.BaseHTTPResponse, method: str, url: str) -> urllib3.HTTPResponse:
+    # As it was sent: compressed content of a few bytes may unfold to any number of them.
+    body = answer.read(MOST_BYTES + 1, decode_content=False)
+    if len(body) > MOST_BYTES:
+        answer.close()
+        raise HTTPError(f"the answer has more than {MOST_BYTES:,} bytes")
+    answer.release_conn()
+    return urllib3.HTTPResponse(
+        body,
+        headers=answer.headers,
+        status=answer.status,
+        version=answer.version,
+        reason=answer.reason,
+        preload_content=False,
+        decode_content=False,
+        request_method=method,
+        request_url=url,
+    )
+
+
+class _PlainPool(_Answering, urllib3.HTTPConnectionPool):
     ConnectionCls = _PlainConnection
 
 
-class _TlsPool(urllib3.HTTPSConnectionPool):
+class _TlsPool(_Answering, urllib3.HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 

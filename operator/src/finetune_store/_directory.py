@@ -4,15 +4,16 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import islice
 from os import fstat
 from pathlib import Path
 from shutil import copyfileobj
 from stat import S_ISREG
 from uuid import uuid4
 
-from finetune_store._errors import AlreadyThereError, InvalidKeyError, NotFoundError, TooLargeError
+from finetune_store._errors import AlreadyThereError, InvalidKeyError, NotFoundError, TooLargeError, TooManyObjectsError
 from finetune_store._files import CHUNK_BYTES, file_md5, written_whole
-from finetune_store._keys import checked_folder, checked_key
+from finetune_store._keys import checked_folder, checked_key, join
 from finetune_store._model import DeferredObjectInfo, ObjectInfo
 from finetune_store._os_errors import named_errors
 
@@ -61,12 +62,15 @@ class DirectoryStore:
         with named_errors("read", path):
             return self._info(path)
 
-    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+    def list(self, prefix: str = "", *, limit: int | None = None) -> Iterator[ObjectInfo]:
         """See Store. Links are followed; files are read when `md5` is first asked for."""
         folder = checked_folder(prefix)
         start = self._path(folder) if folder else self._root
         with named_errors("list", start):
-            infos = [info for path in _files_below(start) if (info := self._info(path))]
+            paths = [*islice(_files_below(start), None if limit is None else limit + 1)]
+            if limit is not None and len(paths) > limit:
+                raise TooManyObjectsError(self.uri(prefix), limit)
+            infos = [info for path in paths if (info := self._info(path))]
         return iter(sorted(infos, key=lambda info: info.key))
 
     def delete(self, key: str) -> None:
@@ -100,9 +104,9 @@ class DirectoryStore:
         """See Store. Characters that URIs do not allow are percent-encoded."""
         return (self._root / key).as_uri()
 
-    def check(self) -> None:
-        """See Store. Makes the folder; leaves nothing else behind."""
-        key = f".finetune-check/{uuid4().hex}"
+    def check(self, folder: str = "") -> None:
+        """See Store. Makes the store's folder; leaves nothing else behind."""
+        key = join(checked_folder(folder), ".finetune-check", uuid4().hex)
         self.put(key, b"written to find out whether it can be")
         self.get(key)
         self.delete(key)

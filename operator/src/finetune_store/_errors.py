@@ -6,6 +6,7 @@ StoreError                      anything below; `transient` says whether trying 
 ├── NotFoundError               no such object
 ├── UnreadableError             an object that is not what it should be: torn, malformed, of another version
 │   └── TooLargeError           larger than anything that it could be
+├── TooManyObjectsError         more objects than the caller wants to know of
 ├── NoSuchBucketError           no such bucket
 ├── AccessDeniedError           known to the server, but not allowed
 ├── InvalidCredentialsError     keys or token unknown, wrong or expired, or the clock is off
@@ -59,6 +60,13 @@ class TooLargeError(UnreadableError):
 
     def __init__(self, uri: str, limit: int) -> None:
         super().__init__(f"{uri} has more than {limit:,} bytes", "something else was written there; delete it")
+
+
+class TooManyObjectsError(StoreError):
+    """A folder holds more than the caller wants to know of."""
+
+    def __init__(self, uri: str, limit: int) -> None:
+        super().__init__(f"more than {limit:,} objects lie at {uri}: name the folder that is meant")
 
 
 class NoSuchBucketError(StoreError):

@@ -70,8 +70,10 @@ class Store(Protocol):
         """What is known of the object; None if there is none."""
         ...
 
-    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+    def list(self, prefix: str = "", *, limit: int | None = None) -> Iterator[ObjectInfo]:
         """All objects in the folder `prefix` and below, sorted by key; none if there is no such folder.
+
+        TooManyObjectsError if there are more than `limit`, before more than that many are asked for.
 
         "a/b" means what is below a/b, never a/bc; "" means all. Errors are raised by the call, not while iterating.
         """
@@ -93,6 +95,6 @@ class Store(Protocol):
         """Where the object (or the store's root) is: s3://bucket/prefix/key or file:///folder/key."""
         ...
 
-    def check(self) -> None:
-        """Prove by doing it that objects can be listed, written, read and removed; the precise error if not."""
+    def check(self, folder: str = "") -> None:
+        """Prove by doing it that objects below `folder` can be listed, written, read and removed; the precise error."""
         ...

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
@@ -18,6 +19,7 @@ from finetune_store._errors import (
     InvalidConfigurationError,
     NotFoundError,
     TooLargeError,
+    TooManyObjectsError,
     UnexpectedAnswerError,
 )
 from finetune_store._files import CHUNK_BYTES, written_whole
@@ -84,22 +86,27 @@ class S3Store:
             found = self._call("read", key, lambda: self._client.stat_object(self._bucket, name))
         except NotFoundError:
             if not self._bucket_seen:
-                self._probe()
+                self._probe(key.rpartition("/")[0])
             return None
         except (AccessDeniedError, UnexpectedAnswerError):
             # The answer to HEAD has no body, so no precise reason: ask in a way that has one.
-            self._probe()
+            self._probe(key.rpartition("/")[0])
             raise
         uploaded_md5 = (found.metadata or {}).get(MD5_HEADER)
         return ObjectInfo(key, found.size or 0, _md5(found.etag) or uploaded_md5, found.last_modified or _EPOCH)
 
-    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+    def list(self, prefix: str = "", *, limit: int | None = None) -> Iterator[ObjectInfo]:
         """See Store. One request for each 1,000 objects; `md5` of an object uploaded in parts costs one more."""
         folder = join(self._prefix, checked_folder(prefix))
         start = f"{folder}/" if folder else ""
-        found = self._call(
-            "list", prefix, lambda: [*self._client.list_objects(self._bucket, prefix=start, recursive=True)]
-        )
+
+        def attempt() -> list[Object]:
+            found = self._client.list_objects(self._bucket, prefix=start, recursive=True)
+            return [*islice(found, None if limit is None else limit + 1)]
+
+        found = self._call("list", prefix, attempt)
+        if limit is not None and len(found) > limit:
+            raise TooManyObjectsError(self.uri(prefix), limit)
         # Consoles make objects whose names end in "/" to show folders. Servers differ in order (SeaweedFS: by folder).
         infos = (self._info(each) for each in found if not each.is_dir)
         return iter(sorted(infos, key=lambda info: info.key))
@@ -135,10 +142,10 @@ class S3Store:
         """See Store."""
         return "s3://" + join(self._bucket, self._prefix, key)
 
-    def check(self) -> None:
+    def check(self, folder: str = "") -> None:
         """See Store. Leaves nothing behind."""
-        self._probe()
-        key, content = f"{PROBE_FOLDER}/{uuid4().hex}", b"written to find out whether it can be"
+        self._probe(folder)
+        key, content = join(checked_folder(folder), PROBE_FOLDER, uuid4().hex), b"written to find out whether it can be"
         self.put(key, content)
         try:
             if self.get(key) != content:
@@ -146,9 +153,10 @@ class S3Store:
         finally:
             self.delete(key)
 
-    def _probe(self) -> None:
-        start = join(self._prefix, PROBE_FOLDER) + "/"
-        self._call("list", "", lambda: next(iter(self._client.list_objects(self._bucket, prefix=start)), None))
+    def _probe(self, folder: str) -> None:
+        # Within the folder that was asked for: keys may be limited to it.
+        start = join(self._prefix, checked_folder(folder), PROBE_FOLDER) + "/"
+        self._call("list", folder, lambda: next(iter(self._client.list_objects(self._bucket, prefix=start)), None))
 
     def _holds(self, key: str, data: bytes) -> bool:
         try:

@@ -4,9 +4,14 @@ from finetune_core.identity import FileEntry
 from finetune_core.inputs import CONFIG_FILE, Folder, said_type
 from finetune_store._model import Store
 
+MOST_FILES = 10_000
+"""Of a folder of models or data: a whole bucket must not be read because somebody forgot the folder."""
+
+_CONFIG_BYTES = 4 << 20
+
 
 def list_folder(store: Store, kind: str) -> Folder:
     """The files of a store, and where `kind` is "model" what its config.json says it is; StoreError."""
-    files = tuple(FileEntry(info.key, info.md5 or "", info.size) for info in store.list(""))
-    looked_into = kind == "model" and any(entry.path == CONFIG_FILE for entry in files)
+    files = tuple(FileEntry(info.key, info.md5 or "", info.size) for info in store.list("", limit=MOST_FILES))
+    looked_into = kind == "model" and any(entry.path == CONFIG_FILE and entry.size <= _CONFIG_BYTES for entry in files)
     return Folder(files=files, model_type=said_type(store.get(CONFIG_FILE)) if looked_into else None)

@@ -13,6 +13,8 @@ _DEFAULT_ENDPOINT = "https://huggingface.co"
 _PART = r"(?!\.+(?:[/@]|$))[\w.-]+"
 """A part of a path that is none of `.` and `..`, which would lead to another address of the hub."""
 _REPOSITORY = re.compile(rf"hf://(?P<name>{_PART}(/{_PART})?)(@(?P<revision>{_PART}(/{_PART})*))?", re.ASCII)
+_MOST_BYTES = 16 << 20
+"""Of an answer, which names every file of the repository."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -29,7 +31,12 @@ def hub_commit(uri: str, *, kind: str, field: str, http: urllib3.PoolManager) ->
     token = os.environ.get("HF_TOKEN")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        response = http.request("GET", url, headers=headers, timeout=urllib3.Timeout(5, 20), retries=False)
+        response = http.request(
+            "GET", url, headers=headers, timeout=urllib3.Timeout(5, 20), retries=False, preload_content=False
+        )
+        # What is cut off is no JSON.
+        answer = response.read(_MOST_BYTES)
+        response.close()
     except urllib3.exceptions.HTTPError as error:
         raise NotYetError(f"{endpoint} cannot be reached from the operator ({error}); trying again") from error
     if response.status in {401, 403, 404}:
@@ -37,7 +44,7 @@ def hub_commit(uri: str, *, kind: str, field: str, http: urllib3.PoolManager) ->
         raise InvalidInputError((Problem(field, message),))
     if response.status != 200:
         raise NotYetError(f"{endpoint} answered {response.status} for {uri}; trying again")
-    commit = _said_commit(response.data)
+    commit = _said_commit(answer)
     if commit is None:
         raise NotYetError(f"{endpoint} answered {url} with something that is no revision; trying again")
     return commit

@@ -11,10 +11,12 @@ from finetune_core.problems import FinetuneError, InvalidInputError, Problem
 from finetune_core.search.status import HPSearchStatus
 from finetune_core.spec import HyperparametersFrom
 from finetune_store import Store, StoreError
+from finetune_store.folders import MOST_FILES
 
 Json = dict[str, Any]
 
 _SUFFIX = ".yaml"
+_MOST_BYTES = 256 << 10
 
 
 class TunedNotYetError(FinetuneError):
@@ -61,7 +63,11 @@ class TunedReader:
         field = "spec.hyperparametersFrom.uri"
         try:
             store = self.open_uri(uri)
-            keys = [info.key for info in store.list("") if info.key.endswith(_SUFFIX) and "/" not in info.key]
+            infos = [info for info in store.list("", limit=MOST_FILES) if _is_tuned(info.key)]
+            if sum(info.size for info in infos) > _MOST_BYTES:
+                message = f"the *{_SUFFIX} at {uri} have more than {_MOST_BYTES:,} bytes: is it the right folder?"
+                raise InvalidInputError((Problem(field, message),))
+            keys = [info.key for info in infos]
             files = {key.removesuffix(_SUFFIX): (f"{uri}/{key}", store.get(key).decode()) for key in keys}
         except UnicodeDecodeError as error:
             message = f"a file below {uri} is no text: remove it, or save it as UTF-8: {error}"
@@ -74,6 +80,10 @@ class TunedReader:
         if not files:
             raise TunedNotYetError(f"No <task>.yaml lies at {uri}.")
         return from_files(source, files)
+
+
+def _is_tuned(key: str) -> bool:
+    return key.endswith(_SUFFIX) and "/" not in key
 
 
 def _of_search(source: HyperparametersFrom, objects: NamespaceReader, name: str) -> TunedTasks:

@@ -1,9 +1,12 @@
 """Models and data folders as local paths, wherever they come from; fetched once a pod."""
 
 import os
+import shutil
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from finetune_core.canonical import short_hash
+from finetune_core.plan import ResolvedData
 from finetune_core.stored import is_relative
 from finetune_store import (
     InvalidConfigurationError,
@@ -15,8 +18,10 @@ from finetune_store import (
     open_store,
 )
 from finetune_trainer.errors import UserError
+from finetune_trainer.pinned import require_pinned
 
 _HUB = "hf://"
+_S3 = "s3://"
 
 
 class Inputs:
@@ -31,16 +36,28 @@ class Inputs:
         self._retry_seconds = retry_seconds
         self._pvc_root = pvc_root
         self._folders: dict[str, Path] = {}
+        self._pinned: set[str] = set()
 
-    def model(self, uri: str) -> Path:
-        """A model folder."""
-        return self._folder(uri, repo_type="model")
+    def model(self, uri: str, digest: str = "") -> Path:
+        """A model folder; UserError where its content is not that of a digest, if there is one."""
+        folder = self._folder(uri, repo_type="model", digest=digest)
+        if digest:
+            self._require_pinned(uri, folder, digest)
+        return folder
 
-    def data_file(self, uri: str, path: str) -> Path:
+    def data_files(self, data: ResolvedData, paths: Iterable[str], decisive: Collection[str]) -> list[Path]:
+        """Files of a task's data; UserError where the decisive ones, which its digest covers, have changed."""
+        if data.uri.startswith(_S3):
+            for path in sorted(decisive):
+                self.data_file(data.uri, path, data.digest)
+            self._require_pinned(data.uri, self._data_folder(data.uri, data.digest), data.digest, decisive)
+        return [self.data_file(data.uri, path, data.digest) for path in paths]
+
+    def data_file(self, uri: str, path: str, digest: str = "") -> Path:
         """One file of a data folder; only that file is fetched."""
-        if not uri.startswith("s3://"):
+        if not uri.startswith(_S3):
             return self._require(self._folder(uri, repo_type="dataset") / path, uri)
-        local = self._work / "data" / short_hash(uri) / path
+        local = self._data_folder(uri, digest) / path
         if not local.exists():
             local.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -61,17 +78,33 @@ class Inputs:
         except InvalidConfigurationError as error:
             raise UserError(str(error)) from error
 
-    def _folder(self, uri: str, *, repo_type: str) -> Path:
+    def _folder(self, uri: str, *, repo_type: str, digest: str = "") -> Path:
         if uri not in self._folders:
-            self._folders[uri] = self._fetch(uri, repo_type)
+            self._folders[uri] = self._fetch(uri, repo_type, digest)
         return self._folders[uri]
 
-    def _fetch(self, uri: str, repo_type: str) -> Path:
+    def _data_folder(self, uri: str, digest: str) -> Path:
+        # On one's own machine it outlives the run: other content must not be taken for this one.
+        return self._work / "data" / short_hash([uri, digest])
+
+    def _require_pinned(self, uri: str, folder: Path, digest: str, paths: Collection[str] | None = None) -> None:
+        if digest in self._pinned or not uri.startswith(_S3):
+            return
+        try:
+            require_pinned(folder, self._open(uri), digest, paths)
+        except UserError:
+            # The next run of this pod looks at what lies there by then.
+            self._folders.pop(uri, None)
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        self._pinned.add(digest)
+
+    def _fetch(self, uri: str, repo_type: str, digest: str) -> Path:
         if uri.startswith(("pvc://", "file://")):
             return self.local_folder(uri)
         if uri.startswith(_HUB):
             return _snapshot(uri, repo_type)
-        folder = self._work / repo_type / short_hash(uri)
+        folder = self._work / repo_type / short_hash([uri, digest])
         try:
             download_tree(self._open(uri), "", folder)
         except NotFoundError as error:

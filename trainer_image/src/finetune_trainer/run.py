@@ -106,14 +106,15 @@ class Run:
 
     def _train_and_publish(self, attempts: int) -> RunResult:
         settings, definition = self._task.settings, self._task.definition
-        folder = self._pod.inputs.model(self._pod.plan.model.uri)
+        model_plan = self._pod.plan.model
+        folder = self._pod.inputs.model(model_plan.uri, model_plan.digest)
         tokenizer, digest = load_tokenizer(folder)
         assessor = self._assessor = Assessor(self._task, self._pod.splits, tokenizer, digest, self._clock)
         train = assessor.load("train")
         dev = {prefix: assessor.load(split) for prefix, split in definition.evaluation_splits.items()}
         self._clock.check()
         transformers.set_seed(self._planned.seed)
-        model, head = load_model(folder, definition, self._pod.plan.model.type, pad_id=tokenizer.pad_token_id)
+        model, head = load_model(folder, definition, model_plan.type, pad_id=tokenizer.pad_token_id)
         assessor.require_fit(model, train, dev)
         zeros = SparsityGuard(model)
         self.loaded = True

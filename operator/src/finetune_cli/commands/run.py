@@ -59,7 +59,7 @@ def run(
     connection = S3Connection.from_env(os.environ)
     uri = as_uri(store)
     opened = open_store(uri, connection=connection, retry_seconds=60)
-    opened.check()
+    opened.check(manifest.namespace)
     with exclusive(f"{uri} {manifest.namespace}/{manifest.name}", on_wait=say_waiting) as lock:
         planned = plan_locally(manifest, opened, connection)
         for warning in planned.warnings:

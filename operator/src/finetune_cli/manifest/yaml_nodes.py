@@ -1,43 +1,27 @@
 """YAML as the API server's clients read it, with the line of every key.
 
-Scalars are those of YAML 1.2's core schema, so 5e-5 is a number (https://yaml.org/spec/1.2.2/#103-core-schema), but for
-yes, no, on and off, which kubectl still takes for booleans. Documents are parsed one by one: a mistake in one of them
-hides nothing in the others.
+Documents are parsed one by one: a mistake in one of them hides nothing in the others.
 """
 
-import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
 
 from finetune_cli.manifest.findings import Document, Path, Place
+from finetune_core.yaml_text import KINDS, TAG, CoreLoader, scalar, shown
 
-_TAG = "tag:yaml.org,2002:"
 _MAX_NODES = 200_000
-_TRUE = {"true", "yes", "on"}
 _START = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 _COMMENT = ("#", "%")
-_RESOLVERS = (
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("bool", r"true|True|TRUE|false|False|FALSE|yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF", list("tTfFyYnNoO")),
-    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", list("-+0123456789")),
-    (
-        "float",
-        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
-        list("-+.0123456789"),
-    ),
-    ("merge", r"<<", ["<"]),
-)
 
 
-class _Loader(yaml.SafeLoader):
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own
+class _Loader(CoreLoader):
+    """Anchors may be merged: a manifest is its writer's own."""
 
 
-for _name, _pattern, _first in _RESOLVERS:
-    _Loader.add_implicit_resolver(f"{_TAG}{_name}", re.compile(rf"(?:{_pattern})\Z"), _first)
+_Loader.add_implicit_resolver(f"{TAG}merge", re.compile(r"<<\Z"), ["<"])
 
 Mistake = tuple[Place, str]
 """Something that is no proper YAML, and what to do."""
@@ -108,28 +92,6 @@ def _syntax_remedy(what: str) -> str:
     return next((do for words, do in _SYNTAX_REMEDIES.items() if words in what), "check this line and the one before")
 
 
-def _int(text: str) -> int:
-    # A leading zero means octal, as in YAML 1.1; Python's own rule refuses it.
-    return int(text, 8) if re.fullmatch(r"[-+]?0[0-7]+", text) else int(text, 0)
-
-
-def _float(text: str) -> float:
-    value = float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
-    if not math.isfinite(value):
-        raise ValueError(text)
-    return value
-
-
-_SCALARS: dict[str, Callable[[str], Any]] = {
-    "null": lambda _: None,
-    "bool": lambda text: text.lower() in _TRUE,
-    "int": _int,
-    "float": _float,
-    "str": str,
-    "merge": str,
-}
-
-
 class _Builder:
     """Values and places from nodes."""
 
@@ -166,7 +128,7 @@ class _Builder:
         merged: dict[str, Any] = {}
         seen: dict[str, Place] = {}
         for key_node, value_node in node.value:
-            if key_node.tag == f"{_TAG}merge":
+            if key_node.tag == f"{TAG}merge":
                 merged = self._merged(value_node, path) | merged
                 continue
             if not isinstance(key_node, yaml.ScalarNode):
@@ -194,14 +156,16 @@ class _Builder:
         return merged
 
     def _scalar(self, node: yaml.Node) -> Any:
-        text, kind = str(node.value), node.tag.removeprefix(_TAG)
-        if kind not in _SCALARS:
+        text, kind = str(node.value), node.tag.removeprefix(TAG)
+        if kind == "merge":
+            return text
+        if kind not in KINDS:
             self.mistakes.append((self._place(node), f"the tag {node.tag} means nothing here: remove it"))
             return None
         try:
-            return _SCALARS[kind](text)
+            return scalar(kind, text)
         except ValueError:
-            message = f"{text} is no {kind} that JSON has: correct it, or put quotes around it"
+            message = f"{shown(text)} is no {kind} that JSON has: correct it, or put quotes around it"
             self.mistakes.append((self._place(node), message))
             return None
 

@@ -227,6 +227,11 @@ class Storage(ApiModel):
         default=None, description="PEM certificates of the authority that signed the endpoint's certificate."
     )
 
+    @property
+    def uri(self) -> str:
+        """`s3://bucket/prefix`."""
+        return f"s3://{self.bucket}" + (f"/{self.prefix}" if self.prefix else "")
+
 
 class ModelRetention(StrEnum):
     """Which runs' weights stay in the store."""

@@ -38,7 +38,7 @@ class Resolver:
         volumes = volume_uris(spec)
         findings = VolumeFindings(self.store, volumes, resolution_key(self.root, pin, volumes))
         try:
-            yield FolderSources(open_uri=self.connection.open, http=self.http, volume=findings.look)
+            yield FolderSources(open_uri=self.connection.open_input, http=self.http, volume=findings.look)
         except NeedsPodError as error:
             raise self._look_by_pod(error) from error
         except NotYetError as error:

@@ -67,14 +67,14 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
         connection = self._connect(subject, storage)
         self._check_tracking(subject, spec.tracking)
         if subject.memory.plan is None:
-            connection.check(manifests.store_uri(storage))
+            connection.check(manifests.store_uri(storage), subject.owner.namespace)
         store = connection.open(manifests.store_uri(storage))
         executor = self._executors.of(spec.execution)
         children = Children(self._cluster, subject.owner, subject.memory, store, self._executors, executor)
         observer = Observer(children, subject.memory)
         actor = ActionExecutor(self._cluster, subject.owner, settings, self._executors)
         root = ExperimentLayout(subject.owner.namespace, subject.owner.name).root
-        tuned = TunedReader(lambda: _Namespace(self._cluster, subject.owner.namespace), connection.open)
+        tuned = TunedReader(lambda: _Namespace(self._cluster, subject.owner.namespace), connection.open_input)
         resolver = Resolver(subject.owner, connection, store, children, actor, self._http, root)
         plan = Planner(subject.owner, store, resolver).experiment(spec, subject.memory, tuned)
         seen = observer.observe(store, plan, spec.execution, executor.traits, executor.template(settings))

@@ -64,7 +64,7 @@ class SearchReconciler(BaseReconciler[HPSearchStatus, SearchMemory]):
         settings = self._pod_settings(spec, storage)
         connection = self._connect(subject, storage)
         if subject.memory.plan is None:
-            connection.check(manifests.store_uri(storage))
+            connection.check(manifests.store_uri(storage), owner.namespace)
         store = connection.open(manifests.store_uri(storage))
         executor = self._executors.of(spec.execution)
         children = Children(self._cluster, owner, subject.memory, store, self._executors, executor)

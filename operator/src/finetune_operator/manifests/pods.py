@@ -10,6 +10,7 @@ from finetune_core.spec import Execution, PodTemplate, Storage, Tracking
 from finetune_core.tracking import to_env
 from finetune_kube.names import PLAN_FILE
 from finetune_operator.manifests.owners import Json, Owner, labels_of
+from finetune_work.credentials import KEYS
 
 USER_ID = 65532
 PLAN_FOLDER = "/etc/finetune/plan"
@@ -18,7 +19,6 @@ CA_FOLDER = "/etc/finetune/ca"
 PVC_ROOT = "/mnt/pvc"
 WORK_FOLDER = "/work"
 CONTAINER = "trainer"
-_SECRET_KEYS = {"AWS_ACCESS_KEY_ID": False, "AWS_SECRET_ACCESS_KEY": False, "AWS_SESSION_TOKEN": True}
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class PodSettings:
 
 def store_uri(storage: Storage) -> str:
     """`s3://bucket/prefix` of a storage block."""
-    return f"s3://{storage.bucket}" + (f"/{storage.prefix}" if storage.prefix else "")
+    return storage.uri
 
 
 def literal(text: str) -> str:
@@ -96,7 +96,9 @@ def _environment(settings: PodSettings) -> list[Json]:
     environment: list[Json] = [{"name": name, "value": literal(value)} for name, value in plain.items() if value]
     environment.append({"name": "FINETUNE_ATTEMPT", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}})
     if storage.secret_ref:
-        environment += [_secret_key(name, storage.secret_ref.name, optional) for name, optional in _SECRET_KEYS.items()]
+        environment += [
+            _secret_key(name, storage.secret_ref.name, optional=not needed) for name, needed in KEYS.items()
+        ]
     return environment
 
 

@@ -36,10 +36,10 @@ class MeteredStore:
         self._on_request("stat")
         return self._inner.stat(key)
 
-    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+    def list(self, prefix: str = "", *, limit: int | None = None) -> Iterator[ObjectInfo]:
         """See Store."""
         self._on_request("list")
-        return self._inner.list(prefix)
+        return self._inner.list(prefix, limit=limit)
 
     def delete(self, key: str) -> None:
         """See Store."""
@@ -60,7 +60,7 @@ class MeteredStore:
         """See Store."""
         return self._inner.uri(key)
 
-    def check(self) -> None:
+    def check(self, folder: str = "") -> None:
         """See Store."""
         self._on_request("check")
-        self._inner.check()
+        self._inner.check(folder)

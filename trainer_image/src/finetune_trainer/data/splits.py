@@ -10,6 +10,7 @@ from typing import Any
 
 from finetune_core.canonical import short_hash
 from finetune_core.datafiles import AX, DataLayout
+from finetune_core.inputs import decisive_files
 from finetune_core.layout import token_cache
 from finetune_core.plan import TaskPlan
 from finetune_store import Store, StoreError, download_tree, file_md5
@@ -83,7 +84,8 @@ class Splits:
         return tuple(data_warnings(task.definition, records))
 
     def _paths(self, task: TaskPlan, split: str) -> list[Path]:
-        return [self._inputs.data_file(task.data.uri, name) for name in task.data.splits.files.get(split, ())]
+        splits = task.data.splits
+        return self._inputs.data_files(task.data, splits.files.get(split, ()), decisive_files(task.definition, splits))
 
     def _read(self, task: TaskPlan, split: str, paths: list[Path], tell: Tell) -> Iterator[Rows]:
         if task.data.splits.layout == DataLayout.HUB:
