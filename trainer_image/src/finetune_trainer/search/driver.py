@@ -12,7 +12,7 @@ from finetune_core.search.layout import SearchLayout, TrialKind
 from finetune_core.search.plan import SearchJobPlan, SearchPlan, unit_name
 from finetune_core.search.trials import EndReason, TaskEnd, TaskStart, TrialResult
 from finetune_core.spec.search import TrialScheduler
-from finetune_store import Store
+from finetune_store import Store, documents
 from finetune_trainer.drive.local_pool import local_pool, visible_gpus
 from finetune_trainer.drive.pool import Pool
 from finetune_trainer.driver_report import DriverReporter
@@ -170,7 +170,7 @@ class Driver:
     def _start(self, task: str) -> datetime:
         key = self._layout.start(task)
         self._store.create(key, TaskStart(driver=self._name, time=now()).to_json())
-        start = TaskStart.model_validate_json(self._store.get(key))
+        start = documents.read(self._store, key, TaskStart)
         return datetime.fromisoformat(start.time)
 
     def _has_end(self, task: str) -> bool:

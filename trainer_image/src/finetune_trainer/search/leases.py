@@ -10,11 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pydantic import ValidationError
-
 from finetune_core.search.layout import SearchLayout
 from finetune_core.search.trials import Heartbeat
-from finetune_store import NotFoundError, Store, StoreError
+from finetune_store import Store, StoreError, documents
 
 logger = logging.getLogger(__name__)
 
@@ -52,11 +50,8 @@ class Leases:
         return not seen.ended and now - seen.changed < self._seconds
 
     def _read(self, driver: str) -> tuple[int | None, bool]:
-        try:
-            heartbeat = Heartbeat.model_validate_json(self._store.get(self._layout.driver(driver)))
-        except (NotFoundError, ValidationError):
-            return None, False
-        return heartbeat.beat, heartbeat.ended
+        heartbeat = documents.find_or_warn(self._store, self._layout.driver(driver), Heartbeat)
+        return (None, False) if heartbeat is None else (heartbeat.beat, heartbeat.ended)
 
 
 class Pulse:

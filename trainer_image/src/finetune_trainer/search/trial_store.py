@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from finetune_core.search.settings import Config
 from finetune_core.search.trials import Claim, TrialResult
-from finetune_store import Store, relative_key
+from finetune_store import Store, documents, relative_key
 from finetune_trainer.search.leases import Leases, now
 from finetune_trainer.search.phase import Phase
 
@@ -61,10 +61,10 @@ class TrialStore:
                 self.claims[index] = Claimed(last, self._claim(index, last))
 
     def _result(self, index: int) -> TrialResult:
-        return TrialResult.model_validate_json(self._store.get(self._phase.trial(index).result))
+        return documents.read(self._store, self._phase.trial(index).result, TrialResult)
 
     def _claim(self, index: int, number: int) -> Claim:
-        return Claim.model_validate_json(self._store.get(self._phase.trial(index).claim(number)))
+        return documents.read(self._store, self._phase.trial(index).claim(number), Claim)
 
     def held(self) -> dict[int, Config]:
         """Trials without a result whose driver lives, with their configurations."""
