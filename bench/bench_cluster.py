@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune_core.layout import ExperimentLayout
-from finetune_core.results_schema import ResultsDocument
+from finetune_core.results.schema import ResultsDocument
 from finetune_dev import release
 from finetune_dev.kubectl import kubectl
 from finetune_dev.shell import say, step, wait_for

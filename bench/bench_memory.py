@@ -25,11 +25,11 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from finetune_core.outcome import Outcome
-from finetune_core.spec import MissingTasks
-from finetune_core.submission import Predictions, build_submission
-from finetune_core.submission_checks import validate_zip
-from finetune_core.tasks import GLUE_TASKS
+from finetune_core.api import MissingTasks
+from finetune_core.deciding.outcome import Outcome
+from finetune_core.leaderboard.checks import validate_zip
+from finetune_core.leaderboard.submission import Predictions, build_submission
+from finetune_core.tasks.registry import GLUE_TASKS
 from glue_demo import tiny_bert, write
 from machine import describe, write_section
 
@@ -99,8 +99,8 @@ def measure(way: str, work: Path) -> dict[str, float]:
     """Seconds, and the peak in MiB beyond what imports and model took."""
     import transformers  # noqa: PLC0415 - in the measured process only
 
-    from finetune_trainer.model import load_model  # noqa: PLC0415
-    from finetune_trainer.tokenizer import load_tokenizer  # noqa: PLC0415
+    from finetune_trainer.model.loading import load_model  # noqa: PLC0415
+    from finetune_trainer.model.tokenizer import load_tokenizer  # noqa: PLC0415
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
@@ -123,7 +123,7 @@ def ours(tokenizer: Any, model: Any, head: Any, work: Path, data: str) -> None:
     from finetune_trainer.data.padding import settle_padding  # noqa: PLC0415
     from finetune_trainer.data.tokens import Collator, tokenise  # noqa: PLC0415
     from finetune_trainer.data.tsv import read_glue_tsv  # noqa: PLC0415
-    from finetune_trainer.predict import predict_logits, write_predictions  # noqa: PLC0415
+    from finetune_trainer.run.predict import predict_logits, write_predictions  # noqa: PLC0415
 
     parts = read_glue_tsv(work / data / "QQP" / "test.tsv", QQP, "test")
     with tempfile.TemporaryDirectory(dir=work) as folder:

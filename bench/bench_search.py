@@ -23,17 +23,17 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from finetune_core.datafiles import find_glue_files
-from finetune_core.identity import FileEntry, content_digest
-from finetune_core.parse import define
-from finetune_core.plan import ResolvedData, ResolvedModel
-from finetune_core.search.best import best_trial
-from finetune_core.search.layout import SearchLayout, TrialKind
-from finetune_core.search.plan import SearchJobPlan
-from finetune_core.search.planning import make_search_plan
-from finetune_core.search.trials import TrialResult, TrialState
-from finetune_core.spec import HPSearchSpec
-from finetune_core.tasks import GLUE_TASKS
+from finetune_core.api import HPSearchSpec
+from finetune_core.planning.identity import FileEntry, content_digest
+from finetune_core.planning.parse import define
+from finetune_core.planning.plan import ResolvedData, ResolvedModel
+from finetune_core.planning.search import make_search_plan
+from finetune_core.planning.search_plan import SearchJobPlan
+from finetune_core.results.best_trial import best_trial
+from finetune_core.results.trial import TrialResult, TrialState
+from finetune_core.search_layout import SearchLayout, TrialKind
+from finetune_core.tasks.data_files import find_glue_files
+from finetune_core.tasks.registry import GLUE_TASKS
 from finetune_trainer.hardware import best_precision
 from glue_demo import minilm_path, tiny_bert, write
 from machine import describe, write_section

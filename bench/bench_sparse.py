@@ -29,17 +29,17 @@ import transformers
 
 from bench_trainer import generated, make_bench_plan, run_ours
 from finetune_core.layout import ExperimentLayout
-from finetune_core.results import RunResult
-from finetune_core.settings import Settings
-from finetune_core.sparse import SparseType
-from finetune_core.tasks import GLUE_TASKS
+from finetune_core.planning.settings import Settings
+from finetune_core.results.run import RunResult
+from finetune_core.tasks.registry import GLUE_TASKS
+from finetune_core.tasks.sparse import SparseType
 from finetune_trainer.data.padding import Padding
 from finetune_trainer.data.tokens import Collator, Tokens
 from finetune_trainer.hardware import best_precision, usable_cores
-from finetune_trainer.model import load_model
+from finetune_trainer.model.loading import load_model
+from finetune_trainer.run.training import make_trainer
 from finetune_trainer.sparse import SparsityGuard
 from finetune_trainer.sparse.pruning import prune_folder
-from finetune_trainer.training import make_trainer
 from glue_demo import minilm_path
 from machine import describe, write_section
 

@@ -27,11 +27,11 @@ from pathlib import Path
 
 from scipy.stats import t as student
 
-from finetune_core.datafiles import find_glue_files
-from finetune_core.identity import FileEntry, content_digest
+from finetune_core.api import ExperimentSpec
 from finetune_core.layout import ExperimentLayout
-from finetune_core.parse import define, settings_of
-from finetune_core.plan import (
+from finetune_core.planning.identity import FileEntry, content_digest
+from finetune_core.planning.parse import define, settings_of
+from finetune_core.planning.plan import (
     ExecutionLimits,
     Plan,
     ResolvedData,
@@ -40,8 +40,8 @@ from finetune_core.plan import (
     job_plan,
     make_plan,
 )
-from finetune_core.results import RunResult
-from finetune_core.spec import ExperimentSpec
+from finetune_core.results.run import RunResult
+from finetune_core.tasks.data_files import find_glue_files
 from finetune_trainer.hardware import best_precision
 from glue_demo import minilm_path, write
 from machine import describe, write_section

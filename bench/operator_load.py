@@ -12,9 +12,9 @@ from typing import Any
 from kubernetes import client, watch
 
 from finetune_core.layout import ExperimentLayout
-from finetune_core.plan import JobPlan
-from finetune_core.results import Progress, RunResult
-from finetune_core.results_document import build_document
+from finetune_core.planning.plan import JobPlan
+from finetune_core.results.document import build_document
+from finetune_core.results.run import Progress, RunResult
 from support.results import result_of
 from support.seaweed import SeaweedS3
 from support.world import BUCKET, SECRET, create_secret, ranges, store_of

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from finetune_core.tasks import AX_FOLDER, GLUE_TASKS, SUBMISSION_FILES, TaskDefinition
+from finetune_core.tasks.registry import AX_FOLDER, GLUE_TASKS, SUBMISSION_FILES, TaskDefinition
 from glue_demo import inference, similarity, single
 from glue_demo.draw import Draw
 from glue_demo.quirks import with_quirk

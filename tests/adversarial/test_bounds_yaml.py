@@ -7,9 +7,9 @@ from contextlib import suppress
 
 import pytest
 
-from finetune_core.hyperparameters import from_config_map, from_files
+from finetune_core.api import HyperparametersFrom
+from finetune_core.planning.tuned import from_config_map, from_files
 from finetune_core.problems import InvalidInputError
-from finetune_core.spec import HyperparametersFrom
 from finetune_core.yaml_text import MOST_CHARACTERS, YamlTextError, read_yaml
 
 SOURCE = HyperparametersFrom.model_validate({"configMapRef": {"name": "bomb", "key": "all.yaml"}})

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from finetune_core.crd import GROUP
+from finetune_core.api.crd import GROUP
 from finetune_kube import names
 from finetune_kube.kinds import CONFIG_MAP, EXPERIMENT, JOB, POD, RAY_JOB
 from finetune_operator.config import Config

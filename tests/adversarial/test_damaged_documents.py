@@ -17,9 +17,9 @@ from finetune_cli.local.planning import PlannedSearch
 from finetune_cli.local.programs import Programs
 from finetune_cli.local.searching import LocalSearch
 from finetune_client.errors import ClientError
+from finetune_core.api import Execution, ModelRetention
 from finetune_core.layout import ExperimentLayout
-from finetune_core.search.layout import SearchLayout, TrialKind
-from finetune_core.spec import Execution, ModelRetention
+from finetune_core.search_layout import SearchLayout, TrialKind
 from finetune_operator.children import Children
 from finetune_operator.memory import Memory
 from finetune_report.errors import ReportError
@@ -127,7 +127,7 @@ def test_a_search_on_this_machine_goes_on_beside_a_torn_trial(store: DirectorySt
 def test_a_run_is_kept_beside_a_torn_result_of_its_sibling(
     store: DirectoryStore, caplog: pytest.LogCaptureFixture, content: bytes
 ) -> None:
-    publish = pytest.importorskip("finetune_trainer.publish")
+    publish = pytest.importorskip("finetune_trainer.run.publish")
     plan = plan_of({"rte": 3}).model_copy(update={"retention": ModelRetention.BEST})
     torn = layout_of(plan).run("rte", plan.runs[0].run_id).result
     store.put(torn, content)

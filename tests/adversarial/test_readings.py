@@ -15,9 +15,9 @@ from finetune_client.errors import ClientError, UsageError
 from finetune_client.finding import checked_namespace, find, split_name
 from finetune_client.kube.client import Kube
 from finetune_client.stores import open_for
+from finetune_core.api import HyperparametersFrom
 from finetune_core.names import is_name
 from finetune_core.problems import FinetuneError
-from finetune_core.spec import HyperparametersFrom
 from finetune_kube import names
 from finetune_kube.kinds import JOB
 from finetune_store import StoreError

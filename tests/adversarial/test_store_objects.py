@@ -12,7 +12,7 @@ from finetune_client.errors import ClientError
 from finetune_client.reports import plan_of, report_of
 from finetune_client.stores import Results
 from finetune_core.layout import ExperimentLayout
-from finetune_core.search.layout import SearchLayout
+from finetune_core.search_layout import SearchLayout
 from finetune_report.build import build
 from finetune_report.errors import ReportError
 from finetune_report.search.gather import read_plan

@@ -6,12 +6,12 @@ from typing import Any, cast
 
 import pytest
 
-from finetune_core.executor import JOB
-from finetune_core.hyperparameters import TunedTasks
-from finetune_core.inputs import Folder
+from finetune_core.api import ExperimentSpec, HyperparametersFrom
+from finetune_core.deciding.executor import JOB
 from finetune_core.layout import ExperimentLayout
-from finetune_core.plan import Plan, pin_key
-from finetune_core.spec import ExperimentSpec, HyperparametersFrom
+from finetune_core.planning.inputs import Folder
+from finetune_core.planning.plan import Plan, pin_key
+from finetune_core.planning.tuned import TunedTasks
 from finetune_operator.children.reader import Children
 from finetune_operator.kinds.experiment_observer import Observer
 from finetune_operator.manifests import Owner

@@ -12,10 +12,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from finetune_client.overview import Mood, Overview
-from finetune_core import figures
 from finetune_core.layout import ExperimentLayout
 from finetune_core.problems import FinetuneError
-from finetune_core.search.layout import SearchLayout, TrialKind
+from finetune_core.search_layout import SearchLayout, TrialKind
+from finetune_core.tables import figures
 from finetune_kube.kinds import EXPERIMENT
 from finetune_report import canvas
 from finetune_store import DirectoryStore, StoreError

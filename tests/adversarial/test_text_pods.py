@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from finetune_core.spec import Execution, Storage, Tracking
+from finetune_core.api import Execution, Storage, Tracking
 from finetune_core.tracking import to_env
 from finetune_operator import manifests
 from finetune_operator.manifests import Owner, PodSettings

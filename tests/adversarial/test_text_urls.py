@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import urllib3
 
-from finetune_core.inputs import NotYetError
+from finetune_core.planning.inputs import NotYetError
 from finetune_core.problems import InvalidInputError
 from finetune_operator.inputs.volumes import VolumeFindings
 from finetune_store import DirectoryStore, InvalidConfigurationError, S3Connection, open_store

@@ -13,10 +13,10 @@ import pytest
 from rich.console import Console
 
 from finetune_cli.shown.comparison import comparison_page
-from finetune_core.comparison import compare
-from finetune_core.comparison_schema import Comparison, Verdict
 from finetune_core.layout import ExperimentLayout
-from finetune_core.results_schema import ResultsDocument
+from finetune_core.results.comparison import compare
+from finetune_core.results.comparison_schema import Comparison, Verdict
+from finetune_core.results.schema import ResultsDocument
 from finetune_report.significance import t_test
 from finetune_store import DirectoryStore, Store
 from support.documents import document_of

@@ -7,10 +7,10 @@ import pytest
 
 from finetune_cli.manifest.check import manifests_of
 from finetune_cli.manifest.files import Source, check_source
-from finetune_core.parse import parse_spec, runs_of, settings_of, task_specs
-from finetune_core.recipes import RECIPES
-from finetune_core.sparse import SPARSE_TYPES
-from finetune_core.spec import ExperimentSpec
+from finetune_core.api import ExperimentSpec
+from finetune_core.planning.parse import parse_spec, runs_of, settings_of, task_specs
+from finetune_core.tasks.recipes import RECIPES
+from finetune_core.tasks.sparse import SPARSE_TYPES
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 # Published with the recipe; mnli's is not this project's default (docs/decisions/0006).

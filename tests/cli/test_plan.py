@@ -10,8 +10,8 @@ from kubernetes import client
 
 from finetune_cli.shown.plans import forecast_experiment, forecast_search
 from finetune_core.layout import ExperimentLayout
-from finetune_core.parse import parse_spec
-from finetune_core.search.parse import parse_search
+from finetune_core.planning.parse import parse_spec
+from finetune_core.planning.parse_search import parse_search
 from finetune_store import DirectoryStore
 from support.experiments import API, create, experiment, search
 from support.report_store import finish_run

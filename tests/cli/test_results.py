@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from finetune_core.api import Storage
 from finetune_core.layout import ExperimentLayout
-from finetune_core.plan import Plan
-from finetune_core.results_schema import ResultsDocument
-from finetune_core.results_table import ResultsTable
-from finetune_core.spec import Storage
+from finetune_core.planning.plan import Plan
+from finetune_core.results.schema import ResultsDocument
+from finetune_core.tables.results import ResultsTable
 from finetune_report.build import build
 from finetune_store import DirectoryStore, Store
 from support.documents import document_of

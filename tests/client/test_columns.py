@@ -7,10 +7,10 @@ import pytest
 from rich.console import Console
 
 from finetune_cli.shown import results as terminal
-from finetune_core import tables
-from finetune_core.results_schema import ResultsDocument, TaskRow
-from finetune_core.results_table import Statistic, results_table
-from finetune_core.results_table_formats import table_csv
+from finetune_core.results.schema import ResultsDocument, TaskRow
+from finetune_core.tables import experiment as tables
+from finetune_core.tables.results import Statistic, results_table
+from finetune_core.tables.results_formats import table_csv
 from finetune_report.experiment.page import report_html
 from finetune_ui.experiments import ExperimentPage
 from support.documents import FAILED, document_of

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_core.aggregate import shown_metrics, summarise, task_score
-from finetune_core.best import best_run
-from finetune_core.outcome import Outcome
-from finetune_core.plan import Plan
-from finetune_core.tasks import GLUE_TASKS
+from finetune_core.deciding.outcome import Outcome
+from finetune_core.planning.plan import Plan
+from finetune_core.results.aggregate import shown_metrics, summarise, task_score
+from finetune_core.results.best_run import best_run
+from finetune_core.tasks.registry import GLUE_TASKS
 from support.results import outcome_of, plan_of, task_plan
 
 PLAN = plan_of({"cola": 3, "mrpc": 2, "spam": 1})

@@ -12,14 +12,14 @@ from pydantic import Field, ValidationError
 from pydantic.alias_generators import to_snake
 
 from finetune_cli.convert.arguments import TRAINING
-from finetune_core.argument_table import Argument, Unset, given, overlay, resolved, rivals
-from finetune_core.arguments import API_GROUPS, ARGUMENTS, GROUPS, SEARCHABLE
-from finetune_core.crd import experiment_crd, search_crd
+from finetune_core.api import Training
+from finetune_core.api.crd import experiment_crd, search_crd
+from finetune_core.api.search_status import HPSearchStatus
+from finetune_core.api.status import ExperimentStatus
 from finetune_core.frozen import Frozen
-from finetune_core.search.status import HPSearchStatus
-from finetune_core.settings import Settings
-from finetune_core.spec import Training
-from finetune_core.status import ExperimentStatus
+from finetune_core.planning.argument_table import Argument, Unset, given, overlay, resolved, rivals
+from finetune_core.planning.arguments import API_GROUPS, ARGUMENTS, GROUPS, SEARCHABLE
+from finetune_core.planning.settings import Settings
 from finetune_dev.docs_reference import crd_page
 from finetune_report.canvas import label_of
 from support.one_more_argument import API_NAME

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_core.best import best_run, rank
-from finetune_core.outcome import Outcome
+from finetune_core.deciding.outcome import Outcome
+from finetune_core.results.best_run import best_run, rank
 
 values = st.one_of(
     st.none(),

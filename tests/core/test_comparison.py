@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from finetune_core.comparison import compare
-from finetune_core.comparison_schema import Comparison, TaskComparison, Verdict
-from finetune_core.results_schema import ResultsDocument
-from finetune_core.significance import Kind
+from finetune_core.results.comparison import compare
+from finetune_core.results.comparison_schema import Comparison, TaskComparison, Verdict
+from finetune_core.results.schema import ResultsDocument
+from finetune_core.results.significance import Kind
 from finetune_report.significance import t_test
 from support.documents import FAILED, MISSING, document_of
 from support.results import plan_of

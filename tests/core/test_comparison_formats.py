@@ -6,11 +6,16 @@ from collections.abc import Sequence
 
 import pytest
 
-from finetune_core.comparison import compare
-from finetune_core.comparison_formats import comparison_csv, comparison_html, comparison_latex, comparison_markdown
-from finetune_core.comparison_schema import Comparison
-from finetune_core.comparison_text import COLUMNS, told
-from finetune_core.significance import Estimate, Kind
+from finetune_core.results.comparison import compare
+from finetune_core.results.comparison_schema import Comparison
+from finetune_core.results.significance import Estimate, Kind
+from finetune_core.tables.comparison_formats import (
+    comparison_csv,
+    comparison_html,
+    comparison_latex,
+    comparison_markdown,
+)
+from finetune_core.tables.comparison_text import COLUMNS, told
 from support.documents import FAILED, document_of
 
 

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from finetune_core.conditions import build_status, invalid_status, shorten, waiting_status
-from finetune_core.decide import Decision
-from finetune_core.executor import JOB
-from finetune_core.observation import FailureCause, JobRole, JobView, Observation, ReportView
-from finetune_core.plan import Plan
+from finetune_core.api import Execution
+from finetune_core.api.status import Condition, ExperimentStatus, Reason
+from finetune_core.deciding.executor import JOB
+from finetune_core.deciding.experiment import Decision
+from finetune_core.deciding.experiment_status import build_status, invalid_status, shorten, waiting_status
+from finetune_core.deciding.observation import FailureCause, JobRole, JobView, Observation, ReportView
+from finetune_core.planning.plan import Plan
 from finetune_core.problems import Problem
-from finetune_core.spec import Execution
-from finetune_core.status import Condition, ExperimentStatus, Reason
 from support.plans import outcome, plan
 
 PLAN = plan({"rte": 2, "wnli": 1})

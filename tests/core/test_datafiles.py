@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_core.datafiles import AX, TRAIN, DataLayout, custom_files, find_glue_files
 from finetune_core.problems import InvalidInputError
-from finetune_core.tasks import GLUE_TASKS
+from finetune_core.tasks.data_files import AX, TRAIN, DataLayout, custom_files, find_glue_files
+from finetune_core.tasks.registry import GLUE_TASKS
 
 WHERE = "spec.data.uri"
 

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finetune_core.actions import Action, CreateReportJob, CreateTrainJob, DeleteJob, PatchJob
-from finetune_core.decide import decide
-from finetune_core.executor import JOB
-from finetune_core.job_sequence import MAX_ROUNDS
-from finetune_core.observation import FailureCause, JobRole, JobView, Observation, PodView, ReportView
-from finetune_core.plan import Plan
-from finetune_core.report import report_digest
-from finetune_core.spec import Execution
-from finetune_core.status import Reason
+from finetune_core.api import Execution
+from finetune_core.api.status import Reason
+from finetune_core.deciding.actions import Action, CreateReportJob, CreateTrainJob, DeleteJob, PatchJob
+from finetune_core.deciding.executor import JOB
+from finetune_core.deciding.experiment import decide
+from finetune_core.deciding.job_sequence import MAX_ROUNDS
+from finetune_core.deciding.observation import FailureCause, JobRole, JobView, Observation, PodView, ReportView
+from finetune_core.deciding.report_digest import report_digest
+from finetune_core.planning.plan import Plan
 from support.plans import outcome, plan
 
 PLAN = plan({"cola": 2, "rte": 2})

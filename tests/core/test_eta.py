@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_core import figures
-from finetune_core.eta import remaining_seconds
-from finetune_core.outcome import Outcome
-from finetune_core.plan import Plan
-from finetune_core.results import Progress
+from finetune_core.deciding.eta import remaining_seconds
+from finetune_core.deciding.outcome import Outcome
+from finetune_core.planning.plan import Plan
+from finetune_core.results.run import Progress
+from finetune_core.tables import figures
 from support.plans import outcome, plan
 
 PLAN = plan({"rte": 2, "wnli": 2})

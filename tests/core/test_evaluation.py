@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_core.evaluation import Evaluation, read_lines, to_lines
+from finetune_core.results.evaluation import Evaluation, read_lines, to_lines
 
 FLAT = {
     "step": 20, "epoch": 1.5, "learningRate": 1e-5, "trainLoss": 0.5, "sparsity": 0.85, "nonZeroParameters": 7,

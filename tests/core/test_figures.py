@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_core import figures
-from finetune_core.metrics import (
+from finetune_core.tables import figures
+from finetune_core.tasks.metrics import (
     CLASSIFICATION_METRICS,
     HIGHER_IS_BETTER,
     LOWER_IS_BETTER,
     REGRESSION_METRICS,
     is_share,
 )
-from finetune_core.tasks import GLUE_TASKS
+from finetune_core.tasks.registry import GLUE_TASKS
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_core import identity
-from finetune_core.identity import FileEntry, content_digest, run_id
-from finetune_core.plan import Plan, expand_runs
-from finetune_core.tasks import ProblemType, SubmissionFile, TaskDefinition
+from finetune_core.planning import identity
+from finetune_core.planning.identity import FileEntry, content_digest, run_id
+from finetune_core.planning.plan import Plan, expand_runs
+from finetune_core.tasks.registry import ProblemType, SubmissionFile, TaskDefinition
 from support import plans
 from support.results import MODEL, definition_of, plan_of
 

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from finetune_core.metrics import (
+from finetune_core.api import TaskSpec
+from finetune_core.planning.parse import define
+from finetune_core.tasks.metrics import (
     CLASSIFICATION_METRICS,
     HIGHER_IS_BETTER,
     LOWER_IS_BETTER,
@@ -13,9 +15,7 @@ from finetune_core.metrics import (
     greater_is_better,
     metric_spellings,
 )
-from finetune_core.parse import define
-from finetune_core.spec import TaskSpec
-from finetune_core.tasks import GLUE_TASKS
+from finetune_core.tasks.registry import GLUE_TASKS
 
 DATA = {"train": "train.csv", "validation": "dev.csv", "textColumns": ["text"]}
 CUSTOM_TASKS: list[dict[str, Any]] = [

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from finetune_core.parse import (
+from finetune_core.api import ExperimentSpec, Precision, TaskSpec, Training
+from finetune_core.planning.parse import (
     check_spec,
     default_precision,
     define,
@@ -15,10 +16,9 @@ from finetune_core.parse import (
     warnings,
 )
 from finetune_core.problems import InvalidInputError, Problem
-from finetune_core.recipes import RECIPES
-from finetune_core.sparse import SPARSE_TYPES
-from finetune_core.spec import ExperimentSpec, Precision, TaskSpec, Training
-from finetune_core.tasks import GLUE_TASKS
+from finetune_core.tasks.recipes import RECIPES
+from finetune_core.tasks.registry import GLUE_TASKS
+from finetune_core.tasks.sparse import SPARSE_TYPES
 
 CUSTOM: dict[str, Any] = {
     "name": "mine",

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_core.plan import ExecutionLimits, JobPlan, Plan, expected_cost, job_plan, order_runs, pin_key
-from finetune_core.spec import ExperimentSpec
-from finetune_core.tasks import GLUE_TASKS
+from finetune_core.api import ExperimentSpec
+from finetune_core.planning.plan import ExecutionLimits, JobPlan, Plan, expected_cost, job_plan, order_runs, pin_key
+from finetune_core.tasks.registry import GLUE_TASKS
 from support.results import MODEL, plan_of
 
 LIMITS = ExecutionLimits()

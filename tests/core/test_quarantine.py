@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_core.plan import Plan, pin_key
-from finetune_core.planning import plan_warnings
-from finetune_core.results_document import build_document
-from finetune_core.results_schema import RunState
-from finetune_core.spec import ExperimentSpec
-from finetune_core.tables import results_markdown
+from finetune_core.api import ExperimentSpec
+from finetune_core.planning.experiment import plan_warnings
+from finetune_core.planning.plan import Plan, pin_key
+from finetune_core.results.document import build_document
+from finetune_core.results.schema import RunState
+from finetune_core.tables.experiment import results_markdown
 from support.results import plan_of, result_of
 
 RUNS = {"cola": 2, "rte": 3}

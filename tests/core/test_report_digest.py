@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_core.outcome import Outcome
-from finetune_core.report import report_digest
-from finetune_core.tasks import SUBMISSION_FILES
+from finetune_core.deciding.outcome import Outcome
+from finetune_core.deciding.report_digest import report_digest
+from finetune_core.tasks.registry import SUBMISSION_FILES
 from support.results import outcome_of, plan_of, prediction_file, result_of
 
 PLAN = plan_of({"cola": 3, "rte": 2})

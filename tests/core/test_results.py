@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from finetune_core.outcome import Outcome
-from finetune_core.results import RunResult, finite
+from finetune_core.deciding.outcome import Outcome
+from finetune_core.results.run import RunResult, finite
 from support.results import plan_of, result_of
 
 PLAN = plan_of({"mrpc": 1})

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finetune_core.results_schema import ResultsDocument
-from finetune_core.results_table import ResultsTable, Statistic, results_table
-from finetune_core.results_table_formats import namespace_markdown, table_csv, table_latex, table_markdown
-from finetune_core.results_table_html import table_html
-from finetune_core.tasks import GLUE_TASKS
+from finetune_core.results.schema import ResultsDocument
+from finetune_core.tables.results import ResultsTable, Statistic, results_table
+from finetune_core.tables.results_formats import namespace_markdown, table_csv, table_latex, table_markdown
+from finetune_core.tables.results_html import table_html
+from finetune_core.tasks.registry import GLUE_TASKS
 from support.documents import FAILED, MISSING, document_of
 
 FULL = document_of({task: [0.8, 0.6] for task in GLUE_TASKS}, name="full")

@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_core.identity import derive_seed
-from finetune_core.tasks import GLUE_TASKS
+from finetune_core.planning.identity import derive_seed
+from finetune_core.tasks.registry import GLUE_TASKS
 from support.results import plan_of
 
 seeds = st.integers(0, 2**31 - 1)

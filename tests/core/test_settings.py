@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_core.recipes import RECIPES
-from finetune_core.settings import Settings, resolve_settings
-from finetune_core.spec import Precision, Training
+from finetune_core.api import Precision, Training
+from finetune_core.planning.settings import Settings, resolve_settings
+from finetune_core.tasks.recipes import RECIPES
 from support.results import definition_of
 
 FREE = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from finetune_core.sparse import SPARSE_TYPES, SparseType, covers, misspelt_type, type_problem
+from finetune_core.tasks.sparse import SPARSE_TYPES, SparseType, covers, misspelt_type, type_problem
 
 FEED_FORWARD = ["bert.encoder.layer.0.intermediate.dense", "encoder.layer.11.output.dense"]
 ATTENTION = [

@@ -4,10 +4,10 @@ import zipfile
 
 import pytest
 
-from finetune_core.placeholders import PLACEHOLDER_CONSTANTS, majority, placeholder
-from finetune_core.plan import Plan
-from finetune_core.spec import MissingTasks
-from finetune_core.submission import (
+from finetune_core.api import MissingTasks
+from finetune_core.leaderboard.checks import check_file, validate_zip
+from finetune_core.leaderboard.placeholders import PLACEHOLDER_CONSTANTS, majority, placeholder
+from finetune_core.leaderboard.submission import (
     Predictions,
     SubmissionRefused,
     SubmissionState,
@@ -15,8 +15,8 @@ from finetune_core.submission import (
     pack,
     refused_manifest,
 )
-from finetune_core.submission_checks import check_file, validate_zip
-from finetune_core.tasks import GLUE_TASKS, SUBMISSION_FILES
+from finetune_core.planning.plan import Plan
+from finetune_core.tasks.registry import GLUE_TASKS, SUBMISSION_FILES
 from support.results import all_prediction_files, outcome_of, plan_of, prediction_file
 
 FILES = {file.name: file for file in SUBMISSION_FILES}

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from finetune_core.submission import pack
-from finetune_core.submission_checks import check_file, validate_zip
-from finetune_core.tasks import SUBMISSION_FILES
+from finetune_core.leaderboard.checks import check_file, validate_zip
+from finetune_core.leaderboard.submission import pack
+from finetune_core.tasks.registry import SUBMISSION_FILES
 from support.results import all_prediction_files, prediction_file
 
 FILES = {file.name: file for file in SUBMISSION_FILES}

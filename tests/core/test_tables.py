@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from finetune_core.plan import Plan
-from finetune_core.results import Failure, FailureReason, RunResult, Sparsity, SparsityRecord
-from finetune_core.results_document import build_document
-from finetune_core.results_schema import ResultsDocument, RunState, SubmissionRow
-from finetune_core.submission import SubmissionState
-from finetune_core.tables import results_csv, results_markdown, runs_csv
+from finetune_core.leaderboard.submission import SubmissionState
+from finetune_core.planning.plan import Plan
+from finetune_core.results.document import build_document
+from finetune_core.results.run import Failure, FailureReason, RunResult, Sparsity, SparsityRecord
+from finetune_core.results.schema import ResultsDocument, RunState, SubmissionRow
+from finetune_core.tables.experiment import results_csv, results_markdown, runs_csv
 from support.results import plan_of, result_of
 
 PLAN = plan_of({"cola": 3, "mrpc": 2, "price": 1})

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from finetune_core.plan import make_plan, pin_key
-from finetune_core.spec import ExperimentSpec, Tracker, Tracking
+from finetune_core.api import ExperimentSpec, Tracker, Tracking
+from finetune_core.planning.plan import make_plan, pin_key
 from finetune_core.tracking import TRACKING_ENV, TrackedRun, from_env, to_env
 from support.results import MODEL, plan_of
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from finetune_core.crd import experiment_crd
-from finetune_core.status import ExperimentStatus
+from finetune_core.api.crd import experiment_crd
+from finetune_core.api.status import ExperimentStatus
 from support.experiments import CUSTOM, MODEL, errors, experiment
 
 pytestmark = pytest.mark.apiserver

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from finetune_core.crd import experiment_crd
-from finetune_core.status import ExperimentStatus
+from finetune_core.api.crd import experiment_crd
+from finetune_core.api.status import ExperimentStatus
 from finetune_dev import crds
 
 CRD = experiment_crd(ExperimentStatus)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from finetune_core.crd import experiment_crd
-from finetune_core.status import ExperimentStatus
-from finetune_core.tasks import GLUE_TASKS
+from finetune_core.api.crd import experiment_crd
+from finetune_core.api.status import ExperimentStatus
+from finetune_core.tasks.registry import GLUE_TASKS
 from support.experiments import CUSTOM, REGRESSION, errors, experiment
 
 pytestmark = pytest.mark.apiserver

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import pytest
 from pydantic import Field
 
-from finetune_core.spec.base import ApiModel, free_form, rules
-from finetune_core.structural import UnsupportedSchemaError, structural_schema
+from finetune_core.api.common import ApiModel, free_form, rules
+from finetune_core.api.structural import UnsupportedSchemaError, structural_schema
 
 
 class Colour(StrEnum):

@@ -13,9 +13,9 @@ import yaml
 
 from finetune_cli.manifest.check import check_text
 from finetune_cli.manifest.findings import Severity
-from finetune_core.recipes import CUSTOM, CUSTOM_EPOCHS, RECIPES
-from finetune_core.results import FailureReason
-from finetune_core.status import Reason
+from finetune_core.api.status import Reason
+from finetune_core.results.run import FailureReason
+from finetune_core.tasks.recipes import CUSTOM, CUSTOM_EPOCHS, RECIPES
 from support.command_checks import CHECKS, field_paths, inline_problem, problem, schemas, values_problem
 from support.doc_pages import REPOSITORY, SHELL, Said, blocks, commands, pages, spans
 

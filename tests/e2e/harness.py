@@ -18,8 +18,8 @@ from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
 from finetune_core.layout import ExperimentLayout
-from finetune_core.results import RunResult
-from finetune_core.search.trials import TrialResult
+from finetune_core.results.run import RunResult
+from finetune_core.results.trial import TrialResult
 from finetune_dev import release
 from finetune_dev.errors import CommandError, TimedOutError
 from finetune_dev.kubectl import kubectl

@@ -24,7 +24,7 @@ from e2e.harness import (
     wait_until,
 )
 from e2e.namespaces import delete_namespace, fresh_namespace, namespace_exists
-from finetune_core.results import RunResult
+from finetune_core.results.run import RunResult
 from finetune_dev import release
 from finetune_store import Store
 

@@ -16,7 +16,7 @@ import pytest
 
 from e2e.harness import GLUE, Experiment, Experiments, condition_of, reason, spec
 from e2e.namespaces import fresh_namespace
-from finetune_core.tasks import GLUE_TASKS, SUBMISSION_FILES
+from finetune_core.tasks.registry import GLUE_TASKS, SUBMISSION_FILES
 from finetune_dev.kubectl import cluster_environment
 from finetune_store import Store
 

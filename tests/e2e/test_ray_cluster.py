@@ -19,7 +19,7 @@ from e2e.harness import (
     spec,
 )
 from e2e.namespaces import fresh_namespace
-from finetune_core.results import RunResult
+from finetune_core.results.run import RunResult
 from finetune_dev import release
 from finetune_store import Store, upload_tree
 

@@ -5,8 +5,8 @@ import pytest
 
 import finetune
 from finetune_client.errors import NotFoundError, UsageError
-from finetune_core.plan import Plan
-from finetune_core.tables import RESULTS_COLUMNS
+from finetune_core.planning.plan import Plan
+from finetune_core.tables.experiment import RESULTS_COLUMNS
 from finetune_report.build import build
 from finetune_store import DirectoryStore
 from support.filled_store import finished_experiment, no_data, running_experiment, running_search

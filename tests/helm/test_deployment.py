@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from prometheus_client import generate_latest
 
-from finetune_core.spec import SecretRef, Storage
+from finetune_core.api import SecretRef, Storage
 from finetune_operator.config import Config, Release
 from finetune_operator.telemetry import Telemetry
 from support.helm import Json, environment, of_kind, pods, render, the

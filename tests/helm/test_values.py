@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from finetune_core.spec import Storage
+from finetune_core.api import Storage
 from support.helm import CHART, helm, template
 
 pytestmark = pytest.mark.apiserver

@@ -1,6 +1,6 @@
 """Which changes of a status are worth an event."""
 
-from finetune_core.status import Condition, ConditionStatus, ConditionType, ExperimentStatus, Reason, RunFailure
+from finetune_core.api.status import Condition, ConditionStatus, ConditionType, ExperimentStatus, Reason, RunFailure
 from finetune_operator.status.notices import Notice, notices
 
 

@@ -3,7 +3,7 @@
 import pytest
 from kubernetes import client
 
-from finetune_core.spec import Storage
+from finetune_core.api import Storage
 from finetune_operator.config import Config
 from support.world import BUCKET, DATA_FILES, IMAGE, MODEL_FILES, Json, World, spec_of, store_of
 

@@ -12,9 +12,9 @@ from threading import Thread
 import pytest
 import urllib3
 
-from finetune_core.inputs import NotYetError, resolve_inputs
+from finetune_core.api import ExperimentSpec
+from finetune_core.planning.inputs import NotYetError, resolve_inputs
 from finetune_core.problems import InvalidInputError
-from finetune_core.spec import ExperimentSpec
 from finetune_operator.inputs.volumes import NeedsPodError, VolumeFindings, resolution_key
 from finetune_store import DirectoryStore
 from finetune_store.hub import hub_commit

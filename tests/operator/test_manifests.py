@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from finetune_core.actions import CreateTrainJob
-from finetune_core.job_sequence import MAX_ROUNDS, job_name
-from finetune_core.plan import ExecutionLimits, job_plan
-from finetune_core.reporting import report_job_name
-from finetune_core.spec import MAX_NAME_LENGTH, MAX_RUNS, Execution, ExecutionMode, Storage, Tracking
+from finetune_core.api import MAX_NAME_LENGTH, MAX_RUNS, Execution, ExecutionMode, Storage, Tracking
+from finetune_core.deciding.actions import CreateTrainJob
+from finetune_core.deciding.job_sequence import MAX_ROUNDS, job_name
+from finetune_core.deciding.reporting import report_job_name
+from finetune_core.planning.plan import ExecutionLimits, job_plan
 from finetune_core.tracking import from_env
 from finetune_operator import manifests
 from finetune_operator.executors import EXECUTORS

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from finetune_core.actions import CreateTrainJob
-from finetune_core.job_sequence import job_name
-from finetune_core.plan import ExecutionLimits, job_plan
-from finetune_core.search.plan import SearchJobPlan
-from finetune_core.spec import MAX_NAME_LENGTH, Execution, Storage, Tracking
+from finetune_core.api import MAX_NAME_LENGTH, Execution, Storage, Tracking
+from finetune_core.deciding.actions import CreateTrainJob
+from finetune_core.deciding.job_sequence import job_name
+from finetune_core.planning.plan import ExecutionLimits, job_plan
+from finetune_core.planning.search_plan import SearchJobPlan
 from finetune_core.tracking import from_env
 from finetune_kube.kinds import SEARCH
 from finetune_operator.executors import EXECUTORS

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from kubernetes import client
 
-from finetune_core.results import DriverFailure, DriverReport
-from finetune_core.search.layout import SearchLayout
+from finetune_core.results.run import DriverFailure, DriverReport
+from finetune_core.search_layout import SearchLayout
 from support.ray_world import RAY_JOBS, ray_jobs_served
 from support.search_world import SearchWorld, search_spec
 from support.world import NOW, Json

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from finetune_core.observation import FailureCause, JobView
-from finetune_core.results import DriverFailure, DriverReport
+from finetune_core.deciding.observation import FailureCause, JobView
+from finetune_core.results.run import DriverFailure, DriverReport
 from finetune_operator.children.views import object_view, pod_view
 from finetune_operator.executors import EXECUTORS
 from finetune_operator.executors.ray_status import is_living, ray_job_view, refused_pods

@@ -3,7 +3,7 @@
 import pytest
 
 from finetune_core.layout import ExperimentLayout
-from finetune_core.results import Failure, FailureReason
+from finetune_core.results.run import Failure, FailureReason
 from support.world import World, spec_of
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.s3]

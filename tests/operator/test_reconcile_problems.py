@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from kubernetes import client
 
+from finetune_core.api import Storage
 from finetune_core.layout import ExperimentLayout
-from finetune_core.spec import Storage
 from finetune_kube.errors import ApiUnavailableError
 from support.seaweed import SeaweedS3
 from support.tarpit import Tarpit

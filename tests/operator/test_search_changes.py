@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from finetune_core.search.layout import SearchLayout
+from finetune_core.search_layout import SearchLayout
 from support.search_world import SPACE, SearchWorld, search_spec, units
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.s3]

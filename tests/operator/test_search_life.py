@@ -3,9 +3,9 @@
 import pytest
 import yaml
 
-from finetune_core.search.layout import SearchLayout
-from finetune_core.search.summary import SearchSummary
-from finetune_core.search.trials import TrialState
+from finetune_core.results.search_summary import SearchSummary
+from finetune_core.results.trial import TrialState
+from finetune_core.search_layout import SearchLayout
 from support.search_world import SearchWorld, search_spec, units
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.s3]

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from finetune_core.api import Storage
 from finetune_core.problems import InvalidInputError
-from finetune_core.spec import Storage
 from finetune_operator.storage import StorageConnector
 from finetune_store import InvalidKeyError, S3Connection, Store, open_store
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from finetune_core.executor import ExecutorTraits
-from finetune_core.spec import ExecutionMode
-from finetune_core.status import Reason
+from finetune_core.api import ExecutionMode
+from finetune_core.api.status import Reason
+from finetune_core.deciding.executor import ExecutorTraits
 from finetune_kube.kinds import Kind
 from finetune_operator.executors import Absent, Executor, Executors
 from finetune_operator.executors.job import JobExecutor, failed_for

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import pytest
 
-from finetune_core.observation import JobRole
+from finetune_core.deciding.observation import JobRole
 from finetune_operator.children.views import hangs_silently, object_view, pod_view
 from finetune_operator.executors import EXECUTORS, Look
 from finetune_operator.executors.job import JobExecutor, parse_indexes

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finetune_client.result_sets import Where, all_documents
-from finetune_core.results_table import Statistic, results_table
-from finetune_core.results_table_formats import table_csv
+from finetune_core.tables.results import Statistic, results_table
+from finetune_core.tables.results_formats import table_csv
 from finetune_store import DirectoryStore
 from support.drawn_report import check_report, empty_store, pointer_of, prediction, report
 from support.drawn_runs import CUSTOM, DrawnExperiment, Left, experiments, leave

@@ -10,8 +10,8 @@ from random import Random
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from finetune_core.submission_checks import validate_zip
-from finetune_core.tasks import GLUE_TASKS, SUBMISSION_FILES
+from finetune_core.leaderboard.checks import validate_zip
+from finetune_core.tasks.registry import GLUE_TASKS, SUBMISSION_FILES
 from support.drawn_report import check_report, empty_store, pointer_of, prediction, report
 from support.drawn_runs import CUSTOM, DrawnExperiment, DrawnRun, End, Left, experiments, leave
 from support.report_store import layout_of, read_json

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from finetune_core.plan import Plan
-from finetune_core.report import report_digest
-from finetune_core.results_schema import ResultsDocument, RunState
-from finetune_core.submission_checks import validate_zip
-from finetune_core.tasks import GLUE_TASKS
+from finetune_core.deciding.report_digest import report_digest
+from finetune_core.leaderboard.checks import validate_zip
+from finetune_core.planning.plan import Plan
+from finetune_core.results.schema import ResultsDocument, RunState
+from finetune_core.tasks.registry import GLUE_TASKS
 from finetune_report.build import build
 from finetune_report.errors import OvertakenError, ReportError
 from finetune_store import DirectoryStore, Store

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from finetune_core.plan import ExecutionLimits, job_plan
-from finetune_core.submission import pack
+from finetune_core.leaderboard.submission import pack
+from finetune_core.planning.plan import ExecutionLimits, job_plan
 from finetune_report import cli
 from finetune_store import AccessDeniedError, DirectoryStore, StoreError, UnreachableError
 from support.report_store import fail_run, finish_run, layout_of, read_json

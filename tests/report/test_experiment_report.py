@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from finetune_core.plan import Plan, QuarantinedPlannedRun
-from finetune_core.results import RunResult
-from finetune_core.results_schema import ResultsDocument
+from finetune_core.planning.plan import Plan, QuarantinedPlannedRun
+from finetune_core.results.run import RunResult
+from finetune_core.results.schema import ResultsDocument
 from finetune_report.build import build
 from finetune_report.experiment.curves import read_curves
 from finetune_store import DirectoryStore

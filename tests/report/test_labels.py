@@ -6,9 +6,9 @@ import pyarrow
 import pytest
 from pyarrow.parquet import write_table
 
-from finetune_core.datafiles import DataLayout, SplitFiles
-from finetune_core.plan import Plan, TaskPlan
-from finetune_core.tasks import GLUE_TASKS
+from finetune_core.planning.plan import Plan, TaskPlan
+from finetune_core.tasks.data_files import DataLayout, SplitFiles
+from finetune_core.tasks.registry import GLUE_TASKS
 from finetune_report.build import build
 from finetune_report.labels import known_constants
 from finetune_store import AccessDeniedError, DirectoryStore, Store, UnreachableError

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from finetune_core.layout import ExperimentLayout
-from finetune_core.results_schema import ResultsDocument
-from finetune_core.tasks import GLUE_TASKS
+from finetune_core.results.schema import ResultsDocument
+from finetune_core.tasks.registry import GLUE_TASKS
 from finetune_report.namespace_page import namespace_html
 from finetune_report.namespace_plots import plot_namespace
 from finetune_report.namespace_results import update_results_table

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from finetune_core.layout import ExperimentLayout
-from finetune_core.results_schema import ResultsDocument
+from finetune_core.results.schema import ResultsDocument
 from finetune_report.errors import OvertakenError
 from finetune_report.namespace_results import update_results_table
 from finetune_store import DirectoryStore

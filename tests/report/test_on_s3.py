@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from finetune_core.tasks import GLUE_TASKS
+from finetune_core.tasks.registry import GLUE_TASKS
 from finetune_store import DirectoryStore, S3Connection, Store, open_store
 from support.report_store import finish_run, layout_of
 from support.results import all_prediction_files, plan_of

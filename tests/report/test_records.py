@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from finetune_core.layout import RunLayout
-from finetune_core.plan import Plan
-from finetune_core.results import Progress
+from finetune_core.planning.plan import Plan
+from finetune_core.results.run import Progress
 from finetune_report.records import RunRecord, State, read_records
 from finetune_store import DirectoryStore, ObjectInfo
 from support.report_store import fail_run, finish_run, layout_of

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from finetune_core.plan import Plan
+from finetune_core.planning.plan import Plan
 from finetune_report.build import build
 from finetune_store import DirectoryStore, Store
 from support.report_store import MODEL_FILES, RecordingStore, contents, finish_run, layout_of, read_json

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from finetune_core.plan import Plan
-from finetune_core.results_schema import ResultsDocument
-from finetune_core.tasks import GLUE_TASKS
+from finetune_core.planning.plan import Plan
+from finetune_core.results.schema import ResultsDocument
+from finetune_core.tasks.registry import GLUE_TASKS
 from finetune_report.build import build
 from finetune_report.errors import OvertakenError
 from finetune_report.publish import is_intact

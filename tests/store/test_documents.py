@@ -13,13 +13,13 @@ import pytest
 from finetune_operator.metering import MeteredStore
 from pydantic import BaseModel, ValidationError
 
-from finetune_core.plan import Plan
-from finetune_core.results import Progress, RunResult
-from finetune_core.results_schema import ResultsDocument
-from finetune_core.search.plan import SearchPlan
-from finetune_core.search.summary import SearchSummary
-from finetune_core.search.trials import TrialResult
-from finetune_core.volumes import VolumeLooks
+from finetune_core.planning.plan import Plan
+from finetune_core.planning.search_plan import SearchPlan
+from finetune_core.planning.volumes import VolumeLooks
+from finetune_core.results.run import Progress, RunResult
+from finetune_core.results.schema import ResultsDocument
+from finetune_core.results.search_summary import SearchSummary
+from finetune_core.results.trial import TrialResult
 from finetune_store import DirectoryStore, NotFoundError, Store, TooLargeError, UnreadableError, documents
 from store.scripted_server import Answer, scripted
 from support.hostile_text import JSON_BOMBS

@@ -8,20 +8,20 @@ from typing import Any
 
 import yaml
 
-from finetune_core.decide import execution_limits
-from finetune_core.hyperparameters import TunedTasks, from_config_map, from_search
-from finetune_core.identity import FileEntry
-from finetune_core.inputs import Folder, resolve_inputs
-from finetune_core.parse import check_spec, parse_spec
-from finetune_core.plan import Plan, job_plan, pin_key
-from finetune_core.planning import check_tuned, plan_experiment, plan_warnings
-from finetune_core.search.parse import check_search, parse_search, search_warnings
-from finetune_core.search.plan import SearchJobPlan, SearchPlan
-from finetune_core.search.planning import make_search_plan, search_pin_key
-from finetune_core.search.space import configuration
-from finetune_core.search.status import HPSearchStatus
-from finetune_core.spec import Algorithm, ExperimentSpec, HPSearchSpec
-from finetune_core.tasks import GLUE_TASKS
+from finetune_core.api import Algorithm, ExperimentSpec, HPSearchSpec
+from finetune_core.api.search_status import HPSearchStatus
+from finetune_core.deciding.experiment import execution_limits
+from finetune_core.planning.experiment import check_tuned, plan_experiment, plan_warnings
+from finetune_core.planning.identity import FileEntry
+from finetune_core.planning.inputs import Folder, resolve_inputs
+from finetune_core.planning.parse import check_spec, parse_spec
+from finetune_core.planning.parse_search import check_search, parse_search, search_warnings
+from finetune_core.planning.plan import Plan, job_plan, pin_key
+from finetune_core.planning.search import make_search_plan, search_pin_key
+from finetune_core.planning.search_plan import SearchJobPlan, SearchPlan
+from finetune_core.planning.space import configuration
+from finetune_core.planning.tuned import TunedTasks, from_config_map, from_search
+from finetune_core.tasks.registry import GLUE_TASKS
 
 CORPUS = Path(__file__).parents[1] / "corpus"
 UID = "00000000-0000-4000-8000-000000000000"

@@ -6,23 +6,23 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from finetune_core.comparison import compare
-from finetune_core.comparison_formats import (
+from finetune_core.layout import ExperimentLayout
+from finetune_core.planning.plan import Plan
+from finetune_core.results.comparison import compare
+from finetune_core.results.comparison_schema import Comparison
+from finetune_core.results.run import RunResult
+from finetune_core.results.schema import ResultsDocument
+from finetune_core.results.significance import Estimate, Kind
+from finetune_core.tables.comparison_formats import (
     comparison_csv,
     comparison_html,
     comparison_latex,
     comparison_markdown,
 )
-from finetune_core.comparison_schema import Comparison
-from finetune_core.layout import ExperimentLayout
-from finetune_core.plan import Plan
-from finetune_core.results import RunResult
-from finetune_core.results_schema import ResultsDocument
-from finetune_core.results_table import ResultsTable, Statistic, results_table
-from finetune_core.results_table_formats import table_csv, table_latex, table_markdown
-from finetune_core.results_table_html import table_html
-from finetune_core.significance import Estimate, Kind
-from finetune_core.tasks import SUBMISSION_FILES
+from finetune_core.tables.results import ResultsTable, Statistic, results_table
+from finetune_core.tables.results_formats import table_csv, table_latex, table_markdown
+from finetune_core.tables.results_html import table_html
+from finetune_core.tasks.registry import SUBMISSION_FILES
 from finetune_report.build import build
 from finetune_report.search.build import build_search
 from finetune_store import DirectoryStore

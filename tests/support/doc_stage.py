@@ -14,11 +14,11 @@ from unittest import mock
 
 from kubernetes import client
 
-from finetune_core.placeholders import PLACEHOLDER_CONSTANTS, placeholder
-from finetune_core.search.layout import SearchLayout, TrialKind
-from finetune_core.search.trials import Claim, TrialResult
-from finetune_core.spec import Storage
-from finetune_core.spec.search import Distribution
+from finetune_core.api import Storage
+from finetune_core.api.search import Distribution
+from finetune_core.leaderboard.placeholders import PLACEHOLDER_CONSTANTS, placeholder
+from finetune_core.results.trial import Claim, TrialResult
+from finetune_core.search_layout import SearchLayout, TrialKind
 from finetune_operator.config import Config
 from support.experiments import API, PLURAL
 from support.kubelet import NODE

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from finetune_core.results import Failure
-from finetune_core.results_document import build_document
-from finetune_core.results_schema import ResultsDocument
+from finetune_core.results.document import build_document
+from finetune_core.results.run import Failure
+from finetune_core.results.schema import ResultsDocument
 from support.results import plan_of, result_of
 
 FAILED = "failed"

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from finetune_core.tasks import GLUE_TASKS
+from finetune_core.tasks.registry import GLUE_TASKS
 from finetune_report.build import build
 from finetune_store import DirectoryStore, NotFoundError
 from support.drawn_runs import CUSTOM, LESS_IS_BETTER, Left

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from finetune_core.plan import Plan
+from finetune_core.planning.plan import Plan
 from finetune_store import DirectoryStore
 from support.report_store import fail_run, finish_run, layout_of
 from support.results import plan_of

@@ -3,9 +3,9 @@
 import json
 from datetime import UTC, datetime
 
-from finetune_core.plan import Plan
-from finetune_core.results import Progress
-from finetune_core.search.plan import SearchPlan
+from finetune_core.planning.plan import Plan
+from finetune_core.planning.search_plan import SearchPlan
+from finetune_core.results.run import Progress
 from finetune_report.build import build
 from finetune_store import DirectoryStore, Store
 from support.report_store import fail_run, finish_run, layout_of

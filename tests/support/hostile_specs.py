@@ -4,9 +4,9 @@ import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from finetune_core.crd import experiment_crd, search_crd
-from finetune_core.search.status import HPSearchStatus
-from finetune_core.status import ExperimentStatus
+from finetune_core.api.crd import experiment_crd, search_crd
+from finetune_core.api.search_status import HPSearchStatus
+from finetune_core.api.status import ExperimentStatus
 
 Json = dict[str, Any]
 Path = tuple[str, ...]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from finetune_core.tasks import GLUE_TASKS
+from finetune_core.tasks.registry import GLUE_TASKS
 from support.drawn_runs import CUSTOM, LESS_IS_BETTER, REPORTED, Left
 
 Line = dict[str, str]

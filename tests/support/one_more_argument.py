@@ -22,7 +22,7 @@ LINE = f"""
 
 def load() -> None:
     """The table of arguments with one more line, in place of the real one."""
-    spec = importlib.util.find_spec("finetune_core.arguments")
+    spec = importlib.util.find_spec("finetune_core.planning.arguments")
     assert spec
     assert spec.origin
     text = Path(spec.origin).read_text(encoding="utf-8")
@@ -35,15 +35,15 @@ def facts() -> dict[str, Any]:
     """What all the others make of it; they must not be imported before it is there."""
     # ruff: noqa: PLC0415
     from finetune_cli.convert.run_glue import from_run_glue
-    from finetune_core.arguments import SEARCHABLE
-    from finetune_core.crd import experiment_crd, search_crd
-    from finetune_core.hyperparameters import from_config_map
-    from finetune_core.search.status import HPSearchStatus
-    from finetune_core.spec import HyperparametersFrom
-    from finetune_core.status import ExperimentStatus
+    from finetune_core.api import HyperparametersFrom
+    from finetune_core.api.crd import experiment_crd, search_crd
+    from finetune_core.api.search_status import HPSearchStatus
+    from finetune_core.api.status import ExperimentStatus
+    from finetune_core.planning.arguments import SEARCHABLE
+    from finetune_core.planning.tuned import from_config_map
     from finetune_dev.docs_reference import crd_page
     from finetune_report.canvas import label_of
-    from finetune_trainer.training import training_arguments
+    from finetune_trainer.run.training import training_arguments
     from support.corpus import written
     from support.corpus_plans import plan_files
     from support.results import plan_of, settings_for

@@ -1,10 +1,10 @@
 """Small plans and outcomes for tests of pure code."""
 
-from finetune_core.datafiles import DataLayout, SplitFiles
-from finetune_core.outcome import Outcome
-from finetune_core.parse import define, settings_of
-from finetune_core.plan import Plan, PlannedRun, ResolvedData, ResolvedModel, TaskPlan, make_plan
-from finetune_core.spec import ExperimentSpec
+from finetune_core.api import ExperimentSpec
+from finetune_core.deciding.outcome import Outcome
+from finetune_core.planning.parse import define, settings_of
+from finetune_core.planning.plan import Plan, PlannedRun, ResolvedData, ResolvedModel, TaskPlan, make_plan
+from finetune_core.tasks.data_files import DataLayout, SplitFiles
 
 MODEL = ResolvedModel(uri="s3://bucket/model", digest="md5s:model")
 

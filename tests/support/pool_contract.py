@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from finetune_core.results import ExitCode, Failure
-from finetune_core.search.trials import TrialReport
+from finetune_core.results.run import ExitCode, Failure
+from finetune_core.results.trial import TrialReport
 from finetune_trainer.drive.pool import Answer, Pool, WorkerDiedError
 from finetune_trainer.drive.worker import Report
 from support.pools import Count

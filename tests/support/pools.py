@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
-from finetune_core.results import ExitCode, Failure, FailureReason
-from finetune_core.search.trials import TrialReport
+from finetune_core.results.run import ExitCode, Failure, FailureReason
+from finetune_core.results.trial import TrialReport
 from finetune_trainer.drive.pool import Answer, Pool
 from finetune_trainer.drive.worker import Report, Station, Steps, Work
 from finetune_trainer.signals import Stop

@@ -11,7 +11,7 @@ from typing import Any
 from kubernetes import client
 
 from finetune_core.layout import ExperimentLayout
-from finetune_core.results import DriverFailure, DriverReport
+from finetune_core.results.run import DriverFailure, DriverReport
 from support.apiserver import served
 from support.world import NOW, Json, World
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from finetune_core.layout import ExperimentLayout
-from finetune_core.plan import Plan
-from finetune_core.results import Failure, FailureReason, RunResult
+from finetune_core.planning.plan import Plan
+from finetune_core.results.run import Failure, FailureReason, RunResult
 from finetune_store import DirectoryStore, ObjectInfo, Store
 from support.results import result_of
 

@@ -4,16 +4,16 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from finetune_core.datafiles import DataLayout, SplitFiles
-from finetune_core.metrics import greater_is_better
-from finetune_core.outcome import Outcome
-from finetune_core.parse import define
-from finetune_core.plan import Plan, ResolvedData, ResolvedModel, TaskPlan, make_plan
+from finetune_core.api import ExperimentSpec, Precision, TaskSpec, Training
+from finetune_core.deciding.outcome import Outcome
+from finetune_core.planning.parse import define
+from finetune_core.planning.plan import Plan, ResolvedData, ResolvedModel, TaskPlan, make_plan
+from finetune_core.planning.settings import Settings, resolve_settings
 from finetune_core.problems import InvalidInputError
-from finetune_core.results import PredictionFile, RunResult
-from finetune_core.settings import Settings, resolve_settings
-from finetune_core.spec import ExperimentSpec, Precision, TaskSpec, Training
-from finetune_core.tasks import GLUE_TASKS, SubmissionFile, TaskDefinition
+from finetune_core.results.run import PredictionFile, RunResult
+from finetune_core.tasks.data_files import DataLayout, SplitFiles
+from finetune_core.tasks.metrics import greater_is_better
+from finetune_core.tasks.registry import GLUE_TASKS, SubmissionFile, TaskDefinition
 
 MODEL = ResolvedModel(uri="s3://models/tiny", digest="md5s:" + "0" * 32)
 

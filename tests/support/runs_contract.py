@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import pytest
 
 from finetune_core.layout import ExperimentLayout
-from finetune_core.plan import ExecutionLimits
-from finetune_core.results import DriverReport, ExitCode, Progress, RunResult
+from finetune_core.planning.plan import ExecutionLimits
+from finetune_core.results.run import DriverReport, ExitCode, Progress, RunResult
 from finetune_dev.shell import wait_for
 from finetune_store import open_store
 from finetune_trainer import drain

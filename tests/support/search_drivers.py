@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from finetune_core.plan import ResolvedData
-from finetune_core.search.layout import SearchLayout, TrialKind
-from finetune_core.search.plan import SearchPlan, SearchTaskPlan
-from finetune_core.search.trials import Heartbeat, TrialReport, TrialResult, TrialState
-from finetune_core.spec.search import Algorithm, Distribution, TrialScheduler
+from finetune_core.api.search import Algorithm, Distribution, TrialScheduler
+from finetune_core.planning.plan import ResolvedData
+from finetune_core.planning.search_plan import SearchPlan, SearchTaskPlan
+from finetune_core.results.trial import Heartbeat, TrialReport, TrialResult, TrialState
+from finetune_core.search_layout import SearchLayout, TrialKind
 from finetune_store import Store
 from finetune_trainer.search.leases import Leases
 from finetune_trainer.search.phase import Phase

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
-from finetune_core.plan import ExecutionLimits
-from finetune_core.search.layout import SearchLayout, TrialKind
-from finetune_core.search.plan import SearchJobPlan, SearchPlan, SearchTaskPlan
-from finetune_core.search.trials import TaskEnd, TrialResult
-from finetune_core.spec.search import Algorithm, Distribution, TrialScheduler
+from finetune_core.api.search import Algorithm, Distribution, TrialScheduler
+from finetune_core.planning.plan import ExecutionLimits
+from finetune_core.planning.search_plan import SearchJobPlan, SearchPlan, SearchTaskPlan
+from finetune_core.results.trial import TaskEnd, TrialResult
+from finetune_core.search_layout import SearchLayout, TrialKind
 from finetune_store import Store, open_store
 from finetune_trainer.cli import main
 from finetune_trainer.drive.pool import Pool

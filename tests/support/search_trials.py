@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from finetune_core.search.export import export_digest
-from finetune_core.search.layout import SearchLayout, TrialKind
-from finetune_core.search.plan import SearchPlan, SearchTaskPlan
-from finetune_core.search.trials import (
+from finetune_core.api.search import Distribution
+from finetune_core.planning.search_plan import SearchPlan, SearchTaskPlan
+from finetune_core.results.export import export_digest
+from finetune_core.results.trial import (
     Claim,
     EndReason,
     TaskEnd,
@@ -18,7 +18,7 @@ from finetune_core.search.trials import (
     TrialResult,
     TrialState,
 )
-from finetune_core.spec.search import Distribution
+from finetune_core.search_layout import SearchLayout, TrialKind
 from finetune_store import Store
 from support.results import MODEL, task_plan
 

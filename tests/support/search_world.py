@@ -6,9 +6,9 @@ from typing import Any
 
 from kubernetes import client
 
-from finetune_core.search.layout import SearchLayout, TrialKind
-from finetune_core.search.plan import SearchJobPlan, SearchPlan, unit_name
-from finetune_core.search.trials import Claim, EndReason, TaskEnd, TrialResult, TrialState
+from finetune_core.planning.search_plan import SearchJobPlan, SearchPlan, unit_name
+from finetune_core.results.trial import Claim, EndReason, TaskEnd, TrialResult, TrialState
+from finetune_core.search_layout import SearchLayout, TrialKind
 from finetune_operator.cluster import Cluster
 from finetune_operator.kinds.search import SearchReconciler
 from finetune_report.search.build import build_search

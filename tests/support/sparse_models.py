@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from finetune_core.sparse import SparseType
-from finetune_core.tasks import GLUE_TASKS
+from finetune_core.tasks.registry import GLUE_TASKS
+from finetune_core.tasks.sparse import SparseType
 from finetune_trainer.data.tokens import Tokens
-from finetune_trainer.model import load_model
+from finetune_trainer.model.loading import load_model
 from finetune_trainer.sparse.pruning import prune_folder
 
 WEIGHTS = "model.safetensors"

@@ -10,13 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
-from finetune_core.datafiles import custom_files, find_glue_files
-from finetune_core.identity import FileEntry, content_digest
+from finetune_core.api import ExperimentSpec
 from finetune_core.layout import ExperimentLayout, RunLayout
-from finetune_core.parse import define, runs_of, settings_of, task_specs
-from finetune_core.plan import ExecutionLimits, JobPlan, ResolvedData, ResolvedModel, TaskPlan, job_plan, make_plan
-from finetune_core.results import RunResult
-from finetune_core.spec import ExperimentSpec
+from finetune_core.planning.identity import FileEntry, content_digest
+from finetune_core.planning.parse import define, runs_of, settings_of, task_specs
+from finetune_core.planning.plan import (
+    ExecutionLimits,
+    JobPlan,
+    ResolvedData,
+    ResolvedModel,
+    TaskPlan,
+    job_plan,
+    make_plan,
+)
+from finetune_core.results.run import RunResult
+from finetune_core.tasks.data_files import custom_files, find_glue_files
 from finetune_trainer.cli import main
 
 

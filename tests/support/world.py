@@ -15,7 +15,7 @@ from kubernetes import client
 from minio import Minio
 
 from finetune_core.layout import ExperimentLayout
-from finetune_core.plan import JobPlan, Plan
+from finetune_core.planning.plan import JobPlan, Plan
 from finetune_kube.kinds import JOB
 from finetune_operator.cluster import Cluster
 from finetune_operator.config import Config

@@ -9,12 +9,12 @@ import pytest
 import torch
 import transformers
 
-from finetune_core.argument_table import Argument
-from finetune_core.arguments import ARGUMENTS
-from finetune_core.results import ExitCode
+from finetune_core.planning.argument_table import Argument
+from finetune_core.planning.arguments import ARGUMENTS
+from finetune_core.results.run import ExitCode
 from finetune_trainer.data.padding import Padding
 from finetune_trainer.data.tokens import Collator
-from finetune_trainer.training import RunTrainer, make_trainer, training_arguments
+from finetune_trainer.run.training import RunTrainer, make_trainer, training_arguments
 from support.results import settings_for
 from support.sparse_models import random_tokens
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finetune_core.tasks import GLUE_TASKS
+from finetune_core.tasks.registry import GLUE_TASKS
 from finetune_trainer.data.rows import PART, Rows
 from finetune_trainer.data.tables import read_tables
 from finetune_trainer.data.tokens import MANIFEST, Tokens, tokenise
 from finetune_trainer.data.tsv import read_glue_tsv
 from finetune_trainer.errors import UserError
-from finetune_trainer.predict import predict_logits, write_predictions
-from finetune_trainer.tokenizer import load_tokenizer
+from finetune_trainer.model.tokenizer import load_tokenizer
+from finetune_trainer.run.predict import predict_logits, write_predictions
 
 RTE = GLUE_TASKS["rte"]
 HEADER = "index\tsentence1\tsentence2\tlabel\n"
@@ -217,7 +217,7 @@ def test_predictions_are_in_the_order_of_the_rows_whatever_their_length(tmp_path
     from finetune_trainer.data.padding import Padding  # noqa: PLC0415
     from finetune_trainer.data.tokens import Collator  # noqa: PLC0415
 
-    monkeypatch.setattr("finetune_trainer.predict._WINDOW", 4)
+    monkeypatch.setattr("finetune_trainer.run.predict._WINDOW", 4)
     lengths = [3, 9, 1, 4, 2, 8, 8, 1, 5, 7]
     ends = np.cumsum(lengths)
     tokens = Tokens(np.repeat(np.arange(10, dtype=np.int32), lengths), np.zeros(0, np.int8), ends, None)
@@ -248,10 +248,10 @@ def test_predictions_are_in_the_order_of_the_rows_whatever_their_length(tmp_path
 MEASURE = """
 import resource, sys
 from pathlib import Path
-from finetune_core.tasks import GLUE_TASKS
+from finetune_core.tasks.registry import GLUE_TASKS
 from finetune_trainer.data.tokens import tokenise
 from finetune_trainer.data.tsv import read_glue_tsv
-from finetune_trainer.tokenizer import load_tokenizer
+from finetune_trainer.model.tokenizer import load_tokenizer
 tokenizer, _ = load_tokenizer(Path(sys.argv[1]))
 tokens = tokenise(read_glue_tsv(Path(sys.argv[2]), GLUE_TASKS["rte"], "train"), tokenizer, 64, Path(sys.argv[3]))
 print(len(tokens), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)

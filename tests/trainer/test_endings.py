@@ -6,9 +6,9 @@ import signal
 import pytest
 import torch
 
-from finetune_core.results import ExitCode, Failure, FailureReason
-from finetune_trainer import assess
-from finetune_trainer.training import RunTrainer
+from finetune_core.results.run import ExitCode, Failure, FailureReason
+from finetune_trainer.run import assess
+from finetune_trainer.run.training import RunTrainer
 from support.trainer_runs import Workspace
 
 TASK = {"name": "rte", "runs": 1, "training": {"maxSteps": 6, "evalSteps": 3, "maxSeqLength": 32}}

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from finetune_core.results import ExitCode, Failure, FailureReason
-from finetune_core.spec import Precision
-from finetune_trainer import predict
+from finetune_core.api import Precision
+from finetune_core.results.run import ExitCode, Failure, FailureReason
 from finetune_trainer.data.rows import Rows
 from finetune_trainer.data.tokens import tokenise
 from finetune_trainer.errors import DivergedError, UserError
-from finetune_trainer.finite import LossWatch, require_finite
-from finetune_trainer.tokenizer import load_tokenizer
-from finetune_trainer.training import RunTrainer
+from finetune_trainer.model.tokenizer import load_tokenizer
+from finetune_trainer.run import predict
+from finetune_trainer.run.finite import LossWatch, require_finite
+from finetune_trainer.run.training import RunTrainer
 
 TRAINING = {"maxSteps": 8, "evalSteps": 4, "maxSeqLength": 32}
 

@@ -9,14 +9,14 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from finetune_core.results import ExitCode
-from finetune_core.tasks import GLUE_TASKS
+from finetune_core.results.run import ExitCode
+from finetune_core.tasks.registry import GLUE_TASKS
 from finetune_trainer.data.padding import Padding, positions
 from finetune_trainer.data.tokens import Tokens
 from finetune_trainer.errors import UserError
-from finetune_trainer.fits import require_fit
-from finetune_trainer.model import load_model
-from finetune_trainer.tokenizer import load_tokenizer
+from finetune_trainer.model.fits import require_fit
+from finetune_trainer.model.loading import load_model
+from finetune_trainer.model.tokenizer import load_tokenizer
 from support.sentence_pieces import sentence_pieces
 from support.tiny_models import ARCHITECTURES, POSITIONS, tiny_model
 from support.trainer_runs import Workspace

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from finetune_core.evaluation import Evaluation
-from finetune_trainer.best import Best
+from finetune_core.results.evaluation import Evaluation
+from finetune_trainer.run.best import Best
 from support.results import task_plan
 
 FLAT = {

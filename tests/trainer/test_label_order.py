@@ -7,9 +7,9 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from finetune_core.results import ExitCode
-from finetune_core.tasks import GLUE_TASKS
-from finetune_trainer.model import load_model
+from finetune_core.results.run import ExitCode
+from finetune_core.tasks.registry import GLUE_TASKS
+from finetune_trainer.model.loading import load_model
 from support.trainer_runs import Workspace
 
 TO_LEARN = {"maxSteps": 120, "evalSteps": 40, "maxSeqLength": 32, "learningRate": 3e-3}

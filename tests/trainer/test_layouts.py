@@ -3,10 +3,10 @@
 import pytest
 import yaml
 
-from finetune_core.datafiles import DataLayout, SplitFiles
-from finetune_core.plan import JobPlan, ResolvedData
-from finetune_core.results import ExitCode
-from finetune_core.tasks import GLUE_TASKS
+from finetune_core.planning.plan import JobPlan, ResolvedData
+from finetune_core.results.run import ExitCode
+from finetune_core.tasks.data_files import DataLayout, SplitFiles
+from finetune_core.tasks.registry import GLUE_TASKS
 from glue_demo import write
 from support.trainer_runs import Workspace
 

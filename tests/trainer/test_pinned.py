@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from finetune_core.datafiles import DataLayout, SplitFiles
-from finetune_core.identity import FileEntry, content_digest
-from finetune_core.plan import ResolvedData
+from finetune_core.planning.identity import FileEntry, content_digest
+from finetune_core.planning.plan import ResolvedData
+from finetune_core.tasks.data_files import DataLayout, SplitFiles
 from finetune_store import DirectoryStore, ObjectInfo, S3Connection, Store
 from finetune_trainer.errors import UserError
 from finetune_trainer.inputs import Inputs

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from finetune_core.results import ExitCode
-from finetune_core.sparse import SparseType, covers
+from finetune_core.results.run import ExitCode
+from finetune_core.tasks.sparse import SparseType, covers
 from finetune_trainer.cli import main
 from finetune_trainer.sparse.masks import census
 from finetune_trainer.sparse.pruning import magnitude_mask

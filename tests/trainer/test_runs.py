@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from finetune_core.evaluation import read_lines
-from finetune_core.plan import ExecutionLimits
-from finetune_core.results import ExitCode, Failure
-from finetune_core.tasks import GLUE_TASKS
+from finetune_core.planning.plan import ExecutionLimits
+from finetune_core.results.evaluation import read_lines
+from finetune_core.results.run import ExitCode, Failure
+from finetune_core.tasks.registry import GLUE_TASKS
 from finetune_store import S3Connection, open_store
 from finetune_trainer.inputs import Inputs
 

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification, AutoTokenizer
 
-from finetune_core.sparse import SparseType
+from finetune_core.tasks.sparse import SparseType
 from finetune_trainer.errors import UserError
 from finetune_trainer.sparse import sparse_config
 from finetune_trainer.sparse.masks import census, digest, masked_modules

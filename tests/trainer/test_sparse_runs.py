@@ -8,9 +8,9 @@ import time
 import pytest
 from transformers import AutoModelForSequenceClassification
 
-from finetune_core.evaluation import read_lines
-from finetune_core.results import ExitCode, Failure
-from finetune_core.sparse import SparseType
+from finetune_core.results.evaluation import read_lines
+from finetune_core.results.run import ExitCode, Failure
+from finetune_core.tasks.sparse import SparseType
 from finetune_trainer.sparse.guard import RezeroWeights
 from finetune_trainer.sparse.masks import census
 from support.sparse_models import pruned, rewrite

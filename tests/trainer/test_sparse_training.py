@@ -13,16 +13,16 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from finetune_core.results import ExitCode, FailureReason
-from finetune_core.settings import Settings
-from finetune_core.sparse import SparseType
-from finetune_core.spec import Precision
+from finetune_core.api import Precision
+from finetune_core.planning.settings import Settings
+from finetune_core.results.run import ExitCode, FailureReason
+from finetune_core.tasks.sparse import SparseType
 from finetune_trainer.data.padding import Padding
 from finetune_trainer.data.tokens import Collator
 from finetune_trainer.errors import GaveUpError
+from finetune_trainer.run.training import make_trainer
 from finetune_trainer.sparse import SparsityGuard
 from finetune_trainer.sparse.masks import Rezeroing, census, masked_modules, off_weights_moved
-from finetune_trainer.training import make_trainer
 from support.sparse_models import classifier, pruned, random_tokens
 
 STEPS = 3

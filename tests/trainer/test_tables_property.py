@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from finetune_core.tasks import ProblemType, Quoting, TaskDefinition
+from finetune_core.tasks.registry import ProblemType, Quoting, TaskDefinition
 from finetune_trainer.data.tables import read_tables
 from finetune_trainer.errors import UserError
 

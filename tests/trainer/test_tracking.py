@@ -10,9 +10,9 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event
 
 import support
-from finetune_core.evaluation import read_lines
-from finetune_core.plan import ExecutionLimits
-from finetune_core.results import ExitCode, Failure
+from finetune_core.planning.plan import ExecutionLimits
+from finetune_core.results.evaluation import read_lines
+from finetune_core.results.run import ExitCode, Failure
 from finetune_core.tracking import TRACKING_ENV
 from finetune_trainer.tracking import trackers
 

@@ -8,10 +8,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification
 
-from finetune_core.results import ExitCode
-from finetune_core.tasks import GLUE_TASKS
+from finetune_core.results.run import ExitCode
+from finetune_core.tasks.registry import GLUE_TASKS
 from finetune_trainer.errors import UserError
-from finetune_trainer.model import load_model
+from finetune_trainer.model.loading import load_model
 from support.tiny_models import ARCHITECTURES, tiny_model
 from support.trainer_runs import Workspace
 

@@ -2,8 +2,8 @@
 
 from collections import deque
 
-from finetune_core.plan import ExecutionLimits
-from finetune_core.results import DriverReport, ExitCode
+from finetune_core.planning.plan import ExecutionLimits
+from finetune_core.results.run import DriverReport, ExitCode
 from finetune_store import open_store
 from finetune_trainer.drive.driver import Driver
 from finetune_trainer.drive.pool import Answer, LostError, WorkerDiedError

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
-from finetune_core.plan import ExecutionLimits
-from finetune_core.results import ExitCode
+from finetune_core.planning.plan import ExecutionLimits
+from finetune_core.results.run import ExitCode
 from finetune_dev.shell import wait_for
 from finetune_store import open_store
 from finetune_trainer.drive.local_pool import LocalPool, shares

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_core.results import ExitCode
+from finetune_core.results.run import ExitCode
 from finetune_trainer.drive.queue import RunQueue
 from support.pools import failure
 

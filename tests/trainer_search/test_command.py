@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from finetune_core.search.layout import SearchLayout
+from finetune_core.search_layout import SearchLayout
 from support.experiments import search
 
 LAYOUT = SearchLayout("default", "hunt")

@@ -5,10 +5,10 @@ import signal
 import pytest
 
 from finetune_core.layout import ExperimentLayout
-from finetune_core.plan import ExecutionLimits
-from finetune_core.results import ExitCode, RunResult
-from finetune_core.search.space import configuration
-from finetune_core.search.trials import TrialState
+from finetune_core.planning.plan import ExecutionLimits
+from finetune_core.planning.space import configuration
+from finetune_core.results.run import ExitCode, RunResult
+from finetune_core.results.trial import TrialState
 from support.search_runs import wait_for
 
 LONG = {"maxSteps": 300, "evalSteps": 100}

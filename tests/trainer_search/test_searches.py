@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from finetune_core.evaluation import read_lines
+from finetune_core.api.search import Finalists
 from finetune_core.layout import ExperimentLayout
-from finetune_core.plan import JobPlan
-from finetune_core.results import ExitCode, RunResult
-from finetune_core.search.layout import TrialKind
-from finetune_core.search.space import configuration
-from finetune_core.search.trials import EndReason, Heartbeat, TrialState
-from finetune_core.spec.search import Finalists
+from finetune_core.planning.plan import JobPlan
+from finetune_core.planning.space import configuration
+from finetune_core.results.evaluation import read_lines
+from finetune_core.results.run import ExitCode, RunResult
+from finetune_core.results.trial import EndReason, Heartbeat, TrialState
+from finetune_core.search_layout import TrialKind
 from support.search_runs import LAYOUT, SearchWorkspace
 
 

@@ -4,10 +4,10 @@ from collections import deque
 
 import pytest
 
-from finetune_core.results import ExitCode, FailureReason
-from finetune_core.search.layout import TrialKind
-from finetune_core.search.trials import TrialReport, TrialState
-from finetune_core.spec.search import TrialScheduler
+from finetune_core.api.search import TrialScheduler
+from finetune_core.results.run import ExitCode, FailureReason
+from finetune_core.results.trial import TrialReport, TrialState
+from finetune_core.search_layout import TrialKind
 from finetune_store import open_store
 from finetune_trainer.drive.pool import Answer, LostError, WorkerDiedError
 from finetune_trainer.drive.worker import Report

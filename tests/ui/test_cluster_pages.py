@@ -6,7 +6,7 @@ import pytest
 from kubernetes import client
 
 from finetune_client.kube.client import connect
-from finetune_core.spec import Storage
+from finetune_core.api import Storage
 from finetune_ui.sources import ClusterSource
 from finetune_ui.viewers import COOKIE, SECURE_COOKIE, ByToken, OneViewer
 from support.report_store import fail_run

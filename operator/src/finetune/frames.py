@@ -10,13 +10,13 @@ from finetune_client.errors import UsageError
 from finetune_client.reports import plan_of
 from finetune_client.result_sets import Where, all_documents, both_documents, documents_of
 from finetune_client.stores import Results, is_place, results_at, results_of
-from finetune_core.comparison import compare as compared
-from finetune_core.comparison_formats import comparison_csv
-from finetune_core.csv_tables import csv_text
-from finetune_core.results_schema import ResultsDocument
-from finetune_core.search.layout import SearchLayout
-from finetune_core.search.trials_table import trials_csv
-from finetune_core.tables import results_csv
+from finetune_core.results.comparison import compare as compared
+from finetune_core.results.schema import ResultsDocument
+from finetune_core.search_layout import SearchLayout
+from finetune_core.tables.comparison_formats import comparison_csv
+from finetune_core.tables.csv import csv_text
+from finetune_core.tables.experiment import results_csv
+from finetune_core.tables.trials import trials_csv
 from finetune_kube.kinds import EXPERIMENT, SEARCH, Kind
 from finetune_report.records import RunRecord, read_records
 from finetune_report.search.gather import gather, read_ends, read_plan

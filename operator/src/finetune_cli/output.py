@@ -12,9 +12,9 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from finetune_core.figures import NOTHING
 from finetune_core.plain import visible
-from finetune_core.search.hyperparameter_files import to_yaml
+from finetune_core.results.hyperparameter_files import to_yaml
+from finetune_core.tables.figures import NOTHING
 
 
 class Output(StrEnum):

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from finetune_core.layout import ExperimentLayout
-from finetune_core.plan import Plan, TaskPlan
-from finetune_core.results import RunResult
+from finetune_core.planning.plan import Plan, TaskPlan
+from finetune_core.results.run import RunResult
 from finetune_store import Store
 from finetune_store.documents import find_or_warn
 

@@ -7,9 +7,9 @@ from typing import TypeVar
 from finetune_client.errors import ClientError, NotFoundError
 from finetune_client.stores import Results
 from finetune_core.layout import ExperimentLayout
-from finetune_core.plan import Plan
-from finetune_core.results_document import build_document
-from finetune_core.results_schema import ResultsDocument
+from finetune_core.planning.plan import Plan
+from finetune_core.results.document import build_document
+from finetune_core.results.schema import ResultsDocument
 from finetune_report.gather import Findings, gather
 from finetune_store import UnreadableError
 from finetune_store.documents import find

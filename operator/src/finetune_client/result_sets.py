@@ -9,7 +9,7 @@ from finetune_client.finding import cluster
 from finetune_client.reports import Report, report_of
 from finetune_client.stores import Results, default_namespace, is_place, open_uri, results_at, results_of
 from finetune_core.problems import FinetuneError
-from finetune_core.results_schema import ResultsDocument
+from finetune_core.results.schema import ResultsDocument
 from finetune_kube.kinds import EXPERIMENT, SEARCH
 
 

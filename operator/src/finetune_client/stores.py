@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from finetune_client.errors import ClientError, NotFoundError, RefusedError, UsageError
 from finetune_client.finding import checked_namespace, cluster, find, split_name
+from finetune_core.api import Storage
 from finetune_core.problems import InvalidInputError
-from finetune_core.spec import Storage
 from finetune_kube.kinds import KINDS, Kind
 from finetune_store import S3Connection, Store, open_store
 from finetune_work.credentials import reaching, with_keys

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from finetune_core.plan import Plan, PlannedRun
-from finetune_core.spec import Tracking
+from finetune_core.api import Tracking
+from finetune_core.planning.plan import Plan, PlannedRun
 
 TRACKING_ENV = "FINETUNE_TRACKING"
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from finetune_core.crd import GROUP, VERSION
+from finetune_core.api.crd import GROUP, VERSION
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Labels and annotations that the operator's objects go by."""
 
-from finetune_core.crd import GROUP
+from finetune_core.api.crd import GROUP
 from finetune_kube.kinds import EXPERIMENT, SEARCH, Kind
 
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"

@@ -5,8 +5,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from finetune_core.api.crd import GROUP
 from finetune_core.canonical import short_hash
-from finetune_core.crd import GROUP
 from finetune_kube import names
 from finetune_kube.kinds import KINDS
 

@@ -2,7 +2,7 @@
 
 import logging
 
-from finetune_core.actions import (
+from finetune_core.deciding.actions import (
     Action,
     CreateReportJob,
     CreateTrainJob,
@@ -12,9 +12,9 @@ from finetune_core.actions import (
     ReopenTask,
 )
 from finetune_core.layout import ExperimentLayout
-from finetune_core.plan import Plan
-from finetune_core.search.layout import SearchLayout
-from finetune_core.search.plan import SearchPlan
+from finetune_core.planning.plan import Plan
+from finetune_core.planning.search_plan import SearchPlan
+from finetune_core.search_layout import SearchLayout
 from finetune_kube.kinds import JOB
 from finetune_operator import manifests
 from finetune_operator.children.writer import ChildWriter

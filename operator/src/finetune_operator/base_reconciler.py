@@ -13,12 +13,12 @@ from typing import Generic, TypeVar
 
 import urllib3
 
-from finetune_core.conditions import StatusT, invalid_status, waiting_status
-from finetune_core.parse import AnySpec
+from finetune_core.api import ExperimentSpec, Storage
+from finetune_core.api.search_status import HPSearchStatus
+from finetune_core.api.status import ConditionStatus, ConditionType, ExperimentStatus, Reason
+from finetune_core.deciding.experiment_status import StatusT, invalid_status, waiting_status
+from finetune_core.planning.parse import AnySpec
 from finetune_core.problems import InvalidInputError, Problem
-from finetune_core.search.status import HPSearchStatus
-from finetune_core.spec import ExperimentSpec, Storage
-from finetune_core.status import ConditionStatus, ConditionType, ExperimentStatus, Reason
 from finetune_kube.errors import (
     ClusterError,
     ConflictError,

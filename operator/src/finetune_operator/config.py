@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from finetune_core.api import Storage
 from finetune_core.problems import InvalidInputError, Problem
-from finetune_core.spec import Storage
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import sys
 import kopf
 
 from finetune_core.problems import InvalidInputError
-from finetune_core.results import ExitCode
+from finetune_core.results.run import ExitCode
 from finetune_kube.connect import ApiClient, of_process
 from finetune_operator.claims import Claims
 from finetune_operator.cluster import Cluster

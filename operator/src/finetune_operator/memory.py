@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, field
 
-from finetune_core.observation import FailureCause, ReportView
-from finetune_core.outcome import Outcome
-from finetune_core.plan import Plan
-from finetune_core.results import DriverReport, Progress
-from finetune_core.search.plan import SearchPlan
-from finetune_core.search.trials import TaskEnd, TrialResult
-from finetune_core.spec import Storage, Tracking
+from finetune_core.api import Storage, Tracking
+from finetune_core.deciding.observation import FailureCause, ReportView
+from finetune_core.deciding.outcome import Outcome
+from finetune_core.planning.plan import Plan
+from finetune_core.planning.search_plan import SearchPlan
+from finetune_core.results.run import DriverReport, Progress
+from finetune_core.results.trial import TaskEnd, TrialResult
 from finetune_kube.kinds import Kind
 from finetune_operator.storage import Connection
 

@@ -1,7 +1,7 @@
 """Why a look at an experiment ends early: its spec cannot run as the world is, or something is waited for."""
 
+from finetune_core.api.status import Reason
 from finetune_core.problems import FinetuneError, InvalidInputError, Problem
-from finetune_core.status import Reason
 
 
 class CannotRunError(InvalidInputError):

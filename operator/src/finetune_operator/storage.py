@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from finetune_core.spec import Storage
+from finetune_core.api import Storage
 from finetune_operator.cluster import Cluster
 from finetune_operator.telemetry.metering import MeteredStore
 from finetune_store import S3Connection, Store, open_store

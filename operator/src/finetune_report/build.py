@@ -3,12 +3,9 @@
 import logging
 from collections.abc import Iterable, Mapping
 
+from finetune_core.api import MissingTasks, ModelRetention
 from finetune_core.layout import ExperimentLayout
-from finetune_core.plan import Plan
-from finetune_core.results_document import build_document, submission_row
-from finetune_core.results_schema import ResultsDocument
-from finetune_core.spec import MissingTasks, ModelRetention
-from finetune_core.submission import (
+from finetune_core.leaderboard.submission import (
     Predictions,
     Submission,
     SubmissionManifest,
@@ -16,8 +13,11 @@ from finetune_core.submission import (
     build_submission,
     refused_manifest,
 )
-from finetune_core.tables import results_csv, results_markdown, runs_csv
-from finetune_core.tasks import SUBMISSION_FILES
+from finetune_core.planning.plan import Plan
+from finetune_core.results.document import build_document, submission_row
+from finetune_core.results.schema import ResultsDocument
+from finetune_core.tables.experiment import results_csv, results_markdown, runs_csv
+from finetune_core.tasks.registry import SUBMISSION_FILES
 from finetune_report.errors import OvertakenError
 from finetune_report.experiment.curves import read_curves
 from finetune_report.gather import Findings, gather

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from finetune_core import figures
-from finetune_core.arguments import ARGUMENTS
+from finetune_core.planning.arguments import ARGUMENTS
+from finetune_core.tables import figures
 
 BLUE, ORANGE, RED, GREEN, GREY = "#0072B2", "#E69F00", "#D55E00", "#009E73", "#666666"
 """Told apart with any colour vision: https://jfly.uni-koeln.de/color/"""

@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from finetune_core.layout import ExperimentLayout
+from finetune_core.leaderboard.checks import validate_zip
 from finetune_core.plain import escaped, visible
-from finetune_core.plan import JobPlan, Plan
+from finetune_core.planning.plan import JobPlan, Plan
 from finetune_core.problems import FinetuneError
-from finetune_core.results import ExitCode, FailureReason
-from finetune_core.search.summary_tables import summary_markdown
+from finetune_core.results.run import ExitCode, FailureReason
 from finetune_core.stored import is_relative, read_json
-from finetune_core.submission_checks import validate_zip
+from finetune_core.tables.search_summary import summary_markdown
 from finetune_report.build import build
 from finetune_report.errors import OvertakenError, ReportError, reported
 from finetune_report.labels import OpenData

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from finetune_core.layout import ExperimentLayout
-from finetune_core.plan import Plan, PlannedRun
-from finetune_core.results import Failure, RunResult
+from finetune_core.planning.plan import Plan, PlannedRun
+from finetune_core.results.run import Failure, RunResult
 from finetune_report.errors import ReportError, reported
 from finetune_store import ObjectInfo, Store
 from finetune_store.documents import find_or_warn, read

@@ -5,11 +5,11 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
-from finetune_core.datafiles import TRAIN, DataLayout
-from finetune_core.official import OFFICIAL_COLUMNS
-from finetune_core.placeholders import majority
-from finetune_core.plan import Plan, TaskPlan
-from finetune_core.tasks import SubmissionFile
+from finetune_core.leaderboard.placeholders import majority
+from finetune_core.planning.plan import Plan, TaskPlan
+from finetune_core.tasks.data_files import TRAIN, DataLayout
+from finetune_core.tasks.official import OFFICIAL_COLUMNS
+from finetune_core.tasks.registry import SubmissionFile
 from finetune_store import Store, StoreError
 
 _log = logging.getLogger(__name__)

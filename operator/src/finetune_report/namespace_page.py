@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from finetune_core.results_schema import ResultsDocument
-from finetune_core.results_table import Statistic, results_table
-from finetune_core.results_table_text import IDENTITY, shown
+from finetune_core.results.schema import ResultsDocument
+from finetune_core.tables.results import Statistic, results_table
+from finetune_core.tables.results_text import IDENTITY, shown
 from finetune_report.canvas import Picture
 from finetune_report.pages import embedded, render
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from finetune_core import figures
-from finetune_core.results_schema import ResultsDocument
-from finetune_core.results_table import Statistic, results_table, rivals
+from finetune_core.results.schema import ResultsDocument
+from finetune_core.tables import figures
+from finetune_core.tables.results import Statistic, results_table, rivals
 from finetune_report import canvas
 from finetune_report.canvas import Picture
 

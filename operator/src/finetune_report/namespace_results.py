@@ -1,9 +1,9 @@
 """`<namespace>/finetuning_results.*`, kept up to date by every report of an experiment."""
 
 from finetune_core.layout import finetuning_plot, finetuning_results
-from finetune_core.results_schema import ResultsDocument
-from finetune_core.results_table import Statistic, results_table
-from finetune_core.results_table_formats import namespace_markdown, table_csv
+from finetune_core.results.schema import ResultsDocument
+from finetune_core.tables.results import Statistic, results_table
+from finetune_core.tables.results_formats import namespace_markdown, table_csv
 from finetune_report.namespace_files import read_all, write_current
 from finetune_store import Store
 

@@ -3,13 +3,13 @@
 import hashlib
 from collections.abc import Mapping
 
+from finetune_core.deciding.outcome import Outcome
 from finetune_core.layout import ExperimentLayout
-from finetune_core.outcome import Outcome
-from finetune_core.plan import Plan
-from finetune_core.results import RunResult
-from finetune_core.results_document import published_name
-from finetune_core.results_schema import ResultsDocument
-from finetune_core.submission import Predictions
+from finetune_core.leaderboard.submission import Predictions
+from finetune_core.planning.plan import Plan
+from finetune_core.results.document import published_name
+from finetune_core.results.run import RunResult
+from finetune_core.results.schema import ResultsDocument
 from finetune_report.errors import ReportError
 from finetune_store import NotFoundError, Store
 from finetune_store.documents import FILE_LIMIT

@@ -9,10 +9,10 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from finetune_core.evaluation import Evaluation
 from finetune_core.layout import ExperimentLayout
-from finetune_core.plan import Plan, PlannedRun
-from finetune_core.results import Failure, Progress, RunResult
+from finetune_core.planning.plan import Plan, PlannedRun
+from finetune_core.results.evaluation import Evaluation
+from finetune_core.results.run import Failure, Progress, RunResult
 from finetune_report.gather import objects_by_run
 from finetune_store import ObjectInfo, Store
 from finetune_store.documents import Get, evaluations, find_or_warn

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from finetune_core.plan import Plan
-from finetune_core.results import RunResult
-from finetune_core.results_schema import ResultsDocument
-from finetune_core.spec import ModelRetention
+from finetune_core.api import ModelRetention
+from finetune_core.planning.plan import Plan
+from finetune_core.results.run import RunResult
+from finetune_core.results.schema import ResultsDocument
 from finetune_report.gather import Findings
 from finetune_store import Store
 

@@ -16,17 +16,17 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
-from finetune_core.evaluation import Evaluation, read_lines
-from finetune_core.plan import Plan
-from finetune_core.results import CheckpointPointer, DriverReport, Failure, Progress, RunResult
-from finetune_core.results_schema import ResultsDocument
-from finetune_core.search.export import BestHyperparameters
-from finetune_core.search.plan import SearchPlan
-from finetune_core.search.summary import SearchSummary
-from finetune_core.search.trials import Claim, Heartbeat, TaskEnd, TaskStart, TrialResult
+from finetune_core.leaderboard.submission import SubmissionManifest
+from finetune_core.planning.plan import Plan
+from finetune_core.planning.search_plan import SearchPlan
+from finetune_core.planning.volumes import VolumeLooks
+from finetune_core.results.evaluation import Evaluation, read_lines
+from finetune_core.results.export import BestHyperparameters
+from finetune_core.results.run import CheckpointPointer, DriverReport, Failure, Progress, RunResult
+from finetune_core.results.schema import ResultsDocument
+from finetune_core.results.search_summary import SearchSummary
+from finetune_core.results.trial import Claim, Heartbeat, TaskEnd, TaskStart, TrialResult
 from finetune_core.stored import of_folder
-from finetune_core.submission import SubmissionManifest
-from finetune_core.volumes import VolumeLooks
 from finetune_store._errors import NotFoundError, TooLargeError, UnreadableError
 from finetune_store._model import Store
 

@@ -1,7 +1,7 @@
 """What lies in a folder of models or data, as far as pinning and the checks before a run want to know it."""
 
-from finetune_core.identity import FileEntry
-from finetune_core.inputs import CONFIG_FILE, Folder, said_type
+from finetune_core.planning.identity import FileEntry
+from finetune_core.planning.inputs import CONFIG_FILE, Folder, said_type
 from finetune_store._model import Store
 
 MOST_FILES = 10_000

@@ -5,7 +5,7 @@ import re
 
 import urllib3
 
-from finetune_core.inputs import NotYetError
+from finetune_core.planning.inputs import NotYetError
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_core.stored import read_json
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from finetune_core import figures
-from finetune_core.plan import Plan
-from finetune_core.results_schema import ResultsDocument, TaskRow
-from finetune_core.search.plan import SearchPlan
-from finetune_core.search.summarise import SearchFindings, by_finish
-from finetune_core.search.trials import TrialResult, TrialState
+from finetune_core.planning.plan import Plan
+from finetune_core.planning.search_plan import SearchPlan
+from finetune_core.results.schema import ResultsDocument, TaskRow
+from finetune_core.results.summarise import SearchFindings, by_finish
+from finetune_core.results.trial import TrialResult, TrialState
 from finetune_core.stored import number
+from finetune_core.tables import figures
 from finetune_report.records import RunRecord
 
 _BEST = "#d55e00"

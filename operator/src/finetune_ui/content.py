@@ -10,9 +10,9 @@ from finetune_client.overview import Overview
 from finetune_client.reports import plan_of
 from finetune_client.stores import Results
 from finetune_core.layout import ExperimentLayout
-from finetune_core.results_schema import ResultsDocument
-from finetune_core.search.layout import SearchLayout
-from finetune_core.search.summary import SearchSummary
+from finetune_core.results.schema import ResultsDocument
+from finetune_core.results.search_summary import SearchSummary
+from finetune_core.search_layout import SearchLayout
 from finetune_core.stored import Stored
 from finetune_kube.kinds import EXPERIMENT
 from finetune_report.records import Read, read_records

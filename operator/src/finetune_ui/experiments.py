@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from finetune_client.overview import Mood, Overview
-from finetune_core import figures, tables
-from finetune_core.plan import Plan
-from finetune_core.results import Failure
-from finetune_core.results_document import build_document
-from finetune_core.results_schema import ResultsDocument, TaskRow
+from finetune_core.planning.plan import Plan
+from finetune_core.results.document import build_document
+from finetune_core.results.run import Failure
+from finetune_core.results.schema import ResultsDocument, TaskRow
+from finetune_core.tables import experiment as tables
+from finetune_core.tables import figures
 from finetune_kube.kinds import EXPERIMENT
 from finetune_report.records import RunRecord, State
 from finetune_ui.charts import Chart, learning_curves, spread

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from finetune_client.overview import Overview, TaskOverview
-from finetune_core import figures
+from finetune_core.tables import figures
 from finetune_kube.kinds import EXPERIMENT, SEARCH, Kind
 
 KINDS: Mapping[str, Kind] = {"experiments": EXPERIMENT, "searches": SEARCH}

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 from finetune_client.overview import Mood, Overview
-from finetune_core import figures
-from finetune_core.search import summary_tables, wording
-from finetune_core.search.plan import SearchPlan
-from finetune_core.search.summarise import SearchFindings, summarise
-from finetune_core.search.summary import TaskSummary
+from finetune_core.planning.search_plan import SearchPlan
+from finetune_core.results.search_summary import TaskSummary
+from finetune_core.results.summarise import SearchFindings, summarise
+from finetune_core.tables import figures
+from finetune_core.tables import search_summary as summary_tables
+from finetune_core.tables import search_wording as wording
 from finetune_kube.kinds import SEARCH
 from finetune_ui.charts import Chart, trial_charts
 

@@ -14,7 +14,7 @@ from finetune_client.overview import Json, Mood, Overview, overview
 from finetune_client.reports import plan_of
 from finetune_client.stores import Results, open_for
 from finetune_core.problems import FinetuneError
-from finetune_core.search.layout import SearchLayout
+from finetune_core.search_layout import SearchLayout
 from finetune_report.search.gather import read_plan
 from finetune_store import Store
 from finetune_ui import searches

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from finetune_client.errors import ClientError, NotFoundError, RefusedError, UnreachableError
-from finetune_core import figures
 from finetune_core.problems import FinetuneError
+from finetune_core.tables import figures
 from finetune_store import StoreError, deadline
 from finetune_store.documents import FILE_LIMIT
 from finetune_ui.content import Content, read_content, read_files

@@ -10,8 +10,8 @@ import binascii
 from dataclasses import replace
 from typing import Any, Protocol
 
+from finetune_core.api import ConfigMapKeyRef, SecretRef, Storage
 from finetune_core.problems import InvalidInputError, Problem
-from finetune_core.spec import ConfigMapKeyRef, SecretRef, Storage
 from finetune_store import S3Connection
 
 Json = dict[str, Any]

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable
 
-from finetune_core.hyperparameters import TunedTasks
-from finetune_core.inputs import FolderSource, resolve_inputs
+from finetune_core.api import ExperimentSpec, HPSearchSpec, HyperparametersFrom
 from finetune_core.layout import ExperimentLayout
-from finetune_core.plan import Plan
-from finetune_core.planning import check_tuned, plan_experiment
+from finetune_core.planning.experiment import check_tuned, plan_experiment
+from finetune_core.planning.inputs import FolderSource, resolve_inputs
+from finetune_core.planning.plan import Plan
+from finetune_core.planning.search import make_search_plan
+from finetune_core.planning.search_changes import refused_changes, reopened_tasks
+from finetune_core.planning.search_plan import SearchPlan
+from finetune_core.planning.tuned import TunedTasks
 from finetune_core.problems import InvalidInputError
-from finetune_core.search.changes import refused_changes, reopened_tasks
-from finetune_core.search.layout import SearchLayout, TrialKind
-from finetune_core.search.plan import SearchPlan
-from finetune_core.search.planning import make_search_plan
-from finetune_core.spec import ExperimentSpec, HPSearchSpec, HyperparametersFrom
+from finetune_core.search_layout import SearchLayout, TrialKind
 from finetune_store import Store
 from finetune_store.documents import find_or_warn
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import urllib3
 
-from finetune_core.inputs import Folder
+from finetune_core.planning.inputs import Folder
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_store import Store, StoreError
 from finetune_store.folders import list_folder

@@ -6,10 +6,10 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from finetune_core.hyperparameters import TunedTasks, from_config_map, from_files, from_search, search_unready
+from finetune_core.api import HyperparametersFrom
+from finetune_core.api.search_status import HPSearchStatus
+from finetune_core.planning.tuned import TunedTasks, from_config_map, from_files, from_search, search_unready
 from finetune_core.problems import FinetuneError, InvalidInputError, Problem
-from finetune_core.search.status import HPSearchStatus
-from finetune_core.spec import HyperparametersFrom
 from finetune_store import Store, StoreError
 from finetune_store.folders import MOST_FILES
 

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finetune_core.actions import (
+from finetune_core.api import Execution
+from finetune_core.api.status import Reason
+from finetune_core.deciding.actions import (
     Action,
     CreateReportJob,
     CreateTrainJob,
@@ -17,13 +19,11 @@ from finetune_core.actions import (
     PutHyperparameters,
     ReopenTask,
 )
-from finetune_core.observation import JobRole, JobView
-from finetune_core.search.decide import SearchDecision, decide_search
-from finetune_core.search.observation import SearchObservation
-from finetune_core.search.plan import SearchJobPlan, unit_name
-from finetune_core.search.trials import EndReason, TaskEnd, TrialState
-from finetune_core.spec import Execution
-from finetune_core.status import Reason
+from finetune_core.deciding.observation import JobRole, JobView
+from finetune_core.deciding.search import SearchDecision, decide_search
+from finetune_core.deciding.search_observation import SearchObservation
+from finetune_core.planning.search_plan import SearchJobPlan, unit_name
+from finetune_core.results.trial import EndReason, TaskEnd, TrialState
 from finetune_operator.executors import EXECUTORS
 from support.search_trials import clock, search_plan, trial
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_core.search.early_stopping import lags, score
-from finetune_core.search.trials import TrialReport
-from finetune_core.spec.search import Asha, TrialScheduler
+from finetune_core.api.search import Asha, TrialScheduler
+from finetune_core.deciding.early_stopping import lags, score
+from finetune_core.results.trial import TrialReport
 
 ASHA, MEDIAN = TrialScheduler.ASHA, TrialScheduler.MEDIAN_STOPPING
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from finetune_core.planning.parse_search import check_search, parse_search, search_warnings
 from finetune_core.problems import InvalidInputError
-from finetune_core.search.parse import check_search, parse_search, search_warnings
 
 GOOD: dict[str, Any] = {
     "model": {"uri": "s3://bucket/model"},

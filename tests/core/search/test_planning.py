@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from finetune_core.datafiles import DataLayout, SplitFiles
-from finetune_core.plan import ResolvedData, ResolvedModel
-from finetune_core.search.plan import SearchPlan
-from finetune_core.search.planning import make_search_plan, search_pin_key
-from finetune_core.spec import HPSearchSpec
+from finetune_core.api import HPSearchSpec
+from finetune_core.planning.plan import ResolvedData, ResolvedModel
+from finetune_core.planning.search import make_search_plan, search_pin_key
+from finetune_core.planning.search_plan import SearchPlan
+from finetune_core.tasks.data_files import DataLayout, SplitFiles
 
 RATE = {"learningRate": {"logUniform": [1e-5, 1e-3]}}
 GRID = {"learningRate": {"grid": [1e-5, 1e-4, 1e-3]}, "warmupRatio": {"grid": [0, 0.1]}}

@@ -10,10 +10,10 @@ from time import monotonic
 import pytest
 import yaml
 
-from finetune_core.search.export import BestHyperparameters
-from finetune_core.search.layout import TrialKind
-from finetune_core.search.summary import SearchSummary
-from finetune_core.search.trials import TrialState
+from finetune_core.results.export import BestHyperparameters
+from finetune_core.results.search_summary import SearchSummary
+from finetune_core.results.trial import TrialState
+from finetune_core.search_layout import TrialKind
 from finetune_report.errors import OvertakenError, ReportError
 from finetune_report.search.build import build_search
 from finetune_store import DirectoryStore

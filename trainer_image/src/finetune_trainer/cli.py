@@ -13,9 +13,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from finetune_core.plan import JobPlan
-from finetune_core.results import ExitCode, FailureReason
-from finetune_core.sparse import SPARSE_TYPES
+from finetune_core.planning.plan import JobPlan
+from finetune_core.results.run import ExitCode, FailureReason
+from finetune_core.tasks.sparse import SPARSE_TYPES
 from finetune_store import S3Connection, StoreError, open_store
 from finetune_trainer import logs
 from finetune_trainer.errors import RunError, UserError
@@ -92,7 +92,7 @@ def _run(arguments: argparse.Namespace) -> int:
     except (IndexError, KeyError) as error:
         raise UserError(f"the plan has no index {arguments.index}: it has {len(plan.indexes)}") from error
     from finetune_trainer.pod import make_pod  # noqa: PLC0415 - imports torch, after signals are heeded
-    from finetune_trainer.session import run_all  # noqa: PLC0415
+    from finetune_trainer.run.session import run_all  # noqa: PLC0415
 
     pod = make_pod(
         plan.plan,

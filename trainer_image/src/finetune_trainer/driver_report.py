@@ -3,7 +3,7 @@
 import logging
 from datetime import UTC, datetime
 
-from finetune_core.results import DriverFailure, DriverReport
+from finetune_core.results.run import DriverFailure, DriverReport
 from finetune_store import Store, StoreError
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ RunError                 one attempt failed; `reason`, `exit_code`
 """
 
 from finetune_core.problems import FinetuneError
-from finetune_core.results import ExitCode, FailureReason
+from finetune_core.results.run import ExitCode, FailureReason
 
 
 class RunError(FinetuneError):

@@ -4,7 +4,7 @@ import os
 import platform
 from pathlib import Path
 
-from finetune_core.spec import Precision
+from finetune_core.api import Precision
 
 _CPU_BF16 = ("amx_bf16", "avx512_bf16")
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from finetune_core.canonical import short_hash
-from finetune_core.plan import ResolvedData
+from finetune_core.planning.plan import ResolvedData
 from finetune_core.stored import is_relative
 from finetune_store import (
     InvalidConfigurationError,

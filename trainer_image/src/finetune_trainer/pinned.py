@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from pathlib import Path
 
-from finetune_core.identity import FileEntry, content_digest
+from finetune_core.planning.identity import FileEntry, content_digest
 from finetune_store import DirectoryStore, Store
 from finetune_store.folders import list_folder
 from finetune_trainer.errors import UserError

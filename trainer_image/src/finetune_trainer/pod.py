@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 import transformers
 
-from finetune_core.plan import ExecutionLimits, Plan
+from finetune_core.planning.plan import ExecutionLimits, Plan
 from finetune_store import S3Connection, open_store
 from finetune_trainer.data.splits import Splits
 from finetune_trainer.hardware import usable_cores
 from finetune_trainer.inputs import Inputs, work_folder
-from finetune_trainer.run import Pod
+from finetune_trainer.run.run import Pod
 from finetune_trainer.signals import Stop
 from finetune_trainer.tracking import Trackers
 

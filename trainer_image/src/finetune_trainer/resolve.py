@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from finetune_core.inputs import CONFIG_FILE, said_type
+from finetune_core.planning.inputs import CONFIG_FILE, said_type
 from finetune_store import S3Connection, file_md5
 from finetune_trainer.errors import UserError
 from finetune_trainer.inputs import Inputs, work_folder

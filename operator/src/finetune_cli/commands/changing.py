@@ -13,8 +13,8 @@ from finetune_cli.manifest.findings import Severity
 from finetune_cli.output import console, note
 from finetune_client.errors import ClientError, UsageError
 from finetune_client.finding import Json, cluster, find
-from finetune_core.recipes import recipe_for
-from finetune_core.tasks import GLUE_TASKS
+from finetune_core.tasks.recipes import recipe_for
+from finetune_core.tasks.registry import GLUE_TASKS
 from finetune_kube.kinds import EXPERIMENT, KINDS, Kind, kind_of
 
 if TYPE_CHECKING:

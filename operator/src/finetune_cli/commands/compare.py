@@ -11,8 +11,8 @@ from finetune_cli.shown.comparison import WRITERS, comparison_page
 from finetune_client.errors import ClientError
 from finetune_client.exits import Exit
 from finetune_client.result_sets import Where, both_documents
-from finetune_core.comparison import compare as compared
-from finetune_core.significance import TTest
+from finetune_core.results.comparison import compare as compared
+from finetune_core.results.significance import TTest
 
 _WHAT = "its name, or the URI or path of its folder (s3://bucket/prefix/team/first)."
 Before = Annotated[

@@ -13,7 +13,7 @@ from finetune_cli.manifest.yaml_nodes import read
 from finetune_cli.output import error_console, note, write
 from finetune_client.errors import ClientError
 from finetune_client.exits import Exit
-from finetune_core.search.hyperparameter_files import to_yaml
+from finetune_core.results.hyperparameter_files import to_yaml
 
 
 def register(app: typer.Typer) -> None:

@@ -9,10 +9,10 @@ from finetune_cli.output import note, write
 from finetune_client.errors import NotFoundError
 from finetune_client.exits import Exit
 from finetune_client.finding import Json, cluster, find
-from finetune_core.argument_table import overlay
-from finetune_core.arguments import API_GROUPS
-from finetune_core.search.hyperparameter_files import to_yaml
-from finetune_core.spec import Execution
+from finetune_core.api import Execution
+from finetune_core.planning.argument_table import overlay
+from finetune_core.planning.arguments import API_GROUPS
+from finetune_core.results.hyperparameter_files import to_yaml
 from finetune_kube.kinds import EXPERIMENT, SEARCH
 
 _COPIED = ("data", "execution", "storage")

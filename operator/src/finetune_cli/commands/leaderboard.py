@@ -11,10 +11,10 @@ from finetune_client.errors import ClientError, NotFoundError
 from finetune_client.exits import Exit
 from finetune_client.reports import document_so_far, layout_of, plan_of
 from finetune_client.stores import results_of
-from finetune_core.spec import MissingTasks
-from finetune_core.submission import SubmissionManifest, SubmissionRefused, build_submission
-from finetune_core.submission_checks import validate_zip
-from finetune_core.tasks import SUBMISSION_FILES
+from finetune_core.api import MissingTasks
+from finetune_core.leaderboard.checks import validate_zip
+from finetune_core.leaderboard.submission import SubmissionManifest, SubmissionRefused, build_submission
+from finetune_core.tasks.registry import SUBMISSION_FILES
 from finetune_kube.kinds import EXPERIMENT
 from finetune_report.gather import gather
 from finetune_report.predictions import best_predictions

@@ -16,11 +16,11 @@ from finetune_client.errors import ClientError
 from finetune_client.exits import Exit
 from finetune_client.finding import Json, checked_namespace, cluster
 from finetune_client.stores import default_namespace, open_uri
-from finetune_core.hyperparameters import TunedTasks
-from finetune_core.parse import parse_spec
+from finetune_core.api import HyperparametersFrom
+from finetune_core.planning.parse import parse_spec
+from finetune_core.planning.parse_search import parse_search
+from finetune_core.planning.tuned import TunedTasks
 from finetune_core.problems import FinetuneError
-from finetune_core.search.parse import parse_search
-from finetune_core.spec import HyperparametersFrom
 from finetune_store import StoreError
 from finetune_work.tuned import TunedReader
 

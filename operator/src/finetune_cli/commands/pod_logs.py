@@ -14,7 +14,7 @@ from finetune_cli.output import note, write
 from finetune_client.errors import ClientError, NotFoundError, UsageError
 from finetune_client.exits import Exit
 from finetune_client.finding import Json, cluster, find
-from finetune_core.plan import JobPlan
+from finetune_core.planning.plan import JobPlan
 from finetune_kube.kinds import EXPERIMENT, Kind
 from finetune_kube.names import INDEX_ANNOTATION, JOB_NAME_LABEL, children_of
 from finetune_kube.ownership import is_owned_by, own_plan, plan_text

@@ -11,7 +11,7 @@ from finetune_client.errors import ClientError, UsageError
 from finetune_client.finding import Json, cluster, find
 from finetune_client.reports import plan_of
 from finetune_client.stores import results_of
-from finetune_core.plan import Plan, PlannedRun
+from finetune_core.planning.plan import Plan, PlannedRun
 from finetune_kube.kinds import EXPERIMENT
 
 

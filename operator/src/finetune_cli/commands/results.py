@@ -17,10 +17,10 @@ from finetune_client.finding import cluster, find
 from finetune_client.reports import layout_of, report_of, whole_report
 from finetune_client.result_sets import Where, all_documents, documents_of
 from finetune_client.stores import Results, results_of
-from finetune_core.results_schema import BestPointer, ResultsDocument
-from finetune_core.results_table import Statistic, results_table
-from finetune_core.search.layout import SearchLayout
-from finetune_core.tables import results_csv, results_markdown
+from finetune_core.results.schema import BestPointer, ResultsDocument
+from finetune_core.search_layout import SearchLayout
+from finetune_core.tables.experiment import results_csv, results_markdown
+from finetune_core.tables.results import Statistic, results_table
 from finetune_kube.kinds import EXPERIMENT, SEARCH
 from finetune_store import NotFoundError as NoObjectError
 from finetune_store import download_tree

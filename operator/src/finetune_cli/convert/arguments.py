@@ -4,8 +4,8 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from finetune_core.argument_table import Argument
-from finetune_core.arguments import ARGUMENTS
+from finetune_core.planning.argument_table import Argument
+from finetune_core.planning.arguments import ARGUMENTS
 from finetune_core.problems import InvalidInputError, Problem
 
 TRAINING: Mapping[str, Argument] = MappingProxyType(

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from finetune_cli.convert.arguments import TASK_NAMES, TRAINING, boolean, number, parse_command, unknown
 from finetune_cli.manifest.crds import API_VERSION, EXPERIMENT
 from finetune_core.problems import InvalidInputError, Problem
-from finetune_core.tasks import GLUE_TASKS
+from finetune_core.tasks.registry import GLUE_TASKS
 
 _USED = frozenset(
     {

@@ -9,18 +9,18 @@ from typing import Any
 import urllib3
 
 from finetune_client.finding import checked_namespace
-from finetune_core.decide import execution_limits
-from finetune_core.inputs import Folder
+from finetune_core.api import Tracking
+from finetune_core.deciding.experiment import execution_limits
 from finetune_core.layout import ExperimentLayout
-from finetune_core.parse import check_spec, parse_spec
-from finetune_core.plan import ExecutionLimits, JobPlan, Plan, job_plan, pin_key
-from finetune_core.planning import plan_warnings
+from finetune_core.planning.experiment import plan_warnings
+from finetune_core.planning.inputs import Folder
+from finetune_core.planning.parse import check_spec, parse_spec
+from finetune_core.planning.parse_search import check_search, parse_search, search_warnings
+from finetune_core.planning.plan import ExecutionLimits, JobPlan, Plan, job_plan, pin_key
+from finetune_core.planning.search import search_pin_key
+from finetune_core.planning.search_plan import SearchJobPlan, SearchPlan
 from finetune_core.problems import InvalidInputError, Problem
-from finetune_core.search.layout import SearchLayout
-from finetune_core.search.parse import check_search, parse_search, search_warnings
-from finetune_core.search.plan import SearchJobPlan, SearchPlan
-from finetune_core.search.planning import search_pin_key
-from finetune_core.spec import Tracking
+from finetune_core.search_layout import SearchLayout
 from finetune_store import S3Connection, Store, open_store
 from finetune_work.plans import experiment_plan, search_plan
 from finetune_work.sources import FolderSources

@@ -11,11 +11,11 @@ from finetune_cli.local.planning import PlannedSearch
 from finetune_cli.local.programs import Programs
 from finetune_cli.output import console, note, table
 from finetune_client.errors import ClientError
-from finetune_core import figures
-from finetune_core.results import ExitCode
-from finetune_core.search.best import best_trial
-from finetune_core.search.layout import SearchLayout, TrialKind
-from finetune_core.search.trials import TrialResult
+from finetune_core.results.best_trial import best_trial
+from finetune_core.results.run import ExitCode
+from finetune_core.results.trial import TrialResult
+from finetune_core.search_layout import SearchLayout, TrialKind
+from finetune_core.tables import figures
 from finetune_store import Store
 from finetune_store.documents import FILE_LIMIT, find_or_warn
 

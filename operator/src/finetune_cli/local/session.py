@@ -11,9 +11,9 @@ from finetune_cli.local.programs import Programs
 from finetune_cli.local.watching import Watch, line, picture
 from finetune_cli.output import console, note
 from finetune_client.errors import ClientError
+from finetune_core.deciding.outcome import run_warnings
 from finetune_core.layout import ExperimentLayout
-from finetune_core.outcome import run_warnings
-from finetune_core.results import DriverFailure, ExitCode
+from finetune_core.results.run import DriverFailure, ExitCode
 from finetune_store import Store
 from finetune_store.documents import FILE_LIMIT
 

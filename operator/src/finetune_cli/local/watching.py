@@ -9,14 +9,14 @@ from rich.text import Text
 
 from finetune_cli.local.planning import finished
 from finetune_cli.output import table
-from finetune_core import figures
-from finetune_core.best import best_run
-from finetune_core.eta import remaining_seconds
+from finetune_core.deciding.eta import remaining_seconds
+from finetune_core.deciding.outcome import Outcome
 from finetune_core.layout import ExperimentLayout, RunLayout
-from finetune_core.outcome import Outcome
-from finetune_core.plan import Plan, PlannedRun
-from finetune_core.results import DriverReport, RunResult
-from finetune_core.results import Progress as RunProgress
+from finetune_core.planning.plan import Plan, PlannedRun
+from finetune_core.results.best_run import best_run
+from finetune_core.results.run import DriverReport, RunResult
+from finetune_core.results.run import Progress as RunProgress
+from finetune_core.tables import figures
 from finetune_store import Store
 from finetune_store.documents import find_or_warn
 

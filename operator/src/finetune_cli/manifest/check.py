@@ -11,7 +11,7 @@ from finetune_cli.manifest.crds import API_VERSION, KINDS, schema_of, spec_schem
 from finetune_cli.manifest.findings import Document, Finding, Path, Place, Severity, Trouble, field_of
 from finetune_cli.manifest.schema import check_schema
 from finetune_cli.manifest.yaml_nodes import read
-from finetune_core.crd import GROUP
+from finetune_core.api.crd import GROUP
 from finetune_core.names import NAME_FORM, is_name, is_namespace
 from finetune_core.near import near
 

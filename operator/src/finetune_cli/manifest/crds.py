@@ -5,9 +5,9 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from finetune_core.crd import GROUP, VERSION, experiment_crd, search_crd
-from finetune_core.search.status import HPSearchStatus
-from finetune_core.status import ExperimentStatus
+from finetune_core.api.crd import GROUP, VERSION, experiment_crd, search_crd
+from finetune_core.api.search_status import HPSearchStatus
+from finetune_core.api.status import ExperimentStatus
 
 Schema = Mapping[str, Any]
 

@@ -7,14 +7,14 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from finetune_cli.output import table
-from finetune_core.comparison_formats import (
+from finetune_core.results.comparison_schema import Comparison, Verdict
+from finetune_core.tables.comparison_formats import (
     comparison_csv,
     comparison_html,
     comparison_latex,
     comparison_markdown,
 )
-from finetune_core.comparison_schema import Comparison, Verdict
-from finetune_core.comparison_text import COLUMNS, FIGURES, told
+from finetune_core.tables.comparison_text import COLUMNS, FIGURES, told
 
 WRITERS: Mapping[str, Callable[[Comparison], bytes]] = MappingProxyType(
     {"csv": comparison_csv, "md": comparison_markdown, "latex": comparison_latex, "html": comparison_html}

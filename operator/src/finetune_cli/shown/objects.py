@@ -8,7 +8,7 @@ from rich.text import Text
 
 from finetune_cli.output import table
 from finetune_client.overview import Mood, Overview, TaskOverview
-from finetune_core import figures
+from finetune_core.tables import figures
 from finetune_kube.kinds import EXPERIMENT
 
 LIST_COLUMNS = ("KIND", "NAME", "STATUS", "DONE>", "BEST", "ETA", "AGE>")

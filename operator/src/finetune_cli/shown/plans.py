@@ -9,15 +9,15 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from finetune_cli.output import table
-from finetune_core import figures
-from finetune_core.datafiles import DataLayout, SplitFiles
-from finetune_core.hyperparameters import TunedTasks
-from finetune_core.parse import define, runs_of, settings_of, task_specs
-from finetune_core.plan import ResolvedData, ResolvedModel, TaskPlan, expected_cost
-from finetune_core.search.planning import make_search_plan, trials_of
-from finetune_core.settings import Settings
-from finetune_core.spec import Execution, ExecutionMode, ExperimentSpec, HPSearchSpec
-from finetune_core.tasks import TaskDefinition
+from finetune_core.api import Execution, ExecutionMode, ExperimentSpec, HPSearchSpec
+from finetune_core.planning.parse import define, runs_of, settings_of, task_specs
+from finetune_core.planning.plan import ResolvedData, ResolvedModel, TaskPlan, expected_cost
+from finetune_core.planning.search import make_search_plan, trials_of
+from finetune_core.planning.settings import Settings
+from finetune_core.planning.tuned import TunedTasks
+from finetune_core.tables import figures
+from finetune_core.tasks.data_files import DataLayout, SplitFiles
+from finetune_core.tasks.registry import TaskDefinition
 
 _EXPERIMENT_COLUMNS = (
     "TASK",

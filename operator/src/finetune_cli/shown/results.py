@@ -8,9 +8,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from finetune_cli.output import table
-from finetune_core import figures
-from finetune_core.results_schema import ResultsDocument, ScoreRow, TaskRow
-from finetune_core.tables import TASK_COLUMNS
+from finetune_core.results.schema import ResultsDocument, ScoreRow, TaskRow
+from finetune_core.tables import figures
+from finetune_core.tables.experiment import TASK_COLUMNS
 
 BEST_COLUMNS = ("TASK", "METRIC", "BEST>", "RUN>", "SEED>", "RUN ID", "STEP>", "WHERE")
 

@@ -7,11 +7,11 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from finetune_cli.output import table
-from finetune_core.figures import NOTHING
-from finetune_core.results_table import ResultsTable
-from finetune_core.results_table_formats import table_csv, table_latex, table_markdown
-from finetune_core.results_table_html import table_html
-from finetune_core.results_table_text import Cell, Shown, shown
+from finetune_core.tables.figures import NOTHING
+from finetune_core.tables.results import ResultsTable
+from finetune_core.tables.results_formats import table_csv, table_latex, table_markdown
+from finetune_core.tables.results_html import table_html
+from finetune_core.tables.results_text import Cell, Shown, shown
 
 
 def comparison_page(results: ResultsTable) -> RenderableType:

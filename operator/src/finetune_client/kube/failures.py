@@ -1,7 +1,7 @@
 """What the errors of the API mean for the person at the terminal. Pure."""
 
 from finetune_client.errors import ClientError, NotFoundError, RefusedError, UnreachableError, UsageError
-from finetune_core.crd import GROUP
+from finetune_core.api.crd import GROUP
 from finetune_kube.errors import (
     ApiUnavailableError,
     ClusterError,

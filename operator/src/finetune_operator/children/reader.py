@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from pydantic import ValidationError
 
-from finetune_core.observation import JobRole, JobView, PodView
-from finetune_core.plan import JobPlan
-from finetune_core.search.plan import SearchJobPlan, unit_name
+from finetune_core.deciding.observation import JobRole, JobView, PodView
+from finetune_core.planning.plan import JobPlan
+from finetune_core.planning.search_plan import SearchJobPlan, unit_name
 from finetune_kube import names
 from finetune_kube.errors import KindMissingError
 from finetune_kube.kinds import SEARCH

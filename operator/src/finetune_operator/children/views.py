@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from finetune_core.executor import ExecutorTraits
-from finetune_core.observation import JobRole, JobView, PodView
+from finetune_core.deciding.executor import ExecutorTraits
+from finetune_core.deciding.observation import JobRole, JobView, PodView
 from finetune_kube import names
 from finetune_kube.ownership import is_owned_by
 

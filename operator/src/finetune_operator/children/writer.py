@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 
-from finetune_core.status import Reason
+from finetune_core.api.status import Reason
 from finetune_kube.errors import ConflictError
 from finetune_kube.kinds import SEARCH, Kind
 from finetune_kube.ownership import is_owned_by

@@ -1,6 +1,6 @@
 """What an executor is: one kind of Kubernetes objects that do units of work.
 
-A new one is one file beside `job.py`, its mode in `finetune_core.spec.ExecutionMode` and a line in the registry.
+A new one is one file beside `job.py`, its mode in `finetune_core.api.ExecutionMode` and a line in the registry.
 """
 
 from abc import ABC, abstractmethod
@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from finetune_core.actions import CreateTrainJob
+from finetune_core.api.status import Reason
 from finetune_core.canonical import short_hash
-from finetune_core.executor import ExecutorTraits
-from finetune_core.observation import JobView, PodView
-from finetune_core.status import Reason
+from finetune_core.deciding.actions import CreateTrainJob
+from finetune_core.deciding.executor import ExecutorTraits
+from finetune_core.deciding.observation import JobView, PodView
 from finetune_kube.kinds import Kind
 from finetune_operator.manifests import Owner, PodSettings
 from finetune_operator.memory import LookMemory

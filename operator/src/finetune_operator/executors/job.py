@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from finetune_core import executor as core
-from finetune_core.actions import CreateTrainJob
-from finetune_core.observation import JobRole, JobView
-from finetune_core.plan import JobPlan
-from finetune_core.results import ExitCode
-from finetune_core.search.plan import SearchJobPlan
+from finetune_core.deciding import executor as core
+from finetune_core.deciding.actions import CreateTrainJob
+from finetune_core.deciding.observation import JobRole, JobView
+from finetune_core.planning.plan import JobPlan
+from finetune_core.planning.search_plan import SearchJobPlan
+from finetune_core.results.run import ExitCode
 from finetune_kube import names
 from finetune_kube.kinds import JOB
 from finetune_operator.executors.base import Executor, Look

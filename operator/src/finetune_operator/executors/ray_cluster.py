@@ -7,13 +7,13 @@ The head runs the driver and no work (it has no CPUs to give); KubeRay's own ope
 import shlex
 from math import ceil
 
-from finetune_core.actions import CreateTrainJob
+from finetune_core.api import Execution, RayOptions, Resources
+from finetune_core.deciding.actions import CreateTrainJob
+from finetune_core.deciding.observation import JobRole
 from finetune_core.layout import ExperimentLayout
-from finetune_core.observation import JobRole
-from finetune_core.plan import JobPlan
-from finetune_core.search.layout import SearchLayout
-from finetune_core.search.plan import SearchJobPlan
-from finetune_core.spec import Execution, RayOptions, Resources
+from finetune_core.planning.plan import JobPlan
+from finetune_core.planning.search_plan import SearchJobPlan
+from finetune_core.search_layout import SearchLayout
 from finetune_kube import names
 from finetune_kube.kinds import RAY_JOB, SEARCH
 from finetune_kube.quantity import quantity

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from finetune_core.observation import FailureCause, JobRole, JobView, PodView
-from finetune_core.results import DriverReport, ExitCode
+from finetune_core.deciding.observation import FailureCause, JobRole, JobView, PodView
+from finetune_core.results.run import DriverReport, ExitCode
 from finetune_kube import names
 
 _HEAD = "head"

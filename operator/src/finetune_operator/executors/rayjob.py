@@ -3,11 +3,11 @@
 What is created is in `ray_cluster.py`, what KubeRay says of it in `ray_status.py`.
 """
 
-from finetune_core.actions import CreateTrainJob
-from finetune_core.executor import ExecutorTraits
-from finetune_core.observation import JobView, PodView
-from finetune_core.results import DriverReport
-from finetune_core.status import Reason
+from finetune_core.api.status import Reason
+from finetune_core.deciding.actions import CreateTrainJob
+from finetune_core.deciding.executor import ExecutorTraits
+from finetune_core.deciding.observation import JobView, PodView
+from finetune_core.results.run import DriverReport
 from finetune_kube import names
 from finetune_kube.kinds import RAY_JOB
 from finetune_operator.children.views import pod_view

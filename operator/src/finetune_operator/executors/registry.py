@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from finetune_core.spec import Execution, ExecutionMode
+from finetune_core.api import Execution, ExecutionMode
 from finetune_kube.errors import KindMissingError
 from finetune_operator.executors.base import Absent, Executor
 from finetune_operator.executors.job import JobExecutor

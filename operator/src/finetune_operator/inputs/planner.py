@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from finetune_core.api import ExperimentSpec, HPSearchSpec
+from finetune_core.api.status import Reason
 from finetune_core.layout import ExperimentLayout
-from finetune_core.plan import Plan, pin_key
+from finetune_core.planning.plan import Plan, pin_key
+from finetune_core.planning.search import search_pin_key
+from finetune_core.planning.search_plan import SearchPlan
 from finetune_core.problems import InvalidInputError
-from finetune_core.search.layout import SearchLayout
-from finetune_core.search.plan import SearchPlan
-from finetune_core.search.planning import search_pin_key
-from finetune_core.spec import ExperimentSpec, HPSearchSpec
-from finetune_core.status import Reason
+from finetune_core.search_layout import SearchLayout
 from finetune_operator import manifests
 from finetune_operator.inputs.resolver import Resolver
 from finetune_operator.memory import Memory, SearchMemory

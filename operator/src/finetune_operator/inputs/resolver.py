@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import urllib3
 
-from finetune_core.inputs import NotYetError
-from finetune_core.parse import AnySpec, task_specs
+from finetune_core.api.status import Reason
+from finetune_core.planning.inputs import NotYetError
+from finetune_core.planning.parse import AnySpec, task_specs
 from finetune_core.problems import Problem
-from finetune_core.status import Reason
 from finetune_operator import manifests
 from finetune_operator.action_executor import ActionExecutor
 from finetune_operator.children.reader import Children

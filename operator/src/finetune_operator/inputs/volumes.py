@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from finetune_core.canonical import short_hash
-from finetune_core.identity import FileEntry
-from finetune_core.inputs import Folder, NotYetError
+from finetune_core.planning.identity import FileEntry
+from finetune_core.planning.inputs import Folder, NotYetError
+from finetune_core.planning.volumes import VolumeLooks
 from finetune_core.problems import InvalidInputError, Problem
-from finetune_core.volumes import VolumeLooks
 from finetune_store import NotFoundError, Store, UnreadableError, documents
 
 

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from finetune_core.conditions import build_status
-from finetune_core.decide import Decision, decide
+from finetune_core.api import ExperimentSpec, Tracking
+from finetune_core.api.status import ExperimentStatus, Reason
+from finetune_core.deciding.experiment import Decision, decide
+from finetune_core.deciding.experiment_status import build_status
+from finetune_core.deciding.observation import Observation
+from finetune_core.deciding.outcome import run_warnings
 from finetune_core.layout import ExperimentLayout
-from finetune_core.observation import Observation
-from finetune_core.outcome import run_warnings
-from finetune_core.parse import check_spec, parse_spec
-from finetune_core.plan import Plan
-from finetune_core.planning import plan_warnings
+from finetune_core.planning.experiment import plan_warnings
+from finetune_core.planning.parse import check_spec, parse_spec
+from finetune_core.planning.plan import Plan
 from finetune_core.problems import FinetuneError, InvalidInputError, Problem
-from finetune_core.spec import ExperimentSpec, Tracking
-from finetune_core.status import ExperimentStatus, Reason
 from finetune_operator import manifests
 from finetune_operator.action_executor import ActionExecutor
 from finetune_operator.base_reconciler import BaseReconciler, Subject

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Set
 
-from finetune_core import figures
-from finetune_core.eta import remaining_seconds
-from finetune_core.executor import ExecutorTraits
-from finetune_core.layout import ExperimentLayout
-from finetune_core.observation import (
+from finetune_core.api import Execution
+from finetune_core.api.status import MAX_FAILURES
+from finetune_core.deciding.eta import remaining_seconds
+from finetune_core.deciding.executor import ExecutorTraits
+from finetune_core.deciding.observation import (
     FailureCause,
     JobRole,
     JobView,
@@ -15,12 +15,12 @@ from finetune_core.observation import (
     ReportView,
     errors_of,
 )
-from finetune_core.outcome import Outcome
-from finetune_core.plan import Plan, PlannedRun
-from finetune_core.results import Failure, Progress, RunResult
-from finetune_core.results_schema import ResultsDocument
-from finetune_core.spec import Execution
-from finetune_core.status import MAX_FAILURES
+from finetune_core.deciding.outcome import Outcome
+from finetune_core.layout import ExperimentLayout
+from finetune_core.planning.plan import Plan, PlannedRun
+from finetune_core.results.run import Failure, Progress, RunResult
+from finetune_core.results.schema import ResultsDocument
+from finetune_core.tables import figures
 from finetune_operator.children.reader import Children, are_quiet
 from finetune_operator.memory import Memory
 from finetune_store import Store, UnreadableError, documents

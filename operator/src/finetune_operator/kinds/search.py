@@ -6,15 +6,15 @@ from dataclasses import replace
 
 from pydantic import ValidationError
 
+from finetune_core.api import HPSearchSpec
+from finetune_core.api.search_status import HPSearchStatus
+from finetune_core.api.status import Reason
+from finetune_core.deciding.search import config_map_name, decide_search
+from finetune_core.deciding.search_observation import SearchObservation
+from finetune_core.deciding.search_status import build_search_status
+from finetune_core.planning.parse_search import check_search, parse_search, search_warnings
 from finetune_core.problems import InvalidInputError
-from finetune_core.search.conditions import build_search_status
-from finetune_core.search.decide import config_map_name, decide_search
-from finetune_core.search.layout import SearchLayout
-from finetune_core.search.observation import SearchObservation
-from finetune_core.search.parse import check_search, parse_search, search_warnings
-from finetune_core.search.status import HPSearchStatus
-from finetune_core.spec import HPSearchSpec
-from finetune_core.status import Reason
+from finetune_core.search_layout import SearchLayout
 from finetune_kube import names
 from finetune_kube.kinds import SEARCH
 from finetune_kube.ownership import is_owned_by

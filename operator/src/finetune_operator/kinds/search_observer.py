@@ -3,14 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from finetune_core.executor import ExecutorTraits
-from finetune_core.observation import JobRole, JobView, PodView, errors_of
-from finetune_core.search.layout import SearchLayout, TrialKind
-from finetune_core.search.observation import SearchObservation
-from finetune_core.search.plan import SearchPlan
-from finetune_core.search.summary import SearchSummary
-from finetune_core.search.trials import TaskEnd, TrialResult
-from finetune_core.spec import HPSearchSpec
+from finetune_core.api import HPSearchSpec
+from finetune_core.deciding.executor import ExecutorTraits
+from finetune_core.deciding.observation import JobRole, JobView, PodView, errors_of
+from finetune_core.deciding.search_observation import SearchObservation
+from finetune_core.planning.search_plan import SearchPlan
+from finetune_core.results.search_summary import SearchSummary
+from finetune_core.results.trial import TaskEnd, TrialResult
+from finetune_core.search_layout import SearchLayout, TrialKind
 from finetune_operator.children.reader import Children, are_quiet
 from finetune_operator.memory import SearchMemory
 from finetune_store import Store, UnreadableError, documents

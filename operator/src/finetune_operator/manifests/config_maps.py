@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from finetune_core.observation import JobRole
-from finetune_core.plan import JobPlan
-from finetune_core.search.plan import SearchJobPlan
+from finetune_core.deciding.observation import JobRole
+from finetune_core.planning.plan import JobPlan
+from finetune_core.planning.search_plan import SearchJobPlan
 from finetune_kube import names, ownership
 from finetune_kube.names import PLAN_FILE
 from finetune_operator.manifests.owners import Json, Owner, metadata_of

@@ -1,9 +1,9 @@
 """Jobs that help: reporting, looking at volumes. Those that train or search are made by an executor."""
 
 from finetune_core.canonical import short_hash
+from finetune_core.deciding.observation import JobRole
 from finetune_core.layout import ExperimentLayout
-from finetune_core.observation import JobRole
-from finetune_core.results import ExitCode
+from finetune_core.results.run import ExitCode
 from finetune_kube import names
 from finetune_kube.kinds import SEARCH
 from finetune_operator.manifests.owners import Json, Owner, metadata_of

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from finetune_core.actions import CreateTrainJob
-from finetune_core.observation import JobRole
+from finetune_core.deciding.actions import CreateTrainJob
+from finetune_core.deciding.observation import JobRole
 from finetune_kube import names
 from finetune_kube.kinds import EXPERIMENT
 from finetune_kube.ownership import controller_of

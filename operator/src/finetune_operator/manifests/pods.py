@@ -5,8 +5,8 @@ They pass the `restricted` Pod Security Standard.
 
 from dataclasses import dataclass
 
-from finetune_core.observation import JobRole
-from finetune_core.spec import Execution, PodTemplate, Storage, Tracking
+from finetune_core.api import Execution, PodTemplate, Storage, Tracking
+from finetune_core.deciding.observation import JobRole
 from finetune_core.tracking import to_env
 from finetune_kube.names import PLAN_FILE
 from finetune_operator.manifests.owners import Json, Owner, labels_of

@@ -1,6 +1,6 @@
 """Whether anything is left to do about an object as it is. Pure."""
 
-from finetune_core.status import ConditionStatus, ConditionType, Reason
+from finetune_core.api.status import ConditionStatus, ConditionType, Reason
 from finetune_operator.cluster import Json
 
 _SETTLED_INVALID = frozenset({Reason.INVALID_SPEC})

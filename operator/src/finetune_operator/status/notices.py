@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from finetune_core.conditions import StatusT
-from finetune_core.search.status import HPSearchStatus
-from finetune_core.status import Condition, ConditionStatus, ConditionType, ExperimentStatus, Reason
+from finetune_core.api.search_status import HPSearchStatus
+from finetune_core.api.status import Condition, ConditionStatus, ConditionType, ExperimentStatus, Reason
+from finetune_core.deciding.experiment_status import StatusT
 
 _WARNINGS = frozenset(
     {

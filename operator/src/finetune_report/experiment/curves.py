@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from finetune_core.layout import ExperimentLayout
-from finetune_core.results_schema import ResultsDocument, RunRow, RunState
+from finetune_core.results.schema import ResultsDocument, RunRow, RunState
 from finetune_store import Store
 from finetune_store.documents import evaluations
 

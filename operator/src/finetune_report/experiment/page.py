@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 
-from finetune_core import figures, tables
-from finetune_core.results_schema import ResultsDocument, RunRow, RunState, ScoreRow, TaskRow
-from finetune_core.settings import Settings
-from finetune_core.submission import SubmissionState
+from finetune_core.leaderboard.submission import SubmissionState
+from finetune_core.planning.settings import Settings
+from finetune_core.results.schema import ResultsDocument, RunRow, RunState, ScoreRow, TaskRow
+from finetune_core.tables import experiment as tables
+from finetune_core.tables import figures
 from finetune_report.canvas import Picture
 from finetune_report.pages import embedded, render
 

@@ -6,9 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from finetune_core import figures
 from finetune_core.layout import ExperimentLayout
-from finetune_core.results_schema import BestPointer, ResultsDocument, TaskRow
+from finetune_core.results.schema import BestPointer, ResultsDocument, TaskRow
+from finetune_core.tables import figures
 from finetune_report import canvas
 from finetune_report.canvas import Picture
 from finetune_report.experiment.curves import Curve

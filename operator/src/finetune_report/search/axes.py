@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-from finetune_core import figures
-from finetune_core.search.trials import TrialResult
-from finetune_core.spec.search import Distribution
+from finetune_core.api.search import Distribution
+from finetune_core.results.trial import TrialResult
+from finetune_core.tables import figures
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,14 @@
 
 import logging
 
-from finetune_core.search.export import BestHyperparameters, export_digest
-from finetune_core.search.hyperparameter_files import task_yaml
-from finetune_core.search.layout import SearchLayout
-from finetune_core.search.plan import SearchPlan
-from finetune_core.search.summarise import SearchFindings, summarise
-from finetune_core.search.summary import SearchSummary
-from finetune_core.search.summary_tables import summary_csv, summary_markdown
-from finetune_core.search.trials_table import trials_csv
+from finetune_core.planning.search_plan import SearchPlan
+from finetune_core.results.export import BestHyperparameters, export_digest
+from finetune_core.results.hyperparameter_files import task_yaml
+from finetune_core.results.search_summary import SearchSummary
+from finetune_core.results.summarise import SearchFindings, summarise
+from finetune_core.search_layout import SearchLayout
+from finetune_core.tables.search_summary import summary_csv, summary_markdown
+from finetune_core.tables.trials import trials_csv
 from finetune_report.canvas import Picture
 from finetune_report.errors import OvertakenError
 from finetune_report.publish import Publication, is_intact

@@ -10,8 +10,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import create_trial
 
-from finetune_core.search.trials import TrialResult, TrialState
-from finetune_core.spec.search import Distribution, Space
+from finetune_core.api.search import Distribution, Space
+from finetune_core.results.trial import TrialResult, TrialState
 from finetune_report import canvas
 from finetune_report.canvas import Picture
 from finetune_report.search.axes import is_number

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from finetune_core import figures
-from finetune_core.search import summary_tables as tables
-from finetune_core.search import wording
-from finetune_core.search.summary import SearchSummary, TaskSummary
+from finetune_core.results.search_summary import SearchSummary, TaskSummary
+from finetune_core.tables import figures
+from finetune_core.tables import search_summary as tables
+from finetune_core.tables import search_wording as wording
 from finetune_report.canvas import Picture
 from finetune_report.pages import embedded, render
 

@@ -8,9 +8,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from finetune_core import figures
-from finetune_core.search.best import ranked
-from finetune_core.search.trials import TrialResult
+from finetune_core.results.best_trial import ranked
+from finetune_core.results.trial import TrialResult
+from finetune_core.tables import figures
 from finetune_report import canvas
 from finetune_report.canvas import Picture
 from finetune_report.search.axes import Scale

@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from finetune_core import figures
-from finetune_core.search.best import best_trial
-from finetune_core.search.plan import SearchPlan
-from finetune_core.search.summarise import SearchFindings, by_finish, seconds_between, start_of
-from finetune_core.search.trials import TrialResult, TrialState
+from finetune_core.planning.search_plan import SearchPlan
+from finetune_core.results.best_trial import best_trial
+from finetune_core.results.summarise import SearchFindings, by_finish, seconds_between, start_of
+from finetune_core.results.trial import TrialResult, TrialState
+from finetune_core.tables import figures
 from finetune_report import canvas
 from finetune_report.canvas import Picture
 from finetune_report.search import marks

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from finetune_core.tasks import Quoting
+from finetune_core.tasks.registry import Quoting
 from finetune_trainer.data.lines import text_lines
 from finetune_trainer.data.rows import PART, Columns, Tell, require_columns
 from finetune_trainer.errors import UserError

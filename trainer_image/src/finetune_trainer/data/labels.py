@@ -8,8 +8,8 @@ import math
 from collections.abc import Callable, Sequence
 from itertools import islice
 
-from finetune_core.labels import are_numbers, as_number
-from finetune_core.tasks import ProblemType, TaskDefinition
+from finetune_core.tasks.labels import are_numbers, as_number
+from finetune_core.tasks.registry import ProblemType, TaskDefinition
 from finetune_trainer.errors import UserError
 
 _MAX_FLOAT32 = 3.4028234663852886e38

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from finetune_core.datafiles import TRAIN
-from finetune_core.tasks import TaskDefinition
+from finetune_core.tasks.data_files import TRAIN
+from finetune_core.tasks.registry import TaskDefinition
 from finetune_trainer.data.rows import Rows
 
 _NOTES = "notes.json"

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from finetune_core.canonical import short_hash
-from finetune_core.datafiles import AX, DataLayout
-from finetune_core.inputs import decisive_files
 from finetune_core.layout import token_cache
-from finetune_core.plan import TaskPlan
+from finetune_core.planning.inputs import decisive_files
+from finetune_core.planning.plan import TaskPlan
+from finetune_core.tasks.data_files import AX, DataLayout
 from finetune_store import Store, StoreError, download_tree, file_md5
 from finetune_trainer.data.labels import LabelReader
 from finetune_trainer.data.records import SplitRecord, data_warnings

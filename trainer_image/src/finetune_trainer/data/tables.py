@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import NoneType
 
-from finetune_core.tasks import TaskDefinition
+from finetune_core.tasks.registry import TaskDefinition
 from finetune_trainer.data.delimited import read_delimited
 from finetune_trainer.data.json_lines import read_json_lines
 from finetune_trainer.data.labels import LabelReader, shown

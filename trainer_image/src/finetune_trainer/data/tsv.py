@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from finetune_core.official import OFFICIAL_COLUMNS
-from finetune_core.tasks import TaskDefinition
+from finetune_core.tasks.official import OFFICIAL_COLUMNS
+from finetune_core.tasks.registry import TaskDefinition
 from finetune_trainer.data.labels import LabelReader
 from finetune_trainer.data.lines import text_lines
 from finetune_trainer.data.rows import PART, Rows, not_empty

@@ -4,8 +4,8 @@ import argparse
 from contextlib import AbstractContextManager
 
 from finetune_core.layout import ExperimentLayout
-from finetune_core.plan import JobPlan, PlannedRun
-from finetune_core.results import ExitCode
+from finetune_core.planning.plan import JobPlan, PlannedRun
+from finetune_core.results.run import ExitCode
 from finetune_store import S3Connection, Store, open_store
 from finetune_trainer import drain
 from finetune_trainer.drive.driver import Driver

@@ -4,8 +4,8 @@ import logging
 import time
 from collections.abc import Callable
 
-from finetune_core.plan import JobPlan, PlannedRun
-from finetune_core.results import ExitCode, Failure, FailureReason
+from finetune_core.planning.plan import JobPlan, PlannedRun
+from finetune_core.results.run import ExitCode, Failure, FailureReason
 from finetune_trainer.drive.pool import Answer, LostError, Pool, WorkerDiedError
 from finetune_trainer.drive.queue import RunQueue
 from finetune_trainer.drive.worker import Report

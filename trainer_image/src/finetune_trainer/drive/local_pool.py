@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
-from finetune_core.results import ExitCode, Failure
+from finetune_core.results.run import ExitCode, Failure
 from finetune_trainer.drive.pool import WORKER_DIED, Answer, WorkerDiedError
 from finetune_trainer.drive.worker import Report, Station, Work
 from finetune_trainer.hardware import usable_cores

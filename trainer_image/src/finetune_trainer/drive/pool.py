@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from finetune_core.results import Failure
+from finetune_core.results.run import Failure
 from finetune_trainer.drive.worker import Report
 
 WORKER_DIED = (

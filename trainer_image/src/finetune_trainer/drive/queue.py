@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from finetune_core.results import ExitCode, Failure
+from finetune_core.results.run import ExitCode, Failure
 
 FINAL = frozenset({ExitCode.USER_ERROR, ExitCode.GAVE_UP})
 """Exit codes after which trying again makes no sense."""

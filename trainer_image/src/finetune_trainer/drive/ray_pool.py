@@ -12,7 +12,7 @@ import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from finetune_core.results import ExitCode, Failure
+from finetune_core.results.run import ExitCode, Failure
 from finetune_trainer import drain
 from finetune_trainer.drive.pool import WORKER_DIED, Answer, LostError, WorkerDiedError
 from finetune_trainer.drive.ray_runtime import Slots, joined_ray

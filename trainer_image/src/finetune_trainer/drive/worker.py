@@ -6,9 +6,9 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from finetune_core.plan import JobPlan
-from finetune_core.results import ExitCode, Failure
-from finetune_core.search.trials import TrialReport
+from finetune_core.planning.plan import JobPlan
+from finetune_core.results.run import ExitCode, Failure
+from finetune_core.results.trial import TrialReport
 from finetune_trainer import drain, logs
 from finetune_trainer.signals import Stop
 
@@ -109,7 +109,7 @@ class RunWorker:
 
     def do(self, run_id: str) -> Steps:
         """An attempt at a run, which reports to the store alone."""
-        from finetune_trainer.session import do_run  # noqa: PLC0415 - imports torch
+        from finetune_trainer.run.session import do_run  # noqa: PLC0415 - imports torch
 
         yield from ()
         # The pod's uid, and one more: a run may be begun twice in the same pod.

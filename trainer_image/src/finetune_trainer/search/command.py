@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from finetune_core.results import ExitCode
-from finetune_core.search.plan import SearchJobPlan
+from finetune_core.planning.search_plan import SearchJobPlan
+from finetune_core.results.run import ExitCode
 from finetune_store import S3Connection, open_store
 from finetune_trainer import drain
 from finetune_trainer.errors import StoppedError, UserError

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 
-from finetune_core.search.best import ranked
-from finetune_core.search.layout import SearchLayout, TrialKind
-from finetune_core.search.plan import SearchJobPlan, SearchPlan, unit_name
-from finetune_core.search.trials import EndReason, TaskEnd, TaskStart, TrialResult
-from finetune_core.spec.search import TrialScheduler
+from finetune_core.api.search import TrialScheduler
+from finetune_core.planning.search_plan import SearchJobPlan, SearchPlan, unit_name
+from finetune_core.results.best_trial import ranked
+from finetune_core.results.trial import EndReason, TaskEnd, TaskStart, TrialResult
+from finetune_core.search_layout import SearchLayout, TrialKind
 from finetune_store import Store, documents
 from finetune_trainer.drive.local_pool import local_pool, visible_gpus
 from finetune_trainer.drive.pool import Pool

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from finetune_core.search.layout import SearchLayout
-from finetune_core.search.trials import Heartbeat
+from finetune_core.results.trial import Heartbeat
+from finetune_core.search_layout import SearchLayout
 from finetune_store import Store, StoreError, documents
 
 logger = logging.getLogger(__name__)

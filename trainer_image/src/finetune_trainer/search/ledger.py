@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from finetune_core import figures
 from finetune_core.layout import ExperimentLayout
-from finetune_core.search.best import best_trial
-from finetune_core.search.trials import TrialReport, TrialResult, TrialState
+from finetune_core.results.best_trial import best_trial
+from finetune_core.results.trial import TrialReport, TrialResult, TrialState
+from finetune_core.tables import figures
 from finetune_store import Store, StoreError, delete_tree
 from finetune_trainer.search.leases import now
 from finetune_trainer.search.phase import Phase

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from finetune_core.evaluation import Evaluation
-from finetune_trainer.progress import Observer
+from finetune_core.results.evaluation import Evaluation
+from finetune_trainer.run.progress import Observer
 
 Job = Callable[[Observer], None]
 """A run to its end; it shows every evaluation to the observer."""

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from finetune_core.api.search import TrialScheduler
 from finetune_core.canonical import short_hash
-from finetune_core.search.layout import SearchLayout, TrialKind, TrialLayout
-from finetune_core.search.plan import SearchPlan, SearchTaskPlan
-from finetune_core.search.settings import Config
-from finetune_core.search.trials import TrialResult
-from finetune_core.spec.search import TrialScheduler
+from finetune_core.planning.search_plan import SearchPlan, SearchTaskPlan
+from finetune_core.planning.trial_settings import Config
+from finetune_core.results.trial import TrialResult
+from finetune_core.search_layout import SearchLayout, TrialKind, TrialLayout
 
 Propose = Callable[[int, list[TrialResult], list[Config], Callable[[Config], bool]], Config]
 """The configuration of a fresh index, from the results so far and the configurations that are being run.

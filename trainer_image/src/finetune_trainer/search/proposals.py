@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
-from finetune_core.search.plan import SearchPlan
-from finetune_core.search.settings import Config
-from finetune_core.search.space import configuration
-from finetune_core.search.trials import TrialResult
-from finetune_core.spec.search import Algorithm
+from finetune_core.api.search import Algorithm
+from finetune_core.planning.search_plan import SearchPlan
+from finetune_core.planning.space import configuration
+from finetune_core.planning.trial_settings import Config
+from finetune_core.results.trial import TrialResult
 from finetune_trainer.search.phase import Propose
 
 

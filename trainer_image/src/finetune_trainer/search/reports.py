@@ -3,9 +3,9 @@
 import statistics
 from collections.abc import Iterable, Sequence
 
-from finetune_core.evaluation import Evaluation
-from finetune_core.search.trials import TrialReport
-from finetune_core.settings import Settings
+from finetune_core.planning.settings import Settings
+from finetune_core.results.evaluation import Evaluation
+from finetune_core.results.trial import TrialReport
 
 
 def total_steps(settings: Settings, latest: Evaluation) -> int:

@@ -11,12 +11,12 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from finetune_core.identity import derive_seed
-from finetune_core.search.plan import SearchPlan
-from finetune_core.search.settings import Config
-from finetune_core.search.trials import TrialResult
-from finetune_core.search.trials import TrialState as State
-from finetune_core.spec.search import Distribution
+from finetune_core.api.search import Distribution
+from finetune_core.planning.identity import derive_seed
+from finetune_core.planning.search_plan import SearchPlan
+from finetune_core.planning.trial_settings import Config
+from finetune_core.results.trial import TrialResult
+from finetune_core.results.trial import TrialState as State
 
 _STARTUP = 10
 _TRIES = 20

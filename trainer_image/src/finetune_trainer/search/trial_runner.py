@@ -3,11 +3,11 @@
 import logging
 from collections import Counter, deque
 
-from finetune_core.results import ExitCode, Failure, FailureReason
-from finetune_core.search.early_stopping import lags
-from finetune_core.search.layout import TrialKind
-from finetune_core.search.settings import trial_settings
-from finetune_core.search.trials import TrialReport, TrialState
+from finetune_core.deciding.early_stopping import lags
+from finetune_core.planning.trial_settings import trial_settings
+from finetune_core.results.run import ExitCode, Failure, FailureReason
+from finetune_core.results.trial import TrialReport, TrialState
+from finetune_core.search_layout import TrialKind
 from finetune_trainer.drive.pool import Answer, Pool
 from finetune_trainer.drive.worker import Report
 from finetune_trainer.errors import UserError

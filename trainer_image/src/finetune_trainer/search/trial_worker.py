@@ -9,22 +9,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from finetune_core.evaluation import Evaluation
 from finetune_core.layout import ExperimentLayout
-from finetune_core.plan import ExecutionLimits, Plan, PlannedRun
-from finetune_core.results import ExitCode, Failure, RunResult
-from finetune_core.search.plan import SearchPlan
-from finetune_core.search.settings import Config
+from finetune_core.planning.plan import ExecutionLimits, Plan, PlannedRun
+from finetune_core.planning.search_plan import SearchPlan
+from finetune_core.planning.trial_settings import Config
+from finetune_core.results.evaluation import Evaluation
+from finetune_core.results.run import ExitCode, Failure, RunResult
 from finetune_store import StoreError, documents
 from finetune_trainer import drain
 from finetune_trainer.drive.worker import Report, Steps
 from finetune_trainer.errors import MemoryExceededError, RunError
-from finetune_trainer.progress import Observer
+from finetune_trainer.run.progress import Observer
 from finetune_trainer.search.reports import mean_report
 from finetune_trainer.signals import Stop
 
 if TYPE_CHECKING:
-    from finetune_trainer.run import Pod
+    from finetune_trainer.run.run import Pod
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ class _Trial:
         return None
 
     def _failure(self, error: Exception) -> Failure:
-        from finetune_trainer.session import failure_of  # noqa: PLC0415 - imports torch
+        from finetune_trainer.run.session import failure_of  # noqa: PLC0415 - imports torch
 
         failure = failure_of(self._pod, self._pod.plan.runs[0], error)
         if failure.exit_code == ExitCode.INTERRUPTED:
@@ -146,7 +146,7 @@ class _Attempt:
         return self._is_loaded()
 
     def execute(self, observe: Observer) -> None:
-        from finetune_trainer.run import Run  # noqa: PLC0415 - imports torch
+        from finetune_trainer.run.run import Run  # noqa: PLC0415 - imports torch
 
         lines = self._finished()
         if lines is not None:

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from finetune_core import figures
-from finetune_core.search.best import best_trial
-from finetune_core.search.plan import SearchPlan
-from finetune_core.search.trials import EndReason, TrialResult, TrialState
+from finetune_core.planning.search_plan import SearchPlan
+from finetune_core.results.best_trial import best_trial
+from finetune_core.results.trial import EndReason, TrialResult, TrialState
+from finetune_core.tables import figures
 
 
 def reaches(goal: float | None, value: float | None, *, greater_is_better: bool) -> bool:

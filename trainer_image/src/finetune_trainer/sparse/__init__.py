@@ -1,6 +1,6 @@
 """Sparse BERTs: their architectures, and what keeps their zeros zero while they are trained.
 
-coverage (finetune_core.sparse) -> masks -> architectures (registered on import) -> loading -> guard, prune
+coverage (finetune_core.tasks.sparse) -> masks -> architectures (registered on import) -> loading -> guard, prune
 """
 
 from finetune_trainer.sparse.guard import SparsityGuard

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import transformers
 
-from finetune_core.sparse import SparseType
+from finetune_core.tasks.sparse import SparseType
 from finetune_trainer.sparse import masks
 
 _UNWRAPPED = {r"\.module\.(weight|bias)$": r".\1"}

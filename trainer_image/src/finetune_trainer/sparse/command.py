@@ -5,8 +5,8 @@ import logging
 import tempfile
 from pathlib import Path
 
-from finetune_core.results import ExitCode
-from finetune_core.sparse import SparseType
+from finetune_core.results.run import ExitCode
+from finetune_core.tasks.sparse import SparseType
 from finetune_store import S3Connection, open_store, upload_tree
 from finetune_trainer.errors import UserError
 from finetune_trainer.inputs import Inputs

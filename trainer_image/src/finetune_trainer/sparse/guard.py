@@ -5,7 +5,7 @@ from typing import Any
 import torch
 import transformers
 
-from finetune_core.results import FailureReason, Sparsity, SparsityRecord
+from finetune_core.results.run import FailureReason, Sparsity, SparsityRecord
 from finetune_trainer.errors import GaveUpError
 from finetune_trainer.sparse.masks import Rezeroing, census, digest, masked_modules, off_weights_moved
 

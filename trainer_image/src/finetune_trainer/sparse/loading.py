@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from finetune_core.sparse import SPARSE_TYPES, SparseType, covers, type_problem
+from finetune_core.tasks.sparse import SPARSE_TYPES, SparseType, covers, type_problem
 from finetune_trainer.errors import UserError
 from finetune_trainer.sparse.architectures import CONFIGS, SparseBertConfig
 from finetune_trainer.sparse.masks import census, masked_modules

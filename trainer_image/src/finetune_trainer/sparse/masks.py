@@ -9,8 +9,8 @@ from collections.abc import Collection, Mapping
 
 import torch
 
-from finetune_core.results import Sparsity
-from finetune_core.sparse import SparseType, covers
+from finetune_core.results.run import Sparsity
+from finetune_core.tasks.sparse import SparseType, covers
 
 MASK = "zero_mask"
 

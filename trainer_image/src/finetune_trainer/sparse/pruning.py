@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save
 
-from finetune_core.sparse import SparseType, covers
+from finetune_core.tasks.sparse import SparseType, covers
 from finetune_trainer.errors import UserError
+from finetune_trainer.model.tokenizer import load_tokenizer
 from finetune_trainer.sparse.masks import MASK
-from finetune_trainer.tokenizer import load_tokenizer
 
 _WEIGHT = ".weight"
 

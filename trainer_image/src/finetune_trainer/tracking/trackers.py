@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from finetune_core.spec import Tracker, Tracking
+from finetune_core.api import Tracker, Tracking
 from finetune_core.tracking import TRACKING_ENV, TrackedRun, from_env
 from finetune_store import Store
 from finetune_trainer.errors import UserError

@@ -1,0 +1,250 @@
+"""One sequence of Jobs (or objects of another executor) that does units of work: at most one of them lives at a time.
+
+    units pending ── no Job of this revision ──> create it (when no other Job or pod of the sequence is left)
+          │          Job of another revision ──> suspend it, wait until nothing runs, delete it
+          │          Job at work             ──> keep its parallelism and suspend as in the spec
+          │          Job ended               ──> failed units stay failed; those it lost are done again
+          ▼
+    nothing left to do ── wait for the last pod ──> idle
+
+An experiment is one sequence whose units are runs; a search has one, or with drivers one a cluster, whose units are
+tasks. Kubernetes' rules behind it: templates are immutable, and a Job is deleted only when nothing of it is active or
+terminating, so that two pods never do the same work.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from finetune_core.api import Execution
+from finetune_core.api.status import Reason
+from finetune_core.canonical import short_hash
+from finetune_core.deciding.actions import Action, CreateTrainJob, DeleteJob, PatchJob
+from finetune_core.deciding.executor import ExecutorTraits
+from finetune_core.deciding.observation import FailureCause, JobView, PodView
+from finetune_core.planning.plan import JobPlan
+from finetune_core.planning.search_plan import SearchJobPlan
+
+MAX_ROUNDS = 3
+"""How often work that a Job lost is planned again before it counts as failed."""
+
+
+@dataclass(frozen=True)
+class JobSequence:
+    """What a sequence has to do and what there is of it; `jobs` and `pods` are only its own, of role train.
+
+    `name` is what Jobs' names begin with; `noun` is what a unit is called in messages; `errors` tell why units failed;
+    `ident` tells the sequences of a search apart.
+    """
+
+    name: str
+    revision: str
+    units: tuple[str, ...]
+    pending: frozenset[str]
+    jobs: tuple[JobView, ...]
+    pods: tuple[PodView, ...]
+    errors: Mapping[str, FailureCause]
+    execution: Execution
+    make_plan: Callable[[frozenset[str]], JobPlan | SearchJobPlan]
+    executor: ExecutorTraits
+    ident: str = ""
+    noun: str = "runs"
+
+    @property
+    def max_rounds(self) -> int:
+        """An object that is lost as a whole is begun anew more often than one that retries units by itself."""
+        return MAX_ROUNDS if self.executor.retries_units else MAX_ROUNDS + self.execution.retries
+
+
+@dataclass(frozen=True)
+class SequenceState:
+    """What to do, and what to say. `failed` are units that will not be tried again, with why.
+
+    `idle`: nothing is left to do and nothing of it runs.
+    """
+
+    reason: Reason
+    message: str
+    actions: tuple[Action, ...] = ()
+    failed: Mapping[str, FailureCause] = field(default_factory=dict)
+    current: JobView | None = None
+    idle: bool = False
+
+
+def advance(sequence: JobSequence) -> SequenceState:
+    """The next actions of a sequence: a fixpoint once they are done, independent of the order of what is observed."""
+    current = _current(sequence)
+    others = tuple(sorted((job for job in sequence.jobs if job is not current), key=lambda job: job.name))
+    if not sequence.pending:
+        return _after_work(current, others, {})
+    if any(not job.finished or job.deleting for job in others):
+        return _retire(others, current)
+    if current is None:
+        return _create(sequence, others, round_=0, units=sequence.pending)
+    if not current.finished:
+        return _at_work(sequence, current, others)
+    return _ended(sequence, current, others)
+
+
+def job_name(prefix: str, revision: str, round_: int, executor: ExecutorTraits) -> str:
+    """Name of a Job (at most 53 characters for a prefix of 40), or of another executor's object, as that has it."""
+    ending = f"-{revision[:8]}" + (f"-r{round_}" if round_ else "")
+    if executor.max_name is not None:
+        prefix = _label(prefix, executor.max_name - len(ending))
+    return prefix + ending
+
+
+def _label(text: str, room: int) -> str:
+    """A DNS-1035 label; the hash tells apart what was cut or replaced."""
+    label = re.sub("[^a-z0-9-]", "-", text)
+    label = label if label[0].isalpha() else f"x-{label}"
+    if label == text and len(text) <= room:
+        return text
+    return f"{label[: room - 7].rstrip('-')}-{short_hash(text, 6)}"
+
+
+def blocked_pod(pods: tuple[PodView, ...], job: str) -> PodView | None:
+    """A pod of the Job that cannot start, the first by name."""
+    stuck = (pod for pod in pods if pod.job == job and pod.blocked and not pod.ended)
+    return min(stuck, key=lambda pod: pod.name, default=None)
+
+
+def retire_job(job: JobView) -> tuple[Action, ...]:
+    """The next step of getting rid of a Job without cutting off its pods."""
+    if job.deleting or not job.owned:
+        return ()
+    if job.finished or job.queued or (job.suspended and job.active == 0 and job.terminating == 0):
+        return (DeleteJob.of(job),)
+    return () if job.suspended else (PatchJob(job.name, suspend=True, kind=job.kind, uid=job.uid),)
+
+
+def delete_jobs(jobs: Iterable[JobView]) -> tuple[DeleteJob, ...]:
+    """The deletion of all that are ours to delete: Kubernetes deletes those of an earlier owner."""
+    return tuple(DeleteJob.of(job) for job in jobs if job.owned)
+
+
+def _current(sequence: JobSequence) -> JobView | None:
+    mine = [
+        job
+        for job in sequence.jobs
+        if job.revision == sequence.revision and job.kind == sequence.executor.kind and job.owned and not job.deleting
+    ]
+    return max(mine, key=lambda job: job.round, default=None)
+
+
+def _retire(others: tuple[JobView, ...], current: JobView | None) -> SequenceState:
+    actions = tuple(action for job in others for action in retire_job(job))
+    names = ", ".join(job.name for job in others)
+    message = f"Waiting until the pods of {names} have saved their state and ended; what is finished is kept."
+    return SequenceState(Reason.REPLACING_JOB, message, actions, current=current)
+
+
+def _create(sequence: JobSequence, others: tuple[JobView, ...], *, round_: int, units: frozenset[str]) -> SequenceState:
+    alive = sorted(pod.name for pod in sequence.pods if not pod.ended)
+    if alive:
+        return SequenceState(Reason.REPLACING_JOB, f"Waiting for pods of an earlier Job to end: {', '.join(alive[:3])}")
+    execution = sequence.execution
+    action = CreateTrainJob(
+        name=job_name(sequence.name, sequence.revision, round_, sequence.executor),
+        revision=sequence.revision,
+        round=round_,
+        job_plan=sequence.make_plan(units),
+        parallelism=execution.parallelism,
+        suspend=execution.suspend or execution.queue_name is not None,
+        kind=sequence.executor.kind,
+        sequence=sequence.ident,
+    )
+    reason = Reason.SUSPENDED if execution.suspend else Reason.PENDING
+    message = f"Starting {len(units)} {sequence.noun} in {sequence.executor.kind} {action.name}."
+    return SequenceState(reason, message, (action, *delete_jobs(others)))
+
+
+def _at_work(sequence: JobSequence, current: JobView, others: tuple[JobView, ...]) -> SequenceState:
+    execution = sequence.execution
+    resizable = sequence.executor.resizable and current.parallelism != execution.parallelism
+    # Kueue decides about suspend where there is a queue: writing it back would fight with it.
+    suspend = execution.suspend if current.suspended != execution.suspend and not current.queued else None
+    actions: tuple[Action, ...] = delete_jobs(others)
+    if resizable or suspend is not None:
+        parallelism = execution.parallelism if resizable else None
+        actions = (PatchJob(current.name, parallelism, suspend, current.kind, current.uid), *actions)
+    failed = _failed_units(sequence, current)
+    reason, message = _working_phase(sequence, current, len(failed))
+    return SequenceState(reason, message, actions, failed, current)
+
+
+def _working_phase(sequence: JobSequence, current: JobView, failed: int) -> tuple[Reason, str]:
+    ended = len(sequence.units) - len(sequence.pending) + failed
+    pods = "1 pod" if current.active == 1 else f"{current.active} pods"
+    counted = f"{ended} of {len(sequence.units)} {sequence.noun} ended, {pods} at work"
+    if sequence.execution.suspend:
+        return Reason.SUSPENDED, f"{counted}. Set execution.suspend: false to go on."
+    if current.suspended and current.queued:
+        return Reason.QUEUED, f"{counted}. Waiting for queue {sequence.execution.queue_name} to admit the Job."
+    if sequence.execution.parallelism == 0:
+        return Reason.SUSPENDED, f"{counted}. execution.parallelism is 0: raise it to go on."
+    blocked = blocked_pod(sequence.pods, current.name)
+    if blocked is None:
+        return Reason.RUNNING, f"{counted}."
+    problem = f"Pod {blocked.name} cannot start: {blocked.blocked}: {blocked.blocked_message}"
+    return (Reason.RUNNING if current.ready else Reason.BLOCKED), f"{counted}. {problem}"
+
+
+def _failed_units(sequence: JobSequence, job: JobView) -> dict[str, FailureCause]:
+    """Pending units that this Job will not try again."""
+    failed = {}
+    for unit in sorted(sequence.pending):
+        index = job.index_of(unit)
+        if index is None or index in job.failed:
+            failed[unit] = _why(sequence, job, unit, index)
+    return failed
+
+
+def _why(sequence: JobSequence, job: JobView, unit: str, index: int | None) -> FailureCause:
+    if unit in sequence.errors:
+        return sequence.errors[unit]
+    of_index = [pod for pod in sequence.pods if pod.job == job.name and pod.index == index and pod.failure_reason]
+    own = [pod for pod in of_index if pod.failed_run in (unit, None)]
+    last = max(own or of_index, key=lambda pod: pod.name, default=None)
+    if last is not None:
+        return FailureCause(last.failure_reason or "", last.failure_message)
+    return FailureCause("Unknown", "It failed and left no reason; see the logs of its pods.")
+
+
+def _ended(sequence: JobSequence, current: JobView, others: tuple[JobView, ...]) -> SequenceState:
+    lost = _lost_units(sequence, current)
+    if lost and current.round < sequence.max_rounds:
+        return _create(sequence, (*others, current), round_=current.round + 1, units=lost)
+    failed = _failed_units(sequence, current)
+    for unit in sequence.pending - failed.keys():
+        why = (
+            f"{current.kind} {current.name} ended without it: {current.failed_for}"
+            if current.failed_for
+            else f"The pod ended well but left no result, {sequence.max_rounds + 1} times; see its logs."
+        )
+        failed[unit] = sequence.errors.get(unit, FailureCause("ResultMissing", why))
+    return _after_work(current, others, failed)
+
+
+def _lost_units(sequence: JobSequence, current: JobView) -> frozenset[str]:
+    """Pending units that are worth another round.
+
+    Where it retries units by itself, those that it counts as completed. Otherwise all that it has not given up: a
+    lost head of a Ray cluster, say, takes everything in flight with it.
+    """
+    if sequence.executor.retries_units:
+        return frozenset(
+            unit for unit in sequence.pending if current.index_of(unit) in current.completed - current.failed
+        )
+    return frozenset(unit for unit in sequence.pending if current.index_of(unit) not in current.failed | {None})
+
+
+def _after_work(current: JobView | None, others: tuple[JobView, ...], failed: dict[str, FailureCause]) -> SequenceState:
+    cleanup = tuple(action for job in others for action in retire_job(job))
+    if current is None or current.finished:
+        return SequenceState(Reason.RUNNING, "All ended.", cleanup, failed, current, idle=True)
+    # Every result is there; the Job controller has only not counted the last pod yet.
+    waiting = PatchJob(current.name, suspend=False, kind=current.kind, uid=current.uid)
+    actions = (*cleanup, waiting) if current.suspended and not current.queued else cleanup
+    message = "Every result is there; waiting for the last pod to end."
+    return SequenceState(Reason.RUNNING, message, actions, failed, current)

@@ -1,0 +1,142 @@
+"""What the operator sees of an experiment: its children and its results, as plain values for `decide()`."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from finetune_core.api import Execution
+from finetune_core.canonical import short_hash
+from finetune_core.deciding.executor import JOB, ExecutorTraits
+from finetune_core.deciding.outcome import Outcome
+from finetune_core.planning.plan import Plan
+
+
+class JobRole(StrEnum):
+    """What a Job of ours does; the value of its role label."""
+
+    TRAIN = "train"
+    REPORT = "report"
+    RESOLVE = "resolve"
+
+
+@dataclass(frozen=True)
+class FailureCause:
+    """Why a unit failed, from its failure report in the store, its driver or its pod; no exception."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class JobView:
+    """An object that does work (a Job, say) as far as decisions depend on it.
+
+    A driven one has no completion indexes of its own: each unit of its plan is one index, and which of them are
+    completed or failed is what its driver reports, as is which are `running`; `errors` says why it gave units up. Its
+    `active` and `ready` count worker pods. `sequence` tells the objects of a search's clusters apart.
+
+    `completed` and `failed` are completion indexes; `indexes` maps each to the run ids that it does, as the ConfigMap
+    `plan` has it. `owned` is false for a Job that an earlier experiment of the same name left behind: Kubernetes
+    deletes it, and until then it is waited for. `uid` and `version` are the object's and that of its state here.
+    """
+
+    name: str
+    role: JobRole
+    revision: str
+    round: int = 0
+    owned: bool = True
+    deleting: bool = False
+    suspended: bool = False
+    queued: bool = False
+    parallelism: int = 1
+    active: int = 0
+    ready: int = 0
+    terminating: int = 0
+    completed: frozenset[int] = frozenset()
+    failed: frozenset[int] = frozenset()
+    complete: bool = False
+    failed_for: str | None = None
+    indexes: tuple[tuple[str, ...], ...] = ()
+    plan: str = ""
+    created: str = ""
+    executor: ExecutorTraits = JOB
+    sequence: str = ""
+    running: frozenset[int] = frozenset()
+    errors: tuple[tuple[str, FailureCause], ...] = ()
+    uid: str = ""
+    version: str = ""
+
+    @property
+    def kind(self) -> str:
+        """The object's kind."""
+        return self.executor.kind
+
+    @property
+    def finished(self) -> bool:
+        """Whether the Job has reached a final condition."""
+        return self.complete or self.failed_for is not None
+
+    def index_of(self, run_id: str) -> int | None:
+        """The completion index that does a run."""
+        return next((index for index, runs in enumerate(self.indexes) if run_id in runs), None)
+
+
+@dataclass(frozen=True)
+class PodView:
+    """A pod of a Job: why it does not start (`blocked`), or why it failed; `index` is its completion index."""
+
+    name: str
+    job: str
+    role: JobRole
+    index: int | None
+    ended: bool
+    blocked: str | None = None
+    blocked_message: str = ""
+    failure_reason: str | None = None
+    failure_message: str = ""
+    failed_run: str | None = None
+
+
+@dataclass(frozen=True)
+class ReportView:
+    """The report that lies in the store, by the digest of what it was made from."""
+
+    digest: str
+    submission_sha256: str | None = None
+    missing: tuple[str, ...] = ()
+    placeholders: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Everything that `decide()` looks at; the order of `jobs` and `pods` does not matter."""
+
+    plan: Plan
+    execution: Execution
+    executor: ExecutorTraits
+    template: str
+    jobs: tuple[JobView, ...] = ()
+    pods: tuple[PodView, ...] = ()
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    errors: Mapping[str, FailureCause] = field(default_factory=dict)
+    report: ReportView | None = None
+
+    @property
+    def revision(self) -> str:
+        """Digest of what a training Job cannot change in place: the runs, the pod template, the retry token."""
+        return short_hash([self.plan.work_digest, self.template, self.execution.retry_token])
+
+    @property
+    def pending(self) -> frozenset[str]:
+        """Ids of the planned runs that have no result."""
+        return frozenset(run.run_id for run in self.plan.runs) - self.outcomes.keys()
+
+    def of_role(self, role: JobRole) -> tuple[JobView, ...]:
+        """The Jobs of a role, by name."""
+        return tuple(sorted((job for job in self.jobs if job.role == role), key=lambda job: job.name))
+
+
+def errors_of(jobs: Iterable[JobView]) -> dict[str, FailureCause]:
+    """Why units were given up, as drivers and their objects say; the latest round's word counts."""
+    return {unit: error for job in sorted(jobs, key=lambda job: job.round) for unit, error in job.errors}

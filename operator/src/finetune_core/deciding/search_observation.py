@@ -1,0 +1,81 @@
+"""What the operator sees of a search: its children, its trials and the ends of its tasks, as plain values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from finetune_core.api import Execution
+from finetune_core.canonical import short_hash
+from finetune_core.deciding.executor import ExecutorTraits
+from finetune_core.deciding.observation import FailureCause, JobRole, JobView, PodView
+from finetune_core.planning.search_plan import SearchPlan
+from finetune_core.results.export import BestHyperparameters, export_digest
+from finetune_core.results.selection import best_hyperparameters
+from finetune_core.results.trial import EndReason, TaskEnd, TrialResult
+
+
+@dataclass(frozen=True)
+class SearchObservation:
+    """Everything that `decide_search()` looks at; the order of jobs, pods and trials does not matter.
+
+    `trials` and `finalists` are by task, without their histories; `claimed` counts trials of a task that were taken
+    and have no result yet, `unreadable` those whose result is of another version. `report` and `config_map` are the
+    digests of what the summary in the store and the ConfigMap in the cluster were made from.
+    """
+
+    plan: SearchPlan
+    execution: Execution
+    executor: ExecutorTraits
+    template: str
+    clusters: int = 1
+    concurrent_trials: int = 1
+    jobs: tuple[JobView, ...] = ()
+    pods: tuple[PodView, ...] = ()
+    trials: Mapping[str, tuple[TrialResult, ...]] = field(default_factory=dict)
+    finalists: Mapping[str, tuple[TrialResult, ...]] = field(default_factory=dict)
+    claimed: Mapping[str, int] = field(default_factory=dict)
+    unreadable: Mapping[str, int] = field(default_factory=dict)
+    ends: Mapping[str, TaskEnd] = field(default_factory=dict)
+    errors: Mapping[str, FailureCause] = field(default_factory=dict)
+    report: str | None = None
+    config_map: str | None = None
+
+    def of_role(self, role: JobRole) -> tuple[JobView, ...]:
+        """The Jobs of a role, by name."""
+        return tuple(sorted((job for job in self.jobs if job.role == role), key=lambda job: job.name))
+
+    def ended_trials(self, task: str) -> int:
+        """Trials of a task that have a result."""
+        return len(self.trials.get(task, ()))
+
+    @property
+    def stale_ends(self) -> tuple[str, ...]:
+        """Tasks that ended when fewer trials were asked for than are now."""
+        return tuple(
+            task
+            for task in self.plan.order
+            if task in self.ends
+            and self.ends[task].reason == EndReason.ALL_TRIALS
+            and self.ended_trials(task) + self.unreadable.get(task, 0) < self.plan.tasks[task].trials
+        )
+
+    @property
+    def open_tasks(self) -> frozenset[str]:
+        """Tasks with trials left to do."""
+        return frozenset(self.plan.order) - self.ends.keys() | set(self.stale_ends)
+
+    @property
+    def digest(self) -> str:
+        """What a report and the ConfigMap are made from."""
+        return export_digest(self.plan, {task: end for task, end in self.ends.items() if task in self.plan.tasks})
+
+    @property
+    def best(self) -> BestHyperparameters:
+        """What the search hands on, as far as it has come."""
+        trials = (trial for task in self.plan.order for trial in self.trials.get(task, ()))
+        finalists = (trial for task in self.plan.order for trial in self.finalists.get(task, ()))
+        return best_hyperparameters(self.plan, trials, finalists, self.digest)
+
+    def revision(self, units: tuple[str, ...]) -> str:
+        """Digest of what the Job of some units cannot change in place: plan, pod template, retry token."""
+        asked = [self.concurrent_trials, self.execution.run_timeout_seconds, self.execution.retry_token]
+        return short_hash([self.plan.digest, list(units), self.template, asked])

@@ -1,0 +1,1 @@
+"""GLUE's leaderboard: its files, its zip, and the checks of both."""

@@ -1,0 +1,187 @@
+"""From raw manifests to specs, and every problem of a spec at once."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from finetune_core.api import MAX_RUNS, ExperimentSpec, HPSearchSpec, Precision, TaskSpec, Training
+from finetune_core.planning.settings import Settings, resolve_settings
+from finetune_core.planning.task_checks import definition_problems, definition_warnings
+from finetune_core.planning.training_checks import (
+    metric_problems,
+    smoothing_problems,
+    steps_problems,
+    steps_warnings,
+    training_problems,
+)
+from finetune_core.problems import InvalidInputError, Problem
+from finetune_core.tasks.metrics import REGRESSION_METRICS, classification_metrics
+from finetune_core.tasks.recipes import recipe_for
+from finetune_core.tasks.registry import GLUE_TASKS, ProblemType, Quoting, TaskDefinition
+from finetune_core.tasks.sparse import misspelt_type
+
+AnySpec = ExperimentSpec | HPSearchSpec
+_Spec = TypeVar("_Spec", ExperimentSpec, HPSearchSpec)
+
+_GPU_SUFFIX = "/gpu"
+_MAX_SHOWN = 60
+
+
+def parse_spec(raw: Mapping[str, Any]) -> ExperimentSpec:
+    """A spec from its JSON form; InvalidInputError lists every field that does not fit."""
+    return read_spec(ExperimentSpec, raw)
+
+
+def read_spec(kind: type[_Spec], raw: Mapping[str, Any]) -> _Spec:
+    """A spec of a kind from its JSON form; InvalidInputError lists every field that does not fit, by its path."""
+    try:
+        return kind.model_validate(raw)
+    except ValidationError as error:
+        found = [(one["type"], one["loc"], one["msg"]) for one in error.errors()]
+        # A list whose entries are all wrong is counted as empty too: only its entries need correcting.
+        wrong_inside = {loc[:-depth] for _, loc, _ in found for depth in range(1, len(loc))}
+        problems = (
+            Problem(_path(loc, raw), message)
+            for kind, loc, message in found
+            if kind != "too_short" or loc not in wrong_inside
+        )
+        raise InvalidInputError(tuple(sorted(set(problems)))) from error
+
+
+def task_specs(spec: AnySpec) -> tuple[TaskSpec, ...]:
+    """The spec's tasks; all nine of GLUE where it lists none."""
+    return spec.tasks or tuple(TaskSpec(name=name) for name in GLUE_TASKS)
+
+
+def define(task: TaskSpec) -> TaskDefinition:
+    """What a task is: GLUE's by name, a custom one by its declaration (which must be complete)."""
+    if task.name in GLUE_TASKS:
+        return GLUE_TASKS[task.name]
+    regression = task.problem_type == ProblemType.REGRESSION
+    metrics = task.metrics or (("pearson", "spearmanr") if regression else ("accuracy",))
+    measured = REGRESSION_METRICS if regression else classification_metrics(len(task.labels or ()))
+    data = task.data
+    return TaskDefinition(
+        name=task.name,
+        problem_type=task.problem_type or ProblemType.CLASSIFICATION,
+        text_columns=(data.text_columns if data and data.text_columns else ()),
+        label_column=(data.label_column if data and data.label_column else "label"),
+        quoting=(data.quoting if data and data.quoting else Quoting.AUTO),
+        labels=task.labels or (),
+        metrics=metrics,
+        measured=(*dict.fromkeys((*metrics, *measured)), "loss"),
+    )
+
+
+def runs_of(spec: ExperimentSpec, task: TaskSpec) -> int:
+    """How many seeds a task is run with."""
+    return task.runs or spec.runs or recipe_for(task.name).runs
+
+
+def default_precision(spec: AnySpec) -> Precision:
+    """What `auto` means: bf16 where a GPU is asked for, fp32 otherwise (docs/decisions/0002-precision-auto.md)."""
+    resources = spec.execution.resources
+    asked = {**(resources.requests or {}), **(resources.limits or {})} if resources else {}
+    return Precision.BF16 if any(name.endswith(_GPU_SUFFIX) for name in asked) else Precision.FP32
+
+
+def settings_of(spec: ExperimentSpec, task: TaskSpec, tuned: Training | None = None) -> Settings:
+    """A task's settings: recipe < spec.training < tuned < tasks[].training."""
+    layers = (spec.training, tuned, task.training)
+    return resolve_settings(define(task), layers, default_precision=default_precision(spec))
+
+
+def check_spec(
+    spec: ExperimentSpec, *, in_cluster: bool = True, tuned: Mapping[str, Training] | None = None
+) -> tuple[Problem, ...]:
+    """Everything wrong with a well-formed spec: what CEL cannot see, and what it can, for use without a cluster."""
+    return tuple(sorted(_spec_problems(spec, in_cluster=in_cluster, tuned=tuned or {})))
+
+
+def warnings(spec: ExperimentSpec, tuned: Mapping[str, Training] | None = None) -> tuple[str, ...]:
+    """What is allowed but probably not meant."""
+    return tuple(_warnings(spec, tuned or {}))
+
+
+def _spec_problems(spec: ExperimentSpec, *, in_cluster: bool, tuned: Mapping[str, Training]) -> Iterator[Problem]:
+    yield from _tuned_source_problems(spec)
+    if spec.leaderboard and not spec.predict:
+        yield Problem("spec.predict", "leaderboard needs predictions: remove predict: false or leaderboard")
+    if (message := misspelt_type(spec.model.type)) is not None:
+        yield Problem("spec.model.type", message)
+    if in_cluster:
+        yield from _local_uris(spec)
+    tasks = task_specs(spec)
+    names = [task.name for task in tasks]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield Problem("spec.tasks", f"{name} is listed more than once: give each task one entry")
+    total = sum(runs_of(spec, task) for task in tasks)
+    if total > MAX_RUNS:
+        yield Problem("spec.runs", f"{total} runs in all; at most {MAX_RUNS}: lower runs or split the experiment")
+    yield from training_problems("spec.training", spec.training)
+    for task in tasks:
+        yield from _task_problems(spec, task, tuned.get(task.name))
+
+
+def _tuned_source_problems(spec: ExperimentSpec) -> Iterator[Problem]:
+    source = spec.hyperparameters_from
+    if source is None:
+        return
+    given = (source.hp_search_ref, source.config_map_ref, source.uri)
+    if sum(one is not None for one in given) != 1:
+        yield Problem("spec.hyperparametersFrom", "set exactly one of hpSearchRef, configMapRef and uri")
+    if source.uri is not None and not source.uri.startswith("s3://"):
+        yield Problem("spec.hyperparametersFrom.uri", f"{source.uri} must be s3://bucket/path")
+
+
+def _local_uris(spec: ExperimentSpec) -> Iterator[Problem]:
+    uris = [("spec.model.uri", spec.model.uri), ("spec.data.uri", spec.data.uri if spec.data else "")]
+    uris += [(f"spec.tasks[{t.name}].data.uri", t.data.uri or "") for t in task_specs(spec) if t.data]
+    for field, uri in uris:
+        if uri.startswith("file://"):
+            yield Problem(field, "file:// works in local runs only: use s3://, hf:// or pvc:// in a cluster")
+
+
+def _task_problems(spec: ExperimentSpec, task: TaskSpec, tuned: Training | None) -> Iterator[Problem]:
+    field = f"spec.tasks[{task.name}]"
+    yield from training_problems(f"{field}.training", task.training)
+    yield from training_problems(f"spec.hyperparametersFrom[{task.name}]", tuned)
+    unclear = list(definition_problems(field, task))
+    yield from unclear
+    if unclear:
+        return
+    settings = settings_of(spec, task, tuned)
+    yield from steps_problems(f"{field}.training", settings)
+    yield from metric_problems(f"{field}.training", define(task), settings)
+    yield from smoothing_problems(f"{field}.training", define(task), smoothed=settings.label_smoothing_factor > 0)
+
+
+def _warnings(spec: ExperimentSpec, tuned: Mapping[str, Training]) -> Iterator[str]:
+    for task in task_specs(spec):
+        yield from definition_warnings(task)
+        settings = settings_of(spec, task, tuned.get(task.name))
+        yield from steps_warnings(task.name, settings)
+        if settings.load_best_model_at_end is False:
+            yield f"{task.name}: scored and predicted with the last weights, not the best (allowLastModel)"
+
+
+def _path(location: Sequence[str | int], raw: Any) -> str:
+    """`('tasks', 0, 'runs')` -> `spec.tasks[cola].runs`: list entries go by their name where they have one."""
+    path, value = "spec", raw
+    for part in location:
+        value = _child(value, part)
+        if isinstance(part, int):
+            name = value.get("name") if isinstance(value, Mapping) else None
+            path += f"[{name if name is not None and len(str(name)) <= _MAX_SHOWN else part}]"
+        else:
+            path += f".{part}"
+    return path
+
+
+def _child(value: Any, part: str | int) -> Any:
+    if isinstance(value, Mapping):
+        return value.get(part)
+    if isinstance(value, Sequence) and isinstance(part, int) and part < len(value):
+        return value[part]
+    return None

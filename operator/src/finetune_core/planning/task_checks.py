@@ -1,0 +1,84 @@
+"""What can be wrong with the declaration of a task, in an experiment and in a search alike."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from posixpath import normpath
+
+from finetune_core.api import TaskSpec
+from finetune_core.problems import Problem
+from finetune_core.tasks.labels import are_numbers, as_number
+from finetune_core.tasks.metrics import REGRESSION_METRICS, canonical_metric, classification_metrics
+from finetune_core.tasks.registry import GLUE_TASKS, ProblemType
+
+
+def definition_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
+    """Why it cannot be told what the task at `field` is; only a task without any can be defined."""
+    if task.name not in GLUE_TASKS:
+        yield from _custom_problems(field, task)
+    elif task.problem_type or task.labels or task.metrics:
+        yield Problem(field, "problemType, labels and metrics of a GLUE task are fixed: remove them")
+
+
+def _custom_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
+    if task.problem_type is None:
+        yield Problem(
+            f"{field}.name",
+            f"none of GLUE's tasks ({', '.join(GLUE_TASKS)}): correct it, or declare a custom task by problemType, "
+            "data.train, data.validation and data.textColumns",
+        )
+        return
+    data = task.data
+    if data and data.train and data.validation and data.text_columns:
+        yield from _column_problems(f"{field}.data.textColumns", data.text_columns, data.label_column or "label")
+    else:
+        yield Problem(f"{field}.data", "a custom task needs data.train, data.validation and data.textColumns")
+    if task.problem_type == ProblemType.CLASSIFICATION:
+        yield from _label_problems(field, task)
+    elif task.labels:
+        yield Problem(f"{field}.labels", "a regression task has no labels: remove them")
+    yield from _metric_problems(field, task)
+
+
+def _label_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
+    if not task.labels:
+        yield Problem(f"{field}.labels", "a classification task needs its label names in the order of their ids")
+        return
+    for label in sorted({label for label in task.labels if task.labels.count(label) > 1}):
+        yield Problem(f"{field}.labels", f"{label} is listed twice: give each label one place")
+    for label in task.labels:
+        if label != label.strip():
+            yield Problem(f"{field}.labels", f"{label!r} has blanks around it, no label in a file has: remove them")
+    yield from _same_numbers(f"{field}.labels", task.labels)
+
+
+def _same_numbers(field: str, labels: tuple[str, ...]) -> Iterator[Problem]:
+    """Labels that are numbers are matched as numbers."""
+    if not are_numbers(labels):
+        return
+    first: dict[Decimal | None, str] = {}
+    for label in dict.fromkeys(labels):
+        same = first.setdefault(as_number(label), label)
+        if same != label:
+            yield Problem(field, f"{label} and {same} are the same number: give each label one place")
+
+
+def _column_problems(field: str, columns: tuple[str, ...], label: str) -> Iterator[Problem]:
+    if label in columns:
+        yield Problem(field, f"{label} is the label's column: a model that reads it learns nothing else: remove it")
+    if len(set(columns)) < len(columns):
+        yield Problem(field, f"{columns[0]} is listed twice: name two columns, or one")
+
+
+def definition_warnings(task: TaskSpec) -> Iterator[str]:
+    """What is allowed in a task's declaration but probably not meant."""
+    data = task.data
+    if data and data.train and data.validation and normpath(data.train) == normpath(data.validation):
+        yield f"{task.name}: data.validation is data.train: its scores say nothing about other texts"
+
+
+def _metric_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
+    regression = task.problem_type == ProblemType.REGRESSION
+    known = REGRESSION_METRICS if regression else classification_metrics(len(task.labels or ()))
+    for metric in task.metrics or ():
+        if canonical_metric(metric) not in known:
+            yield Problem(f"{field}.metrics", f"{metric} cannot be measured here: use {', '.join(known)}")

@@ -1,0 +1,65 @@
+"""What can be wrong with training arguments, wherever they are from: a spec, a task of one, a tuned set of values."""
+
+from collections.abc import Iterator
+
+from finetune_core.api import Training
+from finetune_core.planning.argument_table import exclusive_groups
+from finetune_core.planning.arguments import ARGUMENTS
+from finetune_core.planning.settings import Settings
+from finetune_core.problems import Problem
+from finetune_core.tasks.recipes import recipe_for
+from finetune_core.tasks.registry import ProblemType, TaskDefinition
+
+
+def training_problems(field: str, training: Training | None) -> Iterator[Problem]:
+    """Arguments that contradict each other within one layer, which is at `field`."""
+    if training is None:
+        return
+    for group in exclusive_groups(ARGUMENTS):
+        names = [argument.api_name for argument in group if getattr(training, argument.name) is not None]
+        if len(names) > 1:
+            yield Problem(field, f"{' and '.join(names)} exclude each other: set one of them")
+    if training.load_best_model_at_end is False and not training.allow_last_model:
+        yield Problem(
+            f"{field}.loadBestModelAtEnd",
+            "false scores the last weights instead of the best: set allowLastModel: true if that is meant",
+        )
+
+
+def steps_problems(field: str, settings: Settings) -> Iterator[Problem]:
+    """A run that would never be evaluated before its end; `field` is where the task's training is."""
+    if settings.max_steps and settings.eval_steps > settings.max_steps:
+        yield Problem(
+            f"{field}.evalSteps",
+            f"{settings.eval_steps} exceeds maxSteps ({settings.max_steps}): lower evalSteps or raise maxSteps",
+        )
+
+
+def metric_problems(field: str, definition: TaskDefinition, settings: Settings) -> Iterator[Problem]:
+    """A metric that could pick no step, because the task does not measure it; `field` as above."""
+    if settings.metric_for_best_model not in definition.measured:
+        yield Problem(
+            f"{field}.metricForBestModel",
+            f"{settings.metric_for_best_model} is not measured in {definition.name}: use one of "
+            f"{', '.join(definition.measured)}",
+        )
+
+
+def smoothing_problems(field: str, definition: TaskDefinition, *, smoothed: bool) -> Iterator[Problem]:
+    """Smoothed labels where there are none, which would make every loss 0; `field` is the task's training or space."""
+    if smoothed and definition.problem_type == ProblemType.REGRESSION:
+        remedy = "leave it to other tasks" if field.endswith("space") else "set it to 0 in the training of this task"
+        yield Problem(f"{field}.labelSmoothingFactor", f"{definition.name} is a regression, without labels: {remedy}")
+
+
+def steps_warnings(task: str, settings: Settings) -> Iterator[str]:
+    """An interval that the end of the run does not fall on; none of the task's recipe, which is as it was published."""
+    recipe = recipe_for(task)
+    if (settings.max_steps, settings.eval_steps) == (recipe.max_steps, recipe.eval_steps):
+        return
+    if settings.max_steps and (rest := settings.max_steps % settings.eval_steps):
+        below = settings.max_steps - rest
+        yield (
+            f"{task}: maxSteps {settings.max_steps} is no multiple of evalSteps {settings.eval_steps}: use {below} or "
+            f"{below + settings.eval_steps}, or leave it: the last step is evaluated too"
+        )

@@ -1,0 +1,1 @@
+"""Results for people and programs: figures, CSV, Markdown, LaTeX and HTML."""

@@ -1,0 +1,227 @@
+"""The results document as tables: results.csv and runs.csv for programs, results.md for people."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from finetune_core.leaderboard.submission import SubmissionState
+from finetune_core.plain import one_line
+from finetune_core.results.schema import MetricRow, ResultsDocument, RunRow, RunState, ScoreRow, TaskRow
+from finetune_core.tables import figures
+from finetune_core.tables.csv import Value, csv_table
+from finetune_core.tables.markdown import markdown_table, markdown_text
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table of tasks, for people: `texts` are one a metric, or one for the task.
+
+    `short` is what a terminal shows instead, where that is narrow; `right` aligns.
+    """
+
+    title: str
+    texts: Callable[[TaskRow], Iterable[str]]
+    right: bool = False
+    short: Callable[[TaskRow], Iterable[str]] | None = None
+
+
+def _runs(task: TaskRow) -> str:
+    return figures.count(task.succeeded, task.planned) + (f", {task.failed} failed" if task.failed else "")
+
+
+def _metrics(task: TaskRow) -> list[str]:
+    names = [f"{row.metric} (decides)" if row.metric == task.metric else row.metric for row in task.metrics]
+    return names if len(names) > 1 else [task.metric]
+
+
+def _best_run(task: TaskRow, *, with_id: bool = True) -> str:
+    best = task.best
+    if best is None:
+        return figures.NOTHING
+    return f"{best.run} (seed {best.seed}" + (f", {best.run_id})" if with_id else ")")
+
+
+TASK_COLUMNS = (
+    Column("Task", lambda task: [task.task]),
+    Column("Runs", lambda task: [_runs(task)], right=True),
+    Column("Metrics", _metrics),
+    Column("Best", lambda task: (figures.metric(row.metric, row.best) for row in task.metrics), right=True),
+    Column(
+        "Mean ± std (n)",
+        lambda task: (figures.spread(row.metric, row.mean, row.std, row.n) for row in task.metrics),
+        right=True,
+    ),
+    Column("Score", lambda task: [figures.score(task.score)], right=True),
+    Column("Best run", lambda task: [_best_run(task)], short=lambda task: [_best_run(task, with_id=False)]),
+    Column("Step", lambda task: [figures.NOTHING if task.best is None else str(task.best.step)], right=True),
+)
+"""The table of tasks in results.md, report.html, the page and `finetune results`: a column more is a line more here."""
+
+METRIC_FIELDS: Mapping[str, Callable[[TaskRow, MetricRow], Value]] = MappingProxyType(
+    {
+        "task": lambda task, _: task.task,
+        "metric": lambda _, row: row.metric,
+        "greater_is_better": lambda _, row: row.greater_is_better,
+        "n": lambda _, row: row.n,
+        "mean": lambda _, row: row.mean,
+        "std": lambda _, row: row.std,
+        "best": lambda _, row: row.best,
+        "best_run": lambda task, _: None if task.best is None else task.best.run,
+        "best_run_id": lambda task, _: None if task.best is None else task.best.run_id,
+        "seed": lambda task, _: None if task.best is None else task.best.seed,
+        "step": lambda task, _: None if task.best is None else task.best.step,
+        "chosen_by": lambda task, _: task.metric,
+        "planned": lambda task, _: task.planned,
+        "succeeded": lambda task, _: task.succeeded,
+        "failed": lambda task, _: task.failed,
+        "score": lambda task, _: task.score,
+        "mean_score": lambda task, _: task.mean_score,
+    }
+)
+"""Columns of CSV files with a row a task and metric: results.csv, the table over experiments, data frames."""
+
+RESULTS_COLUMNS = tuple(name for name in METRIC_FIELDS if name != "greater_is_better")
+RUNS_COLUMNS = (
+    "task",
+    "run",
+    "run_id",
+    "seed",
+    "state",
+    "metric",
+    "value",
+    "step",
+    "score",
+    "last_step",
+    "train_seconds",
+    "attempts",
+    "started_at",
+    "finished_at",
+    "attempt",
+    "reason",
+    "message",
+)
+
+TASK_HEADER = tuple(column.title for column in TASK_COLUMNS)
+
+_MAX_FAILURES_LISTED = 50
+_MAX_MESSAGE = 300
+
+
+def results_csv(document: ResultsDocument) -> bytes:
+    """One row a task and metric; values as measured, scores x100, empty where there is none."""
+    return csv_table(
+        RESULTS_COLUMNS,
+        (metric_values(task, row, RESULTS_COLUMNS) for task in document.tasks for row in task.metrics),
+    )
+
+
+def runs_csv(document: ResultsDocument) -> bytes:
+    """One row a planned run, with a column for every metric that any run measured at its best step."""
+    measured = sorted({metric for run in document.runs for metric in run.metrics})
+    columns = (*RUNS_COLUMNS, *(f"metric_{metric}" for metric in measured))
+    return csv_table(columns, (_run_cells(run, measured) for run in document.runs))
+
+
+def results_markdown(document: ResultsDocument) -> bytes:
+    """The table for people: GLUE's habit of per cent with two decimals, two metrics as `a / b`."""
+    blocks = (
+        f"# {markdown_text(document.namespace)}/{markdown_text(document.experiment)}",
+        f"Model: {markdown_text(document.model_uri)}",
+        _task_table(document),
+        "\n".join(score_line(score) for score in (document.glue, document.bert_average)),
+        *_submission_block(document),
+        *_failure_block(document),
+        *_quarantine_block(document),
+        *map(markdown_text, notes(document)),
+        _places(document),
+    )
+    return ("\n\n".join(block for block in blocks if block) + "\n").encode()
+
+
+def metric_values(task: TaskRow, row: MetricRow, names: Iterable[str] = METRIC_FIELDS) -> tuple[Value, ...]:
+    """These of METRIC_FIELDS; metrics as measured, scores x100, None where there is none."""
+    return tuple(METRIC_FIELDS[name](task, row) for name in names)
+
+
+def _run_cells(run: RunRow, measured: Sequence[str]) -> tuple[Value, ...]:
+    facts = run.model_dump(mode="json")
+    return (*(facts[column] for column in RUNS_COLUMNS), *(run.metrics.get(metric) for metric in measured))
+
+
+def _task_table(document: ResultsDocument) -> str:
+    return markdown_table(TASK_HEADER, map(task_cells, document.tasks))
+
+
+def task_cells(task: TaskRow) -> tuple[str, ...]:
+    """A task's line of the table for people, as TASK_HEADER has it."""
+    return tuple(" / ".join(column.texts(task)) for column in TASK_COLUMNS)
+
+
+def score_line(score: ScoreRow) -> str:
+    """An item of a Markdown list: the score, and which tasks it covers or lacks."""
+    if score.value is None:
+        return f"- {score.name}: none; no result for {', '.join(score.missing)}"
+    means = "" if score.mean_of_runs is None else f" (by the means over runs: {figures.score(score.mean_of_runs)})"
+    covers = f"over {', '.join(score.covers)}" + (f"; missing: {', '.join(score.missing)}" if score.missing else "")
+    return f"- {score.title}: **{figures.score(score.value)}**{means}, {covers}"
+
+
+def _submission_block(document: ResultsDocument) -> Iterator[str]:
+    row = document.submission
+    if row is None:
+        return
+    yield "## Leaderboard zip"
+    if row.state == SubmissionState.REFUSED:
+        reasons = [f"{name}: missing" for name in row.missing] + list(row.problems)
+        yield "There is no submission.zip:\n\n" + "\n".join(f"- {_inline(reason)}" for reason in reasons)
+        return
+    stands_in = f" Placeholders, not predictions: {', '.join(row.placeholders)}." if row.placeholders else ""
+    yield f"submission.zip, SHA-256 {row.sha256}.{stands_in}"
+
+
+def _failure_block(document: ResultsDocument) -> Iterator[str]:
+    lost = [run for run in document.runs if run.state != RunState.SUCCEEDED]
+    if not lost:
+        return
+    yield "## Runs without a result"
+    lines = [_failure_line(run) for run in lost[:_MAX_FAILURES_LISTED]]
+    if len(lost) > _MAX_FAILURES_LISTED:
+        lines.append(f"- and {len(lost) - _MAX_FAILURES_LISTED} more: see runs.csv")
+    yield "\n".join(lines)
+
+
+def _failure_line(run: RunRow) -> str:
+    reason = run.reason or ("failed, and left no reason" if run.state == RunState.FAILED else "has not ended")
+    message = f": {_inline(run.message)}" if run.message else ""
+    return f"- {run.task} run {run.run} ({run.run_id}): {reason}{message}"
+
+
+def _quarantine_block(document: ResultsDocument) -> Iterator[str]:
+    if document.quarantined:
+        yield "## Quarantined runs\n\nTheir results do not count; each was planned again with the same seed."
+        yield "\n".join(
+            f"- {run.task} run {run.run} ({run.run_id}): {_inline(run.reason)}" for run in document.quarantined
+        )
+
+
+def notes(document: ResultsDocument) -> Iterator[str]:
+    """What the reader of the figures has to know."""
+    loose = [] if document.model_pinned else [f"model {document.model_uri}"]
+    loose += [f"data of {task.task} ({task.data_uri})" for task in document.tasks if not task.pinned]
+    if loose:
+        yield "Not pinned to their content, so they may have changed between runs: " + ", ".join(loose) + "."
+
+
+def _places(document: ResultsDocument) -> str:
+    files = ["report.html", "results.json", "results.csv", "runs.csv", "best/", "plots/"]
+    if document.submission is not None:
+        zipped = document.submission.state != SubmissionState.REFUSED
+        constant = ", ".join(document.submission.placeholders)
+        marked = f" (of its files these are placeholders: {constant})" if constant else ""
+        files += [f"submission.zip{marked}", "submission.json"] if zipped else ["submission.json"]
+    return "## Files\n\n" + "\n".join(f"- {markdown_text(document.uri)}/{name}" for name in files)
+
+
+def _inline(text: str) -> str:
+    flat = one_line(text)
+    return markdown_text(flat if len(flat) <= _MAX_MESSAGE else flat[: _MAX_MESSAGE - 1] + "…")

@@ -1,0 +1,1 @@
+"""The pretrained model and its tokenizer: loaded whole, fit for data and settings."""

@@ -1,0 +1,147 @@
+"""The pretrained model with a head for a task, and the order in which it knows the labels."""
+
+import logging
+import pickle
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import transformers
+from safetensors import SafetensorError
+
+from finetune_core.stored import read_json
+from finetune_core.tasks.registry import ProblemType, TaskDefinition
+from finetune_trainer.errors import UserError
+from finetune_trainer.model.weights import Loading, require_loaded
+from finetune_trainer.sparse import require_sparse, sparse_config
+
+logger = logging.getLogger(__name__)
+
+_UNNAMED = re.compile(r"label_\d+")
+_POINTER = b"version https://git-lfs"
+_DAMAGED = (SafetensorError, pickle.UnpicklingError, EOFError)
+
+
+@dataclass(frozen=True)
+class Head:
+    """Label names in the order of the model's outputs; `order[definition id] = model id`, None for regression.
+
+    `warnings` are what readers of the result have to know of how the model was loaded.
+    """
+
+    names: tuple[str, ...]
+    order: npt.NDArray[np.int64] | None
+    warnings: tuple[str, ...] = ()
+
+
+def load_model(
+    folder: Path, definition: TaskDefinition, model_type: str | None, *, pad_id: int | None = None
+) -> tuple[Any, Head]:
+    """A sequence classification model in fp32; its new head is initialised from torch's current seed.
+
+    `pad_id` is the tokenizer's, by which a decoder finds a text's end. UserError if it cannot be loaded, if more of it
+    than the head would be new, or if it is not what `model_type` says; see `finetune_trainer.sparse` for sparse types.
+    """
+    _require_weights(folder)
+    try:
+        config = _config(folder, model_type)
+        _require_own_type(config)
+        names, order = _labels(config, definition)
+        known = _known(config)
+        regression = definition.problem_type == ProblemType.REGRESSION
+        config.num_labels = 1 if regression else len(names)
+        if not regression:
+            config.id2label = dict(enumerate(names))
+            config.label2id = {name: place for place, name in enumerate(names)}
+        config.problem_type = "regression" if regression else "single_label_classification"
+        if pad_id is not None:
+            _set_pad_token(config.get_text_config(), pad_id)
+        model, info = transformers.AutoModelForSequenceClassification.from_pretrained(
+            folder, config=config, ignore_mismatched_sizes=True, dtype="float32", output_loading_info=True
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, *_DAMAGED) as error:
+        raise UserError(f"the model cannot be loaded: {error}") from error
+    loading = Loading.of(info)
+    warnings = require_loaded(model, loading)
+    if not regression:
+        warnings += _other_labels(known, definition.labels, head_is_new=bool(loading.new))
+    require_sparse(model)
+    for warning in warnings:
+        logger.warning("%s", warning)
+    return model, Head(names, order, warnings)
+
+
+def _require_weights(folder: Path) -> None:
+    """UserError if a file of weights is the pointer that git leaves where git-lfs is not installed."""
+    for path in sorted([*folder.glob("*.safetensors"), *folder.glob("*.bin")]):
+        with path.open("rb") as file:
+            if file.read(len(_POINTER)) == _POINTER:
+                raise UserError(f"{path.name} is a git-lfs pointer, not the weights: run `git lfs pull` in the folder")
+
+
+def _config(folder: Path, model_type: str | None) -> Any:
+    raw = read_json((folder / "config.json").read_bytes())
+    if not isinstance(raw, dict):
+        raise UserError(f"the model's config.json is {type(raw).__name__}, no object: replace it")
+    if (sparse := sparse_config(raw, model_type)) is not None:
+        return sparse
+    said = raw.get("model_type")
+    if said is None and model_type:
+        return transformers.AutoConfig.for_model(model_type, **raw)
+    return transformers.AutoConfig.from_pretrained(folder)
+
+
+def _require_own_type(config: Any) -> None:
+    """UserError if config.json contradicts itself: names and shapes of a BERT's weights can fit RoBERTa too."""
+    for name in config.architectures or ():
+        saved = getattr(getattr(transformers, name, None), "config_class", None)
+        if saved is not None and not isinstance(config, saved):
+            raise UserError(
+                f"config.json says model_type {config.model_type}, but its architectures say {name}, which is of "
+                f"{saved.model_type}: correct the one that is wrong"
+            )
+
+
+def _set_pad_token(config: Any, pad_id: int) -> None:
+    if pad_id >= getattr(config, "vocab_size", pad_id + 1):
+        raise UserError(
+            f"the tokenizer's pad token has id {pad_id}, but the model has embeddings for {config.vocab_size} tokens: "
+            f"name another as pad_token in tokenizer_config.json, or call model.resize_token_embeddings({pad_id + 1}) "
+            "and save it again"
+        )
+    config.pad_token_id = pad_id
+
+
+def _known(config: Any) -> dict[str, int]:
+    """The checkpoint's labels in lower case -> its outputs."""
+    return {str(name).lower(): int(place) for name, place in (config.label2id or {}).items()}
+
+
+def _labels(config: Any, definition: TaskDefinition) -> tuple[tuple[str, ...], npt.NDArray[np.int64] | None]:
+    """A checkpoint that knows the same label names, in whatever order, keeps its order; mapped by name."""
+    if definition.problem_type == ProblemType.REGRESSION:
+        return (), None
+    known = _known(config)
+    wanted = [name.lower() for name in definition.labels]
+    order = np.arange(len(wanted), dtype=np.int64)
+    if set(known) == set(wanted) and sorted(known.values()) == list(range(len(wanted))):
+        order = np.array([known[name] for name in wanted], np.int64)
+    names = [""] * len(wanted)
+    for place, name in zip(order, definition.labels, strict=True):
+        names[int(place)] = name
+    return tuple(names), order
+
+
+def _other_labels(known: Mapping[str, int], labels: Sequence[str], *, head_is_new: bool) -> tuple[str, ...]:
+    """A warning where the checkpoint has labels of its own: others than Hugging Face's label_0, label_1 and so on."""
+    if {name.lower() for name in labels} == set(known) or all(_UNNAMED.fullmatch(name) for name in known):
+        return ()
+    head = "its head is trained anew" if head_is_new else "its head is kept, its outputs in the task's order"
+    return (
+        f"the checkpoint's labels cannot be mapped by name, so {head}: they are {', '.join(known)}, the task's are "
+        f"{', '.join(labels)}; correct id2label in config.json if they mean the same",
+    )

@@ -1,0 +1,1 @@
+"""One run: data, training, evaluation, predictions, and what is published of it."""

@@ -1,0 +1,110 @@
+"""The tokenised splits of a run, and its model measured on the dev sets and applied to the test sets."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from finetune_core.planning.plan import TaskPlan
+from finetune_core.results.run import PredictionFile
+from finetune_core.tasks.registry import SubmissionFile
+from finetune_trainer.data.padding import settle_padding
+from finetune_trainer.data.splits import Splits
+from finetune_trainer.data.tokens import Collator, Tokens
+from finetune_trainer.model.fits import needs_all_splits, require_blind_to_padding, require_fit, require_length
+from finetune_trainer.model.loading import Head
+from finetune_trainer.run.finite import require_finite
+from finetune_trainer.run.metrics import measure
+from finetune_trainer.run.predict import Logits, predict_logits, write_predictions
+from finetune_trainer.run.progress import Clock
+
+Autocast = Callable[[], AbstractContextManager[Any]]
+"""The context that a forward pass runs in, by the run's precision."""
+
+
+class Assessor:
+    """Data of one run for one tokenizer; `sources` says where tokenised splits came from."""
+
+    def __init__(self, task: TaskPlan, splits: Splits, tokenizer: Any, tokenizer_digest: str, clock: Clock) -> None:
+        self._task = task
+        self._splits = splits
+        self._tokenizer = tokenizer
+        self._tokenizer_digest = tokenizer_digest
+        self._clock = clock
+        self.sources: set[str] = set()
+
+    def load(self, split: str) -> Tokens:
+        """A tokenised split."""
+        tokens = self._splits.load(self._task, split, self._tokenizer, self._tokenizer_digest)
+        self.sources.add(self._splits.last_source)
+        return tokens
+
+    def require_fit(self, model: Any, train: Tokens, dev: dict[str, Tokens]) -> None:
+        """UserError if the model cannot take these data, or test data where these do not tell."""
+        splits = {"train": train} | {f"dev set {prefix}".rstrip("_ "): tokens for prefix, tokens in dev.items()}
+        if needs_all_splits(model, self._tokenizer):
+            splits |= {split: self.load(split) for split in self._tested()}
+        padding = settle_padding(model, self._tokenizer)
+        require_fit(model, self._tokenizer, padding, splits)
+        require_blind_to_padding(model, padding, train)
+
+    def require_length(self, model: Any) -> None:
+        """UserError if texts can be longer than the model takes."""
+        require_length(model, self._task.settings)
+
+    def collate(self, model: Any, tokens: Tokens, head: Head) -> Collator:
+        """Batches of a split, labels in the model's order."""
+        return Collator(tokens, padding=settle_padding(model, self._tokenizer), label_order=head.order)
+
+    def evaluate(self, model: Any, head: Head, dev: dict[str, Tokens], autocast: Autocast) -> dict[str, float]:
+        """All metrics that the task measures; `dev` maps the prefix of their names to a dev set."""
+        metrics: dict[str, float] = {}
+        for prefix, tokens in dev.items():
+            # A signal is heeded after the evaluation, so that what it found is in the checkpoint.
+            logits = np.concatenate(list(self._logits(model, head, tokens, autocast, where="the dev set")))
+            labels = tokens.labels if tokens.labels is not None else np.zeros(len(tokens), np.float32)
+            truth = labels if head.order is None else head.order[labels.astype(np.int64)]
+            found = measure(self._task.definition, logits, truth)
+            metrics |= {f"{prefix}{name}": value for name, value in found.items()}
+        wanted = set(self._task.definition.measured)
+        return {name: value for name, value in metrics.items() if name in wanted}
+
+    def predict(self, model: Any, head: Head, autocast: Autocast, folder: Path) -> dict[str, PredictionFile]:
+        """Every test set that there is, written to `folder`: file name -> its record."""
+        definition = self._task.definition
+        available = self._splits.available(self._task)
+        folder.mkdir(parents=True, exist_ok=True)
+        predictions = {}
+        for name, (split, file) in self._files().items():
+            if split in available:
+                logits = self._logits(model, head, self.load(split), autocast, where=split, signals=True)
+                predictions[name] = write_predictions(folder / name, definition, logits, head.names, file)
+        return predictions
+
+    def _files(self) -> dict[str, tuple[str, SubmissionFile | None]]:
+        """The files of predictions -> the split that each is of."""
+        definition = self._task.definition
+        files = {file.name: (file.split, file) for file in definition.submission}
+        return {**files} or {f"{split}.tsv": (split, None) for split in definition.test_splits}
+
+    def _tested(self) -> set[str]:
+        return {split for split, _ in self._files().values()} & self._splits.available(self._task)
+
+    def _logits(
+        self, model: Any, head: Head, tokens: Tokens, autocast: Autocast, *, where: str, signals: bool = False
+    ) -> Iterator[Logits]:
+        """In parts; DivergedError if they are not finite."""
+        settings = self._task.settings
+        windows = predict_logits(
+            model,
+            tokens,
+            self.collate(model, tokens, head),
+            batch_size=settings.eval_batch_size,
+            autocast=autocast,
+            on_batch=lambda: self._clock.check(signals=signals),
+        )
+        for window in windows:
+            require_finite(window, where, step=self._clock.step, precision=settings.precision)
+            yield window

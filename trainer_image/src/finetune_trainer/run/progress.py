@@ -1,0 +1,143 @@
+"""What a living run tells: progress.json every few seconds, metrics.jsonl at every evaluation. Best effort.
+
+A store that is down must neither stop nor slow training: what could not be sent is sent with the next piece.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from finetune_core.layout import RunLayout
+from finetune_core.results.evaluation import Evaluation, to_lines
+from finetune_core.results.run import FailureReason, Progress
+from finetune_store import Store, StoreError
+from finetune_store.documents import find_or_warn
+from finetune_trainer.errors import GaveUpError, StoppedError
+
+logger = logging.getLogger(__name__)
+
+_EVERY_SECONDS = 5.0
+
+Observer = Callable[[Evaluation], None]
+"""Sees every evaluation, those of earlier attempts included; may block, and may raise to end the run."""
+
+
+def unobserved(_: Evaluation) -> None:
+    """Nobody looks."""
+
+
+class Clock:
+    """Time of a run over all its attempts, and whether it may go on.
+
+    `check()` raises StoppedError after a signal and GaveUpError beyond the run's timeout.
+    """
+
+    def __init__(self, *, before: float, timeout: int | None, attempts: int, stopped: Callable[[], bool]) -> None:
+        self._before = before
+        self._timeout = timeout
+        self._attempts = attempts
+        self._stopped = stopped
+        self._started = time.monotonic()
+        self.step = 0
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds over all attempts."""
+        return self._before + time.monotonic() - self._started
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What happens in here takes none of the run's time."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._started += time.monotonic() - began
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the process was told to stop."""
+        return self._stopped()
+
+    def check(self, *, signals: bool = True) -> None:
+        """Raise if the run has to end here."""
+        if self._timeout is not None and self.elapsed > self._timeout:
+            message = (
+                f"the run took longer than execution.runTimeoutSeconds: {self.elapsed:.0f} s of {self._timeout} s over "
+                f"{self._attempts} attempt(s), at step {self.step}. Raise the timeout or shorten the training"
+            )
+            raise GaveUpError(FailureReason.TIMEOUT, message)
+        if signals and self._stopped():
+            raise StoppedError("told to stop")
+
+
+class Reporter:
+    """Sends progress and metrics; `store` should not retry."""
+
+    def __init__(
+        self,
+        store: Store,
+        layout: RunLayout,
+        attempt: str,
+        clock: Clock,
+        now: Callable[[], str],
+        observe: Observer = unobserved,
+    ) -> None:
+        self._store = store
+        self._layout = layout
+        self._attempt = attempt
+        self._clock = clock
+        self._now = now
+        self._observe = observe
+        self._sent = 0.0
+        self.evaluations: list[Evaluation] = []
+
+    def progress(self, step: int, total: int, seconds_left: float | None, *, force: bool = False) -> None:
+        """Tell where the run is, at most every few seconds unless forced."""
+        self._clock.step = step
+        if not force and time.monotonic() - self._sent < _EVERY_SECONDS:
+            return
+        self._sent = time.monotonic()
+        progress = Progress(
+            step=step,
+            total_steps=total,
+            seconds_left=None if seconds_left is None else round(seconds_left, 1),
+            elapsed_seconds=round(self._clock.elapsed, 1),
+            attempt=self._attempt,
+            time=self._now(),
+        )
+        self._send(self._layout.progress, progress.to_json())
+
+    def evaluation(self, evaluation: Evaluation) -> None:
+        """Add a line to metrics.jsonl, with the time that it is now, and send the whole file."""
+        times = {"time": self._now(), "seconds": round(self._clock.elapsed, 2)}
+        self.evaluations.append(evaluation.model_copy(update=times))
+        self._send(self._layout.metrics(self._attempt), self.metrics_bytes())
+        self._show(self.evaluations[-1])
+
+    def restore(self, evaluations: Iterable[Evaluation]) -> None:
+        """The evaluations of earlier attempts."""
+        self.evaluations[:] = evaluations
+        for evaluation in self.evaluations:
+            self._show(evaluation)
+
+    def _show(self, evaluation: Evaluation) -> None:
+        with self._clock.paused():
+            self._observe(evaluation)
+
+    def metrics_bytes(self) -> bytes:
+        """metrics.jsonl."""
+        return to_lines(self.evaluations)
+
+    def _send(self, key: str, data: bytes) -> None:
+        try:
+            self._store.put(key, data)
+        except StoreError as error:
+            logger.warning("not sent for now: %s", error)
+
+
+def elapsed_before(store: Store, layout: RunLayout) -> float:
+    """Seconds that earlier attempts took, by the last progress that they could send."""
+    last = find_or_warn(store, layout.progress, Progress)
+    return 0.0 if last is None else last.elapsed_seconds

@@ -1,0 +1,235 @@
+"""One run, from its plan to result.json."""
+
+import logging
+import shutil
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import transformers
+
+from finetune_core.layout import ExperimentLayout, RunLayout
+from finetune_core.planning.identity import RECIPE_VERSION
+from finetune_core.planning.plan import ExecutionLimits, Plan, PlannedRun, TaskPlan
+from finetune_core.results.run import FailureReason, PredictionFile, RunResult, SparsityRecord
+from finetune_core.tracking import TrackedRun
+from finetune_store import Store
+from finetune_trainer import hardware
+from finetune_trainer.data.splits import Splits
+from finetune_trainer.errors import GaveUpError, RunError, StoppedError
+from finetune_trainer.inputs import Inputs
+from finetune_trainer.model.loading import Head, load_model
+from finetune_trainer.model.tokenizer import load_tokenizer
+from finetune_trainer.run import publish
+from finetune_trainer.run.assess import Assessor
+from finetune_trainer.run.best import Best
+from finetune_trainer.run.checkpoints import Checkpoints
+from finetune_trainer.run.progress import Clock, Observer, Reporter, elapsed_before, unobserved
+from finetune_trainer.run.training import RunCallback, RunTrainer, make_trainer
+from finetune_trainer.signals import Stop
+from finetune_trainer.sparse import SparsityGuard
+from finetune_trainer.tracking import RunTracking, Trackers
+
+logger = logging.getLogger(__name__)
+
+
+def now() -> str:
+    """UTC, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True)
+class Pod:
+    """What the runs of a pod share; `patient` waits long for the store, `hasty` does not wait."""
+
+    plan: Plan
+    limits: ExecutionLimits
+    patient: Store
+    hasty: Store
+    inputs: Inputs
+    splits: Splits
+    stop: Stop
+    attempt: str
+    image: str | None
+    work: Path
+    trackers: Trackers
+
+
+class Run:
+    """One attempt at one run; `observe` sees its evaluations and may end it by raising."""
+
+    def __init__(self, pod: Pod, planned: PlannedRun, *, observe: Observer = unobserved) -> None:
+        self._pod = pod
+        self._planned = planned
+        self._task: TaskPlan = pod.plan.tasks[planned.task]
+        experiment = ExperimentLayout(pod.plan.namespace, pod.plan.experiment)
+        self._layout: RunLayout = experiment.run(planned.task, planned.run_id)
+        self._started = now()
+        self._folder = pod.work / "runs" / planned.run_id
+        self._observe = observe
+        self.loaded = False
+        """Whether model and data were found to be usable."""
+
+    def execute(self) -> RunResult:
+        """Train, predict, publish; RunError (of some kind) if it does not come to a result."""
+        self._pod.trackers.check()
+        attempts = self._begin()
+        before = elapsed_before(self._pod.patient, self._layout)
+        self._clock = Clock(
+            before=before,
+            timeout=self._pod.limits.run_timeout_seconds,
+            attempts=attempts,
+            stopped=lambda: self._pod.stop.is_set,
+        )
+        self._reporter = Reporter(self._pod.hasty, self._layout, self._pod.attempt, self._clock, now, self._observe)
+        self._clock.check()
+        self._reporter.progress(0, self._task.settings.max_steps or 0, None, force=True)
+        try:
+            return self._train_and_publish(attempts)
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _begin(self) -> int:
+        """Leave a mark of this attempt; how many there are now. GaveUpError if there are too many."""
+        store, layout = self._pod.patient, self._layout
+        publish.put_json(store, f"{layout.attempt(self._pod.attempt)}/started.json", {"time": self._started})
+        publish.put_json(store, layout.config, publish.config(self._pod.plan, self._planned))
+        starts = f"{layout.attempts}/"
+        names = {info.key.removeprefix(starts).partition("/")[0] for info in store.list(layout.attempts)}
+        if len(names) > self._pod.limits.max_attempts:
+            message = (
+                f"the run was started {len(names)} times without coming to an end (evictions count here): see why its "
+                "pods are disrupted, then set execution.retryToken"
+            )
+            raise GaveUpError(FailureReason.TOO_MANY_ATTEMPTS, message)
+        return len(names)
+
+    def _train_and_publish(self, attempts: int) -> RunResult:
+        settings, definition = self._task.settings, self._task.definition
+        model_plan = self._pod.plan.model
+        folder = self._pod.inputs.model(model_plan.uri, model_plan.digest)
+        tokenizer, digest = load_tokenizer(folder)
+        assessor = self._assessor = Assessor(self._task, self._pod.splits, tokenizer, digest, self._clock)
+        train = assessor.load("train")
+        dev = {prefix: assessor.load(split) for prefix, split in definition.evaluation_splits.items()}
+        self._clock.check()
+        transformers.set_seed(self._planned.seed)
+        model, head = load_model(folder, definition, model_plan.type, pad_id=tokenizer.pad_token_id)
+        assessor.require_fit(model, train, dev)
+        zeros = SparsityGuard(model)
+        self.loaded = True
+        assessor.require_length(model)
+        best = Best(settings)
+        checkpoints = Checkpoints(self._pod.patient, self._layout, self._folder)
+        callback = RunCallback(
+            best=best,
+            clock=self._clock,
+            reporter=self._reporter,
+            checkpoints=checkpoints,
+            zeros=zeros,
+            interval_seconds=self._pod.limits.checkpoint_interval_seconds,
+        )
+        with self._tracked() as tracking:
+            trainer = make_trainer(
+                settings,
+                model=model,
+                tokens=train,
+                collator=assessor.collate(model, train, head),
+                evaluate=lambda current: assessor.evaluate(current, head, dev, trainer.compute_loss_context_manager),
+                callbacks=[*zeros.callbacks, callback, *tracking.callbacks],
+                folder=self._folder,
+                seed=self._planned.seed,
+            )
+            resumed = self._train(trainer, checkpoints, best)
+        best.load_into(model)
+        predictions = self._predict(trainer, head) if self._pod.plan.predict else {}
+        warnings = (*head.warnings, *self._pod.splits.warnings(self._task), *tracking.warnings)
+        result = self._result(best, resumed, attempts, zeros.record(), warnings)
+        return publish.publish(
+            self._pod.patient,
+            self._layout,
+            self._pod.plan,
+            result,
+            model=model,
+            tokenizer=tokenizer,
+            predictions=predictions,
+            metrics=self._reporter.metrics_bytes(),
+            checkpoints=checkpoints,
+            folder=self._folder,
+        )
+
+    def _tracked(self) -> AbstractContextManager[RunTracking]:
+        pod = self._pod
+        run, key = TrackedRun.of(pod.plan, self._planned, pod.attempt), self._layout.tensorboard(pod.attempt)
+        folder = self._folder / "tensorboard"
+        return pod.trackers.follow(run, folder=folder, store=pod.hasty, key=key, waiting=self._clock.paused)
+
+    def _train(self, trainer: RunTrainer, checkpoints: Checkpoints, best: Best) -> tuple[int, ...]:
+        """Train to the end; the step that was resumed from. StoppedError if told to stop: the state is saved."""
+        found = checkpoints.restore()
+        folder, step = found or (None, None)
+        if folder is not None:
+            self._reporter.restore(best.restore(folder))
+            logger.info("going on from the checkpoint of step %d", step)
+        if folder is not None and best.exhausted:
+            # Trainer would take one more step before it looks.
+            trainer.load_state(folder)
+        else:
+            trainer.train(resume_from_checkpoint=str(folder) if folder else None)
+        if self._pod.stop.is_set and trainer.state.global_step < trainer.state.max_steps:
+            raise StoppedError(f"told to stop; step {trainer.state.global_step} is saved")
+        return (found[1],) if found else ()
+
+    def _predict(self, trainer: RunTrainer, head: Head) -> dict[str, PredictionFile]:
+        """Predict the test sets; told to stop, the next attempt starts from here and not from the last checkpoint."""
+        autocast = trainer.compute_loss_context_manager
+        try:
+            return self._assessor.predict(trainer.model, head, autocast, self._folder / publish.PREDICTIONS)
+        except StoppedError:
+            trainer.save_state()
+            raise
+
+    def _result(
+        self,
+        best: Best,
+        resumed: tuple[int, ...],
+        attempts: int,
+        sparsity: SparsityRecord | None,
+        warnings: tuple[str, ...],
+    ) -> RunResult:
+        plan, planned, settings = self._pod.plan, self._planned, self._task.settings
+        if not best.last_metrics:
+            raise RunError("the run ended without an evaluation")
+        return RunResult(
+            run_id=planned.run_id,
+            task=planned.task,
+            run=planned.run,
+            seed=planned.seed,
+            attempt=self._pod.attempt,
+            metric=settings.metric_for_best_model,
+            greater_is_better=settings.greater_is_better,
+            value=best.value,
+            step=best.step,
+            metrics=best.metrics,
+            last_step=best.last_step,
+            last_metrics=best.last_metrics,
+            evaluations=len(self._reporter.evaluations),
+            started_at=self._started,
+            finished_at=now(),
+            train_seconds=round(self._clock.elapsed, 2),
+            attempts=attempts,
+            resumed_from=resumed,
+            settings=settings.model_dump(mode="json", by_alias=True),
+            model_uri=plan.model.uri,
+            model_digest=plan.model.digest,
+            data_digest=self._task.data.digest,
+            recipe_version=RECIPE_VERSION,
+            hardware=hardware.describe(),
+            versions=publish.versions(),
+            image=self._pod.image,
+            peak_memory_bytes=publish.peak_memory(),
+            token_cache=" ".join(sorted(self._assessor.sources)),
+            sparsity=sparsity,
+            warnings=warnings,
+        )

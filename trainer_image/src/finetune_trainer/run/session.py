@@ -1,0 +1,146 @@
+"""The runs of a pod, one after another, and the exit code that says how they ended."""
+
+import json
+import logging
+import traceback
+from pathlib import Path
+
+from finetune_core.layout import ExperimentLayout
+from finetune_core.planning.plan import PlannedRun
+from finetune_core.results.run import ExitCode, Failure, FailureReason
+from finetune_store import Store, StoreError
+from finetune_trainer.errors import MemoryExceededError, RunError
+from finetune_trainer.run.run import Pod, Run, now
+
+logger = logging.getLogger(__name__)
+
+_MAX_MESSAGE = 2000
+_MAX_TRACEBACK = 8000
+
+
+def run_all(pod: Pod, runs: tuple[PlannedRun, ...], termination_log: Path) -> int:
+    """Do the runs that have no result; the exit code of the pod."""
+    failures: list[Failure] = []
+    for planned in runs:
+        failure = do_run(pod, planned)
+        if failure is None:
+            continue
+        if failure.exit_code == ExitCode.INTERRUPTED:
+            return ExitCode.INTERRUPTED
+        failures.append(failure)
+    if failures:
+        _explain(failures, termination_log)
+    return exit_code([failure.exit_code for failure in failures])
+
+
+def do_run(pod: Pod, planned: PlannedRun) -> Failure | None:
+    """An attempt at a run, unless it has its result; why it came to none, which is then in the store too.
+
+    An interrupted attempt is no failure of the run: it leaves no trace but its checkpoint.
+    """
+    about = {"task": planned.task, "run": planned.run, "run_id": planned.run_id}
+    if _has_result(pod, planned):
+        logger.info("has its result already", extra=about)
+        return None
+    failure = _attempt(pod, planned)
+    if failure is None:
+        return None
+    if failure.exit_code == ExitCode.INTERRUPTED:
+        logger.info("%s", failure.message, extra=about)
+    else:
+        logger.error("%s: %s", failure.reason.value, failure.message, extra=about)
+        _record(pod, planned, failure)
+    return failure
+
+
+def exit_code(codes: list[int]) -> int:
+    """Tried again if any failure may pass; else the user's mistake before giving up; 0 without failures."""
+    if not codes:
+        return ExitCode.SUCCESS
+    final = {ExitCode.USER_ERROR, ExitCode.GAVE_UP}
+    if any(code not in final for code in codes):
+        return ExitCode.RETRY
+    return ExitCode.USER_ERROR if ExitCode.USER_ERROR in codes else ExitCode.GAVE_UP
+
+
+def _attempt(pod: Pod, planned: PlannedRun) -> Failure | None:
+    try:
+        result = Run(pod, planned).execute()
+    except Exception as error:  # noqa: BLE001 - the boundary: one run's failure must not stop the pod's other runs
+        return failure_of(pod, planned, error)
+    logger.info(
+        "done: %s %s at step %d of %d, %.1f s",
+        result.metric,
+        result.value,
+        result.step,
+        result.last_step,
+        result.train_seconds,
+        extra={"task": planned.task, "run": planned.run, "run_id": planned.run_id},
+    )
+    return None
+
+
+def failure_of(pod: Pod, planned: PlannedRun, error: Exception) -> Failure:
+    """Why an attempt at a run came to no result."""
+    known = classify(pod, planned, error)
+    return Failure(
+        reason=known.reason,
+        message=str(known)[:_MAX_MESSAGE],
+        run_id=planned.run_id,
+        task=planned.task,
+        run=planned.run,
+        attempt=pod.attempt,
+        exit_code=known.exit_code,
+        time=now(),
+        traceback=None if known is error else "".join(traceback.format_exception(error))[-_MAX_TRACEBACK:],
+    )
+
+
+def classify(pod: Pod, planned: PlannedRun, error: Exception) -> RunError:
+    """The error as one that says what its exit code is; itself where it does already."""
+    if isinstance(error, RunError):
+        return error
+    if _out_of_memory(error):
+        settings = pod.plan.tasks[planned.task].settings
+        return MemoryExceededError(
+            f"out of memory with trainBatchSize {settings.train_batch_size}, perDeviceTrainBatchSize "
+            f"{settings.per_device_train_batch_size or settings.train_batch_size}, evalBatchSize "
+            f"{settings.eval_batch_size}, maxSeqLength {settings.max_seq_length} in {settings.precision.value}: lower "
+            "perDeviceTrainBatchSize (the result keeps its meaning), evalBatchSize or maxSeqLength, or use bf16"
+        )
+    known = RunError(f"{type(error).__name__}: {error}")
+    if isinstance(error, StoreError):
+        known.reason = FailureReason.STORE
+    return known
+
+
+def _out_of_memory(error: Exception) -> bool:
+    import torch  # noqa: PLC0415 - loaded by the run already
+
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
+def _has_result(pod: Pod, planned: PlannedRun) -> bool:
+    layout = ExperimentLayout(pod.plan.namespace, pod.plan.experiment)
+    return pod.patient.stat(layout.run(planned.task, planned.run_id).result) is not None
+
+
+def _record(pod: Pod, planned: PlannedRun, failure: Failure) -> None:
+    layout = ExperimentLayout(pod.plan.namespace, pod.plan.experiment).run(planned.task, planned.run_id)
+    store: Store = pod.hasty
+    try:
+        store.put(layout.failure(pod.attempt), failure.to_json())
+    except StoreError as error:
+        logger.warning("the failure report is not saved: %s", error)
+
+
+def _explain(failures: list[Failure], termination_log: Path) -> None:
+    """The pod's termination message: the last failure without its traceback, within Kubernetes' 4,096 bytes."""
+    if not termination_log.exists():
+        return
+    brief = failures[-1].model_copy(update={"traceback": None})
+    text = brief.model_dump(mode="json", by_alias=True, exclude_none=True)
+    text["message"] = text["message"].encode()[:_MAX_MESSAGE].decode(errors="ignore")
+    termination_log.write_text(json.dumps(text, ensure_ascii=False))
