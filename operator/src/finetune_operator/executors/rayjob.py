@@ -3,8 +3,6 @@
 What is created is in `ray_cluster.py`, what KubeRay says of it in `ray_status.py`.
 """
 
-from pydantic import ValidationError
-
 from finetune_core.actions import CreateTrainJob
 from finetune_core.executor import ExecutorTraits
 from finetune_core.observation import JobView, PodView
@@ -17,7 +15,7 @@ from finetune_operator.executors.base import Absent, Executor, Json, Look
 from finetune_operator.executors.ray_cluster import driver_report_key, ray_fingerprint, ray_job
 from finetune_operator.executors.ray_status import is_living, ray_job_view, refused_pods
 from finetune_operator.manifests import Owner, PodSettings
-from finetune_store import NotFoundError, Store
+from finetune_store import Store, documents
 
 MAX_NAME = 47
 """KubeRay appends to a RayJob's name (https://github.com/ray-project/kuberay, ValidateRayJobMetadata)."""
@@ -71,11 +69,8 @@ class RayJobExecutor(Executor):
         name = ray_job["metadata"]["name"]
         if name in look.memory.reports:
             return look.memory.reports[name]
-        try:
-            report = DriverReport.model_validate_json(look.store.get(driver_report_key(look.owner, name)))
-        except (NotFoundError, ValidationError):
-            # Not begun yet, or of another version: what has a result is seen in the store.
-            return None
-        if not is_living(ray_job):
+        # None where it has not begun yet, or is of another version: what has a result is seen in the store.
+        report = documents.find_or_warn(look.store, driver_report_key(look.owner, name), DriverReport)
+        if report is not None and not is_living(ray_job):
             look.memory.reports[name] = report
         return report
