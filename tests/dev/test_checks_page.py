@@ -8,37 +8,12 @@ from functools import cache
 import pytest
 import yaml
 
-from support.doc_pages import REPOSITORY
+from support.doc_pages import REPOSITORY, problems_of_tests, rows_with_tests
 
 PAGE = REPOSITORY / "docs/checks.md"
-TESTS = REPOSITORY / "tests"
 SOURCES = ("operator/src", "trainer_image/src")
 ANYTHING = "…"
-# Between columns: a bar that is not within a code span.
-CELL = re.compile(r"\|(?=(?:[^`]*`[^`]*`)*[^`]*$)")
-TEST = re.compile(r"(?P<file>\w+(?:/\w+)*\.py)(?:::(?P<name>\w+)|\[(?P<case>[^\]]+)\])")
-
-
-def _tables() -> Iterator[list[dict[str, str]]]:
-    """Each table of the page as rows by column."""
-    header: list[str] | None = None
-    rows: list[dict[str, str]] = []
-    for line in [*PAGE.read_text().splitlines(), ""]:
-        if not line.startswith("|"):
-            if rows:
-                yield rows
-            header, rows = None, []
-        elif header is None:
-            header = _cells(line)
-        elif not set(line) <= set("|-"):
-            rows.append(dict(zip(header, _cells(line), strict=True)))
-
-
-def _cells(line: str) -> list[str]:
-    return [cell.strip() for cell in CELL.split(line)[1:-1]]
-
-
-ROWS = [row for table in _tables() for row in table if "test" in row]
+ROWS = rows_with_tests(PAGE)
 
 
 @cache
@@ -97,15 +72,7 @@ def test_the_page_has_tables_at_all() -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=[next(iter(row.values()))[:60] for row in ROWS])
 def test_the_test_of_a_row_exists(row: dict[str, str]) -> None:
-    named = TEST.search(row["test"])
-    assert named, row["test"]
-    path = TESTS / named["file"]
-    assert path.is_file(), path
-    text = path.read_text()
-    if named["name"]:
-        assert f"def {named['name']}(" in text
-    else:
-        assert f'"{named["case"]}"' in text
+    assert problems_of_tests(row["test"]) == []
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[next(iter(row.values()))[:60] for row in ROWS])

@@ -17,6 +17,9 @@ _SPAN = re.compile(r"`([^`\n]+)`")
 _INNER = re.compile(r"\$\(([^()]*)\)")
 _ASSIGNMENT = re.compile(r"[A-Z_]+=")
 _OPERATORS = "|;&>"
+# Between columns: a bar that is not within a code span.
+_CELL = re.compile(r"\|(?=(?:[^`]*`[^`]*`)*[^`]*$)")
+_TEST = re.compile(r"`(?P<file>\w+(?:/\w+)*\.py)(?:::(?P<name>\w+)|\[(?P<case>[^\]]+)\])`")
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,44 @@ def pages(*names: str) -> list[Path]:
         *sorted((REPOSITORY / "docs").rglob("*.md")),
         *(REPOSITORY / one for one in names),
     ]
+
+
+def tables(path: Path) -> Iterator[list[dict[str, str]]]:
+    """Each table of a page as rows by column."""
+    header: list[str] | None = None
+    rows: list[dict[str, str]] = []
+    for line in [*path.read_text(encoding="utf-8").splitlines(), ""]:
+        if not line.startswith("|"):
+            if rows:
+                yield rows
+            header, rows = None, []
+        elif header is None:
+            header = _cells(line)
+        elif not set(line) <= set("|-"):
+            rows.append(dict(zip(header, _cells(line), strict=True)))
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in _CELL.split(line)[1:-1]]
+
+
+def rows_with_tests(path: Path) -> list[dict[str, str]]:
+    """The rows of all tables that have a column `test`."""
+    return [row for table in tables(path) for row in table if "test" in row]
+
+
+def problems_of_tests(cell: str) -> list[str]:
+    """What is wrong with the tests that a cell names: each is `file.py::name` or `file.py[case]` below tests/."""
+    named = list(_TEST.finditer(cell))
+    return [problem for match in named if (problem := _missing(match))] if named else [f"no test: {cell}"]
+
+
+def _missing(match: re.Match[str]) -> str | None:
+    path = REPOSITORY / "tests" / match["file"]
+    if not path.is_file():
+        return f"no file: {path}"
+    said = f"def {match['name']}(" if match["name"] else f'"{match["case"]}"'
+    return None if said in path.read_text(encoding="utf-8") else f"no test: {match[0]}"
 
 
 def blocks(path: Path) -> Iterator[Said]:
