@@ -1,0 +1,77 @@
+"""What docs/security.md says is open today. Who closes one of these changes its test and the page."""
+
+import pytest
+
+from finetune_core.api import Execution, Storage
+from finetune_core.deciding.actions import CreateTrainJob
+from finetune_core.layout import ExperimentLayout
+from finetune_core.planning.plan import ExecutionLimits, job_plan
+from finetune_operator.executors.job import JobExecutor
+from finetune_operator.executors.rayjob import RayJobExecutor
+from finetune_operator.manifests import Owner, PodSettings
+from finetune_operator.manifests.owners import Json
+from support.results import plan_of
+
+PLAN = plan_of({"rte": 1})
+STORAGE = Storage.model_validate({"bucket": "results", "secretRef": {"name": "keys"}})
+HOST = {"name": "host", "hostPath": {"path": "/"}}
+TOKEN = {"name": "token", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}
+
+
+def settings(**execution: object) -> PodSettings:
+    return PodSettings(
+        execution=Execution.model_validate(execution),
+        storage=STORAGE,
+        default_image="example.test/trainer:1",
+        default_pull_policy=None,
+        claims=(),
+        log_format="json",
+    )
+
+
+def work() -> CreateTrainJob:
+    units = job_plan(PLAN, frozenset(run.run_id for run in PLAN.runs), runs_per_pod=1, limits=ExecutionLimits())
+    return CreateTrainJob("exp-12345678", "rev", round=1, job_plan=units, parallelism=1, suspend=False)
+
+
+def pod(**execution: object) -> Json:
+    job = JobExecutor().manifest(Owner("team", "exp", "uid"), settings(**execution), work())
+    spec: Json = job["spec"]["template"]["spec"]
+    return spec
+
+
+def test_a_ray_head_listens_without_a_token_and_holds_the_keys_of_the_store() -> None:
+    job = RayJobExecutor().manifest(Owner("team", "exp", "uid"), settings(mode="RayCluster"), work())
+    cluster = job["spec"]["rayClusterSpec"]
+    assert "authOptions" not in cluster
+    head = cluster["headGroupSpec"]
+    assert head["rayStartParams"]["dashboard-host"] == "0.0.0.0"
+    (container,) = head["template"]["spec"]["containers"]
+    environment = {variable["name"]: variable for variable in container["env"]}
+    assert environment["AWS_SECRET_ACCESS_KEY"]["valueFrom"]["secretKeyRef"]["name"] == "keys"
+
+
+@pytest.mark.parametrize("volume", [HOST, TOKEN], ids=["hostPath", "projected token"])
+def test_a_pod_template_may_mount_what_the_cluster_lets_it(volume: Json) -> None:
+    assert volume in pod(podTemplate={"volumes": [volume]})["volumes"]
+
+
+def test_a_spec_chooses_image_and_service_account() -> None:
+    made = pod(image="example.test/other:1", podTemplate={"serviceAccountName": "other"})
+    assert made["serviceAccountName"] == "other"
+    assert made["containers"][0]["image"] == "example.test/other:1"
+
+
+def test_variables_of_a_spec_are_in_the_spec() -> None:
+    variable = {"name": "HF_TOKEN", "value": "in plain sight"}
+    assert variable in pod(podTemplate={"env": [variable]})["containers"][0]["env"]
+
+
+def test_folders_of_a_pod_have_no_limit_of_size() -> None:
+    assert [volume["emptyDir"] for volume in pod()["volumes"] if "emptyDir" in volume] == [{}, {}]
+
+
+def test_attempts_of_a_run_share_its_checkpoints() -> None:
+    layout = ExperimentLayout("team", "exp").run("rte", "0123456789abcdef")
+    assert layout.checkpoint == "team/exp/runs/rte/0123456789abcdef/checkpoint"
+    assert "attempts" not in layout.checkpoint_pointer
