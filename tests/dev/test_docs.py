@@ -202,6 +202,44 @@ def test_every_reason_in_troubleshooting_exists():
     assert sorted(name for name in named - {"Terminating"} if f'"{name}"' not in code) == []
 
 
+FILES = frozenset(
+    str(path.relative_to(REPOSITORY))
+    for root in ("operator/src", "trainer_image/src", "dev", "bench", "tests")
+    for path in (REPOSITORY / root).rglob("*")
+    if path.suffix == ".py" or path.is_dir()
+)
+# A file by the end of its path, or a package's folder.
+SOURCE = re.compile(r"(?P<file>[\w/]+\.py)\b|(?P<folder>finetune_\w+(?:/\w+)+)/?$")
+
+
+def _missing_source(text: str) -> str | None:
+    named = SOURCE.match(text)
+    if named is None:
+        return None
+    ending = named["file"] or named["folder"]
+    return None if any(f"/{path}".endswith(f"/{ending}") for path in FILES) else ending
+
+
+@pytest.mark.parametrize("path", [*PAGES, REPOSITORY / "SECURITY.md"], ids=_said)
+def test_files_of_the_code_that_a_page_names_exist(path: Path):
+    assert [str(said) for said in spans(path) if _missing_source(said.text)] == []
+
+
+@pytest.mark.parametrize("text", ["finetune_core/nothing.py", "finetune_core/nothing/", "nothing.py", "tests/x.py::y"])
+def test_a_file_that_does_not_exist_is_found(text: str):
+    assert _missing_source(text)
+    assert _missing_source("finetune_core/planning/arguments.py") is None
+
+
+@pytest.mark.parametrize(
+    "package", ["operator/src/finetune_core", "operator/src/finetune_operator", "trainer_image/src/finetune_trainer"]
+)
+def test_the_page_on_architecture_names_every_room(package: str):
+    rooms = {f"{path.parent.name}/" for path in (REPOSITORY / package).glob("*/__init__.py")}
+    assert len(rooms) > 5
+    assert sorted(rooms - {said.text for said in spans(REPOSITORY / "docs/architecture.md")}) == []
+
+
 @pytest.mark.parametrize("path", [REPOSITORY / "README.md"], ids=_said)
 def test_links_of_the_readme_lead_somewhere(path: Path):
     # Those of docs/ are checked by the strict build of the site (make lint).
