@@ -253,7 +253,7 @@ def test_the_store_of_an_experiment_is_found_by_its_spec_and_secret(world: World
     world.to_the_end("first")
 
     assert "rte 2/2 accuracy 71.00" in run("results", "first", "-n", world.namespace).text
-    assert "rte accuracy 0.71 1" in run("best", "first", "-n", world.namespace).text
+    assert "rte accuracy 71.00 1" in run("best", "first", "-n", world.namespace).text
 
 
 @pytest.mark.apiserver
