@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from finetune_operator.config import Release
@@ -202,6 +202,7 @@ happenings = st.lists(
 
 
 @given(happenings)
+@example([("step", "a", 0.0), ("meddle", "b", 0.0), ("slow", "b", 8.0), ("meddle", "b", 0.0)])
 def test_there_are_never_two_leaders_whatever_happens(drawn: list[tuple[str, str, float]]) -> None:
     """Candidates step at any time, answers are lost or slow, processes restart, clocks differ: at most one leads."""
     world = Candidates("abc")

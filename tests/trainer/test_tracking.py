@@ -25,12 +25,9 @@ def task(name="rte", runs=1, **training):
     return {"name": name, "runs": runs, "training": {**TRAINING, **training}}
 
 
-def lines(path):
-    return [evaluation.row() for evaluation in read_lines(path.read_bytes())]
-
-
 def evaluations(workspace, job, attempt="attempt-1", place=0):
-    return lines(workspace.store / workspace.layout(job, place).metrics(attempt))
+    path = workspace.store / workspace.layout(job, place).metrics(attempt)
+    return [evaluation.row() for evaluation in read_lines(path.read_bytes())]
 
 
 def scalars(folder):
@@ -76,7 +73,8 @@ def calls(monkeypatch, tmp_path):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.test")
 
     def read(name):
-        return [one for one in lines(log) if one["call"] == name]
+        called = map(json.loads, log.read_text().splitlines())
+        return [call for call in called if call["call"] == name]
 
     yield read
     for name in [name for name in sys.modules if name.split(".")[0] in {"wandb", "mlflow", "fake_calls"}]:

@@ -32,17 +32,24 @@ class Timing:
 
 @dataclass
 class Sighting:
-    """The last change that was seen of a Lease: its `spec` (None: there is no such Lease) and when it was first so."""
+    """The last state that was seen of a Lease (None: there is no such Lease) and when it was first so.
 
-    spec: Json | None = None
+    A state is the resourceVersion and the spec: a spec that was written anew is a change, also where it is the same.
+    """
+
+    state: tuple[str, Json] | None = None
     since: float | None = field(default=None)
 
     def see(self, lease: Json | None, now: float) -> float:
         """Look at the Lease as it is; seconds for which it has been seen unchanged."""
-        spec = None if lease is None else dict(lease.get("spec") or {})
-        if self.since is None or spec != self.spec:
-            self.spec, self.since = spec, now
+        state = None if lease is None else _state(lease)
+        if self.since is None or state != self.state:
+            self.state, self.since = state, now
         return now - self.since
+
+
+def _state(lease: Json) -> tuple[str, Json]:
+    return str(lease["metadata"].get("resourceVersion", "")), dict(lease.get("spec") or {})
 
 
 def holder_of(lease: Json) -> str:
