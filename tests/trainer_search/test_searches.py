@@ -92,7 +92,7 @@ def test_finalists_are_the_best_trials_on_fresh_seeds(searched):
 
 def test_the_log_tells_people_how_it_goes(searched):
     log = searched[3]
-    assert "trial 0 of 3 starts: learningRate=" in log
+    assert "trial 0 of 3 starts: learningRate " in log
     assert "3 of 3 ended" in log
 
 
