@@ -60,7 +60,7 @@ def test_results_that_cannot_be_read_do_not_stand_in_the_way(
     with caplog.at_level(logging.WARNING):
         update_results_table(store, "team")
     assert experiments(store) == ["first"]
-    assert "team/broken/results.json is left out of the table" in caplog.text
+    assert "team/broken/results.json is no results.json of this version" in caplog.text
 
 
 def test_results_that_are_gone_leave_the_table(tmp_path: Path) -> None:
