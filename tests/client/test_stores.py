@@ -128,3 +128,13 @@ def test_a_secret_says_no_more_than_keys(tmp_path: Path) -> None:
     assert open_for(Cluster(secrets={"keys": both}), item(storage=STORAGE), environ={}).uri() == "s3://bucket/prefix"
     with pytest.raises(NotFoundError, match="Secret keys lacks AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY"):
         open_for(Cluster(secrets={"keys": steering}), item(storage=STORAGE), environ={})
+
+
+def test_an_author_opens_no_way_into_another_namespace_by_the_rights_of_who_reads() -> None:
+    """`finetune` would forward a port to any Service that a spec names, also where only the reader may."""
+    there = {"bucket": "bucket", "endpoint": "http://database.kube-system.svc:5432"}
+    with pytest.raises(RefusedError, match=r"no port is forwarded to .* in namespace kube-system") as caught:
+        open_for(CLUSTER, item(storage=there), environ={})
+    assert "AWS_ENDPOINT_URL" in caught.value.remedy
+    named = {"AWS_ENDPOINT_URL": "http://localhost:8333"}
+    assert open_for(CLUSTER, item(storage=there), environ=named).uri() == "s3://bucket"

@@ -3,12 +3,14 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
 from finetune_core.results.run import ExitCode
 from finetune_core.tasks.registry import GLUE_TASKS
+from finetune_trainer.errors import UserError
 from finetune_trainer.model.loading import load_model
 from support.trainer_runs import Workspace
 
@@ -89,3 +91,44 @@ def test_labels_that_cannot_be_mapped_by_name_are_warned_of(shared, tmp_path, ca
     _, head = load_model(folder, GLUE_TASKS["rte"], None)
     assert ("cannot be mapped by name" in caplog.text) == warned
     assert sorted(head.names) == ["entailment", "not_entailment"]
+
+
+THEIRS = {"0": "not_entailment", "1": "entailment"}
+UNNAMED = {"0": "LABEL_0", "1": "LABEL_1"}
+
+
+def with_labels(shared, tmp_path, **tables):
+    folder = shutil.copytree(shared / "model", tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    config = {name: value for name, value in config.items() if name not in {"id2label", "label2id"}} | tables
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def reversed_table(table):
+    return {name: int(place) for place, name in table.items()}
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        {"id2label": THEIRS},
+        {"label2id": reversed_table(THEIRS)},
+        {"id2label": THEIRS, "label2id": reversed_table(UNNAMED)},
+        {"id2label": UNNAMED, "label2id": reversed_table(THEIRS)},
+    ],
+    ids=["id2label alone", "label2id alone", "id2label, label2id unnamed", "label2id, id2label unnamed"],
+)
+def test_either_table_of_labels_tells_their_order(shared, tmp_path, tables):
+    _, head = load_model(with_labels(shared, tmp_path, **tables), GLUE_TASKS["rte"], None)
+    assert head.names == ("not_entailment", "entailment")
+    assert np.array_equal(head.order, [1, 0])
+
+
+def test_tables_of_labels_that_contradict_each_other_are_refused(shared, tmp_path):
+    tables = {"id2label": THEIRS, "label2id": {"not_entailment": 1, "entailment": 0}}
+    folder = with_labels(shared, tmp_path, **tables)
+    with pytest.raises(UserError, match="contradicts itself about the labels"):
+        load_model(folder, GLUE_TASKS["rte"], None)
+    # Where the labels are not the task's, the order of theirs says nothing.
+    load_model(folder, GLUE_TASKS["mnli"], None)

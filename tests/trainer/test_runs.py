@@ -13,6 +13,7 @@ from finetune_core.results.run import ExitCode, Failure
 from finetune_core.tasks.registry import GLUE_TASKS
 from finetune_store import S3Connection, open_store
 from finetune_trainer.inputs import Inputs
+from support.trainer_runs import Workspace
 
 TRAINING = {"maxSteps": 6, "evalSteps": 4, "maxSeqLength": 32, "learningRate": 1e-3}
 LONG = {"maxSteps": 400, "evalSteps": 100, "maxSeqLength": 32, "learningRate": 1e-3}
@@ -208,6 +209,25 @@ def test_accumulated_batches_mean_the_same(workspace):
     (workspace.store / workspace.layout(whole).result).unlink()
     workspace.run(parts, attempt="attempt-2")
     assert workspace.result(parts).metrics["loss"] == pytest.approx(first["loss"], rel=0.05)
+
+
+def test_passes_of_different_sizes_weigh_as_many_examples_as_they_have(workspace, tmp_path):
+    """Of 96 examples in batches of 40, the last step has 16: a pass of 10 and one of 6."""
+    model = shutil.copytree(workspace.model, tmp_path / "model")
+    config = json.loads((model / "config.json").read_text())
+    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (model / "config.json").write_text(json.dumps(config))
+    training = {"trainBatchSize": 40, "maxSteps": 6, "learningRate": 1e-2, "lrSchedulerType": "constant"}
+    found = []
+    for name, pieces in (("whole", {}), ("pieces", {"perDeviceTrainBatchSize": 10})):
+        (tmp_path / name).mkdir()
+        own = Workspace(tmp_path / name, model, workspace.data)
+        job = own.plan([task("stsb", **training, **pieces)])
+        code, log = own.run(job)
+        assert code == ExitCode.SUCCESS, log
+        found.append(own.result(job).metrics["loss"])
+    # Were each pass a mean of its own, they would differ by 2e-6.
+    assert found[1] == pytest.approx(found[0], rel=2e-7)
 
 
 def test_early_stopping_ends_a_run_that_no_longer_improves(workspace):

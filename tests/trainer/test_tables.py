@@ -133,6 +133,24 @@ def test_ids_of_parquet_mean_what_the_file_says_they_mean(tmp_path, names, label
     assert read(tmp_path / "a.parquet", task(*names))[1] == classes
 
 
+def class_labels(path: Path, labels: pa.Array) -> Path:
+    """Ids of Hugging Face's ClassLabel with the names pos and neg."""
+    features = {"label": {"names": ["pos", "neg"], "_type": "ClassLabel"}}
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    pq.write_table(pa.table({"text": ["a"] * len(labels), "label": labels}).replace_schema_metadata(metadata), path)
+    return path
+
+
+def test_ids_of_parquet_that_became_floats_mean_the_same(tmp_path):
+    assert read(class_labels(tmp_path / "a.parquet", pa.array([0.0, 1.0])))[1] == [1, 0]
+
+
+@pytest.mark.parametrize("none", [-1, 5])
+def test_ids_of_parquet_that_have_no_name_are_no_labels(tmp_path, none):
+    path = class_labels(tmp_path / "a.parquet", pa.array([0, none]))
+    assert "row 2: there is no label" in refusal(path, task("neg", "pos", "a", "b", "c", "d"))
+
+
 # Quotes
 
 TWEETS = [f"text {n}" for n in range(40)]
@@ -307,6 +325,7 @@ def test_a_column_that_no_object_has_is_refused(tmp_path):
     [
         pytest.param("a.csv", "text,label\ngrün,0\nß,1\n".encode("utf-16"), id="UTF-16"),
         pytest.param("a.csv", "text,label\ngrün,0\nß,1\n".encode("utf-8-sig"), id="byte order mark"),
+        pytest.param("a.csv", "\n\ntext,label\ngrün,0\nß,1\n".encode(), id="blank lines before the header"),
         pytest.param("a.csv", "text,label\r\ngrün,0\r\nß,1\r\n".encode(), id="CR LF"),
         pytest.param("a.csv", "text,label\rgrün,0\rß,1".encode(), id="CR"),
         pytest.param("a.csv", gzip.compress("text,label\ngrün,0\nß,1\n".encode()), id="gzip by content"),
@@ -331,7 +350,9 @@ def test_what_can_be_read_safely_is_read(tmp_path, name, content):
         ("a.jsonl", b'[{"text": "a", "label": 0}]', "is one JSON array and not one object a line"),
         ("a.jsonl", b'[\n  {"text": "a", "label": 0}\n]', "is one JSON array and not one object a line"),
         ("a.jsonl", b'{"text": "a", "label": 0}\n{"text": ', "line 2 is not one whole JSON object"),
-        ("a.jsonl", b'{"text": "a", "text": "b", "label": 0}\n', "line 1 has 2 columns text: rename or remove all"),
+        ("a.jsonl", b'{"text": "a", "text": "b", "label": 0}\n', "line 1 has 2 columns text: rename"),
+        ("a.jsonl", b'{"text": "a", "te\\u0078t": "b", "label": 0}\n', "line 1 has 2 columns text: rename"),
+        ("a.jsonl", b'{"text": "a", "label": 0, "other": ' + b"1" * 5000 + b"}\n", "line 1 is not one whole"),
         ("a.csv", b"text,label,text\na,0,b\n", "has 2 columns text: rename or remove all but one"),
         ("a.csv", b"text;label\na;0\n", "its columns seem to be separated otherwise, write it with commas"),
         ("a.tsv", b"text,label\na,0\n", "its columns seem to be separated otherwise, name it .csv"),

@@ -12,6 +12,7 @@ from finetune_core.results.run import ExitCode
 from finetune_core.tasks.registry import GLUE_TASKS
 from finetune_trainer.errors import UserError
 from finetune_trainer.model.loading import load_model
+from finetune_trainer.model.tokenizer import load_tokenizer
 from support.tiny_models import ARCHITECTURES, tiny_model
 from support.trainer_runs import Workspace
 
@@ -181,3 +182,79 @@ def test_weights_that_are_not_finite_are_named(bert):
     save_file(weights, bert / WEIGHTS, {"format": "pt"})
     with pytest.raises(UserError, match=r"NaN or infinity in 1 weights \(bert.encoder.layer.1.output.dense.weight\)"):
         load_model(bert, RTE, None)
+
+
+def cast(folder, kind):
+    """Weights as another type."""
+    weights = {
+        name: (50 * weight).to(kind) if weight.dim() == 2 else weight for name, weight in load_file(folder).items()
+    }
+    save_file(weights, folder, {"format": "pt"})
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        pytest.param(
+            lambda folder: cast(folder / WEIGHTS, torch.int8),
+            "holds bert.*weight as whole numbers: a quantized",
+            id="int8",
+        ),
+        pytest.param(lambda folder: cast(folder / WEIGHTS, torch.bool), "as whole numbers", id="truth values"),
+        *(
+            pytest.param(
+                lambda folder, method=method: changed(folder, quantization_config={"quant_method": method}),
+                rf"quantization_config \({method}\): a quantized model cannot be trained: take the one",
+                id=method,
+            )
+            for method in ("bitsandbytes", "gptq", "awq")
+        ),
+    ],
+)
+def test_quantized_weights_are_refused(bert, spoil, words):
+    spoil(bert)
+    with pytest.raises(UserError, match=words):
+        load_model(bert, RTE, None)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_other_precisions_are_loaded_as_they_are(bert, kind):
+    cast(bert / WEIGHTS, kind)
+    saved = load_file(bert / WEIGHTS)
+    loaded = load_model(bert, RTE, None)[0].state_dict()
+    assert all(torch.equal(weight.float(), loaded[name]) for name, weight in saved.items() if name in loaded)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"num_attention_heads": 0},
+        {"vocab_size": "many"},
+        {"model_type": ["bert"]},
+        {"id2label": ["a", "b"]},
+        {"label2id": {"a": "first"}},
+        {"architectures": [1]},
+        {"model_type": "own", "auto_map": {"AutoConfig": "own.Config"}},
+    ],
+    ids=str,
+)
+def test_odd_values_in_a_config_are_the_users_mistake_and_nobody_is_asked(bert, fields, monkeypatch):
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("asked whether to run the model's code"))
+    with pytest.raises(UserError, match=r"cannot be loaded|can load"):
+        load_model(changed(bert, **fields), RTE, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("tokenizer.json", "{}"),
+        ("tokenizer.json", '{"version": "1.0", "added_tokens": [], "model": {"type": "Own"}}'),
+        ("tokenizer_config.json", "[]"),
+        ("special_tokens_map.json", "[]"),
+        ("config.json", "[]"),
+    ],
+)
+def test_odd_files_of_a_tokenizer_are_the_users_mistake(bert, name, content):
+    (bert / name).write_text(content)
+    with pytest.raises(UserError, match="no tokenizer that transformers can load"):
+        load_tokenizer(bert)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from finetune_client.endpoints import service_namespace
 from finetune_client.errors import ClientError, NotFoundError, RefusedError, UsageError
 from finetune_client.finding import checked_namespace, cluster, find, split_name
 from finetune_core.api import Storage
@@ -103,6 +104,8 @@ def open_for(kube: "Kube", item: Json, *, environ: Mapping[str, str] | None = No
     own = S3Connection.from_env(os.environ if environ is None else environ)
     # Nobody else may write a status, and this one is of the spec as it is now.
     told = not spec.get("storage") and status.get("observedGeneration") == item["metadata"].get("generation")
+    if spec.get("storage") and not own.endpoint:
+        _check_namespace(kube, storage)
     return _opened(storage.uri, _connection(kube, storage, own, trusted=told))
 
 
@@ -162,6 +165,16 @@ def _check_trusted(storage: Storage, own: S3Connection, *, trusted: bool) -> Non
         f"your own keys are not sent to {storage.endpoint}, which the author of its spec chose",
         f"If you trust it, set AWS_ENDPOINT_URL={storage.endpoint}, or give --store; or unset your keys.",
     )
+
+
+def _check_namespace(kube: "Kube", storage: Storage) -> None:
+    """RefusedError where the author of an object would have one's rights open a way into another namespace."""
+    namespace = service_namespace(storage.endpoint or "")
+    if namespace not in {None, kube.namespace}:
+        raise RefusedError(
+            f"no port is forwarded to {storage.endpoint}, in namespace {namespace}, which the author of its spec chose",
+            "If you trust it, forward a port to it (kubectl port-forward), and set AWS_ENDPOINT_URL to that.",
+        )
 
 
 def _reachable(kube: "Kube", endpoint: str) -> str:

@@ -1,7 +1,6 @@
 """A way from this machine to a Service that only the cluster can reach, as `kubectl port-forward` makes one."""
 
 import logging
-import re
 import socket
 import socketserver
 import threading
@@ -11,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from finetune_client.endpoints import service_of
 from finetune_client.errors import ClientError, NotFoundError
 from finetune_client.kube.client import Json, Kube
 from finetune_kube.connect import ApiClient
 
 _log = logging.getLogger(__name__)
 
-_SERVICE = re.compile(r"(?P<name>[a-z0-9-]+)\.(?P<namespace>[a-z0-9-]+)\.svc(\..+)?")
 _BLOCK = 1 << 16
 
 _ways: dict[tuple[ApiClient, str], str] = {}
@@ -44,25 +43,17 @@ def reachable(kube: Kube, endpoint: str) -> str:
     The way lasts as long as the process, also when the Service's pod is replaced. Of http alone: a certificate would be
     for another name. ClientError where the Service is not there, or is not theirs to forward to.
     """
-    parts = urlsplit(endpoint)
-    found = _SERVICE.fullmatch(parts.hostname or "")
-    if found is None or parts.scheme != "http" or _known(found[0]):
+    named = service_of(endpoint)
+    if named is None:
         return endpoint
+    name, namespace = named
     with _lock:
         if (kube.api, endpoint) not in _ways:
-            service = Service(Kube(kube.api, found["namespace"]), found["name"], parts.port or 80)
+            service = Service(Kube(kube.api, namespace), name, urlsplit(endpoint).port or 80)
             # What is wrong is told now, not by a connection that closes.
             service.pod()
             _ways[kube.api, endpoint] = f"http://127.0.0.1:{listen(service.connect)}"
     return _ways[kube.api, endpoint]
-
-
-def _known(host: str) -> bool:
-    try:
-        socket.getaddrinfo(host, None)
-    except socket.gaierror:
-        return False
-    return True
 
 
 @dataclass(frozen=True)

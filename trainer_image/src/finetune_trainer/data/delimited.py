@@ -69,10 +69,12 @@ class _Table:
         try:
             for fields in reader:
                 line, last = last + 1, reader.line_num
+                if not fields:
+                    continue
                 width = width or len(fields)
                 if len(fields) == width:
                     yield _Row(line, last, fields)
-                elif fields:
+                else:
                     raise UserError(
                         f"{self.path.name}, line {line}: {len(fields)} columns instead of {width}: correct the line"
                     )

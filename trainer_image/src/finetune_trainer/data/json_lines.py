@@ -31,9 +31,11 @@ def _records(path: Path, wanted: Sequence[str]) -> Iterator[tuple[int, dict[str,
             continue
         try:
             record = json.loads(text)
-            if any(text.count(name) > 1 for name in quoted):
+            # A name can also be written with escapes.
+            if "\\" in text or any(text.count(name) > 1 for name in quoted):
                 _require_once(f"{path.name}, line {line}", text, wanted)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
+            # Not JSON, or with a number of thousands of digits.
             raise UserError(_unreadable(path, line, text, str(error))) from error
         if not isinstance(record, dict):
             raise UserError(_unreadable(path, line, text, "it is no object"))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 
+from finetune_core.tasks.labels import as_number
 from finetune_trainer.data.rows import PART, Columns, require_columns
 from finetune_trainer.errors import UserError
 
@@ -96,4 +97,8 @@ def _class_names(schema: pa.Schema, label: str | None) -> list[str]:
 
 
 def _named(value: object, classes: list[str]) -> object:
-    return classes[value] if isinstance(value, int) and 0 <= value < len(classes) else value
+    """The class of an id; None for an id that is none, such as the -1 of rows without a label."""
+    number = as_number(value)
+    if number is None:
+        return value
+    return classes[int(number)] if number in range(len(classes)) else None

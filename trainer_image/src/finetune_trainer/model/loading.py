@@ -1,7 +1,6 @@
 """The pretrained model with a head for a task, and the order in which it knows the labels."""
 
 import logging
-import pickle
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,19 +10,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import transformers
-from safetensors import SafetensorError
 
-from finetune_core.stored import read_json
 from finetune_core.tasks.registry import ProblemType, TaskDefinition
 from finetune_trainer.errors import UserError
+from finetune_trainer.model.files import read_config, reading, require_weights
 from finetune_trainer.model.weights import Loading, require_loaded
 from finetune_trainer.sparse import require_sparse, sparse_config
 
 logger = logging.getLogger(__name__)
 
 _UNNAMED = re.compile(r"label_\d+")
-_POINTER = b"version https://git-lfs"
-_DAMAGED = (SafetensorError, pickle.UnpicklingError, EOFError)
 
 
 @dataclass(frozen=True)
@@ -46,12 +42,13 @@ def load_model(
     `pad_id` is the tokenizer's, by which a decoder finds a text's end. UserError if it cannot be loaded, if more of it
     than the head would be new, or if it is not what `model_type` says; see `finetune_trainer.sparse` for sparse types.
     """
-    _require_weights(folder)
-    try:
-        config = _config(folder, model_type)
+    raw = read_config(folder)
+    require_weights(folder, raw)
+    with reading("the model cannot be loaded"):
+        known = _known(raw, definition)
+        config = _config(folder, raw, model_type)
         _require_own_type(config)
-        names, order = _labels(config, definition)
-        known = _known(config)
+        names, order = _labels(known, definition)
         regression = definition.problem_type == ProblemType.REGRESSION
         config.num_labels = 1 if regression else len(names)
         if not regression:
@@ -63,8 +60,6 @@ def load_model(
         model, info = transformers.AutoModelForSequenceClassification.from_pretrained(
             folder, config=config, ignore_mismatched_sizes=True, dtype="float32", output_loading_info=True
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, *_DAMAGED) as error:
-        raise UserError(f"the model cannot be loaded: {error}") from error
     loading = Loading.of(info)
     warnings = require_loaded(model, loading)
     if not regression:
@@ -75,24 +70,14 @@ def load_model(
     return model, Head(names, order, warnings)
 
 
-def _require_weights(folder: Path) -> None:
-    """UserError if a file of weights is the pointer that git leaves where git-lfs is not installed."""
-    for path in sorted([*folder.glob("*.safetensors"), *folder.glob("*.bin")]):
-        with path.open("rb") as file:
-            if file.read(len(_POINTER)) == _POINTER:
-                raise UserError(f"{path.name} is a git-lfs pointer, not the weights: run `git lfs pull` in the folder")
-
-
-def _config(folder: Path, model_type: str | None) -> Any:
-    raw = read_json((folder / "config.json").read_bytes())
-    if not isinstance(raw, dict):
-        raise UserError(f"the model's config.json is {type(raw).__name__}, no object: replace it")
+def _config(folder: Path, raw: dict[str, Any], model_type: str | None) -> Any:
     if (sparse := sparse_config(raw, model_type)) is not None:
         return sparse
     said = raw.get("model_type")
     if said is None and model_type:
         return transformers.AutoConfig.for_model(model_type, **raw)
-    return transformers.AutoConfig.from_pretrained(folder)
+    # Unsaid, it asks whoever sits at the terminal.
+    return transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
 
 
 def _require_own_type(config: Any) -> None:
@@ -116,16 +101,31 @@ def _set_pad_token(config: Any, pad_id: int) -> None:
     config.pad_token_id = pad_id
 
 
-def _known(config: Any) -> dict[str, int]:
-    """The checkpoint's labels in lower case -> its outputs."""
-    return {str(name).lower(): int(place) for name, place in (config.label2id or {}).items()}
+def _known(raw: Mapping[str, Any], definition: TaskDefinition) -> dict[str, int]:
+    """The checkpoint's labels in lower case -> its outputs; UserError where it contradicts itself about the task's.
+
+    Of the two tables that it can have, pipelines read id2label and training scripts label2id; either may be missing,
+    or left as transformers made it.
+    """
+    by_name = {str(name).lower(): int(place) for name, place in (raw.get("label2id") or {}).items()}
+    by_place = {str(name).lower(): int(place) for place, name in (raw.get("id2label") or {}).items()}
+    tables = [table for table in (by_place, by_name) if table]
+    named = [table for table in tables if not all(_UNNAMED.fullmatch(name) for name in table)]
+    wanted = {name.lower() for name in definition.labels}
+    if len(named) > 1 and by_place != by_name and wanted in (set(by_place), set(by_name)):
+        raise UserError(
+            f"config.json contradicts itself about the labels: id2label says {by_place}, label2id {by_name}: correct "
+            "the one that is wrong"
+        )
+    return (named or tables or [{}])[0]
 
 
-def _labels(config: Any, definition: TaskDefinition) -> tuple[tuple[str, ...], npt.NDArray[np.int64] | None]:
+def _labels(
+    known: Mapping[str, int], definition: TaskDefinition
+) -> tuple[tuple[str, ...], npt.NDArray[np.int64] | None]:
     """A checkpoint that knows the same label names, in whatever order, keeps its order; mapped by name."""
     if definition.problem_type == ProblemType.REGRESSION:
         return (), None
-    known = _known(config)
     wanted = [name.lower() for name in definition.labels]
     order = np.arange(len(wanted), dtype=np.int64)
     if set(known) == set(wanted) and sorted(known.values()) == list(range(len(wanted))):

@@ -1,13 +1,13 @@
 """The tokenizer of a model folder, with the token that batches are padded with."""
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 import transformers
 
 from finetune_trainer.errors import UserError
+from finetune_trainer.model.files import read_config, reading
 
 _TOKENIZER_JSON = "tokenizer.json"
 _FILES = (_TOKENIZER_JSON, "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt", "spiece.model")
@@ -18,10 +18,8 @@ def load_tokenizer(folder: Path) -> tuple[Any, str]:
 
     It has a pad token: its own, else the one that config.json names, else a decoder's end of text.
     """
-    try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, use_fast=True)
-    except (OSError, ValueError) as error:
-        raise UserError(f"the model folder holds no tokenizer that transformers can load: {error}") from error
+    with reading("the model folder holds no tokenizer that transformers can load"):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False)
     vocabulary = sorted({*tokenizer.vocab_files_names.values(), _TOKENIZER_JSON})
     if not any((folder / name).exists() for name in vocabulary):
         # transformers makes one of five tokens then, to which every word is unknown.
@@ -36,7 +34,7 @@ def load_tokenizer(folder: Path) -> tuple[Any, str]:
 
 
 def _pad_token(tokenizer: Any, folder: Path) -> str:
-    raw = json.loads((folder / "config.json").read_text()) if (folder / "config.json").exists() else {}
+    raw = read_config(folder) if (folder / "config.json").exists() else {}
     named = raw.get("pad_token_id")
     if isinstance(named, int) and 0 <= named < len(tokenizer):
         return str(tokenizer.convert_ids_to_tokens(named))
@@ -49,8 +47,8 @@ def _pad_token(tokenizer: Any, folder: Path) -> str:
     )
 
 
-def _is_decoder(model_type: str | None) -> bool:
-    if model_type is None or model_type not in transformers.CONFIG_MAPPING:
+def _is_decoder(model_type: object) -> bool:
+    if not isinstance(model_type, str) or model_type not in transformers.CONFIG_MAPPING:
         return False
     config = transformers.CONFIG_MAPPING[model_type]
     masked, causal = transformers.MODEL_FOR_MASKED_LM_MAPPING, transformers.MODEL_FOR_CAUSAL_LM_MAPPING

@@ -34,8 +34,10 @@ class RunTrainer(transformers.Trainer):
     ) -> None:
         super().__init__(**arguments)
         # Our models take the count of examples in a step and do not divide their loss by it; left on, accumulated
-        # passes add up to so many times the gradient. Off, the Trainer divides by their number.
+        # passes add up to so many times the gradient. Each pass is weighted by its examples here, see `compute_loss`.
         self.model_accepts_loss_kwargs = False
+        self.loss_is_scaled_for_ga = True
+        self._examples: int | None = None
         self._evaluate_all = evaluate
         self._losses = losses
         self._tokens = tokens
@@ -50,6 +52,19 @@ class RunTrainer(transformers.Trainer):
         metrics = {f"eval_{name}": value for name, value in self._evaluate_all(self.model).items()}
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+    def get_batch_samples(self, *arguments: Any, **named: Any) -> tuple[list[Any], Any]:
+        """As Trainer's; how many examples the passes of a step have is remembered."""
+        passes, count = super().get_batch_samples(*arguments, **named)
+        self._examples = sum(len(batch["input_ids"]) for batch in passes)
+        return passes, count
+
+    def compute_loss(self, model: Any, inputs: Any, *arguments: Any, **named: Any) -> Any:
+        """The pass's share of the step's mean loss: an epoch's last step can have passes of different sizes."""
+        # Outside of a step a batch is all that there is.
+        share = len(inputs["input_ids"]) / self._examples if self._examples else 1.0
+        loss: Any = super().compute_loss(model, inputs, *arguments, **named)
+        return loss * share
 
     def training_step(self, *arguments: Any, **named: Any) -> torch.Tensor:
         """As Trainer's; what the loss is at this step is remembered."""
