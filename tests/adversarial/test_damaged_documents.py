@@ -10,7 +10,6 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from finetune_operator.observe import Observer, read_report
 
 from finetune_cli.app import main
 from finetune_cli.local.planning import PlannedSearch
@@ -18,9 +17,11 @@ from finetune_cli.local.programs import Programs
 from finetune_cli.local.searching import LocalSearch
 from finetune_client.errors import ClientError
 from finetune_core.api import Execution, ModelRetention
+from finetune_core.deciding.executor import JOB
 from finetune_core.layout import ExperimentLayout
 from finetune_core.search_layout import SearchLayout, TrialKind
-from finetune_operator.children import Children
+from finetune_operator.children.reader import Children
+from finetune_operator.kinds.experiment_observer import Observer, read_report
 from finetune_operator.memory import Memory
 from finetune_report.errors import ReportError
 from finetune_store import DirectoryStore
@@ -74,7 +75,7 @@ def test_the_operators_look_takes_no_memory_for_them(store: DirectoryStore) -> N
     make_huge(store, layout_of(plan).run("rte", lost).result, DEMO.results("json"))
 
     with little_memory():
-        seen = Observer(cast(Children, NoChildren()), Memory()).observe(store, plan, Execution(), "template")
+        seen = Observer(cast(Children, NoChildren()), Memory()).observe(store, plan, Execution(), JOB, "template")
         report = read_report(store, DEMO)
 
     assert seen.outcomes.keys() == {whole}

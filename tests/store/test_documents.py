@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from finetune_operator.metering import MeteredStore
 from pydantic import BaseModel, ValidationError
 
 from finetune_core.planning.plan import Plan
@@ -20,6 +19,7 @@ from finetune_core.results.run import Progress, RunResult
 from finetune_core.results.schema import ResultsDocument
 from finetune_core.results.search_summary import SearchSummary
 from finetune_core.results.trial import TrialResult
+from finetune_operator.telemetry.metering import MeteredStore
 from finetune_store import DirectoryStore, NotFoundError, Store, TooLargeError, UnreadableError, documents
 from store.scripted_server import Answer, scripted
 from support.hostile_text import JSON_BOMBS

@@ -99,7 +99,7 @@ def check_shown(all_left: Sequence[Left], text: str) -> None:
 def score_cell(left: Left, score: str, *, by_means: bool) -> str:
     bests, means, missing = score_parts(left, score)
     value = mean(means if by_means else bests)
-    return "–" if value is None else f"{value:.2f}" + ("\\*" if missing else "")
+    return "–" if value is None else f"{value:z.2f}" + ("\\*" if missing else "")
 
 
 def task_cells(all_left: Sequence[Left], title: str, *, by_means: bool) -> dict[str, str]:
@@ -153,10 +153,10 @@ def top(theirs: Sequence[Left], task: str, metric: str, *, by_means: bool) -> st
 
 
 def as_read(metric: str, value: float | None) -> str:
-    """Per cent with two decimals where more is better, else four digits."""
+    """Per cent with two decimals where more is better, else four digits; zero has no sign."""
     if value is None:
         return "–"
-    return f"{value:.4g}" if metric in LESS_IS_BETTER else f"{100 * value:.2f}"
+    return f"{value:z.4g}" if metric in LESS_IS_BETTER else f"{100 * value:z.2f}"
 
 
 def mean(values: Sequence[float]) -> float | None:
