@@ -344,7 +344,7 @@ def test_what_can_be_read_safely_is_read(tmp_path, name, content):
         ("a.csv", "text,label\na,0\ngrün,1\n".encode("latin-1"), "line 3 is not UTF-8 text (byte 0xfc at 2): convert"),
         ("a.csv", "text,label\na,0\n".encode("utf-16-le"), "line 1 holds a NUL character"),
         ("a.csv", b"\xff\xfe" + "text,label\na,0\n".encode("utf-16-le")[:-1], "begins as UTF-16 and is not"),
-        ("a.csv", gzip.compress(b"text,label\na,0\n" * 99)[:-9], "is a damaged gzip file"),
+        ("a.csv", gzip.compress(b"text,label\na,0\n" * 99, mtime=0)[:-9], "is a damaged gzip file"),
         ("a.csv", b"PK\x03\x04...", "is a zip archive or an Excel workbook"),
         ("a.csv", b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of git-lfs"),
         ("a.jsonl", b'[{"text": "a", "label": 0}]', "is one JSON array and not one object a line"),
