@@ -116,7 +116,7 @@ def large() -> Iterator[tuple[str, int]]:
 def test_500_mb_pass_and_no_more_than_a_little_of_them_waits_in_memory(large: tuple[str, int]) -> None:
     with forwarding_server(large) as url:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        with through(url).forward("store", 8333) as connection:
+        with closing(through(url).forward("store", 8333)) as connection:
             digest, size = hashlib.sha256(), 0
             while data := connection.recv(1 << 16):
                 digest.update(data)
@@ -129,7 +129,7 @@ def test_500_mb_pass_and_no_more_than_a_little_of_them_waits_in_memory(large: tu
 
 def test_bytes_pass_both_ways_through_the_api_server(echo: tuple[str, int]) -> None:
     content = bytes(range(256)) * 40_000
-    with forwarding_server(echo) as url, through(url).forward("store", 8333) as connection:
+    with forwarding_server(echo) as url, closing(through(url).forward("store", 8333)) as connection:
         sender = threading.Thread(target=connection.sendall, args=(content,))
         sender.start()
         assert exactly(connection, len(content)) == content
@@ -143,7 +143,7 @@ def test_where_the_pod_refuses_the_connection_is_closed_and_the_reason_told(
 ) -> None:
     with (
         forwarding_server(echo, error="nothing listens on 8333") as url,
-        through(url).forward("store", 8333) as connection,
+        closing(through(url).forward("store", 8333)) as connection,
     ):
         assert connection.recv(1) == b""
         while not caplog.records:

@@ -11,6 +11,7 @@ from finetune_cli.commands import (
     cleaning,
     compare,
     converting,
+    downloading,
     hyperparameters,
     leaderboard,
     planning,
@@ -55,6 +56,7 @@ _GROUPS = (
     leaderboard,
     cleaning,
     converting,
+    downloading,
 )
 """One module per group of commands; each has `register(app)`."""
 
