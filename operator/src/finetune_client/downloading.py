@@ -23,10 +23,8 @@ class Wanted:
 
 def below(store: Store, prefix: str, folder: str) -> list[Wanted]:
     """Every object below a prefix, to be written below `folder`; NotFoundError if there are none."""
-    found = [
-        Wanted(info.key, f"{folder}/{info.key.removeprefix(f'{prefix}/')}", info.size) for info in store.list(prefix)
-    ]
-    if not found:
+    infos = list(store.list(prefix))
+    if not infos:
         raise NotFoundError(f"there is nothing below {store.uri(prefix)}", "Was it removed from the store?")
     return [Wanted(info.key, f"{folder}/{info.key.removeprefix(f'{prefix}/')}", info.size) for info in infos]
 

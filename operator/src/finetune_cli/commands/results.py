@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from finetune_cli.commands.common import AnyNames, Context, ExperimentName, Namespace, StoreUri
-from finetune_cli.output import Output, OutputOption, console, emit, note, table, write
-from finetune_cli.shown.results import BEST_COLUMNS, best_cells, best_of_status, best_rows, results_page
+from finetune_cli.output import Output, OutputOption, console, emit, note, write
+from finetune_cli.shown.results import best_of_status, best_page, best_rows, results_page
 from finetune_cli.shown.results_table import WRITERS, comparison_page
 from finetune_client.errors import NotFoundError, UsageError
 from finetune_client.exits import Exit
@@ -28,6 +28,7 @@ class Format(StrEnum):
     """Formats of results; LaTeX and HTML are those of the table over experiments."""
 
     TABLE = "table"
+    WIDE = "wide"
     CSV = "csv"
     MARKDOWN = "md"
     LATEX = "latex"
@@ -44,7 +45,7 @@ class Choice(StrEnum):
 
 
 FormatOption = Annotated[
-    Format, typer.Option("--output", "-o", help="For people (table, md, html), papers (latex) or programs.")
+    Format, typer.Option("--output", "-o", help="For people (table, wide, md, html), papers (latex) or programs.")
 ]
 StatisticOption = Annotated[
     Choice | None,
@@ -93,8 +94,8 @@ def _one(name: str, where: Where, output: Format) -> int:
     if not report.whole:
         note("Not all runs have ended: these are the results so far.")
     match output:
-        case Format.TABLE:
-            console().print(results_page(document))
+        case Format.TABLE | Format.WIDE:
+            console().print(results_page(document, wide=output == Format.WIDE))
         case Format.CSV:
             write(results_csv(document).decode())
         case Format.MARKDOWN:
@@ -109,8 +110,8 @@ def _one(name: str, where: Where, output: Format) -> int:
 def _compare(documents: list[ResultsDocument], statistic: Statistic, output: Format) -> int:
     """The table over experiments."""
     made = results_table(documents, statistic)
-    if output == Format.TABLE:
-        console().print(comparison_page(made))
+    if output in {Format.TABLE, Format.WIDE}:
+        console().print(comparison_page(made, wide=output == Format.WIDE))
     elif output.value in WRITERS:
         write(WRITERS[output.value](made).decode())
     else:
@@ -122,7 +123,7 @@ def _summary(place: Results, output: Format) -> int:
     """A search's summary, as its report wrote it."""
     if output == Format.LATEX:
         raise UsageError("a search's summary is not written as LaTeX", "It comes as table, csv, md, json, yaml, html.")
-    suffix = {Format.TABLE: "md", Format.YAML: "json"}.get(output, output.value)
+    suffix = {Format.TABLE: "md", Format.WIDE: "md", Format.YAML: "json"}.get(output, output.value)
     try:
         write(place.store.get(SearchLayout(place.namespace, place.name).summary(suffix), limit=FILE_LIMIT).decode())
     except NoObjectError as error:
@@ -147,10 +148,10 @@ def best(
     else:
         _, item = find(cluster(context, namespace), name, (EXPERIMENT,))
         rows = best_of_status(item.get("status") or {})
-    if output != Output.TABLE:
+    if not output.for_people:
         emit(rows, output)
     elif rows:
-        console().print(table(BEST_COLUMNS, map(best_cells, rows)))
+        console().print(best_page(rows, wide=output == Output.WIDE), soft_wrap=True)
     else:
         note("No run has a result yet.")
     return Exit.OK

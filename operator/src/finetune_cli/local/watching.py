@@ -7,8 +7,8 @@ from rich.console import Group, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
+from finetune_cli.fitted import table
 from finetune_cli.local.planning import finished
-from finetune_cli.output import table
 from finetune_core.deciding.eta import remaining_seconds
 from finetune_core.deciding.outcome import Outcome
 from finetune_core.layout import ExperimentLayout, RunLayout
@@ -81,9 +81,7 @@ def picture(watch: Watch) -> RenderableType:
     summary = f"{figures.count(ended, len(plan.runs))} runs"
     eta = watch.eta()
     parts: list[RenderableType] = [
-        table(
-            ["TASK", "METRIC", "RUNS>", "FAILED>", "BEST>", "AT RUN>"], [_row(watch, task) for task in plan.task_names]
-        ),
+        table(["TASK", "RUNS>", "METRICS", "BEST>", "BEST RUN>"], [_row(watch, task) for task in plan.task_names]),
         _bars(watch),
         Text(f"{summary}, {eta} left" if eta else summary, style="bold"),
     ]
@@ -106,9 +104,8 @@ def _row(watch: Watch, task: str) -> list[object]:
     best = best_run(found)
     return [
         task,
+        figures.count(len(found), len(runs)) + (f", {failed} failed" if failed else ""),
         watch.plan.tasks[task].settings.metric_for_best_model,
-        figures.count(len(found), len(runs)),
-        failed or None,
         None if best is None else figures.metric(best.metric, best.value),
         None if best is None else best.run,
     ]
