@@ -104,7 +104,7 @@ def test_suspend_and_resume_change_the_spec_once(world: World, run: Run) -> None
     said = [run(verb, "first", "-n", world.namespace).text for verb in ("suspend", "suspend", "resume")]
 
     assert "suspended" in said[0]
-    assert "is so already" in said[1]
+    assert "is already suspended" in said[1]
     assert "goes on" in said[2]
     assert world.resource("first")["spec"]["execution"]["suspend"] is False
 

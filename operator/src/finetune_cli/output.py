@@ -11,7 +11,6 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 from finetune_core.plain import visible
-from finetune_core.results.hyperparameter_files import to_yaml
 
 
 class Output(StrEnum):
@@ -70,4 +69,9 @@ def write(text: str) -> None:
 
 def emit(data: Any, output: Output) -> None:
     """Data for programs: JSON or YAML."""
-    write(json.dumps(data, indent=2, ensure_ascii=False) + "\n" if output == Output.JSON else to_yaml(data))
+    if output == Output.JSON:
+        write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+        return
+    from finetune_core.results.hyperparameter_files import to_yaml  # noqa: PLC0415  help does not wait for pydantic
+
+    write(to_yaml(data))
