@@ -17,7 +17,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "init": ("starting", "Write a manifest that validates, by flags or by asking."),
         "run": (
             "run",
-            "Run an experiment on this machine, without a cluster: the same runs, results and zip, in a folder or a bucket.",
+            "Run an experiment on this machine, without a cluster: the same runs, results and zip, in a folder or a "
+            "bucket.",
         ),
         "search": ("search", "Search hyperparameters on this machine, without a cluster, into a folder or a bucket."),
         "validate": ("validate", "Check manifests without a cluster: every problem, with file, line and remedy."),

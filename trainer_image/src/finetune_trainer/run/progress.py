@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from finetune_core.layout import RunLayout
 from finetune_core.results.evaluation import Evaluation, to_lines
 from finetune_core.results.run import FailureReason, Progress
+from finetune_core.tables.figures import evaluation_line
 from finetune_store import Store, StoreError
 from finetune_store.documents import find_or_warn
 from finetune_trainer.errors import GaveUpError, StoppedError
@@ -91,11 +92,13 @@ class Reporter:
         self._now = now
         self._observe = observe
         self._sent = 0.0
+        self._ahead: tuple[int, float | None] = (0, None)
         self.evaluations: list[Evaluation] = []
 
     def progress(self, step: int, total: int, seconds_left: float | None, *, force: bool = False) -> None:
         """Tell where the run is, at most every few seconds unless forced."""
         self._clock.step = step
+        self._ahead = total, seconds_left
         if not force and time.monotonic() - self._sent < _EVERY_SECONDS:
             return
         self._sent = time.monotonic()
@@ -114,6 +117,8 @@ class Reporter:
         times = {"time": self._now(), "seconds": round(self._clock.elapsed, 2)}
         self.evaluations.append(evaluation.model_copy(update=times))
         self._send(self._layout.metrics(self._attempt), self.metrics_bytes())
+        total, left = self._ahead
+        logger.info("%s", evaluation_line(self.evaluations[-1], total, left))
         self._show(self.evaluations[-1])
 
     def restore(self, evaluations: Iterable[Evaluation]) -> None:
