@@ -207,7 +207,25 @@ def test_a_zip_with_placeholders_is_built_here_and_passes_the_check(
 
     assert "Placeholders, not predictions" in built.err
     assert len(zipfile.ZipFile(file).namelist()) == 11
-    assert run("leaderboard", "check", str(file)).code == 0
+    checked = run("leaderboard", "check", str(file))
+    assert checked.code == 0
+    # RTE's predictions are all the same here too; MNLI has three files.
+    assert checked.err.count("every row says") == 11
+    assert "CoLA.tsv: every row says 1: a placeholder" in checked.text
+
+
+def test_a_file_with_different_predictions_is_no_placeholder(
+    store: DirectoryStore, plan: Plan, run: Run, tmp_path: Path
+) -> None:
+    rows = prediction(2999) + b"2999\tnot_entailment\n"
+    finish_run(store, plan, "rte", 1, 0.7, predictions={"RTE.tsv": rows})
+    file = str(tmp_path / "a.zip")
+    run("leaderboard", "build", "demo", "-f", file, "--missing-tasks", "Placeholder", *where(store))
+
+    checked = run("leaderboard", "check", file)
+
+    assert checked.err.count("every row says") == 10
+    assert "RTE.tsv" not in checked.err
 
 
 def test_a_zip_without_all_tasks_is_refused_with_their_files(store: DirectoryStore, plan: Plan, run: Run) -> None:
