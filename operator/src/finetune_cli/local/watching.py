@@ -14,7 +14,7 @@ from finetune_core.deciding.outcome import Outcome
 from finetune_core.layout import ExperimentLayout, RunLayout
 from finetune_core.planning.plan import Plan, PlannedRun
 from finetune_core.results.best_run import best_run
-from finetune_core.results.run import DriverReport, RunResult
+from finetune_core.results.run import DriverReport, Phase, RunResult
 from finetune_core.results.run import Progress as RunProgress
 from finetune_core.tables import figures
 from finetune_store import Store
@@ -56,7 +56,9 @@ class Watch:
         """About how long it still takes."""
         ended = self.outcomes.keys() | self.report.failed.keys()
         waiting = frozenset(run.run_id for run in self.plan.runs) - ended
-        seconds = remaining_seconds(self.plan, self.outcomes, self.progress, waiting, parallelism=self.workers)
+        # The driver may do more at a time than it was told to: as many as there are GPUs.
+        workers = max(self.workers, len(self.report.running))
+        seconds = remaining_seconds(self.plan, self.outcomes, self.progress, waiting, parallelism=workers)
         return figures.eta(seconds)
 
     def _layout(self, run: PlannedRun) -> RunLayout:
@@ -116,9 +118,13 @@ def _bars(watch: Watch) -> Progress:
         TextColumn("  {task.description}", markup=False),
         BarColumn(30),
         TextColumn("{task.completed:.0f}/{task.total:.0f} steps"),
+        TextColumn("{task.fields[phase]}", markup=False),
     )
     for run in watch.plan.runs:
         progress = watch.progress.get(run.run_id)
         if progress is not None:
-            bars.add_task(f"{run.task} run {run.run}", total=progress.total_steps or 1, completed=progress.step)
+            about = f"{run.task} run {run.run}"
+            # What trains says it by its steps.
+            phase = "" if progress.phase == Phase.TRAINING else progress.phase
+            bars.add_task(about, total=progress.total_steps or 1, completed=progress.step, phase=phase)
     return bars

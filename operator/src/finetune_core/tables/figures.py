@@ -17,16 +17,21 @@ NOTHING = "–"
 
 _COARSE = (
     (60, "<1m"),
-    (120, "~2m"),
-    (300, "~5m"),
-    (600, "~10m"),
-    (1200, "~20m"),
-    (1800, "~30m"),
-    (2700, "~45m"),
-    (3600, "~1h"),
-    (5400, "~1.5h"),
-    (7200, "~2h"),
+    (90, "~1m"),
+    (150, "~2m"),
+    (240, "~3m"),
+    (360, "~5m"),
+    (510, "~7m"),
+    (750, "~10m"),
+    (1050, "~15m"),
+    (1500, "~20m"),
+    (2220, "~30m"),
+    (3150, "~45m"),
+    (4500, "~1h"),
+    (6300, "~1.5h"),
+    (9000, "~2h"),
 )
+"""Up to so many seconds: steps of about 1.5, so that an estimate that moves a little does not seem to double."""
 
 
 def in_unit(metric: str, value: float) -> float:
