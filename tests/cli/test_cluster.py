@@ -204,6 +204,7 @@ def test_delete_asks_and_removes_the_object_and_nothing_of_the_store(
 
     nobody = run(*ask)
     assert (nobody.code, "Give --yes." in nobody.text) == (2, True)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
     monkeypatch.setattr(typer, "confirm", lambda *_, **__: False)
     assert run(*ask).code == 1
     assert run("status", "first", "-n", world.namespace).code == 0

@@ -1,5 +1,6 @@
 """`delete`: an experiment or a search, gone from the cluster."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -42,7 +43,6 @@ def delete(
 
 
 def _agreed(what: str, running: int) -> bool:
-    try:
-        return typer.confirm(f"Delete {what}" + (f", {running} running" if running else "") + "?", err=True)
-    except typer.Abort as error:
-        raise UsageError(f"nobody is there to ask whether {what} is to be deleted", "Give --yes.") from error
+    if not sys.stdin.isatty():
+        raise UsageError(f"nobody is at the terminal to be asked whether {what} is to be deleted", "Give --yes.")
+    return typer.confirm(f"Delete {what}" + (f", {running} running" if running else "") + "?", err=True)
