@@ -70,7 +70,7 @@ def _closing(websocket: WebSocket) -> Iterator[None]:
     finally:
         websocket.close()
         # Its close does nothing once the other end has said goodbye, and leaves the socket open.
-        websocket.shutdown()
+        websocket.shutdown()  # type: ignore[no-untyped-call]
 
 
 class _Relay:
