@@ -52,7 +52,8 @@ def inline_problem(words: list[str]) -> str | None:
         elif word.islower() and hasattr(command, "commands"):
             if word not in command.commands:
                 return f"{command.name} has no command {word}"
-            command = command.commands[word]
+            # The program's own are imported when they are asked for.
+            command = command.get_command(typer.Context(command), word)
     return None
 
 
