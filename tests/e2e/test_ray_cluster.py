@@ -22,6 +22,7 @@ from e2e.namespaces import fresh_namespace
 from finetune_core.results.run import RunResult
 from finetune_dev import release
 from finetune_store import Store, upload_tree
+from support.checkpoints import POINTER
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -121,7 +122,7 @@ def test_suspend_takes_the_cluster_away_and_resume_goes_on_from_the_checkpoints(
 
     suite = experiment("paused").apply(asked())
     suite.until(
-        "a checkpoint", lambda _: any("/checkpoint/latest.json" in key for key in suite.stored("runs")), seconds=300
+        "a checkpoint", lambda _: any(map(POINTER.fullmatch, suite.stored("runs"))), seconds=300
     )
     (job,) = ray_jobs(suite)
     suite.apply(asked(suspend=True))

@@ -121,7 +121,7 @@ class Run:
         self.loaded = True
         assessor.require_length(model)
         best = Best(settings)
-        checkpoints = Checkpoints(self._pod.patient, self._layout, self._folder)
+        checkpoints = Checkpoints(self._pod.patient, self._layout, self._pod.attempt, self._folder)
         callback = RunCallback(
             best=best,
             clock=self._clock,
