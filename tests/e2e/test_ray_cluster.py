@@ -121,9 +121,7 @@ def test_suspend_takes_the_cluster_away_and_resume_goes_on_from_the_checkpoints(
         return ray_spec(["wnli"], parallelism=1, training=ENDLESS, execution=settings)
 
     suite = experiment("paused").apply(asked())
-    suite.until(
-        "a checkpoint", lambda _: any(map(POINTER.fullmatch, suite.stored("runs"))), seconds=300
-    )
+    suite.until("a checkpoint", lambda _: any(map(POINTER.fullmatch, suite.stored("runs"))), seconds=300)
     (job,) = ray_jobs(suite)
     suite.apply(asked(suspend=True))
     suite.until("all pods to end", lambda status: reason(status) == "Suspended" and not suite.pods())

@@ -246,7 +246,7 @@ class Retention(ApiModel):
 
     models: Annotated[
         ModelRetention,
-        Field(description="Best: the weights of each task's best run. All: of every run. None: of none."),
+        Field(description="Best: the weights of each task's two best runs. All: of every run. None: of none."),
     ] = ModelRetention.BEST
 
 
