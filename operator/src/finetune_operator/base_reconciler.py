@@ -16,7 +16,7 @@ import urllib3
 from finetune_core.api import ExperimentSpec, Storage
 from finetune_core.api.search_status import HPSearchStatus
 from finetune_core.api.status import ConditionStatus, ConditionType, ExperimentStatus, Reason
-from finetune_core.deciding.experiment_status import StatusT, invalid_status, waiting_status
+from finetune_core.deciding.experiment_status import StatusT, invalid_status, waiting_status, with_unsafe_storage
 from finetune_core.planning.parse import AnySpec
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_kube.errors import (
@@ -38,7 +38,8 @@ from finetune_operator.status.end import is_settled
 from finetune_operator.status.notices import notices
 from finetune_operator.status.patch import merge_patch
 from finetune_operator.storage import Connection, StorageConnector
-from finetune_store import StoreError, deadline
+from finetune_store import Store, StoreError, deadline
+from finetune_work.guarantees import unsafe_storage
 
 logger = logging.getLogger(__name__)
 
@@ -276,6 +277,14 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
             raise CannotRunError(error.problems, Reason.SECRET_NOT_FOUND, retry=True) from error
         memory.connected_for, memory.connected_at = storage, now
         return memory.connection
+
+    def _with_guarantees(
+        self, subject: Subject[StatusT, MemoryT], status: StatusT, store: Store, once: bool
+    ) -> StatusT:
+        if once:
+            return status
+        message = unsafe_storage(store.uri())
+        return with_unsafe_storage(status, subject.status, message, generation=subject.generation, now=self._now())
 
     def _next_look(self, *, acted: bool, done: bool) -> float | None:
         if acted:
