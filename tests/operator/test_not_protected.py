@@ -4,7 +4,6 @@ import pytest
 
 from finetune_core.api import Execution, Storage
 from finetune_core.deciding.actions import CreateTrainJob
-from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import ExecutionLimits, job_plan
 from finetune_operator.executors.job import JobExecutor
 from finetune_operator.executors.rayjob import RayJobExecutor
@@ -69,9 +68,3 @@ def test_variables_of_a_spec_are_in_the_spec() -> None:
 
 def test_folders_of_a_pod_have_no_limit_of_size() -> None:
     assert [volume["emptyDir"] for volume in pod()["volumes"] if "emptyDir" in volume] == [{}, {}]
-
-
-def test_attempts_of_a_run_share_its_checkpoints() -> None:
-    layout = ExperimentLayout("team", "exp").run("rte", "0123456789abcdef")
-    assert layout.checkpoint == "team/exp/runs/rte/0123456789abcdef/checkpoint"
-    assert "attempts" not in layout.checkpoint_pointer
