@@ -1,22 +1,22 @@
 """The only client of Kubernetes: a few verbs on plain JSON objects, paths from `paths`, errors by name."""
 
 import json
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import kubernetes.client
-import kubernetes.stream
 import urllib3.exceptions
 
 from finetune_kube.connect import ApiClient
 from finetune_kube.errors import (
     ApiUnavailableError,
     ConflictError,
-    ForbiddenError,
     MissingError,
     RejectedError,
     error_of,
 )
+from finetune_kube.forwarding import forwarded
 from finetune_kube.kinds import POD, Kind
 from finetune_kube.paths import api_path, field_selector, label_selector
 
@@ -137,18 +137,9 @@ class Client:
         if rest:
             yield rest.decode(errors="replace")
 
-    def forward(self, namespace: str, pod: str, port: int) -> Any:
+    def forward(self, namespace: str, pod: str, port: int) -> socket.socket:
         """A socket that is connected to a port of a pod; ForbiddenError."""
-        path = api_path(POD, namespace, pod, "portforward")
-        # While it connects, all that its client sends goes to a websocket: one that others use must not be taken.
-        core = kubernetes.client.CoreV1Api(ApiClient(self._api.configuration))
-        try:
-            made = kubernetes.stream.portforward(
-                core.connect_get_namespaced_pod_portforward, pod, namespace, ports=str(port)
-            )
-        except kubernetes.client.ApiException as error:
-            raise ForbiddenError(f"GET {path}: {error.reason}", reason=str(error.reason), path=path) from error
-        return made.socket(port)
+        return forwarded(self._api, api_path(POD, namespace, pod, "portforward"), port)
 
     def _managed(self) -> dict[str, str]:
         return {"fieldManager": self._manager}

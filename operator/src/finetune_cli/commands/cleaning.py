@@ -42,7 +42,7 @@ def gc(
             f"finetune watch {place.name} waits for the next report.",
         )
     keys = expendable(plan, document, findings)
-    if output == Output.TABLE:
+    if output.for_people:
         for key in keys:
             console().print(place.store.uri(key), markup=False, soft_wrap=True)
     else:

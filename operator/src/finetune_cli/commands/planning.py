@@ -45,10 +45,10 @@ def plan(
     if errors:
         raise ClientError("\n".join(map(str, errors)), "Correct it first.")
     forecasts = [_forecast(one, store, namespace, context) for one in manifests_of(read_text(file)[0])]
-    if output != Output.TABLE:
+    if not output.for_people:
         emit([one.to_json() for one in forecasts], output)
-    for one in forecasts if output == Output.TABLE else ():
-        console().print(forecast_page(one))
+    for one in forecasts if output.for_people else ():
+        console().print(forecast_page(one, wide=output == Output.WIDE))
     return Exit.OK
 
 

@@ -12,7 +12,8 @@ from finetune_cli.local.session import LocalRun
 from finetune_cli.manifest.check import check_text, manifests_of
 from finetune_cli.manifest.files import read_text
 from finetune_cli.manifest.findings import Severity
-from finetune_cli.output import console, error_console, note, write
+from finetune_cli.output import console, error_console, note
+from finetune_cli.shown.results import results_page
 from finetune_client.errors import ClientError, UsageError
 from finetune_client.exits import Exit
 from finetune_core.tracking import to_env
@@ -72,7 +73,7 @@ def run(
             note("interrupted; the same command goes on from here")
             return Exit.INTERRUPTED
         session.report()
-        return _shown(session)
+        return _shown(session, f"-n {manifest.namespace} --store {store}", manifest.name)
 
 
 def read_manifest(file: str, kind: str, namespace: str | None) -> Manifest:
@@ -103,13 +104,23 @@ def say_waiting() -> None:
     note("another command is at this experiment, or is saving its state: waiting for it")
 
 
-def _shown(session: LocalRun) -> int:
-    """Print the table and where everything lies; the command's exit code."""
+def _shown(session: LocalRun, where: str, name: str) -> int:
+    """Print the table, where everything lies, and what to open next; the command's exit code."""
     for about, failure in session.failures():
         error_console().print(f"{about} failed: {failure.reason}: {failure.message}", markup=False)
     for warning in session.warnings():
         note(f"warning: {warning}")
-    write(f"{session.table()}\n")
-    for what, where in session.places().items():
-        console().print(f"{what}: {where}", soft_wrap=True)
+    out = console()
+    out.print(results_page(session.document()))
+    out.print()
+    for what, line in (session.places() | next_steps(where, name)).items():
+        out.print(f"{what}: {line}", soft_wrap=True)
     return Exit.PROBLEMS if session.failures() else Exit.OK
+
+
+def next_steps(where: str, name: str) -> dict[str, str]:
+    """What to open next, by what it shows; `where` are the options that say where the results lie."""
+    return {
+        "learning curves": f"finetune ui --store {where.rpartition(' ')[2]}",
+        "best models as a folder": f"finetune download {name} {where}",
+    }

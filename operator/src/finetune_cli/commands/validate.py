@@ -35,7 +35,7 @@ def validate(
         )
     findings = list(chain.from_iterable(map(check_source, looked_at)))
     errors = sum(one.severity == Severity.ERROR for one in findings)
-    if output == Output.TABLE:
+    if output.for_people:
         _print(findings, errors, len(looked_at))
     else:
         emit([one.to_json() for one in findings], output)

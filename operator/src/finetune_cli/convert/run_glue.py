@@ -3,7 +3,6 @@
 https://github.com/huggingface/transformers/tree/main/examples/pytorch/text-classification
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,8 @@ from urllib.parse import quote
 
 from finetune_cli.convert.arguments import TASK_NAMES, TRAINING, boolean, number, parse_command, unknown
 from finetune_cli.manifest.crds import API_VERSION, EXPERIMENT
+from finetune_core.api import MAX_NAME_LENGTH
+from finetune_core.names import name_from
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_core.tasks.registry import GLUE_TASKS
 
@@ -169,5 +170,4 @@ def model_uri(name: str, notes: list[str]) -> str:
 
 
 def _name(model: str, task: str) -> str:
-    text = re.sub(r"[^a-z0-9]+", "-", f"{model.rstrip('/').rpartition('/')[2]}-{task}".lower()).strip("-")
-    return text[:40].rstrip("-")
+    return name_from(f"{model.rstrip('/').rpartition('/')[2]}-{task}", MAX_NAME_LENGTH)

@@ -10,6 +10,7 @@ from finetune_cli.manifest.core import check_core, is_vaguer
 from finetune_cli.manifest.crds import API_VERSION, KINDS, schema_of, spec_schema, with_defaults
 from finetune_cli.manifest.findings import Document, Finding, Path, Place, Severity, Trouble, field_of
 from finetune_cli.manifest.schema import check_schema
+from finetune_cli.manifest.unknown import unknown_field
 from finetune_cli.manifest.yaml_nodes import read
 from finetune_core.api.crd import GROUP
 from finetune_core.names import NAME_FORM, is_name, is_namespace
@@ -93,7 +94,7 @@ def _troubles(value: dict[str, Any], in_cluster: bool) -> tuple[list[Trouble], l
         message = wording.missing("spec", spec_schema(kind)) if "spec" not in value else None
         message = message or wording.wrong_type("object", value["spec"])
         return [*troubles, Trouble(("spec",) if "spec" in value else (), message)], []
-    troubles += _unknown_parts(value)
+    troubles += _unknown_parts(kind, value)
     filled = with_defaults(spec_schema(kind), value["spec"])
     troubles += [_below_spec(one) for one in check_schema(kind, filled)]
     return _deeper(kind, value, filled, troubles, in_cluster)
@@ -147,11 +148,10 @@ def _metadata(metadata: Any) -> Iterator[Trouble]:
         yield Trouble(("metadata", "namespace"), message)
 
 
-def _unknown_parts(value: dict[str, Any]) -> Iterator[Trouble]:
+def _unknown_parts(kind: str, value: dict[str, Any]) -> Iterator[Trouble]:
     known = ("apiVersion", "kind", "metadata", "spec", "status")
     for name in value.keys() - set(known):
-        homes = ["spec"] if name in spec_schema(KINDS[0])["properties"] else []
-        yield Trouble((name,), wording.unknown_field(name, known[:4], homes))
+        yield Trouble((name,), unknown_field(kind, name, known[:4], value))
 
 
 def _below_spec(one: Trouble) -> Trouble:

@@ -22,6 +22,7 @@ from finetune_core.canonical import short_hash
 from finetune_core.deciding.actions import Action, CreateTrainJob, DeleteJob, PatchJob
 from finetune_core.deciding.executor import ExecutorTraits
 from finetune_core.deciding.observation import FailureCause, JobView, PodView
+from finetune_core.deciding.pods_in_words import pods_in_words, waits_its_turn
 from finetune_core.planning.plan import JobPlan
 from finetune_core.planning.search_plan import SearchJobPlan
 
@@ -175,16 +176,16 @@ def _at_work(sequence: JobSequence, current: JobView, others: tuple[JobView, ...
 
 def _working_phase(sequence: JobSequence, current: JobView, failed: int) -> tuple[Reason, str]:
     ended = len(sequence.units) - len(sequence.pending) + failed
-    pods = "1 pod" if current.active == 1 else f"{current.active} pods"
-    counted = f"{ended} of {len(sequence.units)} {sequence.noun} ended, {pods} at work"
+    blocked = blocked_pod(sequence.pods, current.name)
+    pods = pods_in_words(current, blocked)
+    counted = f"{ended} of {len(sequence.units)} {sequence.noun} ended; pods: {pods}"
     if sequence.execution.suspend:
         return Reason.SUSPENDED, f"{counted}. Set execution.suspend: false to go on."
     if current.suspended and current.queued:
         return Reason.QUEUED, f"{counted}. Waiting for queue {sequence.execution.queue_name} to admit the Job."
     if sequence.execution.parallelism == 0:
         return Reason.SUSPENDED, f"{counted}. execution.parallelism is 0: raise it to go on."
-    blocked = blocked_pod(sequence.pods, current.name)
-    if blocked is None:
+    if blocked is None or waits_its_turn(current, blocked):
         return Reason.RUNNING, f"{counted}."
     problem = f"Pod {blocked.name} cannot start: {blocked.blocked}: {blocked.blocked_message}"
     return (Reason.RUNNING if current.ready else Reason.BLOCKED), f"{counted}. {problem}"

@@ -52,8 +52,20 @@ class Failure(Document):
     traceback: str | None = None
 
 
+class Phase(StrEnum):
+    """What a living run does."""
+
+    TRAINING = "training"
+    EVALUATING = "evaluating"
+    PREDICTING = "predicting"
+    UPLOADING = "uploading"
+
+
 class Progress(Document):
-    """Where a living run is. `elapsed_seconds` counts over all attempts, without waiting."""
+    """Where a living run is. `elapsed_seconds` counts over all attempts, without waiting.
+
+    `phase` is one of Phase, or a word of a later version.
+    """
 
     step: Count
     total_steps: Count
@@ -61,6 +73,7 @@ class Progress(Document):
     elapsed_seconds: Seconds
     attempt: str
     time: str
+    phase: str = Phase.TRAINING
 
 
 class DriverFailure(Document):

@@ -6,13 +6,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import transformers
 
 from finetune_core.layout import ExperimentLayout, RunLayout
 from finetune_core.planning.identity import RECIPE_VERSION
 from finetune_core.planning.plan import ExecutionLimits, Plan, PlannedRun, TaskPlan
-from finetune_core.results.run import FailureReason, PredictionFile, RunResult, SparsityRecord
+from finetune_core.results.run import FailureReason, Phase, PredictionFile, RunResult, SparsityRecord
 from finetune_core.tracking import TrackedRun
 from finetune_store import Store
 from finetune_trainer import hardware
@@ -25,6 +26,7 @@ from finetune_trainer.run import publish
 from finetune_trainer.run.assess import Assessor
 from finetune_trainer.run.best import Best
 from finetune_trainer.run.checkpoints import Checkpoints
+from finetune_trainer.run.pace import FORWARD_SHARE, Pace
 from finetune_trainer.run.progress import Clock, Observer, Reporter, elapsed_before, unobserved
 from finetune_trainer.run.training import RunCallback, RunTrainer, make_trainer
 from finetune_trainer.signals import Stop
@@ -129,14 +131,20 @@ class Run:
             checkpoints=checkpoints,
             zeros=zeros,
             interval_seconds=self._pod.limits.checkpoint_interval_seconds,
+            pace=Pace(settings.eval_steps, sum(map(len, dev.values())) / settings.train_batch_size * FORWARD_SHARE),
         )
+
+        def evaluate(current: Any) -> dict[str, float]:
+            with self._reporter.evaluating():
+                return assessor.evaluate(current, head, dev, trainer.compute_loss_context_manager)
+
         with self._tracked() as tracking:
             trainer = make_trainer(
                 settings,
                 model=model,
                 tokens=train,
                 collator=assessor.collate(model, train, head),
-                evaluate=lambda current: assessor.evaluate(current, head, dev, trainer.compute_loss_context_manager),
+                evaluate=evaluate,
                 callbacks=[*zeros.callbacks, callback, *tracking.callbacks],
                 folder=self._folder,
                 seed=self._planned.seed,
@@ -146,6 +154,7 @@ class Run:
         predictions = self._predict(trainer, head) if self._pod.plan.predict else {}
         warnings = (*head.warnings, *self._pod.splits.warnings(self._task), *tracking.warnings)
         result = self._result(best, resumed, attempts, zeros.record(), warnings)
+        self._reporter.enter(Phase.UPLOADING)
         return publish.publish(
             self._pod.patient,
             self._layout,
@@ -184,6 +193,7 @@ class Run:
     def _predict(self, trainer: RunTrainer, head: Head) -> dict[str, PredictionFile]:
         """Predict the test sets; told to stop, the next attempt starts from here and not from the last checkpoint."""
         autocast = trainer.compute_loss_context_manager
+        self._reporter.enter(Phase.PREDICTING)
         try:
             return self._assessor.predict(trainer.model, head, autocast, self._folder / publish.PREDICTIONS)
         except StoppedError:

@@ -9,6 +9,7 @@ from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import PlannedRun
 from finetune_core.results.run import ExitCode, Failure, FailureReason
 from finetune_store import Store, StoreError
+from finetune_trainer import logs
 from finetune_trainer.errors import MemoryExceededError, RunError
 from finetune_trainer.run.run import Pod, Run, now
 
@@ -65,7 +66,8 @@ def exit_code(codes: list[int]) -> int:
 
 def _attempt(pod: Pod, planned: PlannedRun) -> Failure | None:
     try:
-        result = Run(pod, planned).execute()
+        with logs.about(task=planned.task, run=planned.run, run_id=planned.run_id):
+            result = Run(pod, planned).execute()
     except Exception as error:  # noqa: BLE001 - the boundary: one run's failure must not stop the pod's other runs
         return failure_of(pod, planned, error)
     logger.info(
