@@ -135,3 +135,8 @@ def _snapshot(uri: str, repo_type: str) -> Path:
 def work_folder() -> Path:
     """Where pods keep files: $FINETUNE_WORK, or a folder below the current one's temporary folder."""
     return Path(os.environ.get("FINETUNE_WORK", "/tmp/finetune-work"))
+
+
+def volumes() -> Path:
+    """Where pods see the volumes of pvc:// URIs: $FINETUNE_PVC_ROOT, or a folder of its own."""
+    return Path(os.environ.get("FINETUNE_PVC_ROOT", "/mnt/pvc"))
