@@ -13,7 +13,8 @@ import transformers
 
 from finetune_core.tasks.registry import ProblemType, TaskDefinition
 from finetune_trainer.errors import UserError
-from finetune_trainer.model.files import read_config, reading, require_weights
+from finetune_trainer.model.files import read_config, reading
+from finetune_trainer.model.weight_files import require_weights
 from finetune_trainer.model.weights import Loading, require_loaded
 from finetune_trainer.sparse import require_sparse, sparse_config
 
@@ -43,7 +44,7 @@ def load_model(
     than the head would be new, or if it is not what `model_type` says; see `finetune_trainer.sparse` for sparse types.
     """
     raw = read_config(folder)
-    require_weights(folder, raw)
+    told = require_weights(folder, raw)
     with reading("the model cannot be loaded"):
         known = _known(raw, definition)
         config = _config(folder, raw, model_type)
@@ -61,7 +62,7 @@ def load_model(
             folder, config=config, ignore_mismatched_sizes=True, dtype="float32", output_loading_info=True
         )
     loading = Loading.of(info)
-    warnings = require_loaded(model, loading)
+    warnings = (*told, *require_loaded(model, loading))
     if not regression:
         warnings += _other_labels(known, definition.labels, head_is_new=bool(loading.new))
     require_sparse(model)

@@ -8,6 +8,7 @@ from finetune_core.planning.plan import ResolvedModel, TaskPlan
 from finetune_trainer.data.splits import Splits
 from finetune_trainer.data.tokens import Tokens
 from finetune_trainer.inputs import Inputs
+from finetune_trainer.model.fits import vocabulary_warning
 from finetune_trainer.model.loading import Head, load_model
 from finetune_trainer.model.tokenizer import load_tokenizer
 from finetune_trainer.run.assess import Assessor
@@ -50,4 +51,5 @@ class Preparation:
 
     def warnings(self) -> tuple[str, ...]:
         """What readers of a result have to know of model and data."""
-        return (*self.head.warnings, *self.assessor.warnings(self.model))
+        vocabulary = vocabulary_warning(self.model, self.tokenizer)
+        return (*self.head.warnings, *vocabulary, *self.assessor.warnings(self.model))
