@@ -267,8 +267,8 @@ def test_all_that_is_wrong_is_told_at_once_and_at_its_lines(place, capsys):
     lines = place.file.read_text().splitlines()
     assert [(lines[one["line"] - 1].strip(), one["field"]) for one in found] == [
         (f"uri: {_uri(place.model)}", "spec.model.uri"),
-        ("train: train.csv", "spec.tasks[mine].data"),
-        ("train: train.csv", "spec.tasks[mine].data"),
+        ("data:", "spec.tasks[mine].data"),
+        ("data:", "spec.tasks[mine].data"),
     ]
 
 

@@ -45,6 +45,10 @@ class Inputs:
             self._require_pinned(uri, folder, digest)
         return folder
 
+    def fetched(self, uri: str) -> Path | None:
+        """The folder of a model or data that is here already."""
+        return self._folders.get(uri)
+
     def data_files(self, data: ResolvedData, paths: Iterable[str], decisive: Collection[str]) -> list[Path]:
         """Files of a task's data; UserError where the decisive ones, which its digest covers, have changed."""
         if data.uri.startswith(_S3):

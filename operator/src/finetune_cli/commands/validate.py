@@ -55,7 +55,7 @@ def validate(
         text, found = checked(source, in_cluster=not (local or deep))
         findings += found
         if deep and not any(one.severity == Severity.ERROR for one in found):
-            findings += _deeper(source.name, text, model, data)
+            findings += sorted(_deeper(source.name, text, model, data))
     errors = sum(one.severity == Severity.ERROR for one in findings)
     if output == Output.TABLE:
         _print(findings, errors, len(looked_at))

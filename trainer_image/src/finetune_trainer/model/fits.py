@@ -48,8 +48,8 @@ def vocabulary_warning(model: Any, tokenizer: Any) -> tuple[str, ...]:
     if 2 * len(tokenizer) >= _rows(model):
         return ()
     return (
-        f"the tokenizer has {len(tokenizer)} tokens, the model embeddings for {_rows(model)}: if it is not the one that "
-        "the model was trained with, the scores mean nothing; compare it with the model's page",
+        f"the tokenizer has {len(tokenizer)} tokens, the model embeddings for {_rows(model)}: see whether the model "
+        "was trained with another tokenizer, and put that one into its folder",
     )
 
 

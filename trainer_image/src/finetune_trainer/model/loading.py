@@ -93,13 +93,15 @@ def _require_own_type(config: Any) -> None:
 
 
 def _set_pad_token(config: Any, pad_id: int) -> None:
+    """A decoder's, and of any model that names none; an encoder may count its positions from the one that it names."""
     if pad_id >= getattr(config, "vocab_size", pad_id + 1):
         raise UserError(
             f"the tokenizer's pad token has id {pad_id}, but the model has embeddings for {config.vocab_size} tokens: "
             f"name another as pad_token in tokenizer_config.json, or call model.resize_token_embeddings({pad_id + 1}) "
             "and save it again"
         )
-    config.pad_token_id = pad_id
+    if config.pad_token_id is None or type(config) not in transformers.MODEL_FOR_MASKED_LM_MAPPING:
+        config.pad_token_id = pad_id
 
 
 def _known(raw: Mapping[str, Any], definition: TaskDefinition) -> dict[str, int]:
