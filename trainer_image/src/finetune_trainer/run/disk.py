@@ -30,7 +30,8 @@ def disk_full(error: BaseException, work: Path, model: Path | None) -> DiskFullE
     needs = f"; a checkpoint of this model needs some {_mebibytes(_COPIES * _weights(model))}" if model else ""
     return DiskFullError(
         f"no space is left for {place} ({_mebibytes(free(work))} free at {work}{needs}): free space, or set "
-        f"FINETUNE_WORK (and --store) to a folder on a larger disk; in a cluster, use nodes with more ephemeral storage ({error})"
+        "FINETUNE_WORK (and --store) to a folder on a larger disk; in a cluster, use nodes with more ephemeral "
+        f"storage ({error})"
     )
 
 
