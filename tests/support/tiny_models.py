@@ -115,9 +115,6 @@ ARCHITECTURES: dict[str, Architecture] = {
         "FunnelBaseModel",
         bounded=False,
     ),
-    "nomic_bert": Architecture(
-        transformers.NomicBertConfig, {**_ENCODER, "head_dim": 8}, "NomicBertModel", bounded=False
-    ),
     "eurobert": Architecture(transformers.EuroBertConfig, _DECODER, "EuroBertForMaskedLM", "bpe", bounded=False),
     "modernbert": Architecture(transformers.ModernBertConfig, _ENCODER, "ModernBertForMaskedLM", bounded=False),
     "bart": Architecture(transformers.BartConfig, _BART, "BartForConditionalGeneration", "bpe"),

@@ -41,7 +41,9 @@ def test_what_says_so_is_recognised(tmp_path, step):
 
 
 def test_an_error_of_torch_that_does_not_say_so_counts_where_nothing_is_left(tmp_path, monkeypatch):
-    error = raised(lambda: torch.save({"weights": torch.zeros(100_000)}, "/dev/full"))
+    # A link, so that a library that writes by renaming would not replace the device.
+    (tmp_path / "full").symlink_to("/dev/full")
+    error = raised(lambda: torch.save({"weights": torch.zeros(100_000)}, tmp_path / "full"))
     assert not is_full(error, tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(100 << 20, 100 << 20, 4096))
     assert is_full(error, tmp_path)

@@ -11,9 +11,8 @@ import sentencepiece
 
 from finetune_trainer.errors import UserError
 
-ADD_JSON = (
-    ": add the tokenizer.json of its hub page, or open it with the version of transformers in config.json and save it"
-)
+ADD_JSON = ": add its tokenizer.json (open it with the version of transformers that config.json names, and save it)"
+"""The remedy."""
 
 _BEGINS = "\u2581"
 _WORDS = 32

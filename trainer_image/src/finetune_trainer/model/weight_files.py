@@ -16,7 +16,7 @@ from finetune_trainer.model.files import reading
 _POINTER = b"version https://git-lfs"
 _USED, _OLD = "model.safetensors", "pytorch_model.bin"
 _PLAIN = frozenset({torch.float64, torch.float32, torch.float16, torch.bfloat16})
-_OTHER = ("I", "U", "BOOL", "F8", "F4", "F6")
+_OTHER = ("I", "U", "BOOL", "F8", "F6_", "F4")
 """How safetensors' names of types begin that hold weights only together with scales."""
 
 _COMPARED = 16
