@@ -113,7 +113,7 @@ def try_cell(cell: Cell, folder: Path, data: Path) -> Outcome:
     try:
         whole = _run(workspace, job, "whole")
     except UserError as error:
-        return Outcome(refused=str(error).replace(f"{folder}/", "").splitlines()[0])
+        return Outcome(refused=str(error).replace(f"{folder}/", "").splitlines()[0].rstrip(": "))
     result = _interrupted(workspace, job, whole)
     saved = workspace.store / workspace.layout(job).model(result.attempt)
     _require_same_when_opened(cell, saved, data, workspace, job, result)

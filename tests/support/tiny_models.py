@@ -115,6 +115,10 @@ ARCHITECTURES: dict[str, Architecture] = {
         "FunnelBaseModel",
         bounded=False,
     ),
+    # Its checkpoints have other names than the model: transformers converts them, both ways.
+    "nomic_bert": Architecture(
+        transformers.NomicBertConfig, {**_ENCODER, "head_dim": 8}, "NomicBertModel", bounded=False
+    ),
     "eurobert": Architecture(transformers.EuroBertConfig, _DECODER, "EuroBertForMaskedLM", "bpe", bounded=False),
     "modernbert": Architecture(transformers.ModernBertConfig, _ENCODER, "ModernBertForMaskedLM", bounded=False),
     "bart": Architecture(transformers.BartConfig, _BART, "BartForConditionalGeneration", "bpe"),

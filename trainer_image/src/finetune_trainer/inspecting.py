@@ -55,7 +55,9 @@ class _Look:
         if made is not None and self._whole(made, here):
             self._try(here, made.require_fit)
             self._try(f"{here}.training.maxSeqLength", made.require_length)
-            self._found += [Discovery(field=here, message=text, warning=True) for text in made.warnings()]
+            # Warnings are those of a result; with an error there would be none.
+            told = () if self._found else made.warnings()
+            self._found += [Discovery(field=here, message=text, warning=True) for text in told]
         yield from self._found
 
     def _prepare(self) -> Preparation:
