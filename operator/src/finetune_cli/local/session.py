@@ -10,7 +10,6 @@ from finetune_cli.local.planning import Planned
 from finetune_cli.local.programs import Programs
 from finetune_cli.local.watching import Watch, line, picture
 from finetune_cli.output import console, note
-from finetune_client.errors import ClientError
 from finetune_core.deciding.outcome import run_warnings
 from finetune_core.layout import ExperimentLayout
 from finetune_core.results.run import DriverFailure, ExitCode
@@ -42,7 +41,7 @@ class LocalRun:
             code = self._programs.run(*self._driver(), watch=look)
             look()
         if code and code != ExitCode.INTERRUPTED and not self._watch.report.failed:
-            raise ClientError(f"the trainer ended with exit code {code}", f"see {self._programs.log}")
+            raise self._programs.failure("the trainer", code)
         return code != ExitCode.INTERRUPTED
 
     def report(self) -> None:
