@@ -261,6 +261,8 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
             log_format=self._config.log_format,
             # The runs of a trial share a process, which MLflow and W&B take for one run.
             tracking=spec.tracking if isinstance(spec, ExperimentSpec) else None,
+            names_storage=spec.storage is not None,
+            defaults=self._config.pods,
         )
 
     def _connect(self, subject: Subject[StatusT, MemoryT], storage: Storage) -> Connection:

@@ -78,6 +78,18 @@ class PodTemplate(ApiModel):
     ] = None
     priority_class_name: Annotated[Name | None, Field(description="Priority class.")] = None
     runtime_class_name: Annotated[Name | None, Field(description="Runtime class, e.g. nvidia.")] = None
+    security_context: Annotated[
+        dict[str, Any] | None,
+        Field(
+            description="The pods' security context, added to runAsNonRoot and seccompProfile. Where it is set, "
+            "the operator sets no user and group ids: {} leaves them to the cluster (OpenShift).",
+            json_schema_extra=free_form(),
+        ),
+    ] = None
+    container_security_context: Annotated[
+        dict[str, Any] | None,
+        Field(description="The container's security context.", json_schema_extra=free_form()),
+    ] = None
 
 
 class RayOptions(ApiModel):
@@ -134,6 +146,12 @@ class Execution(ApiModel):
     image_pull_policy: Annotated[ImagePullPolicy | None, Field(description="As in a pod.")] = None
     resources: Resources | None = Field(
         default=None, description="What a training pod asks for, e.g. limits: {nvidia.com/gpu: 1}."
+    )
+    report_resources: Resources | None = Field(
+        default=None, description="What the pod that writes the report asks for. Default: the operator's."
+    )
+    resolve_resources: Resources | None = Field(
+        default=None, description="What a pod that looks at volumes asks for. Default: the operator's."
     )
     pod_template: PodTemplate | None = Field(
         default=None, description="Node selector, tolerations, volumes and so on for the training pods."

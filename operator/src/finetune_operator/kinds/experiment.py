@@ -70,7 +70,7 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
             connection.check(manifests.store_uri(storage), subject.owner.namespace)
         store = connection.open(manifests.store_uri(storage))
         executor = self._executors.of(spec.execution)
-        children = Children(self._cluster, subject.owner, subject.memory, store, self._executors, executor)
+        children = Children(self._cluster, subject.owner, subject.memory, store, self._executors, settings)
         observer = Observer(children, subject.memory)
         actor = ActionExecutor(self._cluster, subject.owner, settings, self._executors)
         root = ExperimentLayout(subject.owner.namespace, subject.owner.name).root

@@ -67,7 +67,7 @@ class SearchReconciler(BaseReconciler[HPSearchStatus, SearchMemory]):
             connection.check(manifests.store_uri(storage), owner.namespace)
         store = connection.open(manifests.store_uri(storage))
         executor = self._executors.of(spec.execution)
-        children = Children(self._cluster, owner, subject.memory, store, self._executors, executor)
+        children = Children(self._cluster, owner, subject.memory, store, self._executors, settings)
         actor = ActionExecutor(self._cluster, owner, settings, self._executors)
         root = SearchLayout(owner.namespace, owner.name).root
         resolver = Resolver(owner, connection, store, children, actor, self._http, root)
