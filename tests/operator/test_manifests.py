@@ -211,7 +211,7 @@ def test_the_fingerprint_changes_with_trackers() -> None:
 
 
 def test_resources_are_those_of_the_spec_and_only_in_training_pods() -> None:
-    asked = {"limits": {"nvidia.com/gpu": 1, "memory": "8Gi"}}
+    asked = {"limits": {"nvidia.com/gpu": 1, "memory": "8Gi", "ephemeral-storage": "9Gi"}}
     assert container_of(train_job(resources=asked))["resources"] == asked
     assert "nvidia.com/gpu" not in str(report_job())
 
