@@ -170,7 +170,7 @@ def _template(made: _Made, container: Json) -> Json:
     execution, extra = made.spec.execution, made.spec.execution.pod_template or PodTemplate()
     volumes: list[Json] = [{"name": "work", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}]
     mounts: list[Json] = [{"name": "work", "mountPath": "/work"}, {"name": "tmp", "mountPath": "/tmp"}]
-    read_only = [("plan", {"configMap": {"name": ""}}, "/etc/finetune/plan")]
+    read_only: list[tuple[str, Json, str]] = [("plan", {"configMap": {"name": ""}}, "/etc/finetune/plan")]
     if made.storage.ca_bundle:
         read_only.append(("ca", {"configMap": {"name": made.storage.ca_bundle.name}}, _CA))
     for place, claim in enumerate(made.spec.claims):

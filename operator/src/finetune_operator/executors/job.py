@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from finetune_core.canonical import short_hash
 from finetune_core.deciding import executor as core
 from finetune_core.deciding.actions import CreateTrainJob
 from finetune_core.deciding.observation import JobRole, JobView
@@ -14,7 +15,7 @@ from finetune_kube import names
 from finetune_kube.kinds import JOB
 from finetune_operator.executors.base import Executor, Look
 from finetune_operator.manifests.config_maps import plan_name
-from finetune_operator.manifests.owners import Json, Owner, work_metadata
+from finetune_operator.manifests.owners import Json, Owner, metadata_of, work_metadata
 from finetune_operator.manifests.pods import (
     CONTAINER,
     PLAN_OPTION,
@@ -112,6 +113,14 @@ def job_spec(
         "ttlSecondsAfterFinished": execution.ttl_seconds_after_finished,
         "template": pod_template(settings, container, plan, execution.termination_grace_period_seconds),
     }
+
+
+def trial_job(owner: Owner, settings: PodSettings) -> Json:
+    """A Job that is never made: whether the cluster would take the pods that a spec asks for, in whichever mode."""
+    spec = job_spec(settings, command=_RUN, plan="plan", completions=1, parallelism=1, suspend=True)
+    label_pods(spec, owner, JobRole.TRAIN)
+    metadata = metadata_of(owner, f"trial-{short_hash(owner.uid)}", JobRole.TRAIN)
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
 
 
 def parse_indexes(text: str) -> frozenset[int]:

@@ -64,6 +64,7 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
         spec = _valid_spec(raw_spec)
         storage = self._storage(spec.storage)
         settings = self._pod_settings(spec, storage)
+        self._check_pods(subject, settings)
         connection = self._connect(subject, storage)
         self._check_tracking(subject, spec.tracking)
         if subject.memory.plan is None:

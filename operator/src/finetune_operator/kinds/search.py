@@ -62,6 +62,7 @@ class SearchReconciler(BaseReconciler[HPSearchStatus, SearchMemory]):
         spec, owner = _valid_spec(raw_spec), subject.owner
         storage = self._storage(spec.storage)
         settings = self._pod_settings(spec, storage)
+        self._check_pods(subject, settings)
         connection = self._connect(subject, storage)
         if subject.memory.plan is None:
             connection.check(manifests.store_uri(storage), owner.namespace)
