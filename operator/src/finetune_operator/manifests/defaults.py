@@ -24,12 +24,12 @@ class TemplatePolicy(StrEnum):
 class UserIds(ApiModel):
     """Who a pod runs as; without them the cluster says it (OpenShift does)."""
 
-    run_as_user: int | None = USER_ID
-    run_as_group: int | None = USER_ID
-    fs_group: int | None = USER_ID
+    run_as_user: int | None = None
+    run_as_group: int | None = None
+    fs_group: int | None = None
 
 
-NO_IDS = UserIds(run_as_user=None, run_as_group=None, fs_group=None)
+NO_IDS = UserIds()
 
 
 def _resources(requests: dict[str, int | str], limits: dict[str, int | str]) -> Resources:
@@ -52,7 +52,7 @@ class PodDefaults(ApiModel):
         {"cpu": "100m", "memory": "256Mi", "ephemeral-storage": "256Mi"},
         {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "2Gi"},
     )
-    user_ids: UserIds = UserIds()
+    user_ids: UserIds = UserIds(run_as_user=USER_ID, run_as_group=USER_ID, fs_group=USER_ID)
     template_policy: TemplatePolicy = Field(default=TemplatePolicy.ANY)
 
 
