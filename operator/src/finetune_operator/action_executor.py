@@ -54,7 +54,7 @@ class ActionExecutor:
             case PatchJob():
                 self._patch_job(action)
             case DeleteJob():
-                self._delete_job(action)
+                self.delete_job(action)
             case CreateReportJob():
                 # The report reads the plan in the store: it must be the one that was decided on.
                 store.put(_plan_key(plan), plan.to_bytes())
@@ -68,6 +68,14 @@ class ActionExecutor:
         """Have a pod look at volumes."""
         job = manifests.resolve_job(self._owner, self._settings, name=name, uris=uris, key=key)
         self._create(JOB, job, "resolveResources")
+
+    def delete_job(self, action: DeleteJob) -> None:
+        """Delete an object that does work, and its plan."""
+        # The Job last: as long as it is there, a look that was cut off is made up for.
+        if action.plan:
+            self._children.delete_config_map(action.plan)
+        kind = self._executors.of_kind(action.kind).kind
+        self._cluster.delete_work(kind, self._owner.namespace, action.name, uid=action.uid, version=action.version)
 
     def _create(self, kind: Kind, manifest: Json, resources: str = "resources") -> None:
         try:
@@ -92,13 +100,6 @@ class ActionExecutor:
         executor = self._executors.of_kind(action.kind)
         patch = executor.patch(parallelism=action.parallelism, suspend=action.suspend)
         self._cluster.patch_work(executor.kind, self._owner.namespace, action.name, patch, uid=action.uid)
-
-    def _delete_job(self, action: DeleteJob) -> None:
-        # The Job last: as long as it is there, a look that was cut off is made up for.
-        if action.plan:
-            self._children.delete_config_map(action.plan)
-        kind = self._executors.of_kind(action.kind).kind
-        self._cluster.delete_work(kind, self._owner.namespace, action.name, uid=action.uid, version=action.version)
 
     def _create_report_job(self, action: CreateReportJob) -> None:
         job = manifests.report_job(
