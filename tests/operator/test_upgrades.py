@@ -258,9 +258,10 @@ NO_IMAGE = {
 
 @pytest.mark.apiserver
 @pytest.mark.s3
-@pytest.mark.parametrize("role", ["train", "report"])
+@pytest.mark.parametrize("role", ["train", "report", "resolve"])
 def test_a_job_none_of_whose_pods_can_start_is_made_anew_with_new_settings(world: World, role: str) -> None:
-    world.apply("exp", spec_of(world.server, {"rte": 1}))
+    more = {"model": {"uri": "pvc://models/bert"}} if role == "resolve" else {}
+    world.apply("exp", {**spec_of(world.server, {"rte": 1}), **more})
     world.look("exp")
     if role == "report":
         world.finish(world.job("exp"))

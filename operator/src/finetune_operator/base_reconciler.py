@@ -33,7 +33,7 @@ from finetune_operator.config import Config
 from finetune_operator.executors import EXECUTORS, Absent, Executors
 from finetune_operator.inputs.resolver import claims
 from finetune_operator.memory import LookMemory
-from finetune_operator.pod_checks import check_policy, trial_key, try_pods
+from finetune_operator.pod_checks import check_pods
 from finetune_operator.problems import CannotRunError, NotLeadingError, WaitingError
 from finetune_operator.status.end import is_settled
 from finetune_operator.status.notices import notices
@@ -267,14 +267,9 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         )
 
     def _check_pods(self, subject: Subject[StatusT, MemoryT], settings: manifests.PodSettings) -> None:
-        """CannotRunError where pods as the spec wants them cannot be; the cluster is asked once for a spec."""
-        check_policy(settings)
-        wanted = trial_key(settings)
         # What an operator before this one has accepted needs no trial: there are as many as living objects.
         accepted = subject.status.observed_generation == subject.generation and _is_valid(subject.status)
-        if subject.memory.tried != wanted and (subject.memory.tried is not None or not accepted):
-            try_pods(self._cluster, subject.owner, settings)
-        subject.memory.tried = wanted
+        check_pods(self._cluster, subject.owner, settings, subject.memory, accepted=accepted)
 
     def _connect(self, subject: Subject[StatusT, MemoryT], storage: Storage) -> Connection:
         memory, now = subject.memory, time.monotonic()

@@ -17,25 +17,31 @@ from finetune_operator.cluster import Cluster
 from finetune_operator.executors.job import trial_job
 from finetune_operator.manifests import Owner, PodSettings
 from finetune_operator.manifests.policy import template_problems
+from finetune_operator.memory import LookMemory
 from finetune_operator.problems import CannotRunError
 from finetune_operator.refusals import Asked, problems_of
 
 
-def check_policy(settings: PodSettings) -> None:
-    """CannotRunError where the administrator does not let a spec ask for what it asks."""
+def check_pods(cluster: Cluster, owner: Owner, settings: PodSettings, memory: LookMemory, *, accepted: bool) -> None:
+    """CannotRunError where pods as the spec wants them cannot be; the cluster is asked once for a spec.
+
+    `accepted`: an operator that has started since has found the spec valid; it is not asked again.
+    """
+    _check_policy(settings)
+    wanted = short_hash(settings.asked_of_pods("report_resources", "resolve_resources", "ray"))
+    if memory.tried != wanted and (memory.tried is not None or not accepted):
+        _try_pods(cluster, owner, settings)
+    memory.tried = wanted
+
+
+def _check_policy(settings: PodSettings) -> None:
     extra = settings.execution.pod_template or PodTemplate()
     problems = template_problems(extra, settings.defaults.template_policy)
     if problems:
         raise CannotRunError(problems, Reason.INVALID_SPEC, retry=False)
 
 
-def trial_key(settings: PodSettings) -> str:
-    """What a trial is about: the same again needs none."""
-    return short_hash(settings.asked_of_pods("report_resources", "resolve_resources", "ray"))
-
-
-def try_pods(cluster: Cluster, owner: Owner, settings: PodSettings) -> None:
-    """CannotRunError, in the cluster's words, where its API server refuses such pods."""
+def _try_pods(cluster: Cluster, owner: Owner, settings: PodSettings) -> None:
     problems: list[Problem] = []
     for field, wanted in _resources(settings):
         alike = replace(settings, execution=settings.execution.model_copy(update={"resources": wanted}))
