@@ -135,11 +135,15 @@ def test_the_head_runs_the_driver_and_nothing_else() -> None:
 
 def test_the_head_asks_for_what_the_spec_says() -> None:
     asked = {"requests": {"memory": "3Gi"}}
-    assert containers(ray_job(ray={"headResources": asked}))[0]["resources"] == asked
+    made = containers(ray_job(ray={"headResources": asked}))[0]["resources"]
+    assert made == {
+        "requests": {"cpu": "200m", "memory": "3Gi", "ephemeral-storage": "1Gi"},
+        "limits": {"cpu": "2", "ephemeral-storage": "20Gi"},
+    }
 
 
 def test_there_are_as_many_workers_as_asked_for_and_their_resources_are_the_specs() -> None:
-    asked = {"limits": {"cpu": "1500m", "memory": "8Gi", "nvidia.com/gpu": 1}}
+    asked = {"limits": {"cpu": "1500m", "memory": "8Gi", "nvidia.com/gpu": 1, "ephemeral-storage": "9Gi"}}
     job = ray_job(resources=asked)
     group = workers(job)
     assert (group["replicas"], group["minReplicas"], group["maxReplicas"]) == (2, 2, 2)

@@ -39,6 +39,7 @@ BASES: dict[str, Json] = {
     "FinetuneExperiment": SHARED,
     "HPSearch": SHARED | {"space": {"learningRate": {"choice": [0.1]}}, "trials": 1},
 }
+CONFIG = Config(trainer_image="example.test/trainer:1")
 FILES = {"model": ("config.json", "model.safetensors"), "mine": ("train.csv", "dev.csv")}
 
 
@@ -122,21 +123,24 @@ def collection(kind: Kind) -> str:
     return api_path(kind, "team")
 
 
+def fill_inputs(root: Path) -> None:
+    """The model and the data of `BASES`."""
+    for below, names in FILES.items():
+        for name in names:
+            FolderConnection(root).open(f"s3://inputs/{below}").put(name, b"{}")
+
+
 @contextmanager
-def operating(folder: Path, kind: type[DirectoryStore] = DirectoryStore) -> Iterator[Place]:
+def operating(folder: Path, config: Config = CONFIG, kind: type[DirectoryStore] = DirectoryStore) -> Iterator[Place]:
     """A place below a folder, which is a store of a kind; the namespace is `team`."""
     recording = RecordingApi("team")
     keys = {"AWS_ACCESS_KEY_ID": "aWQ=", "AWS_SECRET_ACCESS_KEY": "a2V5"}
     recording.put(collection(SECRET), {"metadata": {"name": "keys"}, "data": keys})
     recording.put(collection(CONFIG_MAP), {"metadata": {"name": "ca"}, "data": {"ca.crt": "certificate"}})
-    folders = FolderConnection(folder)
-    for below, names in FILES.items():
-        for name in names:
-            folders.open(f"s3://inputs/{below}").put(name, b"{}")
+    fill_inputs(folder)
     with serving(recording) as api:
         cluster = Cluster(api)
         connector = FolderConnector(cluster, folder, kind)
-        config = Config(trainer_image="example.test/trainer:1")
         made = Reconciler(cluster, config, connector=connector, http=NoHub())
         searcher = SearchReconciler(cluster, config, connector=connector, http=NoHub())
         yield Place(recording, api, cluster, {"FinetuneExperiment": made, "HPSearch": searcher})

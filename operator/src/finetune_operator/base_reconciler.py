@@ -33,6 +33,7 @@ from finetune_operator.config import Config
 from finetune_operator.executors import EXECUTORS, Absent, Executors
 from finetune_operator.inputs.resolver import claims
 from finetune_operator.memory import LookMemory
+from finetune_operator.pod_checks import check_pods
 from finetune_operator.problems import CannotRunError, NotLeadingError, WaitingError
 from finetune_operator.status.end import is_settled
 from finetune_operator.status.notices import notices
@@ -262,7 +263,14 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
             log_format=self._config.log_format,
             # The runs of a trial share a process, which MLflow and W&B take for one run.
             tracking=spec.tracking if isinstance(spec, ExperimentSpec) else None,
+            names_storage=spec.storage is not None,
+            defaults=self._config.pods,
         )
+
+    def _check_pods(self, subject: Subject[StatusT, MemoryT], settings: manifests.PodSettings) -> None:
+        # What an operator before this one has accepted needs no trial: there are as many as living objects.
+        accepted = subject.status.observed_generation == subject.generation and _is_valid(subject.status)
+        check_pods(self._cluster, subject.owner, settings, subject.memory, accepted=accepted)
 
     def _connect(self, subject: Subject[StatusT, MemoryT], storage: Storage) -> Connection:
         memory, now = subject.memory, time.monotonic()

@@ -50,9 +50,14 @@ class Cluster:
         fields = {} if name is None else {"metadata.name": name}
         return self._client.list(kind, namespace, labels=labels, fields=fields)
 
-    def create_work(self, kind: Kind, namespace: str, manifest: Json) -> None:
-        """Create an executor's object; ConflictError if there is one of that name."""
-        self._client.create(kind, namespace, manifest)
+    def create_work(
+        self, kind: Kind, namespace: str, manifest: Json, *, strict: bool = True, dry_run: bool = False
+    ) -> None:
+        """Create an executor's object; ConflictError if there is one of that name.
+
+        RejectedError where the cluster does not know a field of it; unless `strict`, it leaves that out.
+        """
+        self._client.create(kind, namespace, manifest, strict=strict, dry_run=dry_run)
 
     def patch_work(self, kind: Kind, namespace: str, name: str, patch: Json, *, uid: str) -> None:
         """Merge-patch an executor's object; quietly nothing if it is gone."""

@@ -10,6 +10,7 @@ from finetune_cli.local.planning import Planned
 from finetune_cli.local.programs import Programs
 from finetune_cli.local.watching import Watch, line, picture
 from finetune_cli.output import console, note
+from finetune_client.errors import ClientError
 from finetune_core.deciding.outcome import run_warnings
 from finetune_core.layout import ExperimentLayout
 from finetune_core.results.run import DriverFailure, ExitCode

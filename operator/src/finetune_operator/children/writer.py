@@ -21,12 +21,12 @@ class ChildWriter:
         self._cluster = cluster
         self._owner = owner
 
-    def create_work(self, kind: Kind, manifest: Json) -> None:
-        """Create a Job or the like, unless the owner has it already."""
+    def create_work(self, kind: Kind, manifest: Json, *, strict: bool = True) -> None:
+        """Create a Job or the like, unless the owner has it already; RejectedError: see Cluster."""
         namespace, name = self._owner.namespace, manifest["metadata"]["name"]
         self._create(
             manifest,
-            lambda where, made: self._cluster.create_work(kind, where, made),
+            lambda where, made: self._cluster.create_work(kind, where, made, strict=strict),
             lambda: self._cluster.list_work(kind, namespace, {}, name=name),
         )
 

@@ -64,6 +64,7 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
         spec = _valid_spec(raw_spec)
         storage = self._storage(spec.storage)
         settings = self._pod_settings(spec, storage)
+        self._check_pods(subject, settings)
         connection = self._connect(subject, storage)
         self._check_tracking(subject, spec.tracking)
         if subject.memory.plan is None:
@@ -71,7 +72,7 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
         once = connection.creates_once(manifests.store_uri(storage), subject.owner.namespace)
         store = connection.open(manifests.store_uri(storage))
         executor = self._executors.of(spec.execution)
-        children = Children(self._cluster, subject.owner, subject.memory, store, self._executors, executor)
+        children = Children(self._cluster, subject.owner, subject.memory, store, self._executors, settings)
         observer = Observer(children, subject.memory)
         actor = ActionExecutor(self._cluster, subject.owner, settings, self._executors)
         root = ExperimentLayout(subject.owner.namespace, subject.owner.name).root

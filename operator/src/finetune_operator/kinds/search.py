@@ -63,6 +63,7 @@ class SearchReconciler(BaseReconciler[HPSearchStatus, SearchMemory]):
         spec, owner = _valid_spec(raw_spec), subject.owner
         storage = self._storage(spec.storage)
         settings = self._pod_settings(spec, storage)
+        self._check_pods(subject, settings)
         connection = self._connect(subject, storage)
         if subject.memory.plan is None:
             connection.check(manifests.store_uri(storage), owner.namespace)
@@ -71,7 +72,7 @@ class SearchReconciler(BaseReconciler[HPSearchStatus, SearchMemory]):
         if not once and (problem := shared_search(store.uri(), spec.clusters)):
             raise CannotRunError((problem,), Reason.STORAGE_REFUSED, retry=True)
         executor = self._executors.of(spec.execution)
-        children = Children(self._cluster, owner, subject.memory, store, self._executors, executor)
+        children = Children(self._cluster, owner, subject.memory, store, self._executors, settings)
         actor = ActionExecutor(self._cluster, owner, settings, self._executors)
         root = SearchLayout(owner.namespace, owner.name).root
         resolver = Resolver(owner, connection, store, children, actor, self._http, root)
