@@ -72,8 +72,12 @@ class Client:
         return items
 
     def create(self, kind: Kind, namespace: str, manifest: Json) -> Json:
-        """Create an object; ConflictError if there is one of that name."""
-        return self._call("POST", kind, namespace, query=self._managed(), body=manifest)
+        """Create an object; ConflictError if there is one of that name.
+
+        RejectedError where the API server does not know one of its fields, which it would leave out without a word.
+        """
+        query = self._managed() | {"fieldValidation": "Strict"}
+        return self._call("POST", kind, namespace, query=query, body=manifest)
 
     def apply(self, kind: Kind, namespace: str, manifest: Json, *, dry_run: bool = False, force: bool = False) -> Json:
         """Server-side apply, as `kubectl apply --server-side` does it; unknown fields are refused."""

@@ -69,6 +69,10 @@ class ActionExecutor:
         executor = self._executors.of_kind(action.kind)
         executor.prepare(self._owner, action.name, store)
         self._children.create_config_map(manifests.plan_config_map(self._owner, action.name, action.job_plan))
+        policy = executor.network_policy(self._owner, action.name)
+        if policy is not None:
+            # Before its pods, so that nobody else ever reaches one.
+            self._children.create_network_policy(policy)
         self._children.create_work(executor.kind, executor.manifest(self._owner, self._settings, action))
 
     def _patch_job(self, action: PatchJob) -> None:
@@ -80,8 +84,12 @@ class ActionExecutor:
         # The Job last: as long as it is there, a look that was cut off is made up for.
         if action.plan:
             self._children.delete_config_map(action.plan)
-        kind = self._executors.of_kind(action.kind).kind
-        self._cluster.delete_work(kind, self._owner.namespace, action.name, uid=action.uid, version=action.version)
+        executor = self._executors.of_kind(action.kind)
+        if executor.network_policy(self._owner, action.name) is not None:
+            self._children.delete_network_policy(action.name)
+        self._cluster.delete_work(
+            executor.kind, self._owner.namespace, action.name, uid=action.uid, version=action.version
+        )
 
     def _create_report_job(self, action: CreateReportJob) -> None:
         job = manifests.report_job(
