@@ -72,7 +72,7 @@ class Executor(ABC):
         """What must be done before an object of that name is created; StoreError."""
 
     def network_policy(self, owner: Owner, name: str) -> Json | None:
-        """The NetworkPolicy, of the same name, that closes the pods of an object of that name; None if none is needed."""
+        """The NetworkPolicy, of the same name, that closes the pods of an object; None where none is needed."""
         return None
 
     def outdated(self, error: RejectedError) -> Absent | None:

@@ -1,7 +1,8 @@
 """Who reaches a Ray cluster: who has its token, from its own pods and KubeRay's. Pure.
 
-KubeRay makes a token for each cluster (`authOptions`), in a Secret that goes with the cluster. Each pod is told by us, too,
-that a token is asked for: where KubeRay gives it none, Ray does not start. Why so: docs/decisions/0027-ray-clusters-are-closed.md.
+KubeRay makes a token for each cluster (`authOptions`), in a Secret that goes with the cluster. We tell each pod, too,
+that a token is asked for: where KubeRay gives it none, Ray does not start.
+Why so: docs/decisions/0027-ray-clusters-are-closed.md.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,13 +20,17 @@ TOKEN = "RAY_AUTH_TOKEN"
 """The variable that KubeRay adds to its pods."""
 
 KUBERAY_NEEDED = "KubeRay 1.6 or later"
+_NO_TOKEN = (
+    f"KubeRay's operator gave it no token, without which Ray does not start: mode RayCluster needs {KUBERAY_NEEDED}, "
+    "the operator and not only its CRDs. To do: upgrade KubeRay's operator, or use mode Jobs"
+)
 _DASHBOARD_PORT = 8265
 _KUBERAY = {"app.kubernetes.io/component": "kuberay-operator"}
 """The label of its pod in KubeRay's chart and in its manifests."""
 
 
 def network_policy(owner: Owner, ray_job_name: str) -> Json:
-    """Pods of the RayJob are reached by each other, and by KubeRay at the dashboard's port, where it submits the driver."""
+    """Has a RayJob's pods reached by each other alone, and by KubeRay at the dashboard's port, where it submits."""
     pods = {"matchLabels": {names.RAY_JOB_LABEL: ray_job_name}}
     kuberay = {"namespaceSelector": {}, "podSelector": {"matchLabels": _KUBERAY}}
     return {
@@ -43,24 +48,27 @@ def network_policy(owner: Owner, ray_job_name: str) -> Json:
     }
 
 
-def pods_without_token(ray_job_name: str, pods: Iterable[Mapping[str, Any]]) -> PodView | None:
+def pods_without_token(ray_job: Mapping[str, Any], pods: Iterable[Mapping[str, Any]]) -> PodView | None:
     """Pods of a RayJob that KubeRay gave no token, as one that cannot start; None if each has one.
 
-    So it is where KubeRay's CRDs are newer than its operator.
+    So it is where KubeRay's CRDs are newer than its operator. RayJobs of earlier versions of ours ask for none.
     """
-    for pod in pods:
-        if not _has_token(pod):
-            return PodView(
-                name=pod["metadata"]["name"],
-                job=ray_job_name,
-                role=JobRole.TRAIN,
-                index=None,
-                ended=False,
-                blocked="NoToken",
-                blocked_message=f"KubeRay's operator gave it no token, without which Ray does not start: mode RayCluster "
-                f"needs {KUBERAY_NEEDED}, and not only its CRDs. To do: upgrade KubeRay's operator, or use mode Jobs",
-            )
-    return None
+    if "authOptions" not in ray_job["spec"]["rayClusterSpec"]:
+        return None
+    without = (pod for pod in pods if not _has_token(pod))
+    return next((_blocked(ray_job["metadata"]["name"], pod["metadata"]["name"]) for pod in without), None)
+
+
+def _blocked(ray_job_name: str, pod: str) -> PodView:
+    return PodView(
+        name=pod,
+        job=ray_job_name,
+        role=JobRole.TRAIN,
+        index=None,
+        ended=False,
+        blocked="NoToken",
+        blocked_message=_NO_TOKEN,
+    )
 
 
 def _has_token(pod: Mapping[str, Any]) -> bool:

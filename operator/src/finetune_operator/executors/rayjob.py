@@ -78,7 +78,7 @@ class RayJobExecutor(Executor):
         """Pods that KubeRay may not create, or that it gave no token, while the RayJob lives."""
         if not is_living(item):
             return None
-        return refused_pods(item) or pods_without_token(item["metadata"]["name"], self._pods(item, look))
+        return refused_pods(item) or pods_without_token(item, self._pods(item, look))
 
     def _pods(self, item: Json, look: Look) -> list[Json]:
         name = item["metadata"]["name"]

@@ -41,7 +41,7 @@ class Executors:
         return next((executor.absent for executor in self._serving(error)), None)
 
     def outdated(self, error: RejectedError) -> Absent | None:
-        """What to say where the API server knows a kind of theirs without fields that we need; None for other errors."""
+        """What to say where the API server knows a kind of theirs without fields of ours; None for other errors."""
         return next((executor.outdated(error) for executor in self._serving(error)), None)
 
     def _serving(self, error: RejectedError) -> Iterator[Executor]:
