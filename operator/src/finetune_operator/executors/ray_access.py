@@ -19,10 +19,9 @@ ASK_FOR_TOKEN = {"RAY_AUTH_MODE": "token"}
 TOKEN = "RAY_AUTH_TOKEN"
 """The variable that KubeRay adds to its pods."""
 
-KUBERAY_NEEDED = "KubeRay 1.6 or later"
 _NO_TOKEN = (
-    f"KubeRay's operator gave it no token, without which Ray does not start: mode RayCluster needs {KUBERAY_NEEDED}, "
-    "the operator and not only its CRDs. To do: upgrade KubeRay's operator, or use mode Jobs"
+    "KubeRay's operator gave it no token, without which Ray does not start: mode RayCluster needs KubeRay 1.6 or "
+    "later, the operator and not only its CRDs. To do: upgrade KubeRay's operator, or use mode Jobs"
 )
 _DASHBOARD_PORT = 8265
 _KUBERAY = {"app.kubernetes.io/component": "kuberay-operator"}

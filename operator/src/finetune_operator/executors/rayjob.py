@@ -15,7 +15,7 @@ from finetune_kube.errors import RejectedError
 from finetune_kube.kinds import RAY_JOB
 from finetune_operator.children.views import pod_view
 from finetune_operator.executors.base import Absent, Executor, Json, Look
-from finetune_operator.executors.ray_access import KUBERAY_NEEDED, network_policy, pods_without_token
+from finetune_operator.executors.ray_access import network_policy, pods_without_token
 from finetune_operator.executors.ray_cluster import driver_report_key, ray_fingerprint, ray_job
 from finetune_operator.executors.ray_status import is_living, ray_job_view, refused_pods
 from finetune_operator.manifests import Owner, PodSettings
@@ -27,10 +27,6 @@ MAX_NAME = 47
 _UNKNOWN_FIELD = re.compile(r'unknown field "(spec\.(?:\w+|rayClusterSpec\.\w+))"')
 """Not one of a pod's: those are the user's."""
 
-_TOO_OLD = (
-    f"mode RayCluster needs {KUBERAY_NEEDED}; the one in this cluster does not know {{field}} of a RayJob: "
-    "upgrade KubeRay with its CRDs (Helm leaves CRDs as they are), or use mode Jobs"
-)
 _MISSING = (
     "mode RayCluster needs KubeRay, which is not installed in this cluster (no kind RayJob in ray.io/v1): "
     "install it (https://docs.ray.io/en/latest/cluster/kubernetes/getting-started.html), or use mode Jobs"
@@ -72,7 +68,7 @@ class RayJobExecutor(Executor):
     def outdated(self, error: RejectedError) -> Absent | None:
         """A KubeRay whose CRD lacks what keeps strangers from the cluster, or ends one that does not start."""
         unknown = _UNKNOWN_FIELD.search(error.reason)
-        return Absent(Reason.KUBERAY_TOO_OLD, _TOO_OLD.format(field=unknown[1])) if unknown else None
+        return _too_old(unknown[1]) if unknown else None
 
     def hindered_pods(self, item: Json, look: Look) -> PodView | None:
         """Pods that KubeRay may not create, or that it gave no token, while the RayJob lives."""
@@ -100,3 +96,11 @@ class RayJobExecutor(Executor):
         if report is not None and not is_living(ray_job):
             look.memory.reports[name] = report
         return report
+
+
+def _too_old(field: str) -> Absent:
+    message = (
+        f"mode RayCluster needs KubeRay 1.6 or later; the one in this cluster does not know {field} of a RayJob: "
+        "upgrade KubeRay with its CRDs (Helm leaves CRDs as they are), or use mode Jobs"
+    )
+    return Absent(Reason.KUBERAY_TOO_OLD, message)
