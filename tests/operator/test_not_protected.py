@@ -6,7 +6,6 @@ from finetune_core.api import Execution, PodTemplate, Storage
 from finetune_core.deciding.actions import CreateTrainJob
 from finetune_core.planning.plan import ExecutionLimits, job_plan
 from finetune_operator.executors.job import JobExecutor
-from finetune_operator.executors.rayjob import RayJobExecutor
 from finetune_operator.manifests import Owner, PodSettings
 from finetune_operator.manifests.defaults import TemplatePolicy
 from finetune_operator.manifests.owners import Json
@@ -39,17 +38,6 @@ def pod(**execution: object) -> Json:
     job = JobExecutor().manifest(Owner("team", "exp", "uid"), settings(**execution), work())
     spec: Json = job["spec"]["template"]["spec"]
     return spec
-
-
-def test_a_ray_head_listens_without_a_token_and_holds_the_keys_of_the_store() -> None:
-    job = RayJobExecutor().manifest(Owner("team", "exp", "uid"), settings(mode="RayCluster"), work())
-    cluster = job["spec"]["rayClusterSpec"]
-    assert "authOptions" not in cluster
-    head = cluster["headGroupSpec"]
-    assert head["rayStartParams"]["dashboard-host"] == "0.0.0.0"
-    (container,) = head["template"]["spec"]["containers"]
-    environment = {variable["name"]: variable for variable in container["env"]}
-    assert environment["AWS_SECRET_ACCESS_KEY"]["valueFrom"]["secretKeyRef"]["name"] == "keys"
 
 
 @pytest.mark.parametrize("volume", [HOST, TOKEN], ids=["hostPath", "projected token"])

@@ -246,8 +246,17 @@ def test_names_that_had_to_be_changed_stay_apart() -> None:
         assert job_name(one, "f" * 16, 0, RayJobExecutor.traits) != job_name(other, "f" * 16, 0, RayJobExecutor.traits)
 
 
-def test_all_pods_of_a_cluster_are_told_of_trackers() -> None:
-    tracking = Tracking.model_validate({"reportTo": ["mlflow"], "secretRef": {"name": "tracking-keys"}})
-    for container in containers(ray_job(tracking=tracking)):
-        assert from_env({entry["name"]: entry.get("value") for entry in container["env"]}) == tracking
-        assert container["envFrom"] == [{"secretRef": {"name": "tracking-keys", "optional": True}}]
+TRACKING = Tracking.model_validate({"reportTo": ["mlflow"], "secretRef": {"name": "tracking-keys"}})
+
+
+def test_workers_are_told_of_trackers() -> None:
+    worker = containers(ray_job(tracking=TRACKING))[1]
+    assert from_env({entry["name"]: entry.get("value") for entry in worker["env"]}) == TRACKING
+    assert worker["envFrom"] == [{"secretRef": {"name": "tracking-keys", "optional": True}}]
+
+
+def test_the_head_has_the_stores_keys_for_the_driver_and_no_others() -> None:
+    head = containers(ray_job(tracking=TRACKING))[0]
+    assert "tracking-keys" not in str(ray_job(tracking=TRACKING)["spec"]["rayClusterSpec"]["headGroupSpec"])
+    secrets = {entry["valueFrom"]["secretKeyRef"]["name"] for entry in head["env"] if "secretKeyRef" in str(entry)}
+    assert secrets == {"keys"}

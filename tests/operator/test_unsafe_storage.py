@@ -22,7 +22,7 @@ class Careless(DirectoryStore):
 
 @pytest.fixture
 def careless(tmp_path: Path) -> Iterator[Place]:
-    with operating(tmp_path, Careless) as place:
+    with operating(tmp_path, kind=Careless) as place:
         yield place
 
 

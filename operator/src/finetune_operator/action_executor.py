@@ -74,8 +74,12 @@ class ActionExecutor:
         # The Job last: as long as it is there, a look that was cut off is made up for.
         if action.plan:
             self._children.delete_config_map(action.plan)
-        kind = self._executors.of_kind(action.kind).kind
-        self._cluster.delete_work(kind, self._owner.namespace, action.name, uid=action.uid, version=action.version)
+        executor = self._executors.of_kind(action.kind)
+        if executor.network_policy(self._owner, action.name) is not None:
+            self._children.delete_network_policy(action.name)
+        self._cluster.delete_work(
+            executor.kind, self._owner.namespace, action.name, uid=action.uid, version=action.version
+        )
 
     def _create(self, kind: Kind, manifest: Json, resources: str = "resources") -> None:
         try:
@@ -84,7 +88,7 @@ class ActionExecutor:
             problems = problems_of(error, manifest, Asked(self._settings.execution, resources))
             if problems:
                 raise CannotRunError(problems, Reason.REJECTED, retry=True) from error
-            if not is_strict(error):
+            if not is_strict(error) or self._executors.outdated(error) is not None:
                 raise
             # The cluster is older than this release: it does without what it does not know, as without strictness.
             logger.warning("left out by the cluster: %s", error.reason)
@@ -94,6 +98,10 @@ class ActionExecutor:
         executor = self._executors.of_kind(action.kind)
         executor.prepare(self._owner, action.name, store)
         self._children.create_config_map(manifests.plan_config_map(self._owner, action.name, action.job_plan))
+        policy = executor.network_policy(self._owner, action.name)
+        if policy is not None:
+            # Before its pods, so that nobody else ever reaches one.
+            self._children.create_network_policy(policy)
         self._create(executor.kind, executor.manifest(self._owner, self._settings, action))
 
     def _patch_job(self, action: PatchJob) -> None:

@@ -41,6 +41,7 @@ class Reason(StrEnum):
     INVALID_SPEC = "InvalidSpec"
     INPUT_NOT_FOUND = "InputNotFound"
     KUBERAY_MISSING = "KubeRayMissing"
+    KUBERAY_TOO_OLD = "KubeRayTooOld"
     SECRET_NOT_FOUND = "SecretNotFound"
     STORAGE_REFUSED = "StorageRefused"
     CREATES_REPEATEDLY = "CreatesRepeatedly"

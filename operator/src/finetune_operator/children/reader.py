@@ -49,7 +49,7 @@ class Children:
         self._mode = executors.of(settings.execution)
         self._made_by = settings.made_by
         self._labels = names.children_of(owner.name, owner.kind)
-        self._refused: tuple[PodView, ...] = ()
+        self._hindered: tuple[PodView, ...] = ()
         self._pods: list[Json] | None = None
 
     def jobs(self) -> tuple[JobView, ...]:
@@ -57,8 +57,9 @@ class Children:
         found = {executor: self._found(executor) for executor in self._executors.all}
         self._forget_gone({item["metadata"]["name"] for items in found.values() for item in items})
         jobs = tuple(self._view(executor, item) for executor, items in found.items() for item in items)
-        refused = (executor.refused_pods(item) for executor, items in found.items() for item in items)
-        self._refused = tuple(pod for pod in refused if pod is not None)
+        look = self._seen()
+        hindered = (executor.hindered_pods(item, look) for executor, items in found.items() for item in items)
+        self._hindered = tuple(pod for pod in hindered if pod is not None)
         # Plans of Jobs that are gone are forgotten.
         self._memory.indexes = {job.plan: job.indexes for job in jobs if job.indexes}
         return jobs
@@ -71,7 +72,7 @@ class Children:
         told = {pod["metadata"]["uid"]: self._warning(pod) for pod in silent[:_MAX_ASKED]}
         labels = self._executors.pod_labels
         views = (pod_view(pod, told.get(pod["metadata"]["uid"]), job_labels=labels) for pod in found)
-        return (*views, *self._refused)
+        return (*views, *self._hindered)
 
     def _found_pods(self) -> list[Json]:
         if self._pods is None:
@@ -102,8 +103,10 @@ class Children:
     def _view(self, executor: Executor, item: Json) -> JobView:
         plan, indexes = self._plan(item)
         seen = object_view(item, executor.traits, owner_uid=self._owner.uid, indexes=indexes, plan=plan)
-        look = Look(self._owner, self._store, self._memory, self._found_pods)
-        return self._judged(_readable(executor.view(item, seen, look)), item)
+        return self._judged(_readable(executor.view(item, seen, self._seen())), item)
+
+    def _seen(self) -> Look:
+        return Look(self._owner, self._store, self._memory, self._found_pods)
 
     def _judged(self, job: JobView, item: Json) -> JobView:
         """By which rules, and with which of the operator's settings, an object was made."""

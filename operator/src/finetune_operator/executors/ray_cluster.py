@@ -5,6 +5,7 @@ The head runs the driver and no work (it has no CPUs to give); KubeRay's own ope
 """
 
 import shlex
+from dataclasses import replace
 from math import ceil
 
 from finetune_core.api import Execution, RayOptions, Resources
@@ -17,6 +18,7 @@ from finetune_core.search_layout import SearchLayout
 from finetune_kube import names
 from finetune_kube.kinds import RAY_JOB, SEARCH
 from finetune_kube.quantity import quantity
+from finetune_operator.executors.ray_access import ASK_FOR_TOKEN, AUTH_OPTIONS
 from finetune_operator.manifests.config_maps import plan_name
 from finetune_operator.manifests.defaults import resources_of
 from finetune_operator.manifests.owners import Json, Owner, work_metadata
@@ -101,9 +103,13 @@ def _cluster(settings: PodSettings, *, plan: str, parallelism: int) -> Json:
     ray, worker = settings.execution.ray or RayOptions(), training_resources(settings)
     return {
         "rayVersion": RAY_RELEASE,
+        "authOptions": AUTH_OPTIONS,
         "headGroupSpec": {
             "rayStartParams": {"dashboard-host": "0.0.0.0", **_start_params(cpus=0, gpus=0)},
-            "template": _node(settings, resources_of(ray.head_resources, settings.defaults.ray_head), plan),
+            # The driver tells no tracker, so the head has none of their keys.
+            "template": _node(
+                replace(settings, tracking=None), resources_of(ray.head_resources, settings.defaults.ray_head), plan
+            ),
         },
         "workerGroupSpecs": [
             {
@@ -150,6 +156,7 @@ def _ray_environment(settings: PodSettings) -> dict[str, str]:
         "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
         # What Ray's processes log goes to files of Ray's; this is the pod's own log.
         "FINETUNE_LOG_FILE": "/proc/1/fd/2",
+        **ASK_FOR_TOKEN,
     }
 
 
