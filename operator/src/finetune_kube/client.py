@@ -71,9 +71,14 @@ class Client:
         items: list[Json] = self._call("GET", kind, namespace, query=query)["items"]
         return items
 
-    def create(self, kind: Kind, namespace: str, manifest: Json) -> Json:
-        """Create an object; ConflictError if there is one of that name."""
-        return self._call("POST", kind, namespace, query=self._managed(), body=manifest)
+    def create(self, kind: Kind, namespace: str, manifest: Json, *, strict: bool = True, dry_run: bool = False) -> Json:
+        """Create an object; ConflictError if there is one of that name.
+
+        Fields that the API server does not know are refused (RejectedError); unless `strict`, they are dropped.
+        """
+        query = self._managed() | ({"fieldValidation": "Strict"} if strict else {})
+        query |= {"dryRun": "All"} if dry_run else {}
+        return self._call("POST", kind, namespace, query=query, body=manifest)
 
     def apply(self, kind: Kind, namespace: str, manifest: Json, *, dry_run: bool = False, force: bool = False) -> Json:
         """Server-side apply, as `kubectl apply --server-side` does it; unknown fields are refused."""

@@ -18,7 +18,8 @@ class LookMemory:
     """What looks at either kind remember; `indexes` are those of the plan ConfigMaps by name.
 
     `unused`: kinds that the owner has no object of. `reports` are those of drivers that have ended, `hindrances` say
-    what was last seen to keep a pod from starting, both by the name of the object.
+    what was last seen to keep a pod from starting, both by the name of the object. `tried` is what the cluster was last
+    asked about pods as the spec wants them.
     """
 
     indexes: dict[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
@@ -26,6 +27,7 @@ class LookMemory:
     reports: dict[str, DriverReport] = field(default_factory=dict)
     hindrances: dict[str, str] = field(default_factory=dict)
     report_jobs_seen: frozenset[str] | None = None
+    tried: str | None = None
     connection: Connection | None = None
     connected_for: Storage | None = None
     connected_at: float = 0.0

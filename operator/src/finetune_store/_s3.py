@@ -23,14 +23,12 @@ from finetune_store._errors import (
     UnexpectedAnswerError,
 )
 from finetune_store._files import CHUNK_BYTES, written_whole
-from finetune_store._keys import checked_folder, checked_key, join, relative_key
+from finetune_store._keys import PROBE_FOLDER, checked_folder, checked_key, join, relative_key
 from finetune_store._model import DeferredObjectInfo, ObjectInfo
 from finetune_store._proxy import way_to
 from finetune_store._retry import with_retries
 from finetune_store._translate import FOREIGN_ERRORS, Place, check_deadline, translated
 from finetune_store._upload import PART_BYTES, PartedUpload
-
-PROBE_FOLDER = ".finetune-check"
 
 _BYTES = "application/octet-stream"
 _EPOCH = datetime.fromtimestamp(0, UTC)

@@ -17,7 +17,8 @@ from finetune_cli.shown.results import results_page
 from finetune_client.errors import ClientError, UsageError
 from finetune_client.exits import Exit
 from finetune_core.tracking import to_env
-from finetune_store import S3Connection, open_store
+from finetune_store import S3Connection, Store, creates_once, open_store
+from finetune_work.guarantees import unsafe_storage
 
 DEFAULT_STORE = "finetune-results"
 
@@ -60,7 +61,7 @@ def run(
     connection = S3Connection.from_env(os.environ)
     uri = as_uri(store)
     opened = open_store(uri, connection=connection, retry_seconds=60)
-    opened.check(manifest.namespace)
+    prove(opened, manifest.namespace)
     with exclusive(f"{uri} {manifest.namespace}/{manifest.name}", on_wait=say_waiting) as lock:
         planned = plan_locally(manifest, opened, connection)
         for warning in planned.warnings:
@@ -89,6 +90,13 @@ def read_manifest(file: str, kind: str, namespace: str | None) -> Manifest:
     if len(found) != 1:
         raise UsageError(f"{file} holds {len(found)} objects of kind {kind}; this command takes one")
     return Manifest.of(found[0], namespace)
+
+
+def prove(store: Store, namespace: str) -> None:
+    """Find out by doing it that the store can be used, and say what it lacks. StoreError."""
+    store.check(namespace)
+    if not creates_once(store, namespace):
+        note(f"warning: {unsafe_storage(store.uri())}")
 
 
 def say_waiting() -> None:

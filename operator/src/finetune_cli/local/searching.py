@@ -11,7 +11,6 @@ from finetune_cli.fitted import table
 from finetune_cli.local.planning import PlannedSearch
 from finetune_cli.local.programs import Programs
 from finetune_cli.output import console, note
-from finetune_client.errors import ClientError
 from finetune_core.results.best_trial import best_trial
 from finetune_core.results.run import ExitCode
 from finetune_core.results.trial import TrialResult
@@ -46,7 +45,7 @@ class LocalSearch:
             if code == ExitCode.INTERRUPTED:
                 return False
             if code:
-                raise ClientError(f"the search on {task} ended with exit code {code}", f"see {self._programs.log}")
+                raise self._programs.failure(f"the search on {task}", code)
         return True
 
     def report(self) -> None:

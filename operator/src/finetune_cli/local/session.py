@@ -42,7 +42,7 @@ class LocalRun:
             code = self._programs.run(*self._driver(), watch=look)
             look()
         if code and code != ExitCode.INTERRUPTED and not self._watch.report.failed:
-            raise ClientError(f"the trainer ended with exit code {code}", f"see {self._programs.log}")
+            raise self._programs.failure("the trainer", code)
         return code != ExitCode.INTERRUPTED
 
     def report(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from finetune_cli.manifest import wording
 from finetune_cli.manifest.cel import check_rules
-from finetune_cli.manifest.core import check_core, is_vaguer
+from finetune_cli.manifest.core import check_core, is_vaguer, path_of
 from finetune_cli.manifest.crds import API_VERSION, KINDS, schema_of, spec_schema, with_defaults
 from finetune_cli.manifest.findings import Document, Finding, Path, Place, Severity, Trouble, field_of
 from finetune_cli.manifest.schema import check_schema
@@ -43,7 +43,19 @@ def check_text(file: str, text: str, *, any_kind: bool = False, in_cluster: bool
 
 def manifests_of(text: str) -> list[dict[str, Any]]:
     """The experiments and searches of a text that has no errors, as they are written."""
-    return [one.value for one in read(text)[0] if isinstance(one.value, dict) and one.value.get("kind") in KINDS]
+    return [document.value for document in documents_of(text)]
+
+
+def documents_of(text: str) -> list[Document]:
+    """The same, with the places of their parts."""
+    return [one for one in read(text)[0] if isinstance(one.value, dict) and one.value.get("kind") in KINDS]
+
+
+def finding(file: str, document: Document, field: str, message: str, severity: Severity) -> Finding:
+    """What was found out about a field of a spec, at the line where that is written."""
+    trouble = Trouble(path_of(field, document.value["spec"]), message)
+    path = _subject(document, trouble)
+    return Finding(file, document.place(path), field_of(path, document.value), message, severity)
 
 
 def _is_ours(value: Any) -> bool:

@@ -35,7 +35,8 @@ class JobSequence:
     """What a sequence has to do and what there is of it; `jobs` and `pods` are only its own, of role train.
 
     `name` is what Jobs' names begin with; `noun` is what a unit is called in messages; `errors` tell why units failed;
-    `ident` tells the sequences of a search apart.
+    `ident` tells the sequences of a search apart. `is_current` says whether a Job is of `revision`, or of one that an
+    earlier release would give what is asked for today.
     """
 
     name: str
@@ -48,6 +49,7 @@ class JobSequence:
     execution: Execution
     make_plan: Callable[[frozenset[str]], JobPlan | SearchJobPlan]
     executor: ExecutorTraits
+    is_current: Callable[[JobView], bool]
     ident: str = ""
     noun: str = "runs"
 
@@ -83,7 +85,7 @@ def advance(sequence: JobSequence) -> SequenceState:
     if current is None:
         return _create(sequence, others, round_=0, units=sequence.pending)
     if not current.finished:
-        return _at_work(sequence, current, others)
+        return _made_anew(sequence, current, others) or _at_work(sequence, current, others)
     return _ended(sequence, current, others)
 
 
@@ -128,7 +130,7 @@ def _current(sequence: JobSequence) -> JobView | None:
     mine = [
         job
         for job in sequence.jobs
-        if job.revision == sequence.revision and job.kind == sequence.executor.kind and job.owned and not job.deleting
+        if sequence.is_current(job) and job.kind == sequence.executor.kind and job.owned and not job.deleting
     ]
     return max(mine, key=lambda job: job.round, default=None)
 
@@ -158,6 +160,22 @@ def _create(sequence: JobSequence, others: tuple[JobView, ...], *, round_: int, 
     reason = Reason.SUSPENDED if execution.suspend else Reason.PENDING
     message = f"Starting {len(units)} {sequence.noun} in {sequence.executor.kind} {action.name}."
     return SequenceState(reason, message, (action, *delete_jobs(others)))
+
+
+def _made_anew(sequence: JobSequence, current: JobView, others: tuple[JobView, ...]) -> SequenceState | None:
+    """Nothing of it runs, and the operator's settings have changed since: they may be what kept its pods from starting.
+
+    What runs is never interrupted for these settings.
+    """
+    blocked = blocked_pod(sequence.pods, current.name)
+    if blocked is None or not current.outdated or current.ready or current.suspended:
+        return None
+    message = f"{current.kind} {current.name} is made anew with the operator's settings of today: {_stuck(blocked)}"
+    return SequenceState(Reason.REPLACING_JOB, message, delete_jobs((current, *others)), current=current)
+
+
+def _stuck(pod: PodView) -> str:
+    return f"pod {pod.name} cannot start: {pod.blocked}: {pod.blocked_message}"
 
 
 def _at_work(sequence: JobSequence, current: JobView, others: tuple[JobView, ...]) -> SequenceState:

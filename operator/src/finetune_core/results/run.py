@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import field_validator
 
 from finetune_core.frozen import Document
-from finetune_core.stored import Count, RelativePath, Seconds, Segment, Slug, finite
+from finetune_core.stored import Count, Seconds, Segment, Slug, finite
 
 RESULT_SCHEMA_VERSION = 1
 
@@ -74,13 +74,6 @@ class Progress(Document):
     attempt: str
     time: str
     phase: str = Phase.TRAINING
-
-
-class CheckpointPointer(Document):
-    """The newest whole checkpoint: its step and the size in bytes of each of its files."""
-
-    step: Count
-    files: dict[RelativePath, Count]
 
 
 class DriverFailure(Document):

@@ -6,6 +6,7 @@ from finetune_core.layout import ExperimentLayout
 from finetune_core.results.run import ExitCode
 from finetune_kube import names
 from finetune_kube.kinds import SEARCH
+from finetune_operator.manifests.defaults import resources_of
 from finetune_operator.manifests.owners import Json, Owner, metadata_of
 from finetune_operator.manifests.pods import (
     CONTAINER,
@@ -16,18 +17,16 @@ from finetune_operator.manifests.pods import (
     pod_template,
 )
 
-REPORT_RESOURCES = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "2Gi"}}
-
 
 def report_job(
     owner: Owner, settings: PodSettings, *, name: str, revision: str, digest: str, failed: tuple[str, ...]
 ) -> Json:
     """The Job that writes tables, best predictions and the zip from what lies in the store."""
     # Of the operator's own version, and there even where the spec's image is not.
-    container = pod_container(settings, _report_command(owner, digest, failed), image=settings.default_image)
-    container["resources"] = REPORT_RESOURCES
+    resources = resources_of(settings.execution.report_resources, settings.defaults.report)
+    container = pod_container(settings, _report_command(owner, digest, failed), resources, image=settings.default_image)
     metadata = metadata_of(owner, name, JobRole.REPORT)
-    metadata["annotations"] |= {names.REVISION_ANNOTATION: revision}
+    metadata["annotations"] |= {names.REVISION_ANNOTATION: revision, **settings.made_by}
     spec: Json = {
         "backoffLimit": 3,
         "ttlSecondsAfterFinished": settings.execution.ttl_seconds_after_finished,
@@ -67,17 +66,14 @@ def resolve_job_name(owner: Owner, key: str) -> str:
 def resolve_job(owner: Owner, settings: PodSettings, *, name: str, uris: tuple[str, ...], key: str) -> Json:
     """The Job whose pod digests the files on volumes, without a GPU."""
     command = ["finetune-trainer", "resolve", *(f"--uri={literal(uri)}" for uri in uris), f"--output={key}"]
-    container = pod_container(settings, command, image=settings.default_image)
-    container["resources"] = REPORT_RESOURCES
+    resources = resources_of(settings.execution.resolve_resources, settings.defaults.resolve)
+    container = pod_container(settings, command, resources, image=settings.default_image)
     spec: Json = {
         "backoffLimit": 2,
         "ttlSecondsAfterFinished": settings.execution.ttl_seconds_after_finished,
         "template": pod_template(settings, container, None, 30),
     }
     label_pods(spec, owner, JobRole.RESOLVE)
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": metadata_of(owner, name, JobRole.RESOLVE),
-        "spec": spec,
-    }
+    metadata = metadata_of(owner, name, JobRole.RESOLVE)
+    metadata["annotations"] |= settings.made_by
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}

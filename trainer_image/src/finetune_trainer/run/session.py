@@ -11,6 +11,7 @@ from finetune_core.results.run import ExitCode, Failure, FailureReason
 from finetune_store import Store, StoreError
 from finetune_trainer import logs
 from finetune_trainer.errors import MemoryExceededError, RunError
+from finetune_trainer.run.disk import disk_full, is_full
 from finetune_trainer.run.run import Pod, Run, now
 
 logger = logging.getLogger(__name__)
@@ -110,6 +111,8 @@ def classify(pod: Pod, planned: PlannedRun, error: Exception) -> RunError:
             f"{settings.eval_batch_size}, maxSeqLength {settings.max_seq_length} in {settings.precision.value}: lower "
             "perDeviceTrainBatchSize (the result keeps its meaning), evalBatchSize or maxSeqLength, or use bf16"
         )
+    if is_full(error, pod.work):
+        return disk_full(error, pod.work, pod.inputs.fetched(pod.plan.model.uri))
     known = RunError(f"{type(error).__name__}: {error}")
     if isinstance(error, StoreError):
         known.reason = FailureReason.STORE

@@ -15,7 +15,7 @@ from finetune_core.api import Precision
 from finetune_core.planning.settings import Settings
 from finetune_core.results.evaluation import Evaluation
 from finetune_trainer.data.tokens import Collator, TokenDataset, Tokens
-from finetune_trainer.errors import UserError
+from finetune_trainer.errors import RunError, UserError
 from finetune_trainer.run.best import Best
 from finetune_trainer.run.checkpoints import Checkpoints
 from finetune_trainer.run.finite import LossWatch
@@ -82,6 +82,22 @@ class RunTrainer(transformers.Trainer):
     def load_state(self, folder: Path) -> None:
         """The weights of a checkpoint of a run that has nothing left to train."""
         self._load_from_checkpoint(str(folder))
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        # By the model's own names: Trainer takes no others back, and leaves out in silence what a hub names otherwise.
+        assert self.model is not None
+        assert output_dir is not None
+        self.model.save_pretrained(output_dir, state_dict=state_dict, save_original_format=False)
+
+    def _issue_warnings_after_load(self, load_result: Any) -> None:
+        """RunError if a checkpoint gave the model not all of its weights; those that are tied lie in it once."""
+        assert self.model is not None
+        tied: Any = self.model.all_tied_weights_keys
+        lost = sorted({*load_result.missing_keys} - {*tied, *tied.values()} | {*load_result.unexpected_keys})
+        if lost:
+            raise RunError(
+                f"a checkpoint of this run does not fit its model ({', '.join(lost[:3])} ...): it cannot go on"
+            )
 
     def _save_checkpoint(self, *arguments: Any, **named: Any) -> None:
         # The next attempt would not know at which step it began.
