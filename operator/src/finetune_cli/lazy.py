@@ -71,7 +71,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "leaderboard": ("leaderboard", "The GLUE leaderboard's zip: build it, check one, save the operator's."),
         "gc": (
             "cleaning",
-            "Show the weights that spec.retention does not keep; delete them with --yes. Results always stay.",
+            "Show weights that spec.retention does not keep, and checkpoints of runs that have a result; --yes deletes "
+            "them.",
         ),
         "from-run-glue": ("converting", "Write the experiment that does what a command line of run_glue.py does."),
         "from-katib": ("converting", "Write the search that a Katib Experiment describes."),
