@@ -54,7 +54,7 @@ class Checkpoint:
     def of(cls, layout: RunLayout, key: str) -> Self | None:
         """The checkpoint that an object of a run's checkpoint folder belongs to; None if it belongs to none."""
         found = _KEY.fullmatch(key.removeprefix(f"{layout.checkpoint}/"))
-        return found and cls(int(found["step"]), found["attempt"], found["digest"])
+        return None if found is None else cls(int(found["step"]), found["attempt"], found["digest"])
 
     def files(self, layout: RunLayout) -> str:
         """The folder of its files."""
