@@ -98,6 +98,33 @@ def made_by_an_older_cluster(folder: Path, execution: Json, *unknown: str) -> tu
         return [path for path in place.api.objects if "/rayjobs/" in path], place.valid(kind)
 
 
+@pytest.mark.parametrize(
+    ("status", "said", "valid"),
+    [
+        (422, "ValidatingAdmissionPolicy 'gpus' with binding 'all' denied request: no team", "Rejected"),
+        (400, "admission webhook does not support dry run", "Accepted"),
+        (403, "exceeded quota: count/jobs.batch=1", "Accepted"),
+    ],
+)
+def test_a_policy_is_heard_before_a_job_is_stopped(tmp_path: Path, status: int, said: str, valid: str) -> None:
+    kind = "FinetuneExperiment"
+    with operating(tmp_path) as place:
+        place.put(kind, {**BASES[kind], "execution": {}})
+        place.look(kind)
+        answer = place.api.answer
+
+        def with_policy(request: Request) -> tuple[int, Json]:
+            return (status, {"kind": "Status", "message": said}) if "dryRun" in request.query else answer(request)
+
+        place.api.answer = with_policy  # type: ignore[method-assign]
+        place.edit(kind, {**BASES[kind], "execution": {"image": "other:2"}})
+        place.look(kind)
+        assert place.valid(kind)["reason"] == valid
+        assert (said in place.valid(kind)["message"]) == (valid == "Rejected")
+        stopped = [request for request in place.api.requests if request.verb == "PATCH" and "/jobs/" in request.path]
+        assert len(stopped) == (0 if valid == "Rejected" else 1)
+
+
 HEAD = "spec.rayClusterSpec.headGroupSpec.template.spec"
 
 

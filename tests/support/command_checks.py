@@ -120,7 +120,7 @@ def values_problem(given: dict[str, Any]) -> str | None:
 def _with(values: dict[str, Any], pair: str) -> dict[str, Any]:
     path, _, text = pair.partition("=")
     # What is in capitals stands for something of the reader's own.
-    value: Any = {"true": True, "false": False}.get(text, text.lower())
+    value: Any = {"true": True, "false": False, "null": None}.get(text, text.lower())
     for name in reversed(path.split(".")):
         value = {name: value}
     return _merged(values, value)

@@ -6,6 +6,7 @@ not stopped for a successor that would be refused.
 
 from collections.abc import Iterator
 from dataclasses import replace
+from http import HTTPStatus
 
 from finetune_core.api import PodTemplate, RayOptions, Resources
 from finetune_core.api.status import Reason
@@ -71,6 +72,12 @@ def _tried(cluster: Cluster, owner: Owner, settings: PodSettings, asked: Asked) 
     except MissingError:
         raise
     except RejectedError as error:
-        # What is not about the spec (a webhook that knows no dry runs) is left to the Job itself.
-        return problems_of(error, job, asked)
+        return problems_of(error, job, asked) or _by_policy(error)
     return ()
+
+
+def _by_policy(error: RejectedError) -> tuple[Problem, ...]:
+    """What an admission policy says of the whole; an error of another kind (no dry runs here) is left to the Job."""
+    if error.status != HTTPStatus.UNPROCESSABLE_ENTITY:
+        return ()
+    return (Problem("spec.execution", f"the cluster refuses what it asks for, correct it: {error.reason}"),)
