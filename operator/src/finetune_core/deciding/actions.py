@@ -61,6 +61,7 @@ class CreateReportJob:
     revision: str
     digest: str
     failed: tuple[str, ...]
+    round: int = 0
 
 
 @dataclass(frozen=True)

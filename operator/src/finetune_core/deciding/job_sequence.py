@@ -14,7 +14,7 @@ terminating, so that two pods never do the same work.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from finetune_core.api import Execution
 from finetune_core.api.status import Reason
@@ -34,7 +34,8 @@ class JobSequence:
     """What a sequence has to do and what there is of it; `jobs` and `pods` are only its own, of role train.
 
     `name` is what Jobs' names begin with; `noun` is what a unit is called in messages; `errors` tell why units failed;
-    `ident` tells the sequences of a search apart.
+    `ident` tells the sequences of a search apart. `given_up` are units that failed for good in a Job of this revision
+    that is gone.
     """
 
     name: str
@@ -47,6 +48,7 @@ class JobSequence:
     execution: Execution
     make_plan: Callable[[frozenset[str]], JobPlan | SearchJobPlan]
     executor: ExecutorTraits
+    given_up: Mapping[str, FailureCause] = field(default_factory=dict)
     ident: str = ""
     noun: str = "runs"
 
@@ -80,7 +82,7 @@ def advance(sequence: JobSequence) -> SequenceState:
     if any(not job.finished or job.deleting for job in others):
         return _retire(others, current)
     if current is None:
-        return _create(sequence, others, round_=0, units=sequence.pending)
+        return _begin(sequence, others)
     if not current.finished:
         return _at_work(sequence, current, others)
     return _ended(sequence, current, others)
@@ -120,7 +122,7 @@ def retire_job(job: JobView) -> tuple[Action, ...]:
 
 def delete_jobs(jobs: Iterable[JobView]) -> tuple[DeleteJob, ...]:
     """The deletion of all that are ours to delete: Kubernetes deletes those of an earlier owner."""
-    return tuple(DeleteJob.of(job) for job in jobs if job.owned)
+    return tuple(DeleteJob.of(job) for job in jobs if job.owned and not job.deleting)
 
 
 def _current(sequence: JobSequence) -> JobView | None:
@@ -137,6 +139,14 @@ def _retire(others: tuple[JobView, ...], current: JobView | None) -> SequenceSta
     names = ", ".join(job.name for job in others)
     message = f"Waiting until the pods of {names} have saved their state and ended; what is finished is kept."
     return SequenceState(Reason.REPLACING_JOB, message, actions, current=current)
+
+
+def _begin(sequence: JobSequence, others: tuple[JobView, ...]) -> SequenceState:
+    failed = {unit: why for unit, why in sequence.given_up.items() if unit in sequence.pending}
+    left = sequence.pending - failed.keys()
+    if not left:
+        return _after_work(None, others, failed)
+    return replace(_create(sequence, others, round_=0, units=left), failed=failed)
 
 
 def _create(sequence: JobSequence, others: tuple[JobView, ...], *, round_: int, units: frozenset[str]) -> SequenceState:
@@ -240,6 +250,9 @@ def _lost_units(sequence: JobSequence, current: JobView) -> frozenset[str]:
 
 
 def _after_work(current: JobView | None, others: tuple[JobView, ...], failed: dict[str, FailureCause]) -> SequenceState:
+    if any(not job.finished for job in others):
+        # Nothing has ended while a Job of another revision may still work, or waits for ever.
+        return replace(_retire(others, current), failed=failed)
     cleanup = tuple(action for job in others for action in retire_job(job))
     if current is None or current.finished:
         return SequenceState(Reason.RUNNING, "All ended.", cleanup, failed, current, idle=True)

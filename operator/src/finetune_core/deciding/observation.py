@@ -110,7 +110,11 @@ class ReportView:
 
 @dataclass(frozen=True)
 class Observation:
-    """Everything that `decide()` looks at; the order of `jobs` and `pods` does not matter."""
+    """Everything that `decide()` looks at; the order of `jobs` and `pods` does not matter.
+
+    `given_up` are runs that failed for good in a Job of this revision that is gone, as the store has it. `unreadable`
+    says what lies where a run's result should be: such a run counts as one without a result.
+    """
 
     plan: Plan
     execution: Execution
@@ -120,6 +124,8 @@ class Observation:
     pods: tuple[PodView, ...] = ()
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     errors: Mapping[str, FailureCause] = field(default_factory=dict)
+    given_up: Mapping[str, FailureCause] = field(default_factory=dict)
+    unreadable: Mapping[str, str] = field(default_factory=dict)
     report: ReportView | None = None
 
     @property

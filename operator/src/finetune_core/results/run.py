@@ -15,12 +15,18 @@ RESULT_SCHEMA_VERSION = 1
 
 
 class ExitCode:
-    """What the trainer's exit says to Kubernetes (see the Job's podFailurePolicy)."""
+    """What the exit of a pod of ours says to Kubernetes (see the Job's podFailurePolicy).
+
+    RESULTS_CHANGED: a report was ordered of other results than there are; the operator looks again. STORE: the store was
+    waited for in vain; tried again for as long as it takes, and costs nothing. (Numbers as in sysexits.h.)
+    """
 
     SUCCESS = 0
     RETRY = 1
     USER_ERROR = 64
     GAVE_UP = 65
+    RESULTS_CHANGED = 66
+    STORE = 75
     INTERRUPTED = 143
 
 
@@ -35,6 +41,7 @@ class FailureReason(StrEnum):
     STORE = "StoreUnavailable"
     WORKER_DIED = "WorkerDied"
     SPARSITY_LOST = "SparsityLost"
+    RESULTS_CHANGED = "ResultsChanged"
     INTERNAL = "InternalError"
 
 
