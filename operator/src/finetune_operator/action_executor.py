@@ -7,6 +7,7 @@ from finetune_core.deciding.actions import (
     CreateReportJob,
     CreateTrainJob,
     DeleteJob,
+    ExpireJob,
     PatchJob,
     PutHyperparameters,
     ReopenTask,
@@ -49,6 +50,9 @@ class ActionExecutor:
                 self._create_work(action, store)
             case PatchJob():
                 self._patch_job(action)
+            case ExpireJob():
+                patch = {"spec": {"ttlSecondsAfterFinished": action.ttl}}
+                self._cluster.patch_work(JOB, self._owner.namespace, action.name, patch, uid=action.uid)
             case DeleteJob():
                 self._delete_job(action)
             case CreateReportJob():
@@ -84,15 +88,7 @@ class ActionExecutor:
         self._cluster.delete_work(kind, self._owner.namespace, action.name, uid=action.uid, version=action.version)
 
     def _create_report_job(self, action: CreateReportJob) -> None:
-        job = manifests.report_job(
-            self._owner,
-            self._settings,
-            name=action.name,
-            revision=action.revision,
-            digest=action.digest,
-            failed=action.failed,
-        )
-        self._children.create_work(JOB, job)
+        self._children.create_work(JOB, manifests.report_job(self._owner, self._settings, action))
 
     def _put_hyperparameters(self, action: PutHyperparameters) -> None:
         manifest = manifests.hyperparameters_config_map(

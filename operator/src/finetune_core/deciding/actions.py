@@ -54,6 +54,15 @@ class DeleteJob:
 
 
 @dataclass(frozen=True)
+class ExpireJob:
+    """Have Kubernetes delete the finished Job `uid` after so many seconds."""
+
+    name: str
+    ttl: int
+    uid: str = ""
+
+
+@dataclass(frozen=True)
 class CreateReportJob:
     """Create the Job that writes tables, best predictions and the zip."""
 
@@ -80,4 +89,4 @@ class ReopenTask:
     name: str
 
 
-Action = CreateTrainJob | PatchJob | DeleteJob | CreateReportJob | PutHyperparameters | ReopenTask
+Action = CreateTrainJob | PatchJob | DeleteJob | ExpireJob | CreateReportJob | PutHyperparameters | ReopenTask

@@ -38,6 +38,7 @@ class JobView:
     `completed` and `failed` are completion indexes; `indexes` maps each to the run ids that it does, as the ConfigMap
     `plan` has it. `owned` is false for a Job that an earlier experiment of the same name left behind: Kubernetes
     deletes it, and until then it is waited for. `uid` and `version` are the object's and that of its state here.
+    `ttl`: seconds after its end until Kubernetes deletes it; None for never.
     """
 
     name: str
@@ -65,6 +66,7 @@ class JobView:
     errors: tuple[tuple[str, FailureCause], ...] = ()
     uid: str = ""
     version: str = ""
+    ttl: int | None = None
 
     @property
     def kind(self) -> str:

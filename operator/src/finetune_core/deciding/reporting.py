@@ -12,7 +12,6 @@ from finetune_core.deciding.job_sequence import MAX_ROUNDS, blocked_pod, delete_
 from finetune_core.deciding.observation import JobRole, JobView, PodView
 from finetune_core.results.run import FailureReason
 
-
 _WRITING = "Writing tables and what is best."
 
 
@@ -69,7 +68,7 @@ def _up_to_date(seen: Reporting, job: JobView | None, others: list[JobView]) -> 
     stale = delete_jobs(other for other in others if not other.finished)
     writing = [*others] if job is None or job.finished else [job, *others]
     waiting = stale or any(not each.finished for each in writing) or _writers(seen, job)
-    message = "The report is written; waiting for the pods of reports to end." if waiting else "The report is up to date."
+    message = "The report is written; waiting for its pod to end." if waiting else "The report is up to date."
     return ReportStep(Reason.REPORTING, message, stale, current=not waiting, done=not waiting)
 
 

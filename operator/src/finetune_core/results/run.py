@@ -17,8 +17,9 @@ RESULT_SCHEMA_VERSION = 1
 class ExitCode:
     """What the exit of a pod of ours says to Kubernetes (see the Job's podFailurePolicy).
 
-    RESULTS_CHANGED: a report was ordered of other results than there are; the operator looks again. STORE: the store was
-    waited for in vain; tried again for as long as it takes, and costs nothing. (Numbers as in sysexits.h.)
+    RESULTS_CHANGED: a report was ordered of other results than there are; the operator looks again.
+    STORE: the store was waited for in vain; tried again for as long as it takes, and costs nothing.
+    (The numbers are those of sysexits.h.)
     """
 
     SUCCESS = 0
@@ -57,6 +58,18 @@ class Failure(Document):
     exit_code: int
     time: str
     traceback: str | None = None
+    scope: str = ""
+    """What it counts for, see `failure_scope`."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether trying again makes no sense."""
+        return self.exit_code in {ExitCode.USER_ERROR, ExitCode.GAVE_UP}
+
+
+def failure_scope(owner_uid: str, revision: str) -> str:
+    """What failures count for: one object and one revision of its Jobs. Another retry token is another revision."""
+    return f"{owner_uid}/{revision}"
 
 
 class Progress(Document):

@@ -16,10 +16,11 @@ from finetune_operator.executors.base import Executor, Look
 from finetune_operator.manifests.config_maps import plan_name
 from finetune_operator.manifests.owners import Json, Owner, work_metadata
 from finetune_operator.manifests.pods import (
-    CONTAINER,
     PLAN_OPTION,
     PodSettings,
+    add_scope,
     add_tracking,
+    failure_policy,
     label_pods,
     pod_container,
     pod_template,
@@ -48,6 +49,7 @@ class JobExecutor(Executor):
             suspend=work.suspend,
         )
         label_pods(spec, owner, JobRole.TRAIN)
+        add_scope(spec["template"], owner, work.revision)
         metadata = work_metadata(owner, work, plan=plan, queue=settings.execution.queue_name)
         return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
 
@@ -71,6 +73,7 @@ class JobExecutor(Executor):
             failed=parse_indexes(status.get("failedIndexes") or ""),
             complete="Complete" in conditions,
             failed_for=failed_for(conditions.get("Failed")),
+            ttl=spec.get("ttlSecondsAfterFinished"),
         )
 
 
@@ -96,21 +99,7 @@ def job_spec(
         "backoffLimitPerIndex": execution.retries,
         "maxFailedIndexes": completions,
         "podReplacementPolicy": "Failed",
-        "podFailurePolicy": {
-            "rules": [
-                {
-                    "action": "FailIndex",
-                    "onExitCodes": {
-                        "containerName": CONTAINER,
-                        "operator": "In",
-                        "values": [ExitCode.USER_ERROR, ExitCode.GAVE_UP],
-                    },
-                },
-                # Preemption, eviction, node loss: the run goes on elsewhere and costs no retry.
-                {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-            ]
-        },
-        "ttlSecondsAfterFinished": execution.ttl_seconds_after_finished,
+        "podFailurePolicy": failure_policy("FailIndex", ExitCode.USER_ERROR, ExitCode.GAVE_UP),
         "template": pod_template(settings, container, plan, execution.termination_grace_period_seconds),
     }
 

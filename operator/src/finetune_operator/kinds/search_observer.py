@@ -5,13 +5,14 @@ from collections.abc import Iterable
 
 from finetune_core.api import HPSearchSpec
 from finetune_core.deciding.executor import ExecutorTraits
-from finetune_core.deciding.observation import JobRole, JobView, PodView, errors_of
+from finetune_core.deciding.observation import JobView, PodView, errors_of
 from finetune_core.deciding.search_observation import SearchObservation
 from finetune_core.planning.search_plan import SearchPlan
 from finetune_core.results.search_summary import SearchSummary
 from finetune_core.results.trial import TaskEnd, TrialResult
 from finetune_core.search_layout import SearchLayout, TrialKind
 from finetune_operator.children.reader import Children, are_quiet
+from finetune_operator.kinds.reports import look_again_after_failed_reports, reports_under_way
 from finetune_operator.memory import SearchMemory
 from finetune_store import Store, UnreadableError, documents
 
@@ -39,6 +40,7 @@ class SearchObserver:
     ) -> SearchObservation:
         """Everything that a decision needs; the store is listed at most every `every` seconds, or when a pod ended."""
         jobs = self._children.jobs()
+        look_again_after_failed_reports(self._memory, jobs)
         layout = SearchLayout(plan.namespace, plan.search)
         ended = frozenset((job.name, index) for job in jobs for index in job.completed | job.failed)
         listed = self._memory.listed
@@ -47,7 +49,8 @@ class SearchObserver:
             self._read_ends(store, layout, plan)
             self._read_trials(store, layout)
             self._memory.listed, self._memory.jobs_ended = now, ended
-        self._read_report(store, layout, jobs)
+        pods = self._pods(jobs)
+        self._read_report(store, layout, jobs, pods)
         return SearchObservation(
             plan=plan,
             execution=spec.execution,
@@ -56,7 +59,7 @@ class SearchObserver:
             clusters=spec.clusters,
             concurrent_trials=spec.concurrent_trials,
             jobs=jobs,
-            pods=self._pods(jobs),
+            pods=pods,
             trials=self._results(layout, plan, TrialKind.TRIALS),
             finalists=self._results(layout, plan, TrialKind.FINALISTS),
             claimed=dict(self._memory.claimed),
@@ -125,14 +128,16 @@ class SearchObserver:
                     known[task] = end
         self._memory.ends = known
 
-    def _read_report(self, store: Store, layout: SearchLayout, jobs: Iterable[JobView]) -> None:
-        complete = frozenset(job.name for job in jobs if job.role == JobRole.REPORT and job.complete)
-        if complete == self._memory.report_jobs_seen:
+    def _read_report(
+        self, store: Store, layout: SearchLayout, jobs: Iterable[JobView], pods: Iterable[PodView]
+    ) -> None:
+        reporting = reports_under_way(jobs, pods)
+        if reporting == self._memory.reporting:
             return
         # None yet, or one of another version: made anew.
         summary = documents.find_or_warn(store, layout.summary("json"), SearchSummary, layout.root)
         self._memory.report = None if summary is None else summary.report_digest
-        self._memory.report_jobs_seen = complete
+        self._memory.reporting = reporting
 
     def _pods(self, jobs: tuple[JobView, ...]) -> tuple[PodView, ...]:
         """Pods, where they can say something that the Jobs' counters do not."""
