@@ -1,6 +1,7 @@
 """What the operator remembers of a living experiment or search, to ask less; all of it can be read again."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from finetune_core.api import Storage, Tracking
 from finetune_core.deciding.observation import FailureCause, ReportView
@@ -49,7 +50,8 @@ class Memory(LookMemory):
     `asked` are (Job, run id) whose result was looked for after the Job counted them as ended; `scanned` is the digest
     of the plan whose results were listed; `unreadable` says by run what lies where its result should be; `attempts` are
     failure reports by their key, without tracebacks, `given_up` what follows from them for a revision without a Job;
-    `newer` says whether tuned hyperparameters have changed since they were pinned, as of the monotonic time `newer_asked`; `tracking_checked` is the block whose Secret was there.
+    `newer` says whether tuned hyperparameters have changed since they were pinned, as of the monotonic time
+    `newer_asked`; `tracking_checked` is the block whose Secret was there.
     """
 
     plan: Plan | None = None
@@ -75,6 +77,14 @@ class Memory(LookMemory):
             remembered.clear()
 
 
+@dataclass(frozen=True)
+class Unreadable:
+    """What lies where a trial's result should be, as of the time that it was written."""
+
+    modified: datetime
+    what: str
+
+
 @dataclass
 class SearchMemory(LookMemory):
     """One living search; dropped when it ends.
@@ -85,7 +95,7 @@ class SearchMemory(LookMemory):
 
     plan: SearchPlan | None = None
     results: dict[str, TrialResult] = field(default_factory=dict)
-    unreadable: set[str] = field(default_factory=set)
+    unreadable: dict[str, Unreadable] = field(default_factory=dict)
     claimed: dict[str, int] = field(default_factory=dict)
     ends: dict[str, TaskEnd] = field(default_factory=dict)
     listed: float | None = None

@@ -69,6 +69,7 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
         self._check_tracking(subject, spec.tracking)
         if subject.memory.plan is None:
             connection.check(manifests.store_uri(storage), subject.owner.namespace)
+        connection.probe(manifests.store_uri(storage), subject.owner.namespace, self._resync_seconds())
         store = connection.open(manifests.store_uri(storage))
         executor = self._executors.of(spec.execution)
         children = Children(self._cluster, subject.owner, subject.memory, store, self._executors, executor)

@@ -66,6 +66,7 @@ class SearchReconciler(BaseReconciler[HPSearchStatus, SearchMemory]):
         connection = self._connect(subject, storage)
         if subject.memory.plan is None:
             connection.check(manifests.store_uri(storage), owner.namespace)
+        connection.probe(manifests.store_uri(storage), owner.namespace, self._resync_seconds())
         store = connection.open(manifests.store_uri(storage))
         executor = self._executors.of(spec.execution)
         children = Children(self._cluster, owner, subject.memory, store, self._executors, executor)

@@ -1,7 +1,7 @@
 """Looking at a search: children from the API server, trials and ends from the store, each result read once."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from finetune_core.api import HPSearchSpec
 from finetune_core.deciding.executor import ExecutorTraits
@@ -13,8 +13,8 @@ from finetune_core.results.trial import TaskEnd, TrialResult
 from finetune_core.search_layout import SearchLayout, TrialKind
 from finetune_operator.children.reader import Children, are_quiet
 from finetune_operator.kinds.reports import look_again_after_failed_reports, reports_under_way
-from finetune_operator.memory import SearchMemory
-from finetune_store import Store, UnreadableError, documents
+from finetune_operator.memory import SearchMemory, Unreadable
+from finetune_store import ObjectInfo, Store, UnreadableError, documents
 
 _RESULT = "/result.json"
 _END = "/end.json"
@@ -63,7 +63,7 @@ class SearchObserver:
             trials=self._results(layout, plan, TrialKind.TRIALS),
             finalists=self._results(layout, plan, TrialKind.FINALISTS),
             claimed=dict(self._memory.claimed),
-            unreadable={task: self._unreadable(layout, task) for task in plan.order},
+            unreadable={key: found.what for key, found in sorted(self._memory.unreadable.items())},
             ends=dict(self._memory.ends),
             errors=errors_of(jobs),
             report=self._memory.report,
@@ -78,43 +78,45 @@ class SearchObserver:
             )
         return found
 
-    def _unreadable(self, layout: SearchLayout, task: str) -> int:
-        folder = layout.trials(TrialKind.TRIALS, task) + "/"
-        return sum(key.startswith(folder) for key in self._memory.unreadable)
-
     def _read_trials(self, store: Store, layout: SearchLayout) -> None:
         """A claimed trial without a result is one at work; results are written once, so each is read once."""
         taken: Counter[str] = Counter()
         for kind in TrialKind:
             folder = f"{layout.root}/{kind.value}"
-            keys = [info.key for info in store.list(folder)]
-            results = {key for key in keys if key.endswith(_RESULT)}
-            for key in sorted(results - self._memory.results.keys() - self._memory.unreadable):
-                self._read_result(store, key)
-            self._forget_deleted(folder, results)
+            infos = list(store.list(folder))
+            keys = [info.key for info in infos]
+            results = {info.key: info for info in infos if info.key.endswith(_RESULT)}
+            for key in sorted(results.keys() - self._memory.results.keys()):
+                self._read_result(store, results[key])
+            self._forget_deleted(folder, results.keys())
             if kind == TrialKind.TRIALS:
                 claimed = {key.partition("/claims/")[0] for key in keys if "/claims/" in key}
                 done = {key.removesuffix(_RESULT) for key in results}
                 taken.update(trial.removeprefix(f"{folder}/").partition("/")[0] for trial in claimed - done)
         self._memory.claimed = dict(taken)
 
-    def _forget_deleted(self, folder: str, results: set[str]) -> None:
+    def _forget_deleted(self, folder: str, results: Set[str]) -> None:
         """Trials that were deleted from the store are gone."""
-        for key in [key for key in self._memory.results if key.startswith(f"{folder}/") and key not in results]:
-            del self._memory.results[key]
+        for memory in (self._memory.results, self._memory.unreadable):
+            for key in [key for key in memory if key.startswith(f"{folder}/") and key not in results]:
+                del memory[key]
 
-    def _read_result(self, store: Store, key: str) -> None:
+    def _read_result(self, store: Store, info: ObjectInfo) -> None:
+        """One that cannot be read is no reason to leave the others unseen; it is read again when it has changed."""
+        key, known = info.key, self._memory.unreadable.pop(info.key, None)
+        if known is not None and known.modified == info.modified:
+            self._memory.unreadable[key] = known
+            return
         try:
             result = documents.find(store, key, TrialResult)
-        except UnreadableError:
-            # One trial of another version is no reason to leave the others unseen.
-            self._memory.unreadable.add(key)
+        except UnreadableError as error:
+            self._memory.unreadable[key] = Unreadable(info.modified, error.problem)
             return
         if result is None:
             return
         if not key.endswith(f"/{result.task}/{result.index:05d}{_RESULT}"):
-            # Copied here from another trial: as useless as one that cannot be read.
-            self._memory.unreadable.add(key)
+            what = f"{store.uri(key)} is of trial {result.index} of {result.task}"
+            self._memory.unreadable[key] = Unreadable(info.modified, what)
             return
         self._memory.results[key] = result.model_copy(update={"history": (), "settings": {}, "metrics": {}})
 
