@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 from finetune_core.api import Execution
 from finetune_core.canonical import short_hash
@@ -130,12 +131,12 @@ class Observation:
     unreadable: Mapping[str, str] = field(default_factory=dict)
     report: ReportView | None = None
 
-    @property
+    @cached_property
     def revision(self) -> str:
         """Digest of what a training Job cannot change in place: the runs, the pod template, the retry token."""
         return short_hash([self.plan.work_digest, self.template, self.execution.retry_token])
 
-    @property
+    @cached_property
     def pending(self) -> frozenset[str]:
         """Ids of the planned runs that have no result."""
         return frozenset(run.run_id for run in self.plan.runs) - self.outcomes.keys()

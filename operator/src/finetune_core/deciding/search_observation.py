@@ -18,8 +18,9 @@ class SearchObservation:
     """Everything that `decide_search()` looks at; the order of jobs, pods and trials does not matter.
 
     `trials` and `finalists` are by task, without their histories; `claimed` counts trials of a task that were taken
-    and have no result yet, `unreadable` says what lies where a result should be, by its key: such a trial counts as one without a result. `report` and `config_map` are the
-    digests of what the summary in the store and the ConfigMap in the cluster were made from.
+    and have no result yet. `unreadable` says what lies where a result should be, by its key: such a trial counts as one
+    without a result. `report` and `config_map` are the digests of what the summary in the store and the ConfigMap in
+    the cluster were made from.
     """
 
     plan: SearchPlan
