@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from finetune_core.api import MAX_NAME_LENGTH, MAX_RUNS, Execution, ExecutionMode, Storage, Tracking
-from finetune_core.deciding.actions import CreateTrainJob
+from finetune_core.deciding.actions import CreateReportJob, CreateTrainJob
 from finetune_core.deciding.job_sequence import MAX_ROUNDS, job_name
 from finetune_core.deciding.reporting import report_job_name
 from finetune_core.planning.plan import ExecutionLimits, job_plan
@@ -61,10 +61,11 @@ def template_fingerprint(settings: PodSettings) -> str:
     return EXECUTORS.of(settings.execution).template(settings)
 
 
+REPORT = CreateReportJob("exp-report-1", revision="r", digest="d", failed=("a", "b"))
+
+
 def report_job(**execution: Any) -> Json:
-    return manifests.report_job(
-        OWNER, settings(**execution), name="exp-report-1", revision="r", digest="d", failed=("a", "b")
-    )
+    return manifests.report_job(OWNER, settings(**execution), REPORT)
 
 
 def resolve_job() -> Json:
@@ -196,7 +197,7 @@ def test_training_pods_are_told_of_trackers_and_get_their_keys_by_reference() ->
 
 def test_only_pods_that_train_are_told_of_trackers() -> None:
     tracked = replace(settings(), tracking=Tracking.model_validate({"reportTo": ["wandb"], "secretRef": {"name": "k"}}))
-    report = manifests.report_job(OWNER, tracked, name="exp-report-1", revision="r", digest="d", failed=("a", "b"))
+    report = manifests.report_job(OWNER, tracked, REPORT)
     look = manifests.resolve_job(OWNER, tracked, name="exp-resolve-1", uris=("pvc://models/bert",), key="k.json")
     assert (report, look) == (report_job(), resolve_job())
 

@@ -64,6 +64,9 @@ class FolderConnection:
     def check(self, uri: str, folder: str) -> None:
         """A folder is always there."""
 
+    def probe(self, uri: str, folder: str, seconds: float) -> None:
+        """A folder is always there."""
+
 
 class FolderConnector(StorageConnector):
     """Reads Secrets and ConfigMaps as the real one does, then leads to folders."""

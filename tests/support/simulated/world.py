@@ -71,7 +71,8 @@ class World:
             return
         if not status_lost:
             self.decision = decision
-            self.settled_at = self.generation if decision.done else None
+            if decision.done:
+                self.settled_at, self.memory = self.generation, Memory()
 
     def _look(self, killed_after: int | None) -> Decision:
         seen = self.observe()
@@ -240,17 +241,17 @@ class World:
         found = self.cluster.results(wanted)
         assert found.keys() | decision.failed.keys() == {run.run_id for run in wanted.runs}, "a run has no end"
         assert not found.keys() & decision.failed.keys(), "a run has a result and has failed"
-        assert not self.cluster.executing, "a run is still being done"
+        working = [pod.name for pod in self.cluster.pods.values() if pod.code is None and not pod.terminating]
+        assert not working, f"{working} work on"
         living = [job.view.name for job in self.cluster.jobs.values() if not job.view.finished]
         assert not living, f"{living} live on"
         assert all(job.view.ttl is not None for job in self.cluster.jobs.values()), "a Job is kept for ever"
         self._check_report(found, decision)
 
     def _check_report(self, found: dict, decision: Decision) -> None:
-        wanted, seen = plan(*self.spec), self.memory.report
+        wanted = plan(*self.spec)
         digest = report_digest(wanted, found.values(), decision.failed)
         assert read_report(cast(Any, self.store), LAYOUT) == ReportView(digest), "the report is of something else"
-        assert seen is None or seen.digest == digest
         for row in summarise(wanted, self.observe().outcomes.values()).tasks:
             values = [outcome.value for outcome in found.values() if outcome.task == row.task]
             assert (row.best.value if row.best else None) == max(values, default=None), "the best is not the best"
