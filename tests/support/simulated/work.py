@@ -52,7 +52,7 @@ def _digest(name: str, what: str) -> str:
 def plan(learning_rate: float, runs: int, tasks: tuple[str, ...]) -> Plan:
     """The plan of a spec."""
     name = f"{learning_rate}/{runs}/{tasks}"
-    made = plan_of(dict.fromkeys(tasks, runs), training=dict.fromkeys(tasks, {"learningRate": learning_rate}))
+    made = plan_of(dict.fromkeys(tasks, runs), training={task: {"learningRate": learning_rate} for task in tasks})
     _PLANS[name] = made.model_copy(update={"resolved_for": name})
     return _Plan.model_construct(**dict(_PLANS[name]))
 
