@@ -190,9 +190,10 @@ def test_a_time_to_live_that_was_not_written_is_written_by_the_next_look(
     def cut_off(*_: object, **__: object) -> None:
         raise ConnectionError
 
-    with monkeypatch.context() as patched, pytest.raises(ConnectionError):
+    with monkeypatch.context() as patched:
         patched.setattr(world.cluster, "patch_work", cut_off)
-        world.look("exp")
+        with pytest.raises(ConnectionError):
+            world.look("exp")
     assert world.condition("exp", "Succeeded")["status"] == "Unknown"
     assert world.look("exp") is None
     assert all(job["spec"]["ttlSecondsAfterFinished"] for job in world.jobs("exp"))

@@ -79,9 +79,10 @@ class Memory(LookMemory):
 
 @dataclass(frozen=True)
 class Unreadable:
-    """What lies where a trial's result should be, as of the time that it was written."""
+    """What lies where a trial's result should be, as of the time that it was written and its size."""
 
     modified: datetime
+    size: int
     what: str
 
 

@@ -104,19 +104,19 @@ class SearchObserver:
     def _read_result(self, store: Store, info: ObjectInfo) -> None:
         """One that cannot be read is no reason to leave the others unseen; it is read again when it has changed."""
         key, known = info.key, self._memory.unreadable.pop(info.key, None)
-        if known is not None and known.modified == info.modified:
+        if known is not None and (known.modified, known.size) == (info.modified, info.size):
             self._memory.unreadable[key] = known
             return
         try:
             result = documents.find(store, key, TrialResult)
         except UnreadableError as error:
-            self._memory.unreadable[key] = Unreadable(info.modified, error.problem)
+            self._memory.unreadable[key] = Unreadable(info.modified, info.size, error.problem)
             return
         if result is None:
             return
         if not key.endswith(f"/{result.task}/{result.index:05d}{_RESULT}"):
             what = f"{store.uri(key)} is of trial {result.index} of {result.task}"
-            self._memory.unreadable[key] = Unreadable(info.modified, what)
+            self._memory.unreadable[key] = Unreadable(info.modified, info.size, what)
             return
         self._memory.results[key] = result.model_copy(update={"history": (), "settings": {}, "metrics": {}})
 
