@@ -250,7 +250,6 @@ def test_the_report_is_told_its_digest_and_the_failed_runs() -> None:
         {"podTemplate": {"labels": {"a": "b"}}},
         {"queueName": "team"},
         {"terminationGracePeriodSeconds": 7},
-        {"ttlSecondsAfterFinished": 7},
     ],
 )
 def test_the_fingerprint_changes_with_what_a_live_job_cannot_change(changed: Json) -> None:
@@ -265,6 +264,7 @@ def test_the_fingerprint_changes_with_what_a_live_job_cannot_change(changed: Jso
         {"retryToken": "x"},
         {"runTimeoutSeconds": 9},
         {"checkpointIntervalSeconds": 9},
+        {"ttlSecondsAfterFinished": 7},
     ],
 )
 def test_the_fingerprint_stays_with_what_is_patched_in_place_or_is_not_of_the_template(changed: Json) -> None:
