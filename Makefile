@@ -81,6 +81,9 @@ images: $(READY) ## Build both images and load them into the local cluster
 crds: $(READY) ## Generate crds/ from the API's types
 	$(PYTHON) -m finetune_dev.crds
 
+models: $(READY) ## Try every architecture and write docs/models.md
+	PYTHONPATH=tests:dev $(BIN)/python -m support.model_matrix
+
 lock: | $(UV) ## Resolve the dependencies anew
 	for image in "operator --extra cli --extra ui" trainer; do \
 	  $(UV) pip compile -q --universal --python-version 3.11 --extra $$image --generate-hashes \

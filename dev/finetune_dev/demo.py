@@ -17,13 +17,17 @@ from typing import Any
 
 import yaml
 
+from finetune_cli.output import console
+from finetune_cli.shown.results import results_page
 from finetune_core.layout import ExperimentLayout
+from finetune_core.results.schema import ResultsDocument
 from finetune_dev import release
 from finetune_dev.errors import DevError
 from finetune_dev.kubectl import kubectl
 from finetune_dev.paths import REPOSITORY, kubeconfig_path
 from finetune_dev.shell import say, step, wait_for
 from finetune_store import Store, StoreError, delete_tree, upload_tree
+from finetune_store.documents import read
 from glue_demo import minilm_path, write
 
 NAMESPACE = "finetune-demo"
@@ -197,10 +201,13 @@ def _present(show: Show, status: Json) -> None:
         raise DevError(f"{show.name}: {condition.get('reason')}: {condition.get('message')}\n{failures}")
     layout = ExperimentLayout(NAMESPACE, show.name)
     with release.embedded_store() as store:
+        document = read(store, layout.results("json"), ResultsDocument, layout.root)
         table = store.get(layout.results("md")).decode()
     if show.data is not None:
         _record(show, table, status)
-    print(f"\n{table}\nWhere everything lies:")
+    print()
+    console().print(results_page(document))
+    print("\nWhere everything lies:")
     for uri in (*status["results"].values(), (status.get("leaderboard") or {}).get("uri")):
         if uri:
             print(f"  {uri}")
@@ -231,7 +238,10 @@ def _task_table(markdown: str) -> str:
 
 
 _NEXT = """\
-What to try next (export KUBECONFIG={kubeconfig}):
+What to open and try next (export KUBECONFIG={kubeconfig}):
+  finetune ui -n {namespace}                                 # progress, learning curves, tables: http://localhost:8090
+  finetune best {name} -n {namespace}                        # the best run of each task, and where it lies
+  finetune download {name} -n {namespace}                    # the best models, as from_pretrained opens them
   kubectl -n {namespace} get fte {name} -o yaml             # best runs, scores, conditions
   kubectl -n {namespace} patch fte {name} --type=merge -p '{{"spec":{{"runs":4}}}}'   # only the new runs are run
   kubectl explain fte.spec.training                          # what every field means

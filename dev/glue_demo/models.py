@@ -1,6 +1,7 @@
 """Models to go with the demo data: a random BERT that costs nothing, and a small pretrained one."""
 
 import re
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +18,7 @@ class MissingModelError(RuntimeError):
     """A model that the demo needs is not installed."""
 
 
+@cache
 def vocabulary() -> tuple[str, ...]:
     """BERT's special tokens, the words and marks of the demo sentences, and single characters for all else."""
     seen = set(_CHARACTERS) | {"##" + character for character in _CHARACTERS}

@@ -25,6 +25,8 @@ OPERATOR: dict[str, Callable[[Cluster, str], Any]] = {
     "delete_config_map": lambda cluster, name: cluster.delete_config_map("team", name, uid="u"),
     "get_config_map": lambda cluster, name: cluster.get_config_map("team", name),
     "replace_config_map": lambda cluster, name: cluster.replace_config_map("team", {"metadata": {"name": name}}),
+    "get_network_policy": lambda cluster, name: cluster.get_network_policy("team", name),
+    "delete_network_policy": lambda cluster, name: cluster.delete_network_policy("team", name, uid="u"),
     "get_secret": lambda cluster, name: cluster.get_secret("team", name),
     "list_pods of a namespace": lambda cluster, name: cluster.list_pods(name, {}),
     "pod_warnings": lambda cluster, name: cluster.pod_warnings("team", name),

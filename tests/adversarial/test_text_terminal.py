@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rich.text import Text
 
 from finetune_cli import output
+from finetune_cli.fitted import table
 from finetune_core.plain import is_printable, one_line, visible
 from finetune_operator.telemetry.logs import TextFormatter
 from finetune_trainer.logs import _Formatter
@@ -45,7 +46,7 @@ def shown(screen: Terminal) -> str:
 @pytest.mark.parametrize("text", [*TERMINAL, *MARKUP])
 def test_tables_show_text_as_it_is(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     terminal = terminal_of(monkeypatch)
-    output.console().print(output.table(["A", "B"], [[text, Text(text)]], title=None))
+    output.console().print(table(["A", "B"], [[text, Text(text)]]))
     assert is_printable(shown(terminal).replace("\n", ""))
     if text in MARKUP:
         assert shown(terminal).count(text) == 2

@@ -1,9 +1,12 @@
 """The commands that talk to a cluster, on a real API server with the operator at work."""
 
+import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 
 from support.experiments import experiment
@@ -28,9 +31,9 @@ def test_status_lists_and_shows_one_with_its_tasks(world: World, run: Run) -> No
     listed = run("status", "-n", world.namespace)
     shown = run("status", "first", "-n", world.namespace)
 
-    assert "experiment first AllRunsSucceeded 3/3" in listed.text
+    assert "first AllRunsSucceeded 3/3" in listed.text
     assert "runs 3/3" in shown.text
-    assert "rte 2/2 – accuracy 71.00" in shown.text
+    assert "rte 2/2 accuracy 71.00" in shown.text
     assert "results: s3://results/out/" in shown.text
 
 
@@ -104,7 +107,7 @@ def test_suspend_and_resume_change_the_spec_once(world: World, run: Run) -> None
     said = [run(verb, "first", "-n", world.namespace).text for verb in ("suspend", "suspend", "resume")]
 
     assert "suspended" in said[0]
-    assert "is so already" in said[1]
+    assert "is already suspended" in said[1]
     assert "goes on" in said[2]
     assert world.resource("first")["spec"]["execution"]["suspend"] is False
 
@@ -189,3 +192,37 @@ def test_without_a_cluster_the_message_says_what_to_do(
     assert said.code == 5
     assert "there is no cluster to talk to" in said.text
     assert "Set KUBECONFIG" in said.text
+
+
+def test_delete_asks_and_removes_the_object_and_nothing_of_the_store(
+    world: World, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.apply("first", spec_of(world.server, {"rte": 1}))
+    world.to_the_end("first")
+    ask = ("delete", "first", "-n", world.namespace)
+    kept = [info.key for info in world.store.list(f"{world.namespace}/first")]
+
+    nobody = run(*ask)
+    assert (nobody.code, "Give --yes." in nobody.text) == (2, True)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    monkeypatch.setattr(typer, "confirm", lambda *_, **__: False)
+    assert run(*ask).code == 1
+    assert run("status", "first", "-n", world.namespace).code == 0
+
+    said = run(*ask, "--yes")
+
+    assert said.code == 0
+    assert f"FinetuneExperiment {world.namespace}/first deleted" in said.out
+    assert "Its results stay: s3://results/out/" in said.text
+    assert run("status", "first", "-n", world.namespace).code == 3
+    assert [info.key for info in world.store.list(f"{world.namespace}/first")] == kept != []
+
+
+def test_submit_reads_stdin(world: World, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = json.dumps(experiment("piped", **spec_of(world.server, {"rte": 1})))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(manifest.encode())))
+
+    said = run("submit", "-", "-n", world.namespace)
+
+    assert said.code == 0, said.text
+    assert f"FinetuneExperiment {world.namespace}/piped created" in said.out

@@ -60,6 +60,45 @@ def test_devices_of_the_launcher_make_the_global_batch() -> None:
     assert training("--per_device_train_batch_size 8", devices=2)["trainBatchSize"] == 16
 
 
+@pytest.mark.parametrize(
+    ("launcher", "extra", "precision", "note"),
+    [
+        ("--mixed_precision bf16", "", "bf16", "precision bf16: what accelerate launch --mixed_precision says"),
+        ("--mixed_precision=fp16", "--fp16", "fp16", None),
+        ("--mixed_precision fp16", "--bf16", "bf16", None),
+        ("--mixed_precision no", "", "fp32", None),
+        ("--mixed_precision fp8", "", "fp32", "--mixed_precision fp8 is not carried over: use precision bf16"),
+        ("--config_file a.yaml", "", "fp32", "accelerate's a.yaml is not read"),
+    ],
+)
+def test_the_precision_of_the_launcher_is_that_of_the_run(
+    launcher: str, extra: str, precision: str, note: str | None
+) -> None:
+    made = from_run_glue(f"accelerate launch {launcher} {COMMAND.removeprefix('python ')} {extra}")
+
+    assert made.manifest["spec"]["training"]["precision"] == precision
+    told = [one for one in made.notes if "precision" in one]
+    assert len(told) == (note is not None), told
+    assert all(one.startswith(note or "") for one in told)
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ("--do_eval", "has --do_eval without --do_train, so it trains nothing; an experiment always trains"),
+        ("--do_predict --do_eval True", "has --do_eval and --do_predict without --do_train"),
+        ("--do_train --do_eval", None),
+        ("--do_train False --do_eval", "has --do_eval without --do_train"),
+        ("", None),
+    ],
+)
+def test_a_command_that_only_evaluates_gets_a_note(extra: str, words: str | None) -> None:
+    told = [one for one in from_run_glue(f"{COMMAND} {extra}").notes if "trains" in one]
+
+    assert len(told) == (words is not None)
+    assert all(words in one for one in told if words)
+
+
 def test_an_old_name_of_a_model_gets_its_organisation() -> None:
     made = from_run_glue("run_glue.py --model_name_or_path bert-base-cased --task_name sst-2").manifest
 

@@ -15,7 +15,7 @@ from finetune_core.planning.plan import Plan
 from finetune_core.results.schema import ResultsDocument
 from finetune_core.tables.results import ResultsTable
 from finetune_report.build import build
-from finetune_store import DirectoryStore, Store
+from finetune_store import DirectoryStore, Store, UnreachableError
 from support.documents import document_of
 from support.report_store import fail_run, finish_run
 from support.results import plan_of
@@ -119,6 +119,46 @@ def test_download_writes_best_models_predictions_and_tables(
     assert {"models/rte/config.json", "models/rte/model.safetensors", "predictions/RTE.tsv", "results.csv"} <= got
 
 
+@pytest.mark.parametrize("there", [False, True])
+def test_a_download_that_fails_leaves_nothing_and_one_that_works_leaves_no_scratch(
+    store: DirectoryStore, plan: Plan, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    publish(store, plan, [fail_run(store, plan, "cola", 0, "no such column")])
+    folder = tmp_path / "to" / "got"
+    if there:
+        folder.mkdir(parents=True)
+        (folder / "results.csv").write_text("older")
+    whole = DirectoryStore.download
+
+    def breaks(self: DirectoryStore, key: str, path: Path) -> None:
+        if key.endswith("RTE.tsv"):
+            raise UnreachableError("the line is cut")
+        whole(self, key, path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DirectoryStore, "download", breaks)
+        assert run("download", "demo", "--to", str(folder), *where(store)).code == 5
+    left = {path.name: path.read_text() for path in (tmp_path / "to").rglob("*") if path.is_file()}
+    assert left == ({"results.csv": "older"} if there else {})
+
+    assert run("download", "demo", "--to", str(folder), *where(store)).code == 0
+    assert [path.name for path in (tmp_path / "to").iterdir()] == ["got"]
+    assert (folder / "results.csv").read_bytes() == store.get("team/demo/results.csv")
+
+
+def test_what_the_report_names_and_the_store_lacks_is_named_before_anything_is_written(
+    store: DirectoryStore, plan: Plan, run: Run, tmp_path: Path
+) -> None:
+    publish(store, plan, [fail_run(store, plan, "cola", 0, "no such column")])
+    store.delete("team/demo/best/predictions/RTE.tsv")
+
+    said = run("download", "demo", "--to", str(tmp_path / "got"), *where(store))
+
+    assert said.code == 3
+    assert "best/predictions/RTE.tsv is not there" in said.text
+    assert not (tmp_path / "got").exists()
+
+
 def test_download_takes_every_runs_event_files_where_it_is_asked_to(
     store: DirectoryStore, plan: Plan, run: Run, tmp_path: Path
 ) -> None:
@@ -167,7 +207,25 @@ def test_a_zip_with_placeholders_is_built_here_and_passes_the_check(
 
     assert "Placeholders, not predictions" in built.err
     assert len(zipfile.ZipFile(file).namelist()) == 11
-    assert run("leaderboard", "check", str(file)).code == 0
+    checked = run("leaderboard", "check", str(file))
+    assert checked.code == 0
+    # RTE's predictions are all the same here too; MNLI has three files.
+    assert checked.err.count("every row says") == 11
+    assert "CoLA.tsv: every row says 1: a placeholder" in checked.text
+
+
+def test_a_file_with_different_predictions_is_no_placeholder(
+    store: DirectoryStore, plan: Plan, run: Run, tmp_path: Path
+) -> None:
+    rows = prediction(2999) + b"2999\tnot_entailment\n"
+    finish_run(store, plan, "rte", 1, 0.7, predictions={"RTE.tsv": rows})
+    file = str(tmp_path / "a.zip")
+    run("leaderboard", "build", "demo", "-f", file, "--missing-tasks", "Placeholder", *where(store))
+
+    checked = run("leaderboard", "check", file)
+
+    assert checked.err.count("every row says") == 10
+    assert "RTE.tsv" not in checked.err
 
 
 def test_a_zip_without_all_tasks_is_refused_with_their_files(store: DirectoryStore, plan: Plan, run: Run) -> None:

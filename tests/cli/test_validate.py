@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from finetune_cli.app import main
 from finetune_cli.manifest.check import check_text
+from finetune_cli.manifest.crds import fields_of
 from finetune_cli.manifest.files import Source, check_source
 from finetune_cli.manifest.findings import Severity
+from finetune_cli.manifest.unknown import ALIASES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BROKEN = sorted((REPOSITORY / "tests/data/broken").glob("*.yaml"))
@@ -68,7 +70,7 @@ def test_problems_of_schema_rules_and_core_are_told_together() -> None:
 
     assert "file:// works in local runs only" in said
     assert "evalSteps must not exceed maxSteps" in said
-    assert "there is no field seeds" in said
+    assert "unknown field seeds" in said
 
 
 def test_a_mistake_in_one_document_hides_nothing_in_the_next() -> None:
@@ -204,3 +206,49 @@ def test_warnings_alone_pass_unless_strict(tmp_path: Path, capsys: pytest.Captur
     assert main(["validate", str(file)]) == 0
     assert main(["validate", "--strict", str(file)]) == 1
     assert f"{file}:7:7: warning:" in capsys.readouterr().out.replace(os.linesep, "\n")
+
+
+HEAD = "apiVersion: finetune.dev/v1alpha1\nkind: FinetuneExperiment\nmetadata: {name: a}\n"
+EXECUTION, TRAINING, SPEC = "execution: {{{}: 3}}", "training: {{{}: 3}}", "{}: 3"
+
+
+@pytest.mark.parametrize(
+    ("place", "written", "meant"),
+    [
+        (EXECUTION, "paralelism", "did you mean parallelism?"),
+        (EXECUTION, "retires", "did you mean retries?"),
+        (EXECUTION, "paralelism: 2, parallelism", "did you mean parallelism?"),
+        (EXECUTION, "parallelTrialCount", "did you mean parallelism?"),
+        (EXECUTION, "numNodes", "did you mean parallelism?"),
+        (EXECUTION, "backoffLimit", "did you mean retries?"),
+        (TRAINING, "batchSize", "did you mean trainBatchSize?"),
+        (TRAINING, "per_device_train_batch_size", "did you mean perDeviceTrainBatchSize?"),
+        (TRAINING, "lr", "did you mean learningRate?"),
+        (TRAINING, "epochs", "did you mean numTrainEpochs?"),
+        (SPEC, "lr", "did you mean learningRate? Write it in spec.training or spec.tasks[].training"),
+        (SPEC, "epochs", "did you mean numTrainEpochs? Write it in spec.training"),
+        (SPEC, "seeds", "did you mean runs?"),
+        (SPEC, "paralelism", "did you mean parallelism? Write it in spec.execution"),
+        (SPEC, "retries", "here: move it to spec.execution"),
+        (SPEC, "nonsense", "remove it; here can be "),
+    ],
+)
+def test_a_field_that_is_not_known_is_told_with_what_was_meant(place: str, written: str, meant: str) -> None:
+    text = f"{HEAD}spec:\n  model: {{uri: hf://a/b}}\n  {place.format(written)}\n"
+    found = [finding for finding in check_text("a.yaml", text) if "unknown field" in finding.message]
+    assert [meant in finding.message for finding in found] == [True]
+
+
+@pytest.mark.parametrize(
+    ("spec", "meant"),
+    [
+        ("{model: {url: hf://a/b}}", "unknown field url: did you mean uri?"),
+        ("{model: {uri: hf://a/b}, tasks: [{name: RTE}]}", "did you mean rte?"),
+    ],
+)
+def test_words_of_models_and_tasks_too(spec: str, meant: str) -> None:
+    assert any(meant in finding.message for finding in check_text("a.yaml", f"{HEAD}spec: {spec}\n"))
+
+
+def test_every_alias_is_a_field_of_one_of_the_kinds() -> None:
+    assert set(ALIASES.values()) <= fields_of("FinetuneExperiment") | fields_of("HPSearch")

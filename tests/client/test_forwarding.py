@@ -1,11 +1,13 @@
 """The way to a Service that only the cluster can reach: whom it leads to, and what passes along it."""
 
+import hashlib
+import resource
 import socket
 import threading
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from kubernetes import client
 from finetune_client.errors import NotFoundError, RefusedError
 from finetune_client.kube.client import Kube
 from finetune_client.kube.forwarding import Service, listen, reachable
+from support.port_forward import forwarding_server
 
 Json = dict[str, Any]
 
@@ -45,10 +48,10 @@ def reached(port: int) -> socket.socket:
 
 
 def exactly(connection: socket.socket, size: int) -> bytes:
-    found = b""
+    found = bytearray()
     while len(found) < size:
         found += connection.recv(1 << 16)
-    return found
+    return bytes(found)
 
 
 def test_bytes_pass_both_ways_on_every_connection(echo: tuple[str, int]) -> None:
@@ -83,6 +86,69 @@ def test_where_no_connection_can_be_made_it_is_closed_and_the_next_one_is_tried(
     with reached(port) as connection:
         connection.sendall(b"now")
         assert exactly(connection, 3) == b"now"
+
+
+MIB = 1 << 20
+
+
+def through(url: str) -> Kube:
+    return Kube(client.ApiClient(client.Configuration(host=url)), "team")
+
+
+@pytest.fixture
+def large() -> Iterator[tuple[str, int]]:
+    """A server that sends 500 MB to whoever connects."""
+    block = bytes(range(256)) * 4096
+
+    def serve(server: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = server.accept()
+                with connection:
+                    for _ in range(500):
+                        connection.sendall(block)
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        threading.Thread(target=serve, args=(server,), daemon=True).start()
+        yield server.getsockname()
+
+
+def test_500_mb_pass_and_no_more_than_a_little_of_them_waits_in_memory(large: tuple[str, int]) -> None:
+    with forwarding_server(large) as url:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        with closing(through(url).forward("store", 8333)) as connection:
+            digest, size = hashlib.sha256(), 0
+            while data := connection.recv(1 << 16):
+                digest.update(data)
+                size += len(data)
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert size == 500 * MIB
+    assert digest.hexdigest() == hashlib.sha256(bytes(range(256)) * 4096 * 500).hexdigest()
+    assert grown < 60 * 1024
+
+
+def test_bytes_pass_both_ways_through_the_api_server(echo: tuple[str, int]) -> None:
+    content = bytes(range(256)) * 40_000
+    with forwarding_server(echo) as url, closing(through(url).forward("store", 8333)) as connection:
+        sender = threading.Thread(target=connection.sendall, args=(content,))
+        sender.start()
+        assert exactly(connection, len(content)) == content
+        sender.join()
+        connection.sendall(b"bye")
+        assert connection.recv(1) == b""
+
+
+def test_where_the_pod_refuses_the_connection_is_closed_and_the_reason_told(
+    echo: tuple[str, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        forwarding_server(echo, error="nothing listens on 8333") as url,
+        closing(through(url).forward("store", 8333)) as connection,
+    ):
+        assert connection.recv(1) == b""
+        while not caplog.records:
+            threading.Event().wait(0.01)
+    assert "nothing listens on 8333" in caplog.text
 
 
 @pytest.mark.parametrize(

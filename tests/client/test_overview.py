@@ -1,16 +1,23 @@
 """An object at a glance: the same plain values for terminal and page."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from finetune_cli.shown.objects import list_row, page
+from finetune_cli.shown.objects import list_row, object_list, page
 from finetune_client.overview import Mood, Overview, overview
-from finetune_ui.kinds import task_header, task_rows
+from finetune_client.task_table import task_header, task_rows
+from finetune_core.api.crd import experiment_crd, search_crd
+from finetune_core.api.search_status import HPSearchStatus
+from finetune_core.api.status import ExperimentStatus
+from finetune_core.tables.experiment import TASK_COLUMNS
+from finetune_kube.kinds import EXPERIMENT, SEARCH
 from support.experiments import experiment
 
+CRDS = {EXPERIMENT: experiment_crd(ExperimentStatus), SEARCH: search_crd(HPSearchStatus)}
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 TASKS = [
     {
@@ -44,11 +51,35 @@ def test_terminal_and_page_write_the_same_figures() -> None:
         console.print(page(it, NOW))
     cola, price = task_rows(it)
 
-    assert "cola 2/3 1 matthews_correlation 56.12 55.00 ± 1.58 56.12 1 (seed 7) 400" in " ".join(capture.get().split())
-    assert cola == ("cola", "2/3", "1", "matthews_correlation", "56.12", "55.00 ± 1.58", "56.12", "1")
-    assert price == ("price", "1/3", "0", "loss", "0.4321", "0.4321", "–", "0")
+    assert " ".join(cola) in " ".join(capture.get().split())
+    assert cola == (
+        "cola",
+        "2/3, 1 failed",
+        "matthews_correlation",
+        "56.12",
+        "55.00 ± 1.58",
+        "56.12",
+        "1 (seed 7)",
+        "400",
+    )
+    assert price == ("price", "1/3", "loss", "0.4321", "0.4321", "–", "0 (seed 3)", "–")
     assert len(task_header(it)) == len(cola)
-    assert list_row(it, NOW) == ("experiment", "demo", "Pending", "3/6", "56.12 (1/9)", "~20m", "24h")
+    assert [str(cell) for cell in list_row(it, NOW)] == [
+        "demo", "Pending", "3/6", "56.12 (1/9)", "~20m", "24h", "hf://org/name"
+    ]  # fmt: skip
+
+
+def test_titles_are_those_of_the_results_and_of_kubectl() -> None:
+    results = [column.title.removesuffix(" (n)") for column in TASK_COLUMNS]
+    assert list(task_header(seen())) == results
+    for kind, item in ((EXPERIMENT, seen()), (SEARCH, seen("HPSearch"))):
+        printed = Console(width=200)
+        with printed.capture() as capture:
+            printed.print(object_list([item], NOW))
+        titles = re.split(r"\s{2,}", capture.get().splitlines()[0].strip())
+        version = CRDS[kind]["spec"]["versions"][0]
+        first = [column["name"].upper() for column in version["additionalPrinterColumns"] if column["priority"] == 0]
+        assert titles == [item.word.upper(), *first, "MODEL"]
 
 
 def test_a_search_has_its_best_hyperparameters() -> None:
@@ -57,7 +88,7 @@ def test_a_search_has_its_best_hyperparameters() -> None:
     it = seen("HPSearch", trials={"summary": "8/16"}, tasks=[task], best="rte 70.00")
 
     assert (it.word, it.counted, it.percent, it.score) == ("search", "trials", 50, "rte 70.00")
-    assert task_rows(it) == (("rte", "8/16", "0", "accuracy", "70.00", "4", "learningRate 3e-05, maxSteps 90"),)
+    assert task_rows(it) == (("rte", "8/16", "accuracy", "70.00", "4", "learningRate 3e-05, maxSteps 90", "–"),)
 
 
 @pytest.mark.parametrize(

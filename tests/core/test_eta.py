@@ -1,5 +1,7 @@
 """How long it still takes, and how coarsely that is said."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,10 +84,12 @@ def test_nothing_waits_nothing_is_left() -> None:
         (None, None),
         (0, "<1m"),
         (60, "<1m"),
-        (61, "~2m"),
-        (301, "~10m"),
+        (61, "~1m"),
+        (91, "~2m"),
+        (301, "~5m"),
+        (500, "~7m"),
         (3600, "~1h"),
-        (3601, "~1.5h"),
+        (4501, "~1.5h"),
         (10_000, "~3h"),
         (200_000, "~2d"),
     ],
@@ -99,3 +103,12 @@ def test_every_estimate_has_a_short_text(seconds: float) -> None:
     text = figures.eta(seconds)
     assert text is not None
     assert len(text) <= 6
+
+
+def test_neighbouring_words_never_stand_for_twice_as_long_but_at_two_minutes() -> None:
+    """An estimate that moves a little moves its word a little."""
+    words = list(dict.fromkeys(word for seconds in range(60, 40 * 3600, 10) if (word := figures.eta(seconds))))
+    hours = {"m": 1, "h": 60}
+    minutes = [float(word[1:-1]) * hours[word[-1]] for word in words if word != "<1m"]
+    assert minutes == sorted(minutes)
+    assert max(later / sooner for sooner, later in pairwise(minutes[1:])) <= 5 / 3

@@ -1,11 +1,14 @@
 """Experiments on Ray clusters, made by a real KubeRay: the same runs as in Jobs, whatever is taken away."""
 
+import base64
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kubernetes.client import NetworkingV1Api
 
 from e2e.harness import (
     ENDLESS,
@@ -17,11 +20,15 @@ from e2e.harness import (
     condition_of,
     reason,
     spec,
+    wait_until,
 )
 from e2e.namespaces import fresh_namespace
 from finetune_core.results.run import RunResult
 from finetune_dev import release
+from finetune_dev.catalogue import TRAINER
+from finetune_dev.kubectl import kubectl
 from finetune_store import Store, upload_tree
+from support.checkpoints import POINTER
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -120,9 +127,7 @@ def test_suspend_takes_the_cluster_away_and_resume_goes_on_from_the_checkpoints(
         return ray_spec(["wnli"], parallelism=1, training=ENDLESS, execution=settings)
 
     suite = experiment("paused").apply(asked())
-    suite.until(
-        "a checkpoint", lambda _: any("/checkpoint/latest.json" in key for key in suite.stored("runs")), seconds=300
-    )
+    suite.until("a checkpoint", lambda _: any(map(POINTER.fullmatch, suite.stored("runs"))), seconds=300)
     (job,) = ray_jobs(suite)
     suite.apply(asked(suspend=True))
     suite.until("all pods to end", lambda status: reason(status) == "Suspended" and not suite.pods())
@@ -132,6 +137,54 @@ def test_suspend_takes_the_cluster_away_and_resume_goes_on_from_the_checkpoints(
 
     suite.until("it to go on from there", lambda _: bool(workers(suite)) and suite.step() > before, seconds=300)
     assert [found["metadata"]["uid"] for found in ray_jobs(suite)] == [job["metadata"]["uid"]]
+
+
+def doors_of(head: Any, token: str) -> Any:
+    """What a pod of another namespace gets from the head: see ray_stranger.py."""
+    container = {
+        "name": "stranger",
+        "image": TRAINER.reference,
+        "imagePullPolicy": "Never",
+        "command": ["python", "-c", (Path(__file__).parent / "ray_stranger.py").read_text()],
+        "env": [{"name": "HEAD", "value": head.status.pod_ip}, {"name": "RIGHT_TOKEN", "value": token}],
+    }
+    with fresh_namespace() as elsewhere:
+        K8S.core.create_namespaced_pod(
+            elsewhere,
+            {"metadata": {"name": "stranger"}, "spec": {"restartPolicy": "Never", "containers": [container]}},
+        )
+
+        def phase() -> str:
+            return str(K8S.core.read_namespaced_pod("stranger", elsewhere).status.phase)
+
+        wait_until("the stranger to have tried", lambda: phase() in {"Succeeded", "Failed"}, seconds=300)
+        said = kubectl("--namespace", elsewhere, "logs", "pod/stranger")
+    return json.loads(said.splitlines()[-1])
+
+
+def policies(suite: Experiment) -> list[str]:
+    """Names of the NetworkPolicies of the experiment."""
+    found = NetworkingV1Api(K8S.api).list_namespaced_network_policy(suite.namespace, label_selector=suite.selector)
+    return [policy.metadata.name for policy in found.items]
+
+
+def test_a_stranger_of_another_namespace_is_refused_by_every_door_of_the_head(experiment: Experiments) -> None:
+    suite = experiment("closed").apply(ray_spec(["wnli"], parallelism=1, training=ENDLESS))
+    suite.until("a run to be at work", lambda _: bool(workers(suite)) and suite.step() > 0, seconds=300)
+    (job,) = ray_jobs(suite)
+    (head,) = (pod for pod in suite.running() if pod.metadata.labels.get("ray.io/node-type") == "head")
+    secret = K8S.core.read_namespaced_secret(job["status"]["rayClusterName"], suite.namespace)
+
+    doors = doors_of(head, base64.b64decode(secret.data["auth_token"]).decode())
+
+    assert doors["submission"] == {"none": 401, "wrong": 403, "right": 200}
+    assert doors["ray_client"] == {"none": "UNAUTHENTICATED", "wrong": "UNAUTHENTICATED", "right": "OK"}
+    assert doors["cluster_state"] == {"none": "InvalidAuthToken", "wrong": "InvalidAuthToken", "right": "OK"}
+    assert policies(suite) == [job["metadata"]["name"]]
+
+    suite.apply(ray_spec(["wnli"], parallelism=1))
+    assert reason(suite.ends(seconds=480)) == "AllRunsSucceeded", suite.describe()
+    assert policies(suite) == [found["metadata"]["name"] for found in ray_jobs(suite)] != [job["metadata"]["name"]]
 
 
 def test_an_image_that_does_not_exist_is_told_at_once_and_ends_by_the_deadline(experiment: Experiments) -> None:

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -89,7 +90,7 @@ def test_trials_has_every_trial_those_under_way_included(store: DirectoryStore, 
     assert list(frame[frame.state == "Unfinished"]["index"]) == [4]
     finished = frame[frame.state != "Unfinished"].set_index("index")
     for one in mixed_trials(searched, 4):
-        assert finished.learningRate[one.index] == one.config["learningRate"]
+        assert finished.learning_rate[one.index] == one.config["learningRate"]
 
 
 def test_compare_has_a_row_a_task_and_one_of_the_whole(store: DirectoryStore, folder: Path) -> None:
@@ -110,6 +111,65 @@ def test_run_ids_of_digits_stay_text(store: DirectoryStore, folder: Path) -> Non
     build(store, made, (), open_data=no_data, plots=False)
     frame = finetune.results("demo", namespace="team", store=str(folder))
     assert list(frame.best_run_id.unique()) == ["000123"]
+
+
+def test_every_frame_says_whose_rows_it_has_and_takes_many_names(
+    plan: Plan, store: DirectoryStore, folder: Path
+) -> None:
+    other = finished_experiment(store, "other", 0.7, 0.8)
+    running_search(store)
+    where = {"namespace": "team", "store": str(folder)}
+    for frame in (finetune.runs("demo", "other", **where), finetune.metrics("demo", "other", **where)):
+        assert list(frame.columns[:3]) == ["namespace", "experiment", "model"]
+        assert list(frame.experiment.unique()) == ["demo", "other"]
+        assert set(frame.model) == {other.model.uri}
+    searched = finetune.trials("hunt", **where)
+    assert list(searched.columns[:3]) == ["namespace", "search", "model"]
+    assert set(searched.search) == {"hunt"}
+
+
+def test_runs_have_the_hyperparameters_of_their_task(plan: Plan, folder: Path) -> None:
+    frame = finetune.runs("demo", namespace="team", store=str(folder)).set_index(["task", "run"])
+    for planned in plan.runs:
+        settings = plan.tasks[planned.task].settings
+        assert frame.learning_rate[planned.task, planned.run] == settings.learning_rate
+        assert frame.max_steps[planned.task, planned.run] == settings.max_steps
+
+
+def test_whole_numbers_and_times_are_what_they_are_and_names_are_pythons(
+    plan: Plan, store: DirectoryStore, folder: Path
+) -> None:
+    running_search(store)
+    where = {"namespace": "team", "store": str(folder)}
+    runs, curves, searched = (
+        finetune.runs("demo", **where),
+        finetune.metrics("demo", **where),
+        finetune.trials("hunt", **where),
+    )
+    with pytest.warns(UserWarning, match="demo"):
+        results = finetune.results("demo", **where)
+    # Of runs that are missing, too: no 25.0 and no NaN.
+    assert {str(runs[name].dtype) for name in ("run", "seed", "step", "steps", "max_steps")} == {"Int64"}
+    assert {str(curves[name].dtype) for name in ("run", "seed", "step")} == {"Int64"}
+    assert {str(results[name].dtype) for name in ("n", "best_run", "planned", "failed", "step")} == {"Int64"}
+    assert {str(searched[name].dtype) for name in ("index", "step")} == {"Int64"}
+    assert str(searched.started_at.dtype).endswith("UTC]")
+    assert str(curves.time.dtype).endswith("UTC]")
+    for frame in (runs, curves, searched, results):
+        assert [name for name in frame.columns if name != name.lower()] == []
+
+
+@pytest.mark.parametrize("ask", [finetune.runs, finetune.metrics, finetune.trials])
+def test_without_a_name_it_is_said(ask: Callable[..., object], folder: Path) -> None:
+    with pytest.raises(UsageError, match=r"no name is given\s+Give one or more: finetune\.runs"):
+        ask(namespace="team", store=str(folder))
+
+
+def test_errors_speak_of_arguments_not_of_options(plan: Plan, folder: Path) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        finetune.runs("absent", namespace="team", store=str(folder))
+    assert "namespace (namespace=) and store=" in str(caught.value)
+    assert "--" not in str(caught.value)
 
 
 def test_errors_say_what_there_is(plan: Plan, folder: Path) -> None:

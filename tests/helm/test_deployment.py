@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from prometheus_client import generate_latest
 
-from finetune_core.api import SecretRef, Storage
+from finetune_core.api import Resources, SecretRef, Storage
 from finetune_operator.config import Config, Release
+from finetune_operator.manifests.defaults import DEFAULTS, NO_IDS, TemplatePolicy
 from finetune_operator.telemetry import Telemetry
 from support.helm import Json, environment, of_kind, pods, render, the
 
@@ -108,6 +109,40 @@ def test_training_pods_get_the_trainers_image() -> None:
     assert config().trainer_image == "finetune-trainer:0.1.0"
     assert config(trainerImage=given).trainer_image == "registry.example.org/trainer:1.2"
     assert config(trainerImage=given).image_pull_policy == "Never"
+
+
+DIGEST = f"sha256:{'0123456789abcdef' * 4}"
+
+
+@pytest.mark.parametrize("name", [NAME, f"{NAME}-ui", "ft-store"])
+def test_images_may_be_named_by_digest(name: str) -> None:
+    image = {"digest": DIGEST}
+    manifests = render(image=image, ui={"enabled": True}, store={"enabled": True, "image": image})
+    (container,) = pods(manifests)[name]["containers"]
+
+    assert re.fullmatch(rf"[a-z/-]+:[0-9.]+@{DIGEST}", container["image"])
+    assert config(trainerImage=image).trainer_image == f"finetune-trainer:0.1.0@{DIGEST}"
+
+
+def test_the_operators_own_defaults_for_pods_are_those_of_the_chart() -> None:
+    assert config().pods == DEFAULTS
+
+
+def test_what_is_emptied_for_pods_is_empty() -> None:
+    emptied = config(pods={"training": None, "report": {"limits": {"cpu": None}}}).pods
+
+    assert emptied.training == Resources()
+    assert emptied.report.limits == {"memory": "1Gi", "ephemeral-storage": "10Gi"}
+    assert config(pods={"templatePolicy": "Restricted"}).pods.template_policy == TemplatePolicy.RESTRICTED
+
+
+@pytest.mark.parametrize("name", [NAME, f"{NAME}-ui", "ft-store"])
+def test_the_cluster_may_give_all_pods_their_ids(name: str) -> None:
+    values = {"podSecurityContext": None}
+    pod = pods(render(store={"enabled": True}, ui={"enabled": True}, **values))[name]
+
+    assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    assert config(**values).pods.user_ids == NO_IDS
 
 
 def test_there_is_no_default_store_unless_one_is_given() -> None:

@@ -29,6 +29,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a bucket": ({"store": {"bucket": "My_Bucket"}}, "bucket"),
     "an interval": ({"podMonitor": {"interval": "often"}}, "interval"),
     "a switch": ({"store": {"enabled": "yes"}}, "enabled"),
+    "a digest": ({"image": {"digest": "sha256:abc"}}, "digest"),
+    "root": ({"podSecurityContext": {"runAsUser": 0}}, "runAsUser"),
+    "a policy": ({"pods": {"templatePolicy": "Some"}}, "templatePolicy"),
+    "a resource of pods": ({"pods": {"report": {"limit": {}}}}, "limit"),
     "a resource": ({"resources": {"request": {}}}, "request"),
 }
 

@@ -149,6 +149,39 @@ def spec(**fields: object) -> ExperimentSpec:
     return ExperimentSpec.model_validate(given)
 
 
+HUB_DATA = {"uri": "hf://org/data"}
+
+
+def test_a_missing_model_and_a_hub_that_cannot_be_reached_are_named_at_once(
+    tmp_path: Path, http: urllib3.PoolManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
+    asked = spec(model={"uri": "s3://bucket/absent"}, data=HUB_DATA)
+
+    with pytest.raises(InvalidInputError) as caught:
+        resolve_inputs(asked, sources(tmp_path, http))
+
+    model, data = caught.value.problems
+    assert (model.field, data.field) == ("spec.model.uri", "spec.data.uri")
+    assert "nothing lies at s3://bucket/absent" in model.message
+    assert "cannot be reached" in data.message
+
+
+def test_a_hub_that_cannot_be_reached_is_asked_once_and_waited_for_where_nothing_is_wrong(
+    tmp_path: Path, http: urllib3.PoolManager, monkeypatch: pytest.MonkeyPatch, bucket: DirectoryStore
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
+    tries: list[str] = []
+    ask = http.request
+    monkeypatch.setattr(http, "request", lambda *args, **named: (tries.append(args[1]), ask(*args, **named))[1])
+    own = [{"name": name, "data": {"uri": f"hf://org/{name}"}} for name in ("rte", "cola", "mrpc")]
+
+    with pytest.raises(NotYetError, match="cannot be reached"):
+        resolve_inputs(spec(tasks=own), sources(tmp_path, http))
+
+    assert len(tries) == 1
+
+
 def test_files_in_a_bucket_are_pinned_by_their_content(
     bucket: DirectoryStore, tmp_path: Path, http: urllib3.PoolManager
 ) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from finetune_core.api import MAX_NAME_LENGTH, MAX_RUNS, Execution, ExecutionMode, Storage, Tracking
+from finetune_core.api import MAX_NAME_LENGTH, MAX_RUNS, Execution, ExecutionMode, Resources, Storage, Tracking
 from finetune_core.deciding.actions import CreateReportJob, CreateTrainJob
 from finetune_core.deciding.job_sequence import MAX_ROUNDS, job_name
 from finetune_core.deciding.reporting import report_job_name
@@ -15,6 +15,7 @@ from finetune_operator import manifests
 from finetune_operator.executors import EXECUTORS
 from finetune_operator.executors.job import JobExecutor
 from finetune_operator.manifests import Owner, PodSettings
+from finetune_operator.manifests.defaults import NO_IDS, PodDefaults
 from support.results import plan_of
 
 OWNER = Owner("team", "exp", "uid-1")
@@ -212,7 +213,7 @@ def test_the_fingerprint_changes_with_trackers() -> None:
 
 
 def test_resources_are_those_of_the_spec_and_only_in_training_pods() -> None:
-    asked = {"limits": {"nvidia.com/gpu": 1, "memory": "8Gi"}}
+    asked = {"limits": {"nvidia.com/gpu": 1, "memory": "8Gi", "ephemeral-storage": "9Gi"}}
     assert container_of(train_job(resources=asked))["resources"] == asked
     assert "nvidia.com/gpu" not in str(report_job())
 
@@ -301,3 +302,86 @@ def test_an_events_message_is_cut_to_what_the_api_server_takes() -> None:
 def test_every_mode_has_an_executor_whose_traits_are_of_its_kind() -> None:
     assert set(EXECUTORS.by_mode) == set(ExecutionMode)
     assert all(executor.traits.kind == executor.kind.kind for executor in EXECUTORS.all)
+
+
+@ALL
+def test_folders_of_pods_are_no_larger_than_the_pod_may_be(job: Json) -> None:
+    limit = container_of(job)["resources"]["limits"]["ephemeral-storage"]
+    folders = [volume["emptyDir"] for volume in pod_of(job)["volumes"] if "emptyDir" in volume]
+    assert folders == [{"sizeLimit": limit}, {"sizeLimit": limit}]
+    assert container_of(job)["resources"]["requests"].keys() >= {"ephemeral-storage"}
+
+
+def test_a_spec_gives_its_folders_the_room_that_its_model_needs() -> None:
+    pod = pod_of(train_job(resources={"limits": {"ephemeral-storage": "500Gi"}}))
+    assert pod["containers"][0]["resources"] == {"limits": {"ephemeral-storage": "500Gi"}}
+    assert pod["volumes"][0]["emptyDir"] == {"sizeLimit": "500Gi"}
+
+
+def test_without_a_limit_folders_have_none() -> None:
+    unlimited = replace(settings(), defaults=PodDefaults(training=Resources()))
+    pod = pod_of(train_job_of(unlimited))
+    assert (pod["containers"][0]["resources"], pod["volumes"][0]["emptyDir"]) == ({}, {})
+
+
+def test_reports_and_looks_at_volumes_ask_for_what_the_spec_says_of_each() -> None:
+    asked = {"requests": {"cpu": "1"}, "limits": {"cpu": "1"}}
+    report = container_of(report_job(reportResources=asked))["resources"]
+    assert report == {
+        "requests": {"cpu": "1", "memory": "256Mi", "ephemeral-storage": "256Mi"},
+        "limits": {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "10Gi"},
+    }
+    look = manifests.resolve_job(
+        OWNER, settings(resolveResources=asked), name="exp-resolve-1", uris=("pvc://models/bert",), key="k.json"
+    )
+    assert container_of(look)["resources"]["limits"]["cpu"] == "1"
+
+
+@pytest.mark.parametrize("changed", [{"reportResources": {"limits": {"cpu": 1}}}, {"resolveResources": {}}], ids=str)
+def test_other_resources_of_reports_replace_no_training(changed: Json) -> None:
+    assert template_fingerprint(settings(**changed)) == template_fingerprint(settings())
+
+
+def test_a_spec_may_leave_ids_to_the_cluster_or_choose_its_own() -> None:
+    ours = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    assert pod_of(train_job(podTemplate={"securityContext": {}}))["securityContext"] == ours
+    chosen = {"runAsUser": 1000, "supplementalGroups": [7]}
+    assert pod_of(train_job(podTemplate={"securityContext": chosen}))["securityContext"] == {**ours, **chosen}
+    container = container_of(train_job(podTemplate={"containerSecurityContext": {"readOnlyRootFilesystem": False}}))
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": False,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("execution", "fingerprint"),
+    [
+        ({}, "24f1f84eb91c"),
+        (
+            {"image": "mine:2", "resources": {"limits": {"cpu": 1}}, "podTemplate": {"labels": {"a": "b"}}},
+            "3d3de880e63a",
+        ),
+        ({"mode": "RayCluster", "ray": {"gpusPerRun": 0.5}}, "473bb4abd7d8"),
+    ],
+    ids=str,
+)
+def test_a_fingerprint_stays_the_same_over_releases(execution: Json, fingerprint: str) -> None:
+    """Where one of these changes, all such Jobs of the world are replaced at the next upgrade: see decision 29."""
+    assert template_fingerprint(settings(**execution)) == fingerprint
+
+
+def test_nothing_of_the_operators_own_is_in_a_fingerprint() -> None:
+    own = replace(
+        settings(),
+        default_image="other",
+        default_pull_policy=None,
+        log_format="text",
+        defaults=PodDefaults(training=Resources(), user_ids=NO_IDS),
+    )
+    assert template_fingerprint(own) == template_fingerprint(settings())
+    theirs = [replace(each, names_storage=False) for each in (settings(), own)]
+    elsewhere = replace(theirs[0], storage=STORAGE.model_copy(update={"bucket": "others"}))
+    assert len({template_fingerprint(each) for each in (*theirs, elsewhere)}) == 1
+    assert own.made_by != settings().made_by

@@ -2,14 +2,14 @@
 
 import pytest
 
-from finetune_core.api import Execution, Storage
+from finetune_core.api import Execution, PodTemplate, Storage
 from finetune_core.deciding.actions import CreateTrainJob
-from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import ExecutionLimits, job_plan
 from finetune_operator.executors.job import JobExecutor
-from finetune_operator.executors.rayjob import RayJobExecutor
 from finetune_operator.manifests import Owner, PodSettings
+from finetune_operator.manifests.defaults import TemplatePolicy
 from finetune_operator.manifests.owners import Json
+from finetune_operator.manifests.policy import template_problems
 from support.results import plan_of
 
 PLAN = plan_of({"rte": 1})
@@ -40,19 +40,8 @@ def pod(**execution: object) -> Json:
     return spec
 
 
-def test_a_ray_head_listens_without_a_token_and_holds_the_keys_of_the_store() -> None:
-    job = RayJobExecutor().manifest(Owner("team", "exp", "uid"), settings(mode="RayCluster"), work())
-    cluster = job["spec"]["rayClusterSpec"]
-    assert "authOptions" not in cluster
-    head = cluster["headGroupSpec"]
-    assert head["rayStartParams"]["dashboard-host"] == "0.0.0.0"
-    (container,) = head["template"]["spec"]["containers"]
-    environment = {variable["name"]: variable for variable in container["env"]}
-    assert environment["AWS_SECRET_ACCESS_KEY"]["valueFrom"]["secretKeyRef"]["name"] == "keys"
-
-
 @pytest.mark.parametrize("volume", [HOST, TOKEN], ids=["hostPath", "projected token"])
-def test_a_pod_template_may_mount_what_the_cluster_lets_it(volume: Json) -> None:
+def test_without_a_policy_a_pod_template_may_mount_what_the_cluster_lets_it(volume: Json) -> None:
     assert volume in pod(podTemplate={"volumes": [volume]})["volumes"]
 
 
@@ -67,11 +56,11 @@ def test_variables_of_a_spec_are_in_the_spec() -> None:
     assert variable in pod(podTemplate={"env": [variable]})["containers"][0]["env"]
 
 
-def test_folders_of_a_pod_have_no_limit_of_size() -> None:
-    assert [volume["emptyDir"] for volume in pod()["volumes"] if "emptyDir" in volume] == [{}, {}]
+def test_a_pod_template_may_name_any_secret_of_its_namespace() -> None:
+    volume = {"name": "keys", "secret": {"secretName": "of-somebody-else"}}
+    template = PodTemplate.model_validate({"volumes": [volume]})
+    assert template_problems(template, TemplatePolicy.RESTRICTED) == ()
 
 
-def test_attempts_of_a_run_share_its_checkpoints() -> None:
-    layout = ExperimentLayout("team", "exp").run("rte", "0123456789abcdef")
-    assert layout.checkpoint == "team/exp/runs/rte/0123456789abcdef/checkpoint"
-    assert "attempts" not in layout.checkpoint_pointer
+def test_an_image_is_what_its_tag_points_to() -> None:
+    assert pod(image="example.test/other:latest")["containers"][0]["image"] == "example.test/other:latest"

@@ -135,11 +135,15 @@ def test_the_head_runs_the_driver_and_nothing_else() -> None:
 
 def test_the_head_asks_for_what_the_spec_says() -> None:
     asked = {"requests": {"memory": "3Gi"}}
-    assert containers(ray_job(ray={"headResources": asked}))[0]["resources"] == asked
+    made = containers(ray_job(ray={"headResources": asked}))[0]["resources"]
+    assert made == {
+        "requests": {"cpu": "200m", "memory": "3Gi", "ephemeral-storage": "1Gi"},
+        "limits": {"cpu": "2", "ephemeral-storage": "20Gi"},
+    }
 
 
 def test_there_are_as_many_workers_as_asked_for_and_their_resources_are_the_specs() -> None:
-    asked = {"limits": {"cpu": "1500m", "memory": "8Gi", "nvidia.com/gpu": 1}}
+    asked = {"limits": {"cpu": "1500m", "memory": "8Gi", "nvidia.com/gpu": 1, "ephemeral-storage": "9Gi"}}
     job = ray_job(resources=asked)
     group = workers(job)
     assert (group["replicas"], group["minReplicas"], group["maxReplicas"]) == (2, 2, 2)
@@ -242,8 +246,17 @@ def test_names_that_had_to_be_changed_stay_apart() -> None:
         assert job_name(one, "f" * 16, 0, RayJobExecutor.traits) != job_name(other, "f" * 16, 0, RayJobExecutor.traits)
 
 
-def test_all_pods_of_a_cluster_are_told_of_trackers() -> None:
-    tracking = Tracking.model_validate({"reportTo": ["mlflow"], "secretRef": {"name": "tracking-keys"}})
-    for container in containers(ray_job(tracking=tracking)):
-        assert from_env({entry["name"]: entry.get("value") for entry in container["env"]}) == tracking
-        assert container["envFrom"] == [{"secretRef": {"name": "tracking-keys", "optional": True}}]
+TRACKING = Tracking.model_validate({"reportTo": ["mlflow"], "secretRef": {"name": "tracking-keys"}})
+
+
+def test_workers_are_told_of_trackers() -> None:
+    worker = containers(ray_job(tracking=TRACKING))[1]
+    assert from_env({entry["name"]: entry.get("value") for entry in worker["env"]}) == TRACKING
+    assert worker["envFrom"] == [{"secretRef": {"name": "tracking-keys", "optional": True}}]
+
+
+def test_the_head_has_the_stores_keys_for_the_driver_and_no_others() -> None:
+    head = containers(ray_job(tracking=TRACKING))[0]
+    assert "tracking-keys" not in str(ray_job(tracking=TRACKING)["spec"]["rayClusterSpec"]["headGroupSpec"])
+    secrets = {entry["valueFrom"]["secretKeyRef"]["name"] for entry in head["env"] if "secretKeyRef" in str(entry)}
+    assert secrets == {"keys"}

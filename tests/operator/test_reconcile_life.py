@@ -59,7 +59,7 @@ def test_progress_of_living_runs_becomes_an_eta(world: World) -> None:
     world.play(job, active=1)
     world.restart()
     world.look("exp")
-    assert world.status("exp")["eta"] == "~10m"
+    assert world.status("exp")["eta"] == "~7m"
 
 
 def test_an_experiment_whose_runs_succeed_ends_with_report_uris_and_score(world: World) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from finetune_core.api import Storage
 from finetune_core.problems import InvalidInputError
 from finetune_operator.storage import StorageConnector
-from finetune_store import InvalidKeyError, S3Connection, Store, open_store
+from finetune_store import DirectoryStore, InvalidKeyError, S3Connection, Store, open_store
 
 KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
 
@@ -203,3 +204,56 @@ def test_a_bundle_of_authorities_has_a_bound(own: StorageConnector, objects: Obj
     objects.config_maps["ca"] = {"ca.pem": "x" * (600 << 10)}
     with pytest.raises(InvalidInputError, match=r"spec.storage.caBundle: .* more than 524,288 bytes: keep the"):
         own.connect("team", storage(caBundle={"name": "ca", "key": "ca.pem"}))
+
+
+class Promise(DirectoryStore):
+    """A store that keeps its promise, or does not."""
+
+    kept = True
+    tried: list[str]
+
+    def create(self, key: str, data: bytes) -> bool:
+        """See Store."""
+        self.tried.append(key)
+        if self.kept:
+            return super().create(key, data)
+        self.put(key, data)
+        return True
+
+
+@pytest.fixture
+def promise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Promise:
+    made = Promise(tmp_path)
+    made.tried = []
+    monkeypatch.setattr("finetune_operator.storage.open_store", lambda *_, **__: made)
+    return made
+
+
+def test_whether_a_store_creates_once_is_tried_once_for_a_namespace_and_in_its_folder(
+    connector: StorageConnector, promise: Promise
+) -> None:
+    for _ in range(3):
+        connection = connector.connect("team", storage())
+        assert connection.creates_once("s3://results/out", "team")
+    assert len(promise.tried) == 2
+    assert all(key.startswith("team/.finetune-check/") for key in promise.tried)
+    assert list(promise.list()) == []
+    assert connection.creates_once("s3://results/out", "other")
+    assert connection.creates_once("s3://results/else", "team")
+    assert len(promise.tried) == 6
+
+
+def test_a_store_that_does_not_is_tried_again_after_a_while(
+    connector: StorageConnector, promise: Promise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("finetune_operator.storage.time.monotonic", lambda: now[0])
+    promise.kept = False
+    connection = connector.connect("team", storage())
+    assert not connection.creates_once("s3://results/out", "team")
+    promise.kept = True
+    now[0] += 299
+    assert not connection.creates_once("s3://results/out", "team")
+    assert len(promise.tried) == 2
+    now[0] += 2
+    assert connection.creates_once("s3://results/out", "team")

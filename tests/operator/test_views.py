@@ -184,6 +184,25 @@ def test_other_last_words_are_quoted_with_the_exit_code(message: str) -> None:
     assert seen.failure_message == f"exit code 1: {message}"
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        'Usage of EmptyDir volume "work" exceeds the limit "100Gi". ',
+        "Pod ephemeral local storage usage exceeds the total limit of containers 100Gi. ",
+        'Container trainer exceeded its local ephemeral storage limit "100Gi". ',
+    ],
+)
+def test_a_pod_that_outgrew_its_own_disk_says_what_to_raise(message: str) -> None:
+    """https://github.com/kubernetes/kubernetes/blob/v1.35.0/pkg/kubelet/eviction/helpers.go"""
+    state = terminated(137, message="{}")
+    evicted = pod("Failed", state=state)
+    evicted["status"] |= {"reason": "Evicted", "message": message}
+    seen = pod_view(evicted)
+    assert seen.failure_reason == "DiskFull"
+    assert seen.failure_message.startswith(message.strip())
+    assert "raise execution.resources.limits.ephemeral-storage" in seen.failure_message
+
+
 def test_an_evicted_pod_says_why_by_its_status() -> None:
     seen = pod_view(pod("Failed", reason="Evicted", message="The node was low on resource: memory."))
     assert (seen.failure_reason, seen.failure_message) == ("Evicted", "The node was low on resource: memory.")

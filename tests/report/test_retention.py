@@ -43,11 +43,27 @@ def kept(store: DirectoryStore, plan: Plan) -> set[tuple[str, int]]:
     return found
 
 
-def test_best_keeps_the_weights_of_each_tasks_best_run(store: DirectoryStore) -> None:
+def test_best_keeps_the_weights_of_each_tasks_two_best_runs(store: DirectoryStore) -> None:
     plan = plan_keeping("Best")
     fill(store, plan)
     build(store, plan, [], open_data=no_data, plots=False)
-    assert kept(store, plan) == {("cola", 1), ("rte", 0)}
+    assert kept(store, plan) == {("cola", 1), ("cola", 2), ("rte", 0), ("rte", 1)}
+
+
+def test_a_best_run_that_is_quarantined_has_a_successor_with_weights(store: DirectoryStore) -> None:
+    plan = plan_keeping("Best")
+    fill(store, plan)
+    build(store, plan, [], open_data=no_data, plots=False)
+    wrong = plan.runs_of("cola")[1].run_id
+    left = plan_of(RUNS, retention={"models": "Best"}, quarantine=[{"runId": wrong, "reason": "a broken node"}])
+    build(store, left, [], open_data=no_data, plots=False)
+    pointer = read_json(store, layout_of(plan).best("cola"))
+    assert pointer["run"] == 2
+    assert set(contents(store, f"{layout_of(plan).root}/{pointer['model']}")) == {
+        f"{layout_of(plan).root}/{pointer['model']}/{name}" for name in MODEL_FILES
+    }
+    # Its own stay, in case that it is counted again.
+    assert ("cola", 1) in kept(store, plan)
 
 
 def test_all_keeps_every_runs_weights(store: DirectoryStore) -> None:
@@ -101,7 +117,20 @@ def test_weights_of_runs_that_are_not_planned_any_more_stay(store: DirectoryStor
     assert ("rte", 0) in kept(store, plan)
 
 
-def test_all_attempts_weights_of_a_run_that_is_not_the_best_go(store: DirectoryStore) -> None:
+def test_a_lost_attempts_checkpoint_goes_where_the_run_has_a_result_and_only_there(store: DirectoryStore) -> None:
+    """It went on beside the attempt that came first, and saved after that one's checkpoints were removed."""
+    plan = plan_keeping("All")
+    finish_run(store, plan, "cola", 0, 0.5)
+    done, living = (layout_of(plan).run("cola", run.run_id).checkpoint for run in plan.runs_of("cola")[:2])
+    for folder in (done, living):
+        store.put(f"{folder}/lost/7-0123456789abcdef/model.safetensors", b"w")
+        store.put(f"{folder}/lost/7-0123456789abcdef.json", b"{}")
+    build(store, plan, [plan.runs_of("cola")[1].run_id], open_data=no_data, plots=False)
+    assert contents(store, done) == {}
+    assert len(contents(store, living)) == 2
+
+
+def test_all_attempts_weights_of_a_run_that_is_not_kept_go(store: DirectoryStore) -> None:
     plan = plan_keeping("Best")
     fill(store, plan)
     run = plan.runs_of("cola")[0]
@@ -117,7 +146,10 @@ def test_a_better_run_that_came_later_takes_over(store: DirectoryStore) -> None:
     assert ("cola", 0) in kept(store, plan)
     finish_run(store, plan, "cola", 1, 0.6)
     build(store, plan, [], open_data=no_data, plots=False)
-    assert kept(store, plan) == {("cola", 1)}
+    assert kept(store, plan) == {("cola", 0), ("cola", 1)}
+    finish_run(store, plan, "cola", 2, 0.7)
+    build(store, plan, [], open_data=no_data, plots=False)
+    assert kept(store, plan) == {("cola", 1), ("cola", 2)}
 
 
 def test_a_pointer_never_names_weights_that_are_half_gone(store: DirectoryStore) -> None:

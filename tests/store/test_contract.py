@@ -227,6 +227,7 @@ def test_of_many_creates_at_once_exactly_one_wins(store: Store) -> None:
 
 def test_the_store_honours_conditional_creation(store: Store) -> None:
     assert creates_once(store) is True
+    assert creates_once(store, "team") is True
     assert keys_of(store) == []
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from finetune_store import AccessDeniedError, S3Connection, Store, open_store
+from finetune_store import AccessDeniedError, S3Connection, Store, creates_once, open_store
 from support.seaweed import SeaweedS3
 
 pytestmark = pytest.mark.s3
@@ -28,6 +28,7 @@ def store_of(server: SeaweedS3, name: str) -> Store:
 def test_they_prove_their_folder_and_write_and_read_and_list_in_it(server: SeaweedS3) -> None:
     store = store_of(server, "team")
     store.check("team")
+    assert creates_once(store, "team") is True
     assert store.stat("team/first/plan.json") is None
     store.put("team/first/plan.json", b"{}")
     assert [info.key for info in store.list("team/first")] == ["team/first/plan.json"]
@@ -44,6 +45,7 @@ def test_they_reach_nothing_of_another_namespace(server: SeaweedS3) -> None:
     for reach in (
         store.check,
         lambda: store.check("victim"),
+        lambda: creates_once(store, "victim"),
         lambda: store.get("victim/first/plan.json"),
         lambda: store.put("victim/first/plan.json", b"x"),
         lambda: store.list("victim"),

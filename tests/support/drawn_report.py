@@ -95,12 +95,13 @@ def check_predictions(left: Left, task: str, pointer: dict[str, Any], files: dic
 
 
 def check_weights(left: Left, task: str) -> None:
-    """They are kept as the plan says: all, none, or the winner's where there is one."""
+    """They are kept as the plan says: all, none, or where there is a winner its own and those of the one after it."""
     winner = left.winner(task)
+    second = left.winner(task, without=winner)
     for run, planned in enumerate(left.plan.runs_of(task)):
         if (task, run) in left.measured:
             folder = layout_of(left.plan).run(task, planned.run_id).model(f"attempt-{run}")
-            kept = {"All": True, "None": False, "Best": winner in {None, run}}[left.drawn.models]
+            kept = {"All": True, "None": False, "Best": winner is None or run in {winner, second}}[left.drawn.models]
             assert (left.store.stat(f"{folder}/config.json") is not None) == kept
             if run == winner:
                 pointer = read_json(left.store, layout_of(left.plan).best(task))

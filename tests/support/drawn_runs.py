@@ -126,10 +126,10 @@ class Left:
         found = {run: said.get(metric) for (one, run), said in sorted(self.measured.items()) if one == task}
         return {run: value for run, value in found.items() if value is not None}
 
-    def winner(self, task: str) -> int | None:
-        """The run that no other beats; of several the first."""
+    def winner(self, task: str, *, without: int | None = None) -> int | None:
+        """The run that no other beats; of several the first. `without` is one that does not take part."""
         metric = self.deciding(task)
-        values = self.values(task, metric)
+        values = {run: value for run, value in self.values(task, metric).items() if run != without}
         sign = -1 if metric in LESS_IS_BETTER else 1
         unbeaten = [run for run, value in values.items() if not any(sign * v > sign * value for v in values.values())]
         return min(unbeaten, default=None)

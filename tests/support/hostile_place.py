@@ -18,7 +18,7 @@ from finetune_operator.config import Config
 from finetune_operator.kinds.experiment import Reconciler
 from finetune_operator.kinds.search import SearchReconciler
 from finetune_operator.storage import Connection, StorageConnector
-from finetune_store import S3Connection, Store, open_store
+from finetune_store import DirectoryStore, S3Connection, Store, creates_once
 from support.recording_api import RecordingApi, serving
 
 Json = dict[str, Any]
@@ -39,6 +39,7 @@ BASES: dict[str, Json] = {
     "FinetuneExperiment": SHARED,
     "HPSearch": SHARED | {"space": {"learningRate": {"choice": [0.1]}}, "trials": 1},
 }
+CONFIG = Config(trainer_image="example.test/trainer:1")
 FILES = {"model": ("config.json", "model.safetensors"), "mine": ("train.csv", "dev.csv")}
 
 
@@ -54,9 +55,10 @@ class FolderConnection:
     """Opens folders in place of buckets."""
 
     root: Path
+    kind: type[DirectoryStore] = DirectoryStore
 
     def open(self, uri: str) -> Store:
-        return open_store((self.root / short_hash(uri)).as_uri())
+        return self.kind(self.root / short_hash(uri))
 
     def open_input(self, uri: str) -> Store:
         return self.open(uri)
@@ -67,16 +69,19 @@ class FolderConnection:
     def probe(self, uri: str, folder: str, seconds: float) -> None:
         """A folder is always there."""
 
+    def creates_once(self, uri: str, folder: str) -> bool:
+        return creates_once(self.open(uri), folder)
+
 
 class FolderConnector(StorageConnector):
     """Reads Secrets and ConfigMaps as the real one does, then leads to folders."""
 
-    def __init__(self, cluster: Cluster, root: Path) -> None:
+    def __init__(self, cluster: Cluster, root: Path, kind: type[DirectoryStore] = DirectoryStore) -> None:
         super().__init__(cluster)
-        self._root = root
+        self._opened = FolderConnection(root, kind)
 
     def _shared(self, wanted: S3Connection, home: str = "") -> Connection:
-        return cast("Connection", FolderConnection(self._root))
+        return cast("Connection", self._opened)
 
 
 @dataclass
@@ -110,29 +115,35 @@ class Place:
 
     def valid(self, kind: str) -> Json:
         """The object's condition Valid."""
-        conditions = self.held(KINDS[kind])["status"]["conditions"]
-        return next(condition for condition in conditions if condition["type"] == "Valid")
+        return self.conditions(kind)["Valid"]
+
+    def conditions(self, kind: str) -> dict[str, Json]:
+        """The object's conditions, by type."""
+        return {condition["type"]: condition for condition in self.held(KINDS[kind])["status"]["conditions"]}
 
 
 def collection(kind: Kind) -> str:
     return api_path(kind, "team")
 
 
+def fill_inputs(root: Path) -> None:
+    """The model and the data of `BASES`."""
+    for below, names in FILES.items():
+        for name in names:
+            FolderConnection(root).open(f"s3://inputs/{below}").put(name, b"{}")
+
+
 @contextmanager
-def operating(folder: Path) -> Iterator[Place]:
-    """A place below a folder; the namespace is `team`."""
+def operating(folder: Path, config: Config = CONFIG, kind: type[DirectoryStore] = DirectoryStore) -> Iterator[Place]:
+    """A place below a folder, which is a store of a kind; the namespace is `team`."""
     recording = RecordingApi("team")
     keys = {"AWS_ACCESS_KEY_ID": "aWQ=", "AWS_SECRET_ACCESS_KEY": "a2V5"}
     recording.put(collection(SECRET), {"metadata": {"name": "keys"}, "data": keys})
     recording.put(collection(CONFIG_MAP), {"metadata": {"name": "ca"}, "data": {"ca.crt": "certificate"}})
-    folders = FolderConnection(folder)
-    for below, names in FILES.items():
-        for name in names:
-            folders.open(f"s3://inputs/{below}").put(name, b"{}")
+    fill_inputs(folder)
     with serving(recording) as api:
         cluster = Cluster(api)
-        connector = FolderConnector(cluster, folder)
-        config = Config(trainer_image="example.test/trainer:1")
+        connector = FolderConnector(cluster, folder, kind)
         made = Reconciler(cluster, config, connector=connector, http=NoHub())
         searcher = SearchReconciler(cluster, config, connector=connector, http=NoHub())
         yield Place(recording, api, cluster, {"FinetuneExperiment": made, "HPSearch": searcher})

@@ -3,6 +3,7 @@
 The CRD takes whatever it is given. That the real one takes our RayJobs is seen by tests/e2e/test_ray_cluster.py.
 """
 
+import copy
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,16 @@ from support.apiserver import served
 from support.world import NOW, Json, World
 
 RAY_JOBS = ("ray.io", "v1")
+_SPEC_FIELDS = (
+    "submissionMode",
+    "suspend",
+    "backoffLimit",
+    "shutdownAfterJobFinishes",
+    "ttlSecondsAfterFinished",
+    "preRunningDeadlineSeconds",
+    "entrypoint",
+)
+_CLUSTER_FIELDS = ("rayVersion", "authOptions", "headGroupSpec", "workerGroupSpecs")
 _CRD = {
     "metadata": {"name": "rayjobs.ray.io"},
     "spec": {
@@ -40,6 +51,26 @@ def ray_jobs_served(api: client.ApiClient) -> Iterator[None]:
     """Have the API server know RayJobs for a while."""
     with served(api, _CRD):
         yield
+
+
+@contextmanager
+def old_ray_jobs_served(api: client.ApiClient, without: str) -> Iterator[None]:
+    """Have the API server know RayJobs as an earlier KubeRay has them: without a field of their spec or cluster."""
+    crd = copy.deepcopy(_CRD)
+    crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = _schema_without(without)
+    with served(api, crd):
+        yield
+
+
+def _schema_without(field: str) -> Json:
+    anything = {"x-kubernetes-preserve-unknown-fields": True}
+    cluster = {name: anything for name in _CLUSTER_FIELDS if name != field}
+    spec = {name: anything for name in _SPEC_FIELDS if name != field}
+    spec["rayClusterSpec"] = {"type": "object", "properties": cluster}
+    return {
+        "type": "object",
+        "properties": {"spec": {"type": "object", "properties": spec}, "status": {"type": "object", **anything}},
+    }
 
 
 class RayWorld(World):
@@ -89,13 +120,18 @@ class RayWorld(World):
         name = ray_job["metadata"]["labels"]["finetune.dev/experiment"]
         return ExperimentLayout(self.namespace, name).driver_report(ray_job["metadata"]["name"])
 
-    def ray_pod(self, ray_job: Json, node: str = "worker", *, ready: bool = False, **status: Any) -> str:
-        """A pod of the RayJob's cluster, in a state that a kubelet would report."""
+    def ray_pod(
+        self, ray_job: Json, node: str = "worker", *, ready: bool = False, token: bool = True, **status: Any
+    ) -> str:
+        """A pod of the RayJob's cluster as KubeRay makes it, with a token, in a state that a kubelet would report."""
         cluster = ray_job["spec"]["rayClusterSpec"]
         group = cluster["headGroupSpec"] if node == "head" else cluster["workerGroupSpecs"][0]
         name = f"{ray_job['metadata']['name']}-{node}-{uuid.uuid4().hex[:5]}"
         labels = {**group["template"]["metadata"]["labels"], "ray.io/node-type": node}
-        manifest = {"metadata": {"name": name, "labels": labels}, "spec": group["template"]["spec"]}
+        spec = copy.deepcopy(group["template"]["spec"])
+        if token:
+            spec["containers"][0]["env"].append({"name": "RAY_AUTH_TOKEN", "value": "of KubeRay's making"})
+        manifest = {"metadata": {"name": name, "labels": labels}, "spec": spec}
         self.core.create_namespaced_pod(self.namespace, manifest)
         conditions = [{"type": "Ready", "status": "True" if ready else "False"}]
         body = {"status": {"phase": "Running" if ready else "Pending", "conditions": conditions, **status}}

@@ -75,6 +75,8 @@ class RecordingApi:
     def _collection(self, request: Request) -> tuple[int, Json]:
         if request.verb == "POST":
             assert request.body is not None
+            if "dryRun" in request.query:
+                return 201, request.body
             path = f"{request.path}/{request.body['metadata'].get('name')}"
             if path in self.objects:
                 return 409, {"kind": "Status", "message": "already exists"}

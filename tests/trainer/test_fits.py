@@ -11,11 +11,12 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from finetune_core.results.run import ExitCode
 from finetune_core.tasks.registry import GLUE_TASKS
-from finetune_trainer.data.padding import Padding, positions
+from finetune_trainer.data.padding import Padding, positions, settle_padding
 from finetune_trainer.data.tokens import Tokens
 from finetune_trainer.errors import UserError
-from finetune_trainer.model.fits import require_fit
+from finetune_trainer.model.fits import require_fit, vocabulary_warning
 from finetune_trainer.model.loading import load_model
+from finetune_trainer.model.pairs import pair_warnings
 from finetune_trainer.model.tokenizer import load_tokenizer
 from support.sentence_pieces import sentence_pieces
 from support.tiny_models import ARCHITECTURES, POSITIONS, tiny_model
@@ -117,6 +118,63 @@ def test_a_model_is_saved_once_and_whole_and_opens_again(shared, tmp_path, name)
     kept = load_file(saved / "model.safetensors")
     assert len({weight.data_ptr() for weight in model.state_dict().values()}) == len(kept)
     assert all(torch.equal(weight, model.state_dict()[key]) for key, weight in kept.items())
+
+
+@pytest.mark.parametrize(("rows", "told"), [(2, 1), (1.9, 0), (1, 0)])
+def test_a_tokenizer_of_less_than_half_of_the_models_tokens_is_told(tmp_path, rows, told):
+    tokenizer, _ = load_tokenizer(tiny_model(tmp_path / "bert", "bert"))
+    size = int(rows * len(tokenizer)) + (rows == 2)
+    folder = tiny_model(tmp_path / "other", "bert", vocab_size=size)
+    model, _ = load_model(folder, GLUE_TASKS["rte"], None)
+    warnings = vocabulary_warning(model, tokenizer)
+    assert len(warnings) == told
+    assert all(f"has {len(tokenizer)} tokens, the model embeddings for {size}: see" in one for one in warnings)
+
+
+@pytest.mark.parametrize(
+    ("name", "tokens", "words"),
+    [
+        ("albert", "sentencepiece", "by token types, but its tokenizer gives none: add token_type_ids to model_input_"),
+        ("xlnet", "sentencepiece", "by token types, but its tokenizer gives none"),
+        ("gpt2", "", "puts nothing between the texts of a pair"),
+        ("llama", "sentencepiece", "puts nothing between the texts of a pair"),
+        ("mbart", "sentencepiece", "puts nothing between the texts of a pair"),
+        *((name, "", "") for name in ("bert", "albert", "xlnet", "roberta", "distilbert", "deberta-v2", "bart", "t5")),
+        ("deberta-v2", "sentencepiece", ""),
+        ("t5", "sentencepiece", ""),
+    ],
+)
+def test_texts_of_a_pair_that_the_model_cannot_tell_apart_are_told(tmp_path, name, tokens, words):
+    folder = tiny_model(tmp_path / name, name, tokens=tokens)
+    tokenizer, _ = load_tokenizer(folder)
+    model, _ = load_model(folder, GLUE_TASKS["rte"], None, pad_id=tokenizer.pad_token_id)
+    warnings = pair_warnings(model, tokenizer, settle_padding(model, tokenizer))
+    assert len(warnings) == bool(words), warnings
+    assert all(words in one for one in warnings)
+
+
+def test_what_the_warning_says_gives_the_model_its_token_types(tmp_path):
+    folder = tiny_model(tmp_path / "albert", "albert", tokens="sentencepiece")
+    settings = folder / "tokenizer_config.json"
+    names = ["input_ids", "token_type_ids", "attention_mask"]
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"model_input_names": names}))
+    tokenizer, _ = load_tokenizer(folder)
+    model, _ = load_model(folder, GLUE_TASKS["rte"], None)
+    assert set(tokenizer("a", "b")["token_type_ids"]) == {0, 1}
+    assert pair_warnings(model, tokenizer, settle_padding(model, tokenizer)) == ()
+
+
+@pytest.mark.parametrize("name", ["mistral", "phi3", "gemma"])
+def test_a_sentencepiece_model_that_transformers_misreads_is_refused_and_its_json_is_not(tmp_path, name):
+    with pytest.raises(
+        UserError, match=r"other pieces than those that the model was trained with .*: add its tokenizer"
+    ):
+        tiny_model(tmp_path / name, name, tokens="sentencepiece") and load_tokenizer(tmp_path / name)
+    folder = tiny_model(tmp_path / "llama", "llama", tokens="sentencepiece")
+    right = AutoTokenizer.from_pretrained(folder)
+    right.save_pretrained(tmp_path / name)
+    read, _ = load_tokenizer(tmp_path / name)
+    assert read("the cat sat")["input_ids"] == right("the cat sat")["input_ids"]
 
 
 def test_tokenizer_json_alone_is_a_tokenizer(tmp_path):

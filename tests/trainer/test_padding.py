@@ -130,7 +130,7 @@ def test_an_encoder_without_a_pad_token_is_refused(tmp_path):
 def test_a_model_that_counts_positions_from_another_pad_token_is_refused(tmp_path):
     folder = tiny_model(tmp_path / "roberta", "roberta", pad_token_id=3)
     tokenizer, _ = load_tokenizer(folder)
-    model, _ = load_model(folder, GLUE_TASKS["rte"], None)
+    model, _ = load_model(folder, GLUE_TASKS["rte"], None, pad_id=tokenizer.pad_token_id)
     with pytest.raises(UserError, match=r"pad token is 1 \(<pad>\), but the model counts .* from pad_token_id 3"):
         settle_padding(model, tokenizer)
 

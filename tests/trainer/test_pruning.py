@@ -88,7 +88,10 @@ def test_the_users_mistakes_are_named(shared, tmp_path):
     assert "is not empty" in failure(tmp_path, model, tmp_path / "full")
     assert "is no folder" in failure(tmp_path, tmp_path / "nothing", tmp_path / "out")
     assert "85 is not between 0 and 1" in failure(tmp_path, model, tmp_path / "out", sparsity=85)
-    assert "cannot be read" in failure(tmp_path, tmp_path / "full", tmp_path / "out")
+    said = failure(tmp_path, tmp_path / "full", tmp_path / "out")
+    assert said.startswith("the model cannot be loaded: config.json: [Errno 2] No such file"), said
+    (tmp_path / "full" / "config.json").write_text("[]")
+    assert "config.json is list, no object: replace it" in failure(tmp_path, tmp_path / "full", tmp_path / "out")
     assert prune(model, tmp_path / "once") == ExitCode.SUCCESS
     message = failure(tmp_path, tmp_path / "once", tmp_path / "twice")
     assert "only a dense BERT can be pruned" in message

@@ -13,6 +13,7 @@ from finetune_core.results.run import ExitCode, Failure
 from finetune_core.tasks.sparse import SparseType
 from finetune_trainer.sparse.guard import RezeroWeights
 from finetune_trainer.sparse.masks import census
+from support.checkpoints import files, point_anew, pointers
 from support.sparse_models import pruned, rewrite
 from support.trainer_runs import Workspace
 
@@ -162,8 +163,9 @@ def unmasked(tensors):
 )
 def test_a_checkpoint_that_lost_its_zeros_fails_the_run(stopped, change, message):
     workspace, job, _ = stopped
-    (checkpoint,) = (workspace.store / workspace.layout(job).checkpoint).glob("*/model.safetensors")
-    rewrite(checkpoint.parent, change)
+    (pointer,) = pointers(workspace.store, workspace.layout(job))
+    rewrite(files(pointer), change)
+    point_anew(pointer)
     code, log = workspace.run(job, attempt="second")
     assert code == ExitCode.GAVE_UP, log
     assert message in failure(workspace, job, "second").message

@@ -10,8 +10,8 @@ import pytest
 from finetune_core.planning.plan import ExecutionLimits
 from finetune_core.results.run import ExitCode
 from finetune_dev.shell import wait_for
-from finetune_store import open_store
 from finetune_trainer.drive.local_pool import LocalPool, shares
+from support.checkpoints import pointers
 from support.pool_contract import PoolContract, answers, pid, report
 from support.pools import Count, Counting
 from support.runs_contract import LONG, RunsContract, rte
@@ -68,9 +68,8 @@ def test_workers_share_the_gpus(monkeypatch, workers, gpus, expected):
 def test_a_driver_that_is_killed_takes_its_workers_with_it_and_the_next_one_goes_on(workspace):
     job = workspace.plan([rte(runs=1, training=LONG)], limits=ExecutionLimits(checkpoint_interval_seconds=1))
     layout = workspace.layout(job)
-    store = open_store(f"file://{workspace.store}")
     first = workspace.start_driver(job)
-    wait_for("a checkpoint", lambda: store.stat(layout.checkpoint_pointer) is not None, seconds=120)
+    wait_for("a checkpoint", lambda: pointers(workspace.store, layout), seconds=120)
     (worker,) = psutil.Process(first.pid).children(recursive=True)[-1:]
 
     first.kill()

@@ -57,7 +57,7 @@ def test_a_trial_whose_worker_is_killed_goes_on_from_its_checkpoint(shared, tmp_
 
     with mock.patch.object(driver, "_pool", return_value=own_ray_pool(work, 2)), ThreadPoolExecutor(1) as executor:
         driven = executor.submit(driver.run)
-        wait_for("checkpoints", lambda: len(list(workspace.store.rglob("checkpoint/latest.json"))) == 2, seconds=200)
+        wait_for("checkpoints", lambda: len(list(workspace.store.rglob("checkpoint/*/*.json"))) == 2, seconds=200)
         os.kill(worker_pids()[0], signal.SIGKILL)
         driven.result()
 

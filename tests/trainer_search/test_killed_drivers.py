@@ -9,6 +9,7 @@ from finetune_core.planning.plan import ExecutionLimits
 from finetune_core.planning.space import configuration
 from finetune_core.results.run import ExitCode, RunResult
 from finetune_core.results.trial import TrialState
+from support.checkpoints import pointers
 from support.search_runs import wait_for
 
 LONG = {"maxSteps": 300, "evalSteps": 100}
@@ -58,7 +59,7 @@ def test_a_killed_driver_that_is_started_again_goes_on_from_checkpoints(workspac
     started.append(workspace.start_driver(job))
     run = job.plan.trial_plan("rte", _config(job, 0), job.plan.trial_seeds("rte")).runs[0]
     layout = ExperimentLayout("ns", "find").run("rte", run.run_id)
-    wait_for((workspace.store / layout.checkpoint_pointer).exists, started[0])
+    wait_for(lambda: pointers(workspace.store, layout), started[0])
     started[0].kill()
     started[0].wait()
     assert not workspace.has_end()
@@ -79,7 +80,7 @@ def test_a_driver_that_is_told_to_stop_saves_its_trials_state_and_leaves_it_to_o
     wait_for(lambda: all(list((workspace.store / one.attempts).rglob("metrics.jsonl")) for one in layouts), started[0])
     started[0].send_signal(signal.SIGTERM)
     assert started[0].wait(timeout=120) == ExitCode.INTERRUPTED, workspace.log.read_text()
-    assert all((workspace.store / one.checkpoint_pointer).exists() for one in layouts)
+    assert all(pointers(workspace.store, one) for one in layouts)
     assert not workspace.trials()
     assert not workspace.has_end()
 

@@ -72,12 +72,33 @@ app.kubernetes.io/component: ui
 {{/* What operator, store and web page get; none needs any privilege. */}}
 {{- define "finetune-operator.podSecurityContext" -}}
 runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
-fsGroup: 65532
+{{- with .Values.podSecurityContext }}
+{{- toYaml . | nindent 0 }}
+{{- if .fsGroup }}
 fsGroupChangePolicy: OnRootMismatch
+{{- end }}
+{{- end }}
 seccompProfile:
   type: RuntimeDefault
+{{- end -}}
+
+{{/* Of an image of the values; `default` is the tag where it has none. */}}
+{{- define "finetune-operator.image" -}}
+{{- printf "%s:%s" .image.repository (.image.tag | default .default) -}}
+{{- with .image.digest -}}@{{ . }}{{- end -}}
+{{- end -}}
+
+{{/* What the operator is told of the pods that it makes; what a user emptied (null) is sent as empty. */}}
+{{- define "finetune-operator.pods" -}}
+{{- $pods := .Values.pods -}}
+{{- dict
+      "templatePolicy" $pods.templatePolicy
+      "training" ($pods.training | default dict)
+      "rayHead" ($pods.rayHead | default dict)
+      "report" ($pods.report | default dict)
+      "resolve" ($pods.resolve | default dict)
+      "userIds" (.Values.podSecurityContext | default dict)
+    | toJson -}}
 {{- end -}}
 
 {{- define "finetune-operator.securityContext" -}}

@@ -1,17 +1,20 @@
 """What the store has, as DataFrames."""
 
+import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 
 import pandas as pd
 
-from finetune_client.errors import UsageError
+from finetune.typed import typed
+from finetune_client.errors import ClientError, UsageError
 from finetune_client.reports import plan_of
 from finetune_client.result_sets import Where, all_documents, both_documents, documents_of
 from finetune_client.stores import Results, is_place, results_at, results_of
+from finetune_core.planning.plan import Plan
 from finetune_core.results.comparison import compare as compared
-from finetune_core.results.schema import ResultsDocument
 from finetune_core.search_layout import SearchLayout
 from finetune_core.tables.comparison_formats import comparison_csv
 from finetune_core.tables.csv import csv_text
@@ -28,6 +31,9 @@ _TEXT = (
 """Columns that are text even where every cell looks like a number: an id may be all digits."""
 
 
+_OPTION = re.compile(r"--([a-z][a-z-]*)")
+
+
 def results(
     *names: str, namespace: str | None = None, store: str | None = None, context: str | None = None
 ) -> pd.DataFrame:
@@ -36,63 +42,79 @@ def results(
     A row an experiment, task and metric: the columns of results.csv behind namespace, experiment and model. Metrics
     as measured, scores x100. NotFoundError, UsageError for a search.
     """
-    where = _where(namespace, store, context)
-    documents = documents_of(names, where) if names else all_documents(where)
-    frames = [_with_origin(_table(results_csv(one)), one) for one in documents]
-    return pd.concat(frames, ignore_index=True)
+    with _in_python():
+        where = _where(namespace, store, context)
+        documents = documents_of(names, where) if names else all_documents(where)
+        return _joined(
+            _whose(_table(results_csv(one)), one.namespace, "experiment", one.experiment, one.model_uri)
+            for one in documents
+        )
 
 
 def runs(
-    name: str, *, namespace: str | None = None, store: str | None = None, context: str | None = None
+    *names: str, namespace: str | None = None, store: str | None = None, context: str | None = None
 ) -> pd.DataFrame:
-    """Every planned run of an experiment, also those that wait, run or failed, in the order in which they are run.
+    """Every planned run of experiments, also those that wait, run or failed, in the order in which they are run.
 
     `state` is Pending, Running, Succeeded or Failed, by what the store tells; `value` is of `metric` at the best
-    `step`, its other metrics are `metric_<name>`; `seconds` are of training, or so far. NotFoundError.
+    `step`, its other metrics are `metric_<name>`; `seconds` are of training, or so far. The task's hyperparameters
+    follow: learning_rate, max_steps, ... NotFoundError, UsageError without a name.
     """
-    records = _records(_place(name, EXPERIMENT, _where(namespace, store, context)))
     columns = ("task", "run", "run_id", "seed", "state", "metric", "value", "step", "steps", "seconds", "attempt",
                "reason", "message")  # fmt: skip
-    return pd.DataFrame([_run_row(one) for one in records]).pipe(_ordered, columns)
+
+    def of(place: Results) -> pd.DataFrame:
+        plan = plan_of(place)
+        rows = [_run_row(one) | _hyperparameters(plan, one.run.task) for one in read_records(place.store, plan)]
+        return _of_experiment(pd.DataFrame(rows).pipe(_ordered, columns), place, plan)
+
+    return _of_each(names, EXPERIMENT, namespace, store, context, of)
 
 
 def metrics(
-    name: str,
-    *,
+    *names: str,
     task: str | None = None,
     namespace: str | None = None,
     store: str | None = None,
     context: str | None = None,
 ) -> pd.DataFrame:
-    """Every evaluation of every run of an experiment (of one task), runs under way included: the learning curves.
+    """Every evaluation of every run of experiments (of one task), runs under way included: the learning curves.
 
-    A row an evaluation: task, run, run_id, seed, state, then metrics.jsonl's step, epoch, learningRate, trainLoss,
-    time, seconds and the metrics. Empty while nothing has been evaluated. NotFoundError; UsageError for a task that
-    the experiment does not have.
+    A row an evaluation: namespace, experiment, model, task, run, run_id, seed, state, step, epoch, learning_rate,
+    train_loss, time, seconds and the metrics. Empty while nothing has been evaluated. NotFoundError; UsageError without
+    a name, or for a task that an experiment does not have.
     """
-    place = _place(name, EXPERIMENT, _where(namespace, store, context))
-    records = _records(place)
-    known = dict.fromkeys(one.run.task for one in records)
-    if task is not None and task not in known:
-        raise UsageError(f"{place.name} has no task {task}", f"It has {', '.join(known)}.")
-    rows = [
-        _identity(record) | evaluation.row()
-        for record in records
-        if task in (None, record.run.task)
-        for evaluation in record.evaluations
-    ]
-    return pd.DataFrame(rows).pipe(_ordered, ("task", "run", "run_id", "seed", "state", "step", "epoch"))
+
+    def of(place: Results) -> pd.DataFrame:
+        plan = plan_of(place)
+        if task is not None and task not in plan.tasks:
+            raise UsageError(f"{place.name} has no task {task}", f"It has {', '.join(plan.task_names)}.")
+        rows = [
+            _identity(record) | evaluation.row()
+            for record in read_records(place.store, plan)
+            if task in (None, record.run.task)
+            for evaluation in record.evaluations
+        ]
+        frame = pd.DataFrame(rows).pipe(_ordered, ("task", "run", "run_id", "seed", "state", "step", "epoch"))
+        return _of_experiment(frame, place, plan)
+
+    return _of_each(names, EXPERIMENT, namespace, store, context, of)
 
 
 def trials(
-    name: str, *, namespace: str | None = None, store: str | None = None, context: str | None = None
+    *names: str, namespace: str | None = None, store: str | None = None, context: str | None = None
 ) -> pd.DataFrame:
-    """Every trial and finalist of a search, those under way included: the columns of trials.csv. NotFoundError."""
-    place = _place(name, SEARCH, _where(namespace, store, context))
-    layout = SearchLayout(place.namespace, place.name)
-    plan = read_plan(place.store, layout)
-    findings = gather(place.store, layout, plan, read_ends(place.store, layout, plan))
-    return _table(trials_csv(plan, findings))
+    """Every trial and finalist of searches, those under way included: the columns of trials.csv in snake_case, behind
+    namespace, search and model. NotFoundError, UsageError without a name.
+    """
+
+    def of(place: Results) -> pd.DataFrame:
+        layout = SearchLayout(place.namespace, place.name)
+        plan = read_plan(place.store, layout)
+        findings = gather(place.store, layout, plan, read_ends(place.store, layout, plan))
+        return _whose(_table(trials_csv(plan, findings)), place.namespace, "search", place.name, plan.model.uri)
+
+    return _of_each(names, SEARCH, namespace, store, context, of)
 
 
 def compare(
@@ -110,22 +132,58 @@ def compare(
     """
     from finetune_report.significance import t_test  # noqa: PLC0415  scipy takes a second that only this should cost
 
-    documents = both_documents(before, after, _where(namespace, store, context))
-    return _table(comparison_csv(compared(*documents, t_test)))
+    with _in_python():
+        documents = both_documents(before, after, _where(namespace, store, context))
+        return typed(_table(comparison_csv(compared(*documents, t_test))))
+
+
+def _of_each(
+    names: tuple[str, ...],
+    kind: Kind,
+    namespace: str | None,
+    store: str | None,
+    context: str | None,
+    of: Callable[[Results], pd.DataFrame],
+) -> pd.DataFrame:
+    with _in_python():
+        if not names:
+            raise UsageError("no name is given", 'Give one or more: finetune.runs("untuned", "tuned").')
+        where = _where(namespace, store, context)
+        return _joined(of(_place(name, kind, where)) for name in names)
+
+
+def _joined(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """One below the other; a column that only some have is missing in the others."""
+    made = list(frames)
+    # pandas is about to have frames without rows say something of the types.
+    full = [frame for frame in made if not frame.empty] or made[:1]
+    return typed(pd.concat(full, ignore_index=True))
+
+
+@contextmanager
+def _in_python() -> Iterator[None]:
+    """Errors name arguments of functions where they name options of commands."""
+    try:
+        yield
+    except ClientError as error:
+        error.message, error.remedy = _python_words(error.message), _python_words(error.remedy)
+        error.args = (f"{error.message}\n{error.remedy}" if error.remedy else error.message,)
+        raise
+
+
+def _python_words(text: str) -> str:
+    words = text.replace("(-n)", "(namespace=)").replace("-n NAMESPACE", "namespace=...")
+    return _OPTION.sub(lambda match: f"{match[1].replace('-', '_')}=", words)
 
 
 def _where(namespace: str | None, store: str | None, context: str | None) -> Where:
-    return Where(store, context, namespace, tell=lambda text: warnings.warn(text, stacklevel=3))
+    return Where(store, context, namespace, tell=lambda text: warnings.warn(_python_words(text), stacklevel=4))
 
 
 def _place(name: str, kind: Kind, where: Where) -> Results:
     if is_place(name):
         return results_at(name)
     return results_of(name, store=where.store, context=where.context, namespace=where.namespace, kinds=(kind,))
-
-
-def _records(place: Results) -> tuple[RunRecord, ...]:
-    return read_records(place.store, plan_of(place))
 
 
 def _identity(record: RunRecord) -> dict[str, object]:
@@ -147,9 +205,21 @@ def _run_row(record: RunRecord) -> dict[str, object]:
     return row
 
 
-def _with_origin(frame: pd.DataFrame, document: ResultsDocument) -> pd.DataFrame:
-    for column, value in enumerate((document.namespace, document.experiment, document.model_uri)):
-        frame.insert(column, ("namespace", "experiment", "model")[column], value)
+def _hyperparameters(plan: Plan, task: str) -> dict[str, object]:
+    settings = plan.tasks[task].settings.model_dump(mode="json")
+    flat: dict[str, object] = {}
+    for name, value in settings.items():
+        flat |= {f"{name}_{part}": inner for part, inner in value.items()} if isinstance(value, dict) else {name: value}
+    return flat
+
+
+def _of_experiment(frame: pd.DataFrame, place: Results, plan: Plan) -> pd.DataFrame:
+    return _whose(frame, place.namespace, "experiment", place.name, plan.model.uri)
+
+
+def _whose(frame: pd.DataFrame, namespace: str, kind: str, name: str, model: str) -> pd.DataFrame:
+    for column, (title, value) in enumerate((("namespace", namespace), (kind, name), ("model", model))):
+        frame.insert(column, title, value)
     return frame
 
 

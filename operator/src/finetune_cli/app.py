@@ -2,32 +2,16 @@
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
 
-from finetune_cli.commands import (
-    changing,
-    cleaning,
-    compare,
-    converting,
-    hyperparameters,
-    leaderboard,
-    planning,
-    pod_logs,
-    quarantining,
-    results,
-    run,
-    search,
-    ui,
-    validate,
-    watching,
-)
-from finetune_cli.output import error_console
+from finetune_cli.lazy import CONTEXT, LazyGroup
+from finetune_cli.output import error_console, write
 from finetune_client.errors import ClientError
 from finetune_client.exits import Exit
 from finetune_core.problems import FinetuneError
-from finetune_store import StoreError
 
 _HELP = """Fine-tune models on GLUE and on tasks of your own, on Kubernetes.
 
@@ -39,42 +23,34 @@ _INSIDE = (
     "AWS_ENDPOINT_URL to it."
 )
 
-_GROUPS = (
-    run,
-    search,
-    validate,
-    planning,
-    changing,
-    watching,
-    ui,
-    pod_logs,
-    quarantining,
-    results,
-    compare,
-    hyperparameters,
-    leaderboard,
-    cleaning,
-    converting,
-)
-"""One module per group of commands; each has `register(app)`."""
-
-
 # Newer versions of typer bring a click of their own along; its errors have a public name only here.
 _UsageError: Any = typer.BadParameter.__base__
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        write(f"finetune {version('finetune-operator')}\n")
+        raise typer.Exit
 
 
 def build_app() -> typer.Typer:
     """The program with all its commands."""
     app = typer.Typer(
+        cls=LazyGroup,
         no_args_is_help=True,
         rich_markup_mode="rich",
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings=CONTEXT,
     )
-    # With a callback a single command keeps its name too.
-    app.callback(help=_HELP)(lambda: None)
-    for group in _GROUPS:
-        group.register(app)
+
+    @app.callback(help=_HELP)
+    def options(
+        _: Annotated[
+            bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version and exit.")
+        ] = False,
+    ) -> None:
+        pass
+
     return app
 
 
@@ -91,22 +67,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result = Exit.INTERRUPTED
     except typer.Exit as error:
         result = error.exit_code
-    except (FinetuneError, StoreError) as error:
+    except FinetuneError as error:
         result = _fail(error)
     except BrokenPipeError:
         # The reader of a pipe has what it wants; Python would complain again when it flushes at the end.
         sys.stderr.close()
         result = Exit.OK
+    except Exception as error:
+        # Only what a command has imported can raise the store's errors: help does not wait for that import.
+        if not (told := _store_error(error)):
+            raise
+        result = told
     return result if isinstance(result, int) else Exit.OK
 
 
-def _fail(error: FinetuneError | StoreError) -> int:
-    message, remedy, code = str(error), "", Exit.PROBLEMS
+def _fail(error: FinetuneError) -> int:
     if isinstance(error, ClientError):
-        message, remedy, code = error.message, error.remedy, error.code
-    elif isinstance(error, StoreError):
-        code = Exit.UNREACHABLE if error.transient else Exit.REFUSED
-        remedy = _INSIDE if error.transient else ""
+        return _say(error.message, error.remedy, error.code)
+    return _say(str(error), "", Exit.PROBLEMS)
+
+
+def _store_error(error: Exception) -> int | None:
+    from finetune_store import StoreError  # noqa: PLC0415
+
+    if not isinstance(error, StoreError):
+        return None
+    return _say(str(error), _INSIDE, Exit.UNREACHABLE) if error.transient else _say(str(error), "", Exit.REFUSED)
+
+
+def _say(message: str, remedy: str, code: int) -> int:
     out = error_console()
     out.print("error:", style="bold red", end=" ")
     out.print(message, markup=False)

@@ -2,36 +2,44 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
-from rich.table import Table
-from rich.text import Text
 
 from finetune_core.plain import visible
-from finetune_core.results.hyperparameter_files import to_yaml
-from finetune_core.tables.figures import NOTHING
 
 
 class Output(StrEnum):
     """Formats of --output."""
 
     TABLE = "table"
+    WIDE = "wide"
     JSON = "json"
     YAML = "yaml"
 
+    @property
+    def for_people(self) -> bool:
+        """Whether it is a table."""
+        return self in {Output.TABLE, Output.WIDE}
 
-OutputOption = Annotated[Output, typer.Option("--output", "-o", help="For people (table) or for programs.")]
 
-_PLAIN_WIDTH = 200
+OutputOption = Annotated[
+    Output, typer.Option("--output", "-o", help="For people (table; wide has all columns) or for programs.")
+]
+
+_PLAIN_WIDTH = 10_000
 
 
 class _PlainConsole(Console):
     """Texts are those of others: they are no markup, and their control characters are shown, not followed."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        # A table is as wide as it has to be: what is cut off is lost.
+        super().print(*objects, **{"crop": False, **options})
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for segment in super().render(renderable, options):
@@ -61,24 +69,9 @@ def write(text: str) -> None:
 
 def emit(data: Any, output: Output) -> None:
     """Data for programs: JSON or YAML."""
-    write(json.dumps(data, indent=2, ensure_ascii=False) + "\n" if output == Output.JSON else to_yaml(data))
+    if output == Output.JSON:
+        write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+        return
+    from finetune_core.results.hyperparameter_files import to_yaml  # noqa: PLC0415  help does not wait for pydantic
 
-
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> Table:
-    """A table as kubectl has them; columns whose head ends in `>` are aligned to the right. None shows as a dash.
-
-    A Text keeps its style.
-    """
-    made = Table(title=title, box=None, pad_edge=False, title_justify="left", header_style="bold", padding=(0, 2, 0, 0))
-    for column in columns:
-        right = column.endswith(">")
-        made.add_column(column.rstrip(">"), justify="right" if right else "left", overflow="fold")
-    for row in rows:
-        made.add_row(*(_cell(cell) for cell in row))
-    return made
-
-
-def _cell(cell: object) -> str | Text:
-    if isinstance(cell, Text):
-        return cell
-    return NOTHING if cell is None else str(cell)
+    write(to_yaml(data))

@@ -162,6 +162,8 @@ def _messages(conditions: Mapping[Any, Json]) -> Iterator[str]:
         condition = conditions.get(kind) or {}
         if condition.get("status") != "True" and condition.get("message"):
             yield str(condition["message"])
+    if message := (conditions.get("StorageSafe") or {}).get("message"):
+        yield str(message)
 
 
 def _failures(status: Json) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 <namespace>/<experiment>/plan.json
     runs/<task>/<run id>/config.json progress.json result.json
-        checkpoint/latest.json   checkpoint/<step>/...
+        checkpoint/<attempt>/...   see `results/checkpoint.py`
         attempts/<attempt>/metrics.jsonl predictions/<file>.tsv model/... tensorboard/...
         failures/<attempt>.json
     ray/<RayJob>.json          what its driver has done
@@ -39,13 +39,13 @@ class RunLayout:
 
     @property
     def checkpoint(self) -> str:
-        """Folder of resumable states, one folder a step."""
+        """Folder of resumable states, one folder an attempt; empty once the run has its result."""
         return f"{self.root}/checkpoint"
 
     @property
-    def checkpoint_pointer(self) -> str:
-        """Names the newest whole checkpoint; written after it."""
-        return f"{self.root}/checkpoint/latest.json"
+    def run_id(self) -> str:
+        """The run's id: the name of its folder."""
+        return self.root.rpartition("/")[2]
 
     @property
     def attempts(self) -> str:

@@ -35,6 +35,11 @@ _IS_LABEL_WORD = re.compile("[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _MAX_SHOWN = 60
 
 
+def name_from(text: str, most: int) -> str:
+    """A name made of any text, of at most so many characters; empty where the text has no letter or digit."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:most].rstrip("-")
+
+
 def is_name(text: str) -> bool:
     """Whether it can be the name of an object: a DNS-1123 subdomain."""
     return len(text) <= MAX_NAME and _IS_NAME.fullmatch(text) is not None

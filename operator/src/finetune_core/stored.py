@@ -72,6 +72,9 @@ Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][-A-Za-z0-9_.]{0,127}$")]
 Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
 """A count that every JSON parser reads exactly (https://www.rfc-editor.org/rfc/rfc8259#section-6)."""
 
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+"""A SHA-256 in hex."""
+
 Seconds = Annotated[float, Field(ge=0, le=1e12)]
 """A duration."""
 

@@ -1,22 +1,22 @@
 """The only client of Kubernetes: a few verbs on plain JSON objects, paths from `paths`, errors by name."""
 
 import json
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import kubernetes.client
-import kubernetes.stream
 import urllib3.exceptions
 
 from finetune_kube.connect import ApiClient
 from finetune_kube.errors import (
     ApiUnavailableError,
     ConflictError,
-    ForbiddenError,
     MissingError,
     RejectedError,
     error_of,
 )
+from finetune_kube.forwarding import forwarded
 from finetune_kube.kinds import POD, Kind
 from finetune_kube.paths import api_path, field_selector, label_selector
 
@@ -71,9 +71,14 @@ class Client:
         items: list[Json] = self._call("GET", kind, namespace, query=query)["items"]
         return items
 
-    def create(self, kind: Kind, namespace: str, manifest: Json) -> Json:
-        """Create an object; ConflictError if there is one of that name."""
-        return self._call("POST", kind, namespace, query=self._managed(), body=manifest)
+    def create(self, kind: Kind, namespace: str, manifest: Json, *, strict: bool = True, dry_run: bool = False) -> Json:
+        """Create an object; ConflictError if there is one of that name.
+
+        Fields that the API server does not know are refused (RejectedError); unless `strict`, they are dropped.
+        """
+        query = self._managed() | ({"fieldValidation": "Strict"} if strict else {})
+        query |= {"dryRun": "All"} if dry_run else {}
+        return self._call("POST", kind, namespace, query=query, body=manifest)
 
     def apply(self, kind: Kind, namespace: str, manifest: Json, *, dry_run: bool = False, force: bool = False) -> Json:
         """Server-side apply, as `kubectl apply --server-side` does it; unknown fields are refused."""
@@ -137,18 +142,9 @@ class Client:
         if rest:
             yield rest.decode(errors="replace")
 
-    def forward(self, namespace: str, pod: str, port: int) -> Any:
+    def forward(self, namespace: str, pod: str, port: int) -> socket.socket:
         """A socket that is connected to a port of a pod; ForbiddenError."""
-        path = api_path(POD, namespace, pod, "portforward")
-        # While it connects, all that its client sends goes to a websocket: one that others use must not be taken.
-        core = kubernetes.client.CoreV1Api(ApiClient(self._api.configuration))
-        try:
-            made = kubernetes.stream.portforward(
-                core.connect_get_namespaced_pod_portforward, pod, namespace, ports=str(port)
-            )
-        except kubernetes.client.ApiException as error:
-            raise ForbiddenError(f"GET {path}: {error.reason}", reason=str(error.reason), path=path) from error
-        return made.socket(port)
+        return forwarded(self._api, api_path(POD, namespace, pod, "portforward"), port)
 
     def _managed(self) -> dict[str, str]:
         return {"fieldManager": self._manager}

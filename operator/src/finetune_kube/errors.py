@@ -17,13 +17,24 @@ from finetune_core.problems import FinetuneError
 
 
 class ClusterError(FinetuneError):
-    """`reason` is what the API server says; `verb` and `path` are the request, `status` its HTTP status or None."""
+    """`reason` is what the API server says; `verb` and `path` are the request, `status` its HTTP status or None.
+
+    `causes` are the fields that it names, with what it has against each.
+    """
 
     def __init__(
-        self, message: str, *, reason: str = "", verb: str = "", path: str = "", status: int | None = None
+        self,
+        message: str,
+        *,
+        reason: str = "",
+        verb: str = "",
+        path: str = "",
+        status: int | None = None,
+        causes: tuple[tuple[str, str], ...] = (),
     ) -> None:
         super().__init__(message)
         self.reason = reason or message
+        self.causes = causes
         self.verb = verb
         self.path = path
         self.status = status
@@ -66,7 +77,8 @@ def error_of(status: int, verb: str, path: str, data: bytes, *, whose: str = "yo
     reason = _reason(data)
     kind = _kind(status, data)
     hint = f" (does {whose} RBAC allow it?)" if issubclass(kind, ForbiddenError) and "quota" not in reason else ""
-    return kind(f"{verb} {path}: {status}: {reason}{hint}", reason=reason, verb=verb, path=path, status=status)
+    message = f"{verb} {path}: {status}: {reason}{hint}"
+    return kind(message, reason=reason, verb=verb, path=path, status=status, causes=_causes(data))
 
 
 def _kind(status: int, data: bytes) -> type[ClusterError]:
@@ -84,6 +96,14 @@ def _kind(status: int, data: bytes) -> type[ClusterError]:
             return KindMissingError if data.startswith(b"404 ") else MissingError
         case _:
             return ApiUnavailableError if status == 429 or status >= 500 else RejectedError
+
+
+def _causes(data: bytes) -> tuple[tuple[str, str], ...]:
+    try:
+        causes = json.loads(data)["details"]["causes"]
+        return tuple((str(cause["field"]), str(cause["message"])) for cause in causes if "field" in cause)
+    except (ValueError, LookupError, TypeError):
+        return ()
 
 
 def _reason(data: bytes) -> str:

@@ -36,6 +36,7 @@ SERVICE = Kind("Service", "services", "v1")
 CONFIG_MAP = Kind("ConfigMap", "configmaps", "v1")
 SECRET = Kind("Secret", "secrets", "v1")
 EVENT = Kind("Event", "events", "v1")
+NETWORK_POLICY = Kind("NetworkPolicy", "networkpolicies", "v1", "networking.k8s.io")
 LEASE = Kind("Lease", "leases", "v1", "coordination.k8s.io")
 
 KINDS = (EXPERIMENT, SEARCH)

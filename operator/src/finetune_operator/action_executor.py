@@ -2,6 +2,7 @@
 
 import logging
 
+from finetune_core.api.status import Reason
 from finetune_core.deciding.actions import (
     Action,
     CreateReportJob,
@@ -16,11 +17,14 @@ from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import Plan
 from finetune_core.planning.search_plan import SearchPlan
 from finetune_core.search_layout import SearchLayout
-from finetune_kube.kinds import JOB
+from finetune_kube.errors import RejectedError
+from finetune_kube.kinds import JOB, Kind
 from finetune_operator import manifests
 from finetune_operator.children.writer import ChildWriter
-from finetune_operator.cluster import Cluster
+from finetune_operator.cluster import Cluster, Json
 from finetune_operator.executors import Executors
+from finetune_operator.problems import CannotRunError
+from finetune_operator.refusals import Asked, is_strict, problems_of
 from finetune_store import Store
 
 logger = logging.getLogger(__name__)
@@ -54,7 +58,7 @@ class ActionExecutor:
                 patch = {"spec": {"ttlSecondsAfterFinished": action.ttl}}
                 self._cluster.patch_work(JOB, self._owner.namespace, action.name, patch, uid=action.uid)
             case DeleteJob():
-                self._delete_job(action)
+                self.delete_job(action)
             case CreateReportJob():
                 # The report reads the plan in the store: it must be the one that was decided on.
                 store.put(_plan_key(plan), plan.to_bytes())
@@ -67,28 +71,50 @@ class ActionExecutor:
     def create_resolve_job(self, *, name: str, uris: tuple[str, ...], key: str) -> None:
         """Have a pod look at volumes."""
         job = manifests.resolve_job(self._owner, self._settings, name=name, uris=uris, key=key)
-        self._children.create_work(JOB, job)
+        self._create(JOB, job, "resolveResources")
+
+    def delete_job(self, action: DeleteJob) -> None:
+        """Delete an object that does work, and its plan."""
+        # The Job last: as long as it is there, a look that was cut off is made up for.
+        if action.plan:
+            self._children.delete_config_map(action.plan)
+        executor = self._executors.of_kind(action.kind)
+        if executor.network_policy(self._owner, action.name) is not None:
+            self._children.delete_network_policy(action.name)
+        self._cluster.delete_work(
+            executor.kind, self._owner.namespace, action.name, uid=action.uid, version=action.version
+        )
+
+    def _create(self, kind: Kind, manifest: Json, resources: str = "resources") -> None:
+        try:
+            self._children.create_work(kind, manifest)
+        except RejectedError as error:
+            problems = problems_of(error, manifest, Asked(self._settings.execution, resources))
+            if problems:
+                raise CannotRunError(problems, Reason.REJECTED, retry=True) from error
+            if not is_strict(error) or self._executors.outdated(error) is not None:
+                raise
+            # The cluster is older than this release: it does without what it does not know, as without strictness.
+            logger.warning("left out by the cluster: %s", error.reason)
+            self._children.create_work(kind, manifest, strict=False)
 
     def _create_work(self, action: CreateTrainJob, store: Store) -> None:
         executor = self._executors.of_kind(action.kind)
         executor.prepare(self._owner, action.name, store)
         self._children.create_config_map(manifests.plan_config_map(self._owner, action.name, action.job_plan))
-        self._children.create_work(executor.kind, executor.manifest(self._owner, self._settings, action))
+        policy = executor.network_policy(self._owner, action.name)
+        if policy is not None:
+            # Before its pods, so that nobody else ever reaches one.
+            self._children.create_network_policy(policy)
+        self._create(executor.kind, executor.manifest(self._owner, self._settings, action))
 
     def _patch_job(self, action: PatchJob) -> None:
         executor = self._executors.of_kind(action.kind)
         patch = executor.patch(parallelism=action.parallelism, suspend=action.suspend)
         self._cluster.patch_work(executor.kind, self._owner.namespace, action.name, patch, uid=action.uid)
 
-    def _delete_job(self, action: DeleteJob) -> None:
-        # The Job last: as long as it is there, a look that was cut off is made up for.
-        if action.plan:
-            self._children.delete_config_map(action.plan)
-        kind = self._executors.of_kind(action.kind).kind
-        self._cluster.delete_work(kind, self._owner.namespace, action.name, uid=action.uid, version=action.version)
-
     def _create_report_job(self, action: CreateReportJob) -> None:
-        self._children.create_work(JOB, manifests.report_job(self._owner, self._settings, action))
+        self._create(JOB, manifests.report_job(self._owner, self._settings, action), "reportResources")
 
     def _put_hyperparameters(self, action: PutHyperparameters) -> None:
         manifest = manifests.hyperparameters_config_map(

@@ -16,7 +16,7 @@ import urllib3
 from finetune_core.api import ExperimentSpec, Storage
 from finetune_core.api.search_status import HPSearchStatus
 from finetune_core.api.status import ConditionStatus, ConditionType, ExperimentStatus, Reason
-from finetune_core.deciding.experiment_status import StatusT, invalid_status, waiting_status
+from finetune_core.deciding.experiment_status import StatusT, invalid_status, waiting_status, with_unsafe_storage
 from finetune_core.planning.parse import AnySpec
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_kube.errors import (
@@ -33,12 +33,14 @@ from finetune_operator.config import Config
 from finetune_operator.executors import EXECUTORS, Absent, Executors
 from finetune_operator.inputs.resolver import claims
 from finetune_operator.memory import LookMemory
+from finetune_operator.pod_checks import check_pods
 from finetune_operator.problems import CannotRunError, NotLeadingError, WaitingError
 from finetune_operator.status.end import is_settled
 from finetune_operator.status.notices import notices
 from finetune_operator.status.patch import merge_patch
 from finetune_operator.storage import Connection, StorageConnector
-from finetune_store import StoreError, deadline
+from finetune_store import Store, StoreError, bounded_pool, deadline
+from finetune_work.guarantees import unsafe_storage
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +82,7 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         self._cluster = cluster
         self._config = config
         self._connector = connector or StorageConnector(cluster, own=config.default_storage)
-        self._http = http or urllib3.PoolManager()
+        self._http = http or bounded_pool()
         self._utc_now = utc_now
         self._executors = executors
         self._holds = holds
@@ -212,7 +214,8 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         if isinstance(error, InvalidNameError):
             # The patterns of the spec come first: this is for what they do not know yet.
             return self._invalid(subject, (Problem("spec", str(error)),), Reason.INVALID_SPEC), None
-        absent = self._executors.absent(error) if isinstance(error, KindMissingError) else None
+        missing = isinstance(error, KindMissingError)
+        absent = self._executors.absent(error) if missing else self._executors.outdated(error)
         if absent is not None:
             return self._without_kind(subject, absent), _SLOW_SECONDS
         # What CEL and the checks of specs cannot see: a pod template that is no pod's, a policy of the cluster.
@@ -261,7 +264,14 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
             log_format=self._config.log_format,
             # The runs of a trial share a process, which MLflow and W&B take for one run.
             tracking=spec.tracking if isinstance(spec, ExperimentSpec) else None,
+            names_storage=spec.storage is not None,
+            defaults=self._config.pods,
         )
+
+    def _check_pods(self, subject: Subject[StatusT, MemoryT], settings: manifests.PodSettings) -> None:
+        # What an operator before this one has accepted needs no trial: there are as many as living objects.
+        accepted = subject.status.observed_generation == subject.generation and _is_valid(subject.status)
+        check_pods(self._cluster, subject.owner, settings, subject.memory, accepted=accepted)
 
     def _connect(self, subject: Subject[StatusT, MemoryT], storage: Storage) -> Connection:
         memory, now = subject.memory, time.monotonic()
@@ -276,6 +286,14 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
             raise CannotRunError(error.problems, Reason.SECRET_NOT_FOUND, retry=True) from error
         memory.connected_for, memory.connected_at = storage, now
         return memory.connection
+
+    def _with_guarantees(
+        self, subject: Subject[StatusT, MemoryT], status: StatusT, store: Store, once: bool
+    ) -> StatusT:
+        if once:
+            return status
+        message = unsafe_storage(store.uri())
+        return with_unsafe_storage(status, subject.status, message, generation=subject.generation, now=self._now())
 
     def _next_look(self, *, acted: bool, done: bool) -> float | None:
         if acted:

@@ -10,7 +10,7 @@ from typing import Any
 from finetune_kube.client import Client
 from finetune_kube.connect import ApiClient
 from finetune_kube.errors import KindMissingError, MissingError
-from finetune_kube.kinds import CONFIG_MAP, EVENT, EXPERIMENT, LEASE, POD, SEARCH, SECRET, Kind
+from finetune_kube.kinds import CONFIG_MAP, EVENT, EXPERIMENT, LEASE, NETWORK_POLICY, POD, SEARCH, SECRET, Kind
 
 Json = dict[str, Any]
 Labels = Mapping[str, str]
@@ -50,9 +50,14 @@ class Cluster:
         fields = {} if name is None else {"metadata.name": name}
         return self._client.list(kind, namespace, labels=labels, fields=fields)
 
-    def create_work(self, kind: Kind, namespace: str, manifest: Json) -> None:
-        """Create an executor's object; ConflictError if there is one of that name."""
-        self._client.create(kind, namespace, manifest)
+    def create_work(
+        self, kind: Kind, namespace: str, manifest: Json, *, strict: bool = True, dry_run: bool = False
+    ) -> None:
+        """Create an executor's object; ConflictError if there is one of that name.
+
+        RejectedError where the cluster does not know a field of it; unless `strict`, it leaves that out.
+        """
+        self._client.create(kind, namespace, manifest, strict=strict, dry_run=dry_run)
 
     def patch_work(self, kind: Kind, namespace: str, name: str, patch: Json, *, uid: str) -> None:
         """Merge-patch an executor's object; quietly nothing if it is gone."""
@@ -86,6 +91,18 @@ class Cluster:
     def delete_config_map(self, namespace: str, name: str, *, uid: str) -> None:
         """Delete a ConfigMap; quietly nothing if it is gone."""
         self._delete(CONFIG_MAP, namespace, name, uid)
+
+    def get_network_policy(self, namespace: str, name: str) -> Json | None:
+        """The NetworkPolicy, or None."""
+        return self._client.get(NETWORK_POLICY, namespace, name)
+
+    def create_network_policy(self, namespace: str, manifest: Json) -> None:
+        """Create a NetworkPolicy; ConflictError if there is one of that name."""
+        self._client.create(NETWORK_POLICY, namespace, manifest)
+
+    def delete_network_policy(self, namespace: str, name: str, *, uid: str) -> None:
+        """Delete a NetworkPolicy; quietly nothing if it is gone."""
+        self._delete(NETWORK_POLICY, namespace, name, uid)
 
     def get_secret(self, namespace: str, name: str) -> Json | None:
         """The Secret, or None."""

@@ -5,11 +5,15 @@ import socket
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from finetune_core.api import Storage
 from finetune_core.problems import InvalidInputError, Problem
+from finetune_operator.manifests.defaults import DEFAULTS, PodDefaults
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Config:
 
     trainer_image: str
     image_pull_policy: str | None = None
+    pods: PodDefaults = DEFAULTS
     namespaces: tuple[str, ...] = ()
     default_storage: Storage | None = None
     log_format: str = "text"
@@ -57,9 +62,10 @@ class Config:
         names = env.get("FINETUNE_NAMESPACES", "").split(",")
         return cls(
             trainer_image=image,
+            pods=_parsed(PodDefaults, env, "FINETUNE_PODS", "the chart's value pods") or DEFAULTS,
             image_pull_policy=env.get("FINETUNE_IMAGE_PULL_POLICY") or None,
             namespaces=tuple(name.strip() for name in names if name.strip()),
-            default_storage=_storage(env.get("FINETUNE_DEFAULT_STORAGE", "")),
+            default_storage=_parsed(Storage, env, "FINETUNE_DEFAULT_STORAGE", "a storage block"),
             log_format=_one_of("FINETUNE_LOG_FORMAT", env.get("FINETUNE_LOG_FORMAT", "text"), ("text", "json")),
             health_port=int(_number(env, "FINETUNE_HEALTH_PORT", 8080, least=0)),
             metrics_port=int(_number(env, "FINETUNE_METRICS_PORT", 9090, least=0)),
@@ -97,10 +103,11 @@ def _one_of(name: str, value: str, known: tuple[str, ...]) -> str:
     return value
 
 
-def _storage(text: str) -> Storage | None:
+def _parsed(model: type[ModelT], env: Mapping[str, str], name: str, what: str) -> ModelT | None:
+    text = env.get(name, "")
     if not text.strip():
         return None
     try:
-        return Storage.model_validate(json.loads(text))
+        return model.model_validate(json.loads(text))
     except (ValueError, ValidationError) as error:
-        raise InvalidInputError((Problem("FINETUNE_DEFAULT_STORAGE", f"not a storage block: {error}"),)) from error
+        raise InvalidInputError((Problem(name, f"not {what}: {error}"),)) from error

@@ -21,7 +21,7 @@ class LookMemory:
     `unused`: kinds that the owner has no object of. `reports` are those of drivers that have ended, `hindrances` say
     what was last seen to keep a pod from starting, both by the name of the object. `reporting` says which reports
     were under way when the one in the store was read, `reports_failed` after which of them (uids) all results were
-    looked for again.
+    looked for again. `tried` is what the cluster was last asked about pods as the spec wants them.
     """
 
     indexes: dict[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
@@ -30,6 +30,7 @@ class LookMemory:
     hindrances: dict[str, str] = field(default_factory=dict)
     reporting: frozenset[str] | None = None
     reports_failed: frozenset[str] = frozenset()
+    tried: str | None = None
     connection: Connection | None = None
     connected_for: Storage | None = None
     connected_at: float = 0.0

@@ -18,7 +18,7 @@ from typing import Any
 from finetune_core.api import Storage
 from finetune_operator.cluster import Cluster
 from finetune_operator.telemetry.metering import MeteredStore
-from finetune_store import S3Connection, Store, open_store
+from finetune_store import S3Connection, Store, creates_once, open_store
 from finetune_work.credentials import reaching, with_keys
 
 Json = dict[str, Any]
@@ -111,6 +111,7 @@ class Connection:
         self._stores: OrderedDict[tuple[str, S3Connection], Store] = OrderedDict()
         self._checked: dict[tuple[str, str], float] = {}
         self._answered: dict[str, float] = {}
+        self._created_once: dict[tuple[str, str], tuple[bool, float]] = {}
         self._lock = threading.Lock()
 
     def open(self, uri: str) -> Store:
@@ -153,3 +154,15 @@ class Connection:
             return
         self.open(uri).check(folder)
         self._checked[uri, folder] = now
+
+    def creates_once(self, uri: str, folder: str) -> bool:
+        """Whether what is created in a folder is created only once; StoreError.
+
+        Found out by doing it, once; where it is not so, again after a while: the server may be mended.
+        """
+        now = time.monotonic()
+        found, asked = self._created_once.get((uri, folder), (False, -_CHECKED_SECONDS))
+        if not found and now - asked >= _CHECKED_SECONDS:
+            found = creates_once(self.open(uri), folder)
+            self._created_once[uri, folder] = found, now
+        return found

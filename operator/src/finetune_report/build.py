@@ -61,7 +61,12 @@ def build(
     removed = apply_retention(store, plan, written, findings)
     # Also where the report was there already: who wrote it may have been cut off before this.
     update_results_table(store, plan.namespace, plots=plots)
-    _log.info("report %s of %s is written; %d files of weights deleted", written.report_digest, written.uri, removed)
+    _log.info(
+        "report %s of %s is written; %d files of weights and checkpoints deleted",
+        written.report_digest,
+        written.uri,
+        removed,
+    )
     return written
 
 

@@ -16,15 +16,17 @@ _log = logging.getLogger(__name__)
 
 _READERS = 8
 _MODEL_FILE = re.compile(r"attempts/[^/]+/model/.+")
+_CHECKPOINT_FILE = re.compile(r"checkpoint/.+")
 
 
 @dataclass(frozen=True)
 class Findings:
-    """By run id: results, failures of the failed runs (None: no reason left), keys of all weights of a run."""
+    """By run id: results, failures of the failed runs (None: no reason left), keys of weights, of checkpoints."""
 
     results: Mapping[str, RunResult]
     failures: Mapping[str, Failure | None]
     weights: Mapping[str, tuple[str, ...]]
+    checkpoints: Mapping[str, tuple[str, ...]]
 
     def models(self, plan: Plan) -> dict[str, str]:
         """Run id -> folder of the weights that belong to the run's result, where they are there."""
@@ -54,11 +56,16 @@ def gather(store: Store, plan: Plan, failed: Iterable[str]) -> Findings:
     return Findings(
         results=results,
         failures={run_id: _failure(store, objects.get(run_id, {})) for run_id in sorted(lost)},
-        weights={
-            run_id: tuple(info.key for rest, info in files.items() if _MODEL_FILE.fullmatch(rest))
-            for run_id, files in objects.items()
-        },
+        weights=_keys(objects, _MODEL_FILE),
+        checkpoints=_keys(objects, _CHECKPOINT_FILE),
     )
+
+
+def _keys(objects: Mapping[str, Mapping[str, ObjectInfo]], wanted: re.Pattern[str]) -> dict[str, tuple[str, ...]]:
+    return {
+        run_id: tuple(info.key for rest, info in files.items() if wanted.fullmatch(rest))
+        for run_id, files in objects.items()
+    }
 
 
 def objects_by_run(store: Store, layout: ExperimentLayout) -> dict[str, dict[str, ObjectInfo]]:

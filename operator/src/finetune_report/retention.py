@@ -1,9 +1,10 @@
-"""Which weights go once the best runs are known."""
+"""What goes once the best runs are known: weights that are not kept, and what finished runs need no more."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from finetune_core.api import ModelRetention
 from finetune_core.planning.plan import Plan
+from finetune_core.results.best_run import with_weights
 from finetune_core.results.run import RunResult
 from finetune_core.results.schema import ResultsDocument
 from finetune_report.gather import Findings
@@ -11,13 +12,15 @@ from finetune_store import Store
 
 
 def expendable(plan: Plan, document: ResultsDocument, findings: Findings) -> tuple[str, ...]:
-    """Keys of the weights that the plan's retention does not keep, in the order in which they are to be deleted.
+    """Keys of weights that the plan's retention does not keep, and of checkpoints, in the order of their deletion.
 
-    Only of runs with a result (others may be at work), and under Best only of tasks that have a best run. config.json
-    goes first: without it no folder passes for a model.
+    Only of runs with a result (others may be at work), and weights under Best only of tasks that have a best run.
+    config.json goes first: without it no folder passes for a model.
     """
     runs = _expendable_runs(plan, document, findings.results)
     keys = [key for run_id in runs for key in findings.weights.get(run_id, ())]
+    # An attempt that went on beside the one that came first may have saved after that one's were removed.
+    keys += [key for run_id in sorted(findings.results) for key in findings.checkpoints.get(run_id, ())]
     return tuple(sorted(keys, key=lambda key: (not key.endswith("/config.json"), key)))
 
 
@@ -37,8 +40,9 @@ def _expendable_runs(plan: Plan, document: ResultsDocument, results: Mapping[str
             return tuple(sorted(results))
         case ModelRetention.BEST:
             best = {row.task: row.best.run_id for row in document.tasks if row.best}
-            return tuple(
-                run_id
-                for run_id, result in sorted(results.items())
-                if result.task in best and best[result.task] != run_id
-            )
+            kept = {run.run_id for task in best for run in with_weights(_of_task(results, task))} | {*best.values()}
+            return tuple(sorted(run_id for run_id, run in results.items() if run.task in best and run_id not in kept))
+
+
+def _of_task(results: Mapping[str, RunResult], task: str) -> Iterator[RunResult]:
+    return (result for result in results.values() if result.task == task)

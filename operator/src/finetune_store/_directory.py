@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from finetune_store._errors import AlreadyThereError, InvalidKeyError, NotFoundError, TooLargeError, TooManyObjectsError
 from finetune_store._files import CHUNK_BYTES, file_md5, written_whole
-from finetune_store._keys import checked_folder, checked_key, join
+from finetune_store._keys import PROBE_FOLDER, checked_folder, checked_key, join
 from finetune_store._model import DeferredObjectInfo, ObjectInfo
 from finetune_store._os_errors import named_errors
 
@@ -106,7 +106,7 @@ class DirectoryStore:
 
     def check(self, folder: str = "") -> None:
         """See Store. Makes the store's folder; leaves nothing else behind."""
-        key = join(checked_folder(folder), ".finetune-check", uuid4().hex)
+        key = join(checked_folder(folder), PROBE_FOLDER, uuid4().hex)
         self.put(key, b"written to find out whether it can be")
         self.get(key)
         self.delete(key)

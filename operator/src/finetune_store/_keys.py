@@ -7,6 +7,9 @@ from finetune_store._errors import InvalidKeyError
 MAX_KEY_BYTES = 1024
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
 
+PROBE_FOLDER = ".finetune-check"
+"""Folder of objects that are written to find out what can be done, and deleted at once."""
+
 # A backslash is a folder separator to some servers (tried: SeaweedFS lists a\b as a/b); XML cannot carry the others.
 _REFUSED = re.compile(r"[\x00-\x1f\x7f\\]")
 

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from finetune_store._directory import DirectoryStore
 from finetune_store._errors import NotFoundError
-from finetune_store._keys import checked_folder, checked_key, join, relative_key
+from finetune_store._keys import PROBE_FOLDER, checked_folder, checked_key, join, relative_key
 from finetune_store._model import Store
 
 
@@ -41,13 +41,13 @@ def delete_tree(store: Store, prefix: str) -> int:
     return len(keys)
 
 
-def creates_once(store: Store) -> bool:
-    """Whether `create` refuses an object that exists, found out by doing it.
+def creates_once(store: Store, folder: str = "") -> bool:
+    """Whether `create` refuses an object that exists, found out by doing it below `folder`; StoreError.
 
     AWS S3, MinIO, SeaweedFS (tried: 4.48) and directories do. A server that ignores If-None-Match overwrites the
     object and reports success to every claimant: there claims are not safe, and this is how to know beforehand.
     """
-    key = f".finetune-check/{uuid4().hex}"
+    key = join(checked_folder(folder), PROBE_FOLDER, uuid4().hex)
     try:
         return store.create(key, b"first") and not store.create(key, b"second")
     finally:

@@ -21,9 +21,10 @@ from finetune_core.leaderboard.submission import SubmissionManifest
 from finetune_core.planning.plan import Plan
 from finetune_core.planning.search_plan import SearchPlan
 from finetune_core.planning.volumes import VolumeLooks
+from finetune_core.results.checkpoint import CheckpointPointer
 from finetune_core.results.evaluation import Evaluation, read_lines
 from finetune_core.results.export import BestHyperparameters
-from finetune_core.results.run import CheckpointPointer, DriverReport, Failure, Progress, RunResult
+from finetune_core.results.run import DriverReport, Failure, Progress, RunResult
 from finetune_core.results.schema import ResultsDocument
 from finetune_core.results.search_summary import SearchSummary
 from finetune_core.results.trial import Claim, Heartbeat, TaskEnd, TaskStart, TrialResult

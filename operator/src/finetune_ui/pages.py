@@ -7,8 +7,9 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from finetune_client.task_table import task_header, task_rows
 from finetune_ui.charts import Chart
-from finetune_ui.kinds import path_of, task_header, task_rows
+from finetune_ui.kinds import path_of
 
 
 def render(template: str, **values: object) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import urllib3
 
-from finetune_core.planning.inputs import Folder
+from finetune_core.planning.inputs import Folder, NotYetError
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_store import Store, StoreError
 from finetune_store.folders import list_folder
@@ -31,6 +31,7 @@ class FolderSources:
         self._volume = volume
         self._advice = advice
         self._found: dict[str, Folder | InvalidInputError] = {}
+        self._hub_waited_for: NotYetError | None = None
 
     def look(self, uri: str, *, field: str, kind: str) -> Folder:
         """The folder at `uri` (see FolderSource). A StoreError that may pass is raised as it is."""
@@ -46,7 +47,7 @@ class FolderSources:
 
     def _look(self, uri: str, field: str, kind: str) -> Folder:
         if uri.startswith("hf://"):
-            return Folder(commit=hub_commit(uri, kind=kind, field=field, http=self._http))
+            return Folder(commit=self._commit(uri, field, kind))
         if uri.startswith("pvc://"):
             return self._volume(uri, field)
         folder = self._listed(uri, field, kind)
@@ -54,6 +55,16 @@ class FolderSources:
             problem = f"nothing lies at {uri}: check bucket and path{self._advice(kind)}"
             raise InvalidInputError((Problem(field, problem),))
         return folder
+
+    def _commit(self, uri: str, field: str, kind: str) -> str:
+        # One that does not answer is not waited for as often as there are tasks.
+        if self._hub_waited_for is not None:
+            raise self._hub_waited_for
+        try:
+            return hub_commit(uri, kind=kind, field=field, http=self._http)
+        except NotYetError as error:
+            self._hub_waited_for = error
+            raise
 
     def _listed(self, uri: str, field: str, kind: str) -> Folder:
         try:

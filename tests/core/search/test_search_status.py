@@ -94,7 +94,7 @@ def test_a_finalist_wins_over_a_luckier_trial() -> None:
 
 def test_the_eta_is_what_trials_took_times_what_is_left_over_what_runs() -> None:
     status = status_of(observation(trials={"rte": values(0.5, 0.6)}, claimed={"rte": 2}))
-    assert status.eta == "~5m"  # 6 trials of 50 s, two at a time
+    assert status.eta == "~3m"  # 6 trials of 50 s, two at a time
     assert status_of(observation(claimed={"rte": 2})).eta is None
 
 

@@ -1,6 +1,6 @@
 """`finetune-trainer`: `run` does the runs of a completion index, `resolve` digests folders on volumes,
 `search` drives a hyperparameter search, `drive` an experiment on a Ray cluster, `drain` ends a pod of such a cluster,
-`prune` makes a sparse checkpoint.
+`inspect` tells what a run would refuse, `prune` makes a sparse checkpoint.
 """
 
 import argparse
@@ -21,6 +21,9 @@ from finetune_trainer import logs
 from finetune_trainer.errors import RunError, UserError
 
 logger = logging.getLogger(__name__)
+
+_LOOKING_SECONDS = 30.0
+"""How long a store that is down is waited for where a person waits for the answer."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -65,6 +68,9 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     drive.add_argument("--workers", type=int, help="with --local: runs at a time; default: one a GPU, or one")
     drive.add_argument("--report-key", help="key in the store of what the driver has done")
     commands.add_parser("drain", parents=[common], help="have the runs of this pod save their state, and wait for it")
+    inspect = commands.add_parser("inspect", parents=[common], help="tell what runs would refuse in model and data")
+    inspect.add_argument("--inspection", type=Path, required=True, help="JSON: a model and tasks, pinned")
+    inspect.add_argument("--report", type=Path, required=True, help="JSON: where what is found is written")
     prune = commands.add_parser(
         "prune", parents=[common], help="make a sparse checkpoint of a dense BERT, by magnitude"
     )
@@ -142,13 +148,28 @@ def _drain(_: argparse.Namespace) -> int:
     return ExitCode.SUCCESS
 
 
+def _inspect(arguments: argparse.Namespace) -> int:
+    from finetune_trainer.inspecting import write_report  # noqa: PLC0415
+
+    write_report(arguments, connection=S3Connection.from_env(os.environ), patience=_LOOKING_SECONDS)
+    return ExitCode.SUCCESS
+
+
 def _prune(arguments: argparse.Namespace) -> int:
     from finetune_trainer.sparse.command import prune  # noqa: PLC0415
 
     return prune(arguments, connection=S3Connection.from_env(os.environ), patience=POD_RETRY_SECONDS)
 
 
-_COMMANDS = {"run": _run, "resolve": _resolve, "search": _search, "drive": _drive, "drain": _drain, "prune": _prune}
+_COMMANDS = {
+    "run": _run,
+    "resolve": _resolve,
+    "search": _search,
+    "drive": _drive,
+    "drain": _drain,
+    "inspect": _inspect,
+    "prune": _prune,
+}
 _WITHOUT_STORE = {"prune"}
 
 

@@ -3,6 +3,7 @@
 RunError                 one attempt failed; `reason`, `exit_code`
 ├── UserError            the user's mistake: never tried again (64)
 │   ├── MemoryExceededError  memory does not suffice for these settings (64)
+│   ├── DiskFullError    no space is left for what the run writes (64)
 │   └── DivergedError    loss or logits are not finite: the run has no value (64)
 ├── GaveUpError          run timeout, too many attempts (65)
 └── StoppedError         told to stop; the state is saved (143)
@@ -30,6 +31,10 @@ class MemoryExceededError(UserError):
     """The settings need more memory than there is."""
 
     reason = FailureReason.OUT_OF_MEMORY
+
+
+class DiskFullError(UserError):
+    """No space is left on a disk; trying again fills it again."""
 
 
 class DivergedError(UserError):

@@ -45,6 +45,10 @@ class Inputs:
             self._require_pinned(uri, folder, digest)
         return folder
 
+    def fetched(self, uri: str) -> Path | None:
+        """The folder of a model or data that is here already."""
+        return self._folders.get(uri)
+
     def data_files(self, data: ResolvedData, paths: Iterable[str], decisive: Collection[str]) -> list[Path]:
         """Files of a task's data; UserError where the decisive ones, which its digest covers, have changed."""
         if data.uri.startswith(_S3):
@@ -135,3 +139,8 @@ def _snapshot(uri: str, repo_type: str) -> Path:
 def work_folder() -> Path:
     """Where pods keep files: $FINETUNE_WORK, or a folder below the current one's temporary folder."""
     return Path(os.environ.get("FINETUNE_WORK", "/tmp/finetune-work"))
+
+
+def volumes() -> Path:
+    """Where pods see the volumes of pvc:// URIs: $FINETUNE_PVC_ROOT, or a folder of its own."""
+    return Path(os.environ.get("FINETUNE_PVC_ROOT", "/mnt/pvc"))

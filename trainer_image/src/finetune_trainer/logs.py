@@ -4,6 +4,9 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 
 from finetune_core.plain import escaped
@@ -28,6 +31,25 @@ class _Formatter(logging.Formatter):
         return escaped(f"{line['time']} {record.levelname:7} {record.getMessage()}{tail}")
 
 
+_about: ContextVar[Mapping[str, object]] = ContextVar("about")
+
+
+@contextmanager
+def about(**what: object) -> Iterator[None]:
+    """Every line that this thread logs in here says what it is about: a pod does several runs."""
+    token = _about.set(what)
+    try:
+        yield
+    finally:
+        _about.reset(token)
+
+
+def _with_subject(record: logging.LogRecord) -> bool:
+    for key, value in _about.get({}).items():
+        vars(record).setdefault(key, value)
+    return True
+
+
 def configure(log_format: str) -> None:
     """Send logs to standard error; libraries only from warnings on.
 
@@ -41,6 +63,7 @@ def configure(log_format: str) -> None:
         except OSError as error:
             refused = error
     for handler in handlers:
+        handler.addFilter(_with_subject)
         handler.setFormatter(_Formatter(as_json=log_format == "json"))
     logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)
     logging.getLogger("finetune_trainer").setLevel(logging.INFO)

@@ -2,7 +2,6 @@
 
 import os
 import warnings
-from pathlib import Path
 
 import torch
 import transformers
@@ -11,7 +10,7 @@ from finetune_core.planning.plan import ExecutionLimits, Plan
 from finetune_store import S3Connection, open_store
 from finetune_trainer.data.splits import Splits
 from finetune_trainer.hardware import usable_cores
-from finetune_trainer.inputs import Inputs, work_folder
+from finetune_trainer.inputs import Inputs, volumes, work_folder
 from finetune_trainer.run.run import Pod
 from finetune_trainer.signals import Stop
 from finetune_trainer.tracking import Trackers
@@ -19,7 +18,7 @@ from finetune_trainer.tracking import Trackers
 
 def make_pod(plan: Plan, limits: ExecutionLimits, *, store: str, attempt: str, stop: Stop, patience: float) -> Pod:
     """Open stores and caches; nothing is fetched yet. `patience` is how long the store is waited for, in seconds."""
-    _quieten()
+    quieten()
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(usable_cores())
     connection = S3Connection.from_env(os.environ)
@@ -29,7 +28,7 @@ def make_pod(plan: Plan, limits: ExecutionLimits, *, store: str, attempt: str, s
         work,
         connection=connection,
         retry_seconds=patience,
-        pvc_root=Path(os.environ.get("FINETUNE_PVC_ROOT", "/mnt/pvc")),
+        pvc_root=volumes(),
     )
     return Pod(
         plan=plan,
@@ -47,7 +46,7 @@ def make_pod(plan: Plan, limits: ExecutionLimits, *, store: str, attempt: str, s
     )
 
 
-def _quieten() -> None:
+def quieten() -> None:
     """What transformers says about new heads and progress bars is expected here; errors still come through."""
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()

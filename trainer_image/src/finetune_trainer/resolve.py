@@ -1,13 +1,11 @@
 """What lies in a folder on a volume: paths, MD5s and sizes, for content digests."""
 
-import os
-from pathlib import Path
 from typing import Any
 
 from finetune_core.planning.inputs import CONFIG_FILE, said_type
 from finetune_store import S3Connection, file_md5
 from finetune_trainer.errors import UserError
-from finetune_trainer.inputs import Inputs, work_folder
+from finetune_trainer.inputs import Inputs, volumes, work_folder
 
 
 def resolve(uri: str) -> dict[str, Any]:
@@ -15,7 +13,7 @@ def resolve(uri: str) -> dict[str, Any]:
 
     `modelType` is what a config.json at the top says; without one, null.
     """
-    root = Path(os.environ.get("FINETUNE_PVC_ROOT", "/mnt/pvc"))
+    root = volumes()
     inputs = Inputs(work_folder(), connection=S3Connection.from_env({}), retry_seconds=0, pvc_root=root)
     try:
         folder = inputs.local_folder(uri)

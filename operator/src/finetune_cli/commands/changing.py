@@ -7,11 +7,11 @@ import typer
 
 from finetune_cli.commands.common import AnyName, Context, ExperimentName, Namespace
 from finetune_cli.commands.watching import follow
-from finetune_cli.manifest.check import manifests_of
-from finetune_cli.manifest.files import Source, check_source, read_text
+from finetune_cli.manifest.check import check_text, manifests_of
+from finetune_cli.manifest.files import read_text
 from finetune_cli.manifest.findings import Severity
 from finetune_cli.output import console, note
-from finetune_client.errors import ClientError, UsageError
+from finetune_client.errors import ClientError, NotFoundError, UsageError
 from finetune_client.finding import Json, cluster, find
 from finetune_core.tasks.recipes import recipe_for
 from finetune_core.tasks.registry import GLUE_TASKS
@@ -19,6 +19,9 @@ from finetune_kube.kinds import EXPERIMENT, KINDS, Kind, kind_of
 
 if TYPE_CHECKING:
     from finetune_client.kube.client import Kube
+
+
+_UNCHANGED = "is unchanged"
 
 
 def register(app: typer.Typer) -> None:
@@ -50,12 +53,13 @@ def submit(
 
 def _checked(file: str) -> list[Json]:
     """The experiments and searches of a file without problems."""
-    if file == "-":
-        raise UsageError("submit needs a file", "Write the manifest to a file: it is read twice.")
-    errors = [one for one in check_source(Source(file)) if one.severity == Severity.ERROR]
+    text, problem = read_text(file)
+    if problem:
+        raise NotFoundError(f"{file}: {problem}", "Check the path; - is stdin.")
+    errors = [one for one in check_text(file, text) if one.severity == Severity.ERROR]
     if errors:
         raise ClientError("\n".join(map(str, errors)), "Correct it; nothing was submitted.")
-    return manifests_of(read_text(file)[0])
+    return manifests_of(text)
 
 
 def _submit(kube: "Kube", manifest: Json, dry_run: bool, force: bool) -> None:
@@ -73,12 +77,13 @@ def _submit(kube: "Kube", manifest: Json, dry_run: bool, force: bool) -> None:
 
 def suspend(name: AnyName, namespace: Namespace = None, context: Context = None) -> int:
     """Stop the pods of an experiment or a search; they save a checkpoint first."""
-    return _change(name, namespace, context, {"execution": {"suspend": True}}, "suspended: `finetune resume` goes on")
+    said = "is suspended: `finetune resume` goes on", "is already suspended"
+    return _change(name, namespace, context, {"execution": {"suspend": True}}, *said)
 
 
 def resume(name: AnyName, namespace: Namespace = None, context: Context = None) -> int:
     """Go on with what was suspended."""
-    return _change(name, namespace, context, {"execution": {"suspend": False}}, "goes on")
+    return _change(name, namespace, context, {"execution": {"suspend": False}}, "goes on", "is not suspended")
 
 
 def retry(name: AnyName, namespace: Namespace = None, context: Context = None) -> int:
@@ -87,21 +92,23 @@ def retry(name: AnyName, namespace: Namespace = None, context: Context = None) -
     return _change(name, namespace, context, {"execution": {"retryToken": token}}, "tries its failed runs again")
 
 
-def _change(name: str, namespace: str | None, context: str | None, spec: Json, said: str) -> int:
+def _change(
+    name: str, namespace: str | None, context: str | None, spec: Json, said: str, already: str = _UNCHANGED
+) -> int:
     kube = cluster(context, namespace)
     kind, item = find(kube, name, KINDS)
-    patch_spec(kube, kind, item, spec, said)
+    patch_spec(kube, kind, item, spec, said, already)
     return 0
 
 
-def patch_spec(kube: "Kube", kind: Kind, item: Json, spec: Json, said: str) -> None:
+def patch_spec(kube: "Kube", kind: Kind, item: Json, spec: Json, said: str, already: str = _UNCHANGED) -> None:
     """Change fields of a spec, unless somebody else has changed the object since it was read; and say so."""
     own = item["metadata"]["name"]
     # With the version that was read: what somebody else changed meanwhile is not overwritten.
     version = {"resourceVersion": item["metadata"]["resourceVersion"]}
     after = kube.patch(kind, own, {"metadata": version, "spec": spec})
     unchanged = after["metadata"].get("generation") == item["metadata"].get("generation")
-    console().print(f"{kind.kind} {own} " + ("is so already" if unchanged else said), markup=False)
+    console().print(f"{kind.kind} {own} " + (already if unchanged else said), markup=False)
 
 
 def add_runs(

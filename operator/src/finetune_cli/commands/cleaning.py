@@ -1,4 +1,4 @@
-"""`gc`: weights that retention does not keep."""
+"""`gc`: weights that retention does not keep, and checkpoints that nothing goes on from."""
 
 from typing import Annotated
 
@@ -28,7 +28,7 @@ def gc(
     store: StoreUri = None,
     output: OutputOption = Output.TABLE,
 ) -> int:
-    """Show the weights that spec.retention does not keep; delete them with --yes. Results always stay.
+    """Show weights that spec.retention does not keep, and checkpoints of runs that have a result; --yes deletes them.
 
     The report deletes them when all runs have ended: there is something to do here only where it was interrupted.
     """
@@ -42,7 +42,7 @@ def gc(
             f"finetune watch {place.name} waits for the next report.",
         )
     keys = expendable(plan, document, findings)
-    if output == Output.TABLE:
+    if output.for_people:
         for key in keys:
             console().print(place.store.uri(key), markup=False, soft_wrap=True)
     else:

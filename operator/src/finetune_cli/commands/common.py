@@ -48,6 +48,9 @@ StoreUri = Annotated[
         help="s3://bucket/prefix (AWS_* variables say how to reach it) or file:///folder, in place of the spec's.",
     ),
 ]
+LocalOption = Annotated[
+    bool, typer.Option("--local", help="For this machine, as `run` and `search` do: file:// is allowed.")
+]
 AnyName = Annotated[
     str, typer.Argument(metavar="NAME", help="An experiment or a search.", autocompletion=any_names, show_default=False)
 ]

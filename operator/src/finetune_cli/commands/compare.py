@@ -49,8 +49,8 @@ def compare(
             f"{made.before.name} and {made.after.name} have no task in common",
             f"The first has {', '.join(made.only_before)}; the second {', '.join(made.only_after)}.",
         )
-    if output == Format.TABLE:
-        console().print(comparison_page(made))
+    if output in {Format.TABLE, Format.WIDE}:
+        console().print(comparison_page(made, wide=output == Format.WIDE))
     elif output.value in WRITERS:
         write(WRITERS[output.value](made).decode())
     else:

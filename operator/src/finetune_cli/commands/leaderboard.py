@@ -12,7 +12,7 @@ from finetune_client.exits import Exit
 from finetune_client.reports import document_so_far, layout_of, plan_of
 from finetune_client.stores import results_of
 from finetune_core.api import MissingTasks
-from finetune_core.leaderboard.checks import validate_zip
+from finetune_core.leaderboard.checks import constant_files, validate_zip
 from finetune_core.leaderboard.submission import SubmissionManifest, SubmissionRefused, build_submission
 from finetune_core.tasks.registry import SUBMISSION_FILES
 from finetune_kube.kinds import EXPERIMENT
@@ -70,7 +70,17 @@ def build(
 
 
 def check(file: Annotated[Path, typer.Argument(metavar="ZIP", help="Anyone's zip.")]) -> int:
-    """Say what the leaderboard would refuse in a zip, whoever made it."""
+    """Say what the leaderboard would refuse in a zip, whoever made it, and which files are placeholders."""
+    code = _check(file)
+    if code == Exit.OK:
+        with file.open("rb") as content:
+            constant = constant_files(content)
+        for name, prediction in constant.items():
+            note(f"{name}: every row says {prediction}: a placeholder, or predictions of a model that learned nothing")
+    return code
+
+
+def _check(file: Path) -> int:
     try:
         with file.open("rb") as content:
             problems = validate_zip(content)
@@ -102,7 +112,7 @@ def save(
         ) from error
     _write(file, content)
     _note_placeholders(place.store, layout_of(place).submission_manifest)
-    return check(file)
+    return _check(file)
 
 
 def _note_placeholders(store: Store, key: str) -> None:

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from finetune_cli.commands.common import Context, Namespace, StoreUri
+from finetune_cli.commands.common import Context, LocalOption, Namespace, StoreUri
 from finetune_cli.manifest.check import manifests_of
 from finetune_cli.manifest.crds import EXPERIMENT
-from finetune_cli.manifest.files import Source, check_source, read_text
+from finetune_cli.manifest.files import Source, checked
 from finetune_cli.manifest.findings import Severity
 from finetune_cli.output import Output, OutputOption, console, emit
 from finetune_cli.run_history import past_runs
@@ -35,20 +35,22 @@ def plan(
     store: StoreUri = None,
     namespace: Namespace = None,
     context: Context = None,
+    local: LocalOption = False,
     output: OutputOption = Output.TABLE,
 ) -> int:
     """Show what a manifest would run: tasks, runs, steps, objects; with --store, how long by past runs.
 
     Where it takes tuned hyperparameters, they are read from the cluster or folder that has them.
     """
-    errors = [one for one in check_source(Source(file)) if one.severity == Severity.ERROR]
+    text, findings = checked(Source(file), in_cluster=not local)
+    errors = [one for one in findings if one.severity == Severity.ERROR]
     if errors:
         raise ClientError("\n".join(map(str, errors)), "Correct it first.")
-    forecasts = [_forecast(one, store, namespace, context) for one in manifests_of(read_text(file)[0])]
-    if output != Output.TABLE:
+    forecasts = [_forecast(one, store, namespace, context) for one in manifests_of(text)]
+    if not output.for_people:
         emit([one.to_json() for one in forecasts], output)
-    for one in forecasts if output == Output.TABLE else ():
-        console().print(forecast_page(one))
+    for one in forecasts if output.for_people else ():
+        console().print(forecast_page(one, wide=output == Output.WIDE))
     return Exit.OK
 
 

@@ -1,8 +1,10 @@
 """`logs`: what the pods of an experiment or a search print."""
 
 import sys
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +13,7 @@ from pydantic import ValidationError
 
 from finetune_cli.commands.common import AnyName, Context, Namespace
 from finetune_cli.output import note, write
+from finetune_cli.shown.log_lines import LogLine, read_line
 from finetune_client.errors import ClientError, NotFoundError, UsageError
 from finetune_client.exits import Exit
 from finetune_client.finding import Json, cluster, find
@@ -41,7 +44,10 @@ def logs(
     namespace: Namespace = None,
     context: Context = None,
 ) -> int:
-    """Show the logs of the pods, newest last; lines of several pods begin with the pod's name."""
+    """Show the logs of the pods, newest last; lines of several pods begin with the pod's name.
+
+    With --task (and --run) only that run's lines: a pod does several. A terminal shows them without what programs need.
+    """
     if run is not None and task is None:
         raise UsageError("--run needs --task", "Give both: --task rte --run 0.")
     kube = cluster(context, namespace)
@@ -55,7 +61,7 @@ def logs(
         pods = _of_run(kube, uid, jobs, pods, task, run)
     if not pods:
         raise _nothing(own, role, task)
-    _show(kube, pods, follow, tail)
+    _show(_Lines(kube, task, run, follow, tail), [pod["metadata"]["name"] for pod in pods])
     return Exit.OK
 
 
@@ -93,34 +99,56 @@ def _place(pod: Json) -> tuple[str | None, str | None]:
     return (metadata.get("labels") or {}).get(JOB_NAME_LABEL), (metadata.get("annotations") or {}).get(INDEX_ANNOTATION)
 
 
-def _show(kube: "Kube", pods: list[Json], follow: bool, tail: int | None) -> None:
-    names = [pod["metadata"]["name"] for pod in pods]
-    if not follow:
+@dataclass(frozen=True)
+class _Lines:
+    """Which lines are asked for; `tail` counts those."""
+
+    kube: "Kube"
+    task: str | None
+    run: int | None
+    follow: bool
+    tail: int | None
+
+    def of(self, pod: str) -> Iterator[LogLine]:
+        """Those of a pod; ClientError."""
+        if self.task is None:
+            yield from map(read_line, self.kube.log(pod, follow=self.follow, tail=self.tail))
+            return
+        # The last lines of the pod may be of another run.
+        lines = map(read_line, self.kube.log(pod, follow=self.follow))
+        own = (line for line in lines if line.is_of(self.task, self.run))
+        yield from own if self.tail is None or self.follow else deque(own, self.tail)
+
+
+def _show(lines: _Lines, names: list[str]) -> None:
+    if not lines.follow:
         for name in names:
-            _print(kube, name, len(names) > 1, False, tail)
+            _print(lines, name, len(names) > 1)
         return
     if len(names) > _MAX_FOLLOWED:
         note(f"{len(names)} pods: the newest {_MAX_FOLLOWED} are followed; --task and --run choose.")
     followed = names[-_MAX_FOLLOWED:]
     with ThreadPoolExecutor(len(followed)) as threads:
         # list: an error of any of them is told.
-        list(threads.map(lambda name: _print(kube, name, len(followed) > 1, True, tail), followed))
+        list(threads.map(lambda name: _print(lines, name, len(followed) > 1), followed))
 
 
-def _print(kube: "Kube", pod: str, several: bool, follow: bool, tail: int | None) -> None:
+def _print(lines: _Lines, pod: str, several: bool) -> None:
     silent = True
+    readable = sys.stdout.isatty()
     try:
-        for line in kube.log(pod, follow=follow, tail=tail):
+        for line in lines.of(pod):
             silent = False
+            text = line.shown() if readable else line.raw
             with _lock:
-                write(f"{pod}: {line}\n" if several else f"{line}\n")
+                write(f"{pod}: {text}\n" if several else f"{text}\n")
                 sys.stdout.flush()
     except ClientError as error:
         # A pod that has not started, or is gone by now, keeps the others' lines from nobody.
         note(f"{pod}: {error.message}")
     else:
         if silent:
-            note(f"{pod}: has printed nothing yet")
+            note(f"{pod}: has printed nothing yet" + ("" if lines.task is None else " about this run"))
 
 
 def _nothing(name: str, role: str, task: str | None) -> NotFoundError:

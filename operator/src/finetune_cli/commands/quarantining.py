@@ -1,5 +1,6 @@
 """`quarantine`: results that do not count."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -11,8 +12,12 @@ from finetune_client.errors import ClientError, UsageError
 from finetune_client.finding import Json, cluster, find
 from finetune_client.reports import plan_of
 from finetune_client.stores import results_of
+from finetune_core.api import ModelRetention
 from finetune_core.planning.plan import Plan, PlannedRun
+from finetune_core.results.best_run import best_run
 from finetune_kube.kinds import EXPERIMENT
+from finetune_report.gather import gather
+from finetune_store import Store
 
 
 def register(app: typer.Typer) -> None:
@@ -39,7 +44,10 @@ def quarantine(
         patch_spec(kube, kind, item, {"quarantine": without(before, run)}, f"counts {run} again")
         return 0
     place = results_of(name, store=store, context=context, namespace=namespace, kinds=(EXPERIMENT,))
-    planned = planned_run(plan_of(place), run)
+    plan = plan_of(place)
+    planned = planned_run(plan, run)
+    for word in lost_weights(place.store, plan, planned):
+        note(word)
     entry = {"runId": planned.run_id, "reason": reason}
     said = f"does without {planned.task} run {planned.run} ({planned.run_id})"
     patch_spec(kube, kind, item, {"quarantine": [*before, entry]}, said)
@@ -59,6 +67,19 @@ def planned_run(plan: Plan, text: str) -> PlannedRun:
     some = ", ".join(runs[:10]) + (f" and {len(runs) - 10} more" if len(runs) > 10 else "")
     there = f"There are {some}." if runs else f"The tasks are {', '.join(plan.task_names)}."
     raise ClientError(f"no run {text} is planned", there)
+
+
+def lost_weights(store: Store, plan: Plan, run: PlannedRun) -> Iterator[str]:
+    """A word where the run that would be the task's best without this one has no weights any more."""
+    findings = gather(store, plan, ())
+    heir = best_run(
+        result for result in findings.results.values() if result.task == run.task and result.run_id != run.run_id
+    )
+    if heir is not None and plan.retention != ModelRetention.NONE and heir.run_id not in findings.models(plan):
+        yield (
+            f"Without it run {heir.run} ({heir.run_id}) is the best of {run.task} until it is done again, and the "
+            "weights of that one are gone: best/ names no model meanwhile."
+        )
 
 
 def without(entries: list[Json], run: str) -> list[Json]:

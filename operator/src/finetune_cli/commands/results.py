@@ -1,29 +1,26 @@
-"""`results`, `best` and `download`: what came out."""
+"""`results` and `best`: what came out."""
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from finetune_cli.commands.common import AnyNames, Context, ExperimentName, Namespace, StoreUri
-from finetune_cli.output import Output, OutputOption, console, emit, note, table, write
-from finetune_cli.shown.results import BEST_COLUMNS, best_cells, best_of_status, best_rows, results_page
+from finetune_cli.output import Output, OutputOption, console, emit, note, write
+from finetune_cli.shown.results import best_of_status, best_page, best_rows, results_page
 from finetune_cli.shown.results_table import WRITERS, comparison_page
 from finetune_client.errors import NotFoundError, UsageError
-from finetune_client.event_files import download_event_files
 from finetune_client.exits import Exit
 from finetune_client.finding import cluster, find
-from finetune_client.reports import layout_of, report_of, whole_report
+from finetune_client.reports import report_of
 from finetune_client.result_sets import Where, all_documents, documents_of
 from finetune_client.stores import Results, results_of
-from finetune_core.results.schema import BestPointer, ResultsDocument
+from finetune_core.results.schema import ResultsDocument
 from finetune_core.search_layout import SearchLayout
 from finetune_core.tables.experiment import results_csv, results_markdown
 from finetune_core.tables.results import Statistic, results_table
 from finetune_kube.kinds import EXPERIMENT, SEARCH
 from finetune_store import NotFoundError as NoObjectError
-from finetune_store import download_tree
 from finetune_store.documents import FILE_LIMIT
 
 
@@ -31,6 +28,7 @@ class Format(StrEnum):
     """Formats of results; LaTeX and HTML are those of the table over experiments."""
 
     TABLE = "table"
+    WIDE = "wide"
     CSV = "csv"
     MARKDOWN = "md"
     LATEX = "latex"
@@ -47,21 +45,19 @@ class Choice(StrEnum):
 
 
 FormatOption = Annotated[
-    Format, typer.Option("--output", "-o", help="For people (table, md, html), papers (latex) or programs.")
+    Format, typer.Option("--output", "-o", help="For people (table, wide, md, html), papers (latex) or programs.")
 ]
 StatisticOption = Annotated[
     Choice | None,
     typer.Option(help="Of the table over experiments: the best run's figures, or mean ± std over runs. Default: best."),
 ]
 AllOption = Annotated[bool, typer.Option("--all", help="All experiments of the namespace.")]
-TaskOption = Annotated[list[str] | None, typer.Option("--task", help="Of this task alone; may be repeated.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(results)
     app.command()(best)
-    app.command()(download)
 
 
 def results(
@@ -98,8 +94,8 @@ def _one(name: str, where: Where, output: Format) -> int:
     if not report.whole:
         note("Not all runs have ended: these are the results so far.")
     match output:
-        case Format.TABLE:
-            console().print(results_page(document))
+        case Format.TABLE | Format.WIDE:
+            console().print(results_page(document, wide=output == Format.WIDE))
         case Format.CSV:
             write(results_csv(document).decode())
         case Format.MARKDOWN:
@@ -114,8 +110,8 @@ def _one(name: str, where: Where, output: Format) -> int:
 def _compare(documents: list[ResultsDocument], statistic: Statistic, output: Format) -> int:
     """The table over experiments."""
     made = results_table(documents, statistic)
-    if output == Format.TABLE:
-        console().print(comparison_page(made))
+    if output in {Format.TABLE, Format.WIDE}:
+        console().print(comparison_page(made, wide=output == Format.WIDE))
     elif output.value in WRITERS:
         write(WRITERS[output.value](made).decode())
     else:
@@ -127,7 +123,7 @@ def _summary(place: Results, output: Format) -> int:
     """A search's summary, as its report wrote it."""
     if output == Format.LATEX:
         raise UsageError("a search's summary is not written as LaTeX", "It comes as table, csv, md, json, yaml, html.")
-    suffix = {Format.TABLE: "md", Format.YAML: "json"}.get(output, output.value)
+    suffix = {Format.TABLE: "md", Format.WIDE: "md", Format.YAML: "json"}.get(output, output.value)
     try:
         write(place.store.get(SearchLayout(place.namespace, place.name).summary(suffix), limit=FILE_LIMIT).decode())
     except NoObjectError as error:
@@ -152,63 +148,10 @@ def best(
     else:
         _, item = find(cluster(context, namespace), name, (EXPERIMENT,))
         rows = best_of_status(item.get("status") or {})
-    if output != Output.TABLE:
+    if not output.for_people:
         emit(rows, output)
     elif rows:
-        console().print(table(BEST_COLUMNS, map(best_cells, rows)))
+        console().print(best_page(rows, wide=output == Output.WIDE), soft_wrap=True)
     else:
         note("No run has a result yet.")
     return Exit.OK
-
-
-def download(
-    name: ExperimentName,
-    to: Annotated[Path | None, typer.Option("--to", help="Folder to write to. Default: ./NAME")] = None,
-    task: TaskOption = None,
-    models: Annotated[bool, typer.Option(help="The best models, as from_pretrained opens them.")] = True,
-    predictions: Annotated[bool, typer.Option(help="The best runs' predicted test sets.")] = True,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Every run's event files: NAME/tensorboard.")
-    ] = False,
-    namespace: Namespace = None,
-    context: Context = None,
-    store: StoreUri = None,
-) -> int:
-    """Download the best models and predictions, and the tables: NAME/models/TASK, NAME/predictions."""
-    place = results_of(name, store=store, context=context, namespace=namespace, kinds=(EXPERIMENT,))
-    document = whole_report(place)
-    pointers = {row.task: row.best for row in document.tasks if row.best is not None}
-    if unknown := set(task or ()) - pointers.keys():
-        raise UsageError(f"no best run of {', '.join(sorted(unknown))}", f"There is one of {', '.join(pointers)}.")
-    folder = to or Path(place.name)
-    written = 0
-    for best_of, pointer in pointers.items():
-        if not task or best_of in task:
-            written += _download(place, pointer, folder, models=models, predictions=predictions)
-    if tensorboard:
-        found = download_event_files(
-            place.store, layout_of(place), folder / "tensorboard", tasks=frozenset(task) if task else None
-        )
-        if not found:
-            note("no event files: they are written where spec.tracking.reportTo has tensorboard")
-        written += found
-    for file in sorted(document.files):
-        if "/" not in file:
-            place.store.download(f"{layout_of(place).root}/{file}", folder / file)
-            written += 1
-    note(f"{written} files in {folder}")
-    return Exit.OK
-
-
-def _download(place: Results, pointer: BestPointer, folder: Path, *, models: bool, predictions: bool) -> int:
-    """The files of a task's best run; how many."""
-    root = layout_of(place).root
-    written = 0
-    if models and pointer.model:
-        written += download_tree(place.store, f"{root}/{pointer.model}", folder / "models" / pointer.task)
-    elif models:
-        note(f"{pointer.task}: no weights are kept (spec.retention.models)")
-    for key in pointer.predictions.values() if predictions else ():
-        place.store.download(f"{root}/{key}", folder / "predictions" / key.removeprefix("best/predictions/"))
-        written += 1
-    return written

@@ -12,11 +12,13 @@ from finetune_cli.local.session import LocalRun
 from finetune_cli.manifest.check import check_text, manifests_of
 from finetune_cli.manifest.files import read_text
 from finetune_cli.manifest.findings import Severity
-from finetune_cli.output import console, error_console, note, write
+from finetune_cli.output import console, error_console, note
+from finetune_cli.shown.results import results_page
 from finetune_client.errors import ClientError, UsageError
 from finetune_client.exits import Exit
 from finetune_core.tracking import to_env
-from finetune_store import S3Connection, open_store
+from finetune_store import S3Connection, Store, creates_once, open_store
+from finetune_work.guarantees import unsafe_storage
 
 DEFAULT_STORE = "finetune-results"
 
@@ -59,7 +61,7 @@ def run(
     connection = S3Connection.from_env(os.environ)
     uri = as_uri(store)
     opened = open_store(uri, connection=connection, retry_seconds=60)
-    opened.check(manifest.namespace)
+    prove(opened, manifest.namespace)
     with exclusive(f"{uri} {manifest.namespace}/{manifest.name}", on_wait=say_waiting) as lock:
         planned = plan_locally(manifest, opened, connection)
         for warning in planned.warnings:
@@ -71,7 +73,7 @@ def run(
             note("interrupted; the same command goes on from here")
             return Exit.INTERRUPTED
         session.report()
-        return _shown(session)
+        return _shown(session, f"-n {manifest.namespace} --store {store}", manifest.name)
 
 
 def read_manifest(file: str, kind: str, namespace: str | None) -> Manifest:
@@ -90,18 +92,35 @@ def read_manifest(file: str, kind: str, namespace: str | None) -> Manifest:
     return Manifest.of(found[0], namespace)
 
 
+def prove(store: Store, namespace: str) -> None:
+    """Find out by doing it that the store can be used, and say what it lacks. StoreError."""
+    store.check(namespace)
+    if not creates_once(store, namespace):
+        note(f"warning: {unsafe_storage(store.uri())}")
+
+
 def say_waiting() -> None:
     """Another process holds the lock."""
     note("another command is at this experiment, or is saving its state: waiting for it")
 
 
-def _shown(session: LocalRun) -> int:
-    """Print the table and where everything lies; the command's exit code."""
+def _shown(session: LocalRun, where: str, name: str) -> int:
+    """Print the table, where everything lies, and what to open next; the command's exit code."""
     for about, failure in session.failures():
         error_console().print(f"{about} failed: {failure.reason}: {failure.message}", markup=False)
     for warning in session.warnings():
         note(f"warning: {warning}")
-    write(f"{session.table()}\n")
-    for what, where in session.places().items():
-        console().print(f"{what}: {where}", soft_wrap=True)
+    out = console()
+    out.print(results_page(session.document()))
+    out.print()
+    for what, line in (session.places() | next_steps(where, name)).items():
+        out.print(f"{what}: {line}", soft_wrap=True)
     return Exit.PROBLEMS if session.failures() else Exit.OK
+
+
+def next_steps(where: str, name: str) -> dict[str, str]:
+    """What to open next, by what it shows; `where` are the options that say where the results lie."""
+    return {
+        "learning curves": f"finetune ui --store {where.rpartition(' ')[2]}",
+        "best models as a folder": f"finetune download {name} {where}",
+    }

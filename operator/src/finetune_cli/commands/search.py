@@ -11,6 +11,7 @@ from finetune_cli.commands.run import (
     ModelOption,
     NamespaceOption,
     StoreOption,
+    prove,
     read_manifest,
     say_waiting,
 )
@@ -46,7 +47,7 @@ def search(
     connection = S3Connection.from_env(os.environ)
     uri = as_uri(store)
     opened = open_store(uri, connection=connection, retry_seconds=60)
-    opened.check(manifest.namespace)
+    prove(opened, manifest.namespace)
     root = f"{manifest.namespace}/{manifest.name}"
     with exclusive(f"{uri} {root}", on_wait=say_waiting) as lock:
         planned = plan_search_locally(manifest, opened, connection)

@@ -8,8 +8,8 @@ import typer
 from rich.live import Live
 
 from finetune_cli.commands.common import Context, Namespace, any_names
-from finetune_cli.output import Output, OutputOption, console, emit, note, table
-from finetune_cli.shown.objects import LIST_COLUMNS, list_row, page, progress_line
+from finetune_cli.output import Output, OutputOption, console, emit, note
+from finetune_cli.shown.objects import object_list, page, progress_line
 from finetune_client.exits import Exit
 from finetune_client.finding import Json, cluster, find
 from finetune_client.overview import overview
@@ -43,14 +43,13 @@ def status(
     kube = cluster(context, namespace)
     now = datetime.now(UTC)
     items = [find(kube, name)[1]] if name else _all(kube, everywhere)
-    if output != Output.TABLE:
+    if not output.for_people:
         emit(items[0] if name else items, output)
     elif name:
-        console().print(page(overview(items[0]), now))
+        console().print(page(overview(items[0]), now, wide=output == Output.WIDE))
     elif items:
-        console().print(
-            table(LIST_COLUMNS, [list_row(overview(item), now, with_namespace=everywhere) for item in items])
-        )
+        seen = map(overview, items)
+        console().print(object_list(seen, now, with_namespace=everywhere, wide=output == Output.WIDE))
     else:
         where = "any namespace" if everywhere else f"namespace {kube.namespace}"
         note(f"No experiments and no searches in {where}. Start one: finetune submit FILE; look elsewhere: -n, -A.")
@@ -66,10 +65,7 @@ def watch(
         return follow(kube, name, interval)
     with Live(console=console(), auto_refresh=False) as live:
         while True:
-            now = datetime.now(UTC)
-            live.update(
-                table(LIST_COLUMNS, [list_row(overview(item), now) for item in _all(kube, False)]), refresh=True
-            )
+            live.update(object_list(map(overview, _all(kube, False)), datetime.now(UTC)), refresh=True)
             time.sleep(interval)
 
 

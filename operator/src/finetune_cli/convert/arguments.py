@@ -56,8 +56,15 @@ MEANINGLESS = frozenset(
 """Arguments of which nothing is to be carried over: the operator sees to it, or another option says it."""
 
 
-_PROCESSES = frozenset({"nproc_per_node", "num_processes"})
-"""What torchrun and accelerate call the number of devices."""
+_LAUNCHERS = MappingProxyType(
+    {
+        "nproc_per_node": "nproc_per_node",
+        "num_processes": "nproc_per_node",
+        "mixed_precision": "mixed_precision",
+        "config_file": "launcher_config_file",
+    }
+)
+"""What torchrun and accelerate are told, and how it is called here: devices, precision, a file with more of it."""
 
 
 def parse_command(command: str) -> dict[str, str]:
@@ -69,9 +76,11 @@ def parse_command(command: str) -> dict[str, str]:
             (Problem("command", f"cannot be read as a shell would ({error}): close it"),)
         ) from error
     script = next((place for place, word in enumerate(words) if word.endswith(".py")), -1)
-    launcher = [value for name, value in _pairs(words[: max(script, 0)]) if name in _PROCESSES and value.isdigit()]
-    devices = {"nproc_per_node": launcher[-1]} if launcher else {}
-    return {**devices, **dict(_pairs(words[script + 1 :]))}
+    launcher = {_LAUNCHERS[name]: value for name, value in _pairs(words[: max(script, 0)]) if name in _LAUNCHERS}
+    if not launcher.get("nproc_per_node", "").isdigit():
+        # "gpu" or "auto".
+        launcher.pop("nproc_per_node", None)
+    return {**launcher, **dict(_pairs(words[script + 1 :]))}
 
 
 def _pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:

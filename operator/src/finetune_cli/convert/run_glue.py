@@ -3,14 +3,15 @@
 https://github.com/huggingface/transformers/tree/main/examples/pytorch/text-classification
 """
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from finetune_cli.convert.arguments import TASK_NAMES, TRAINING, boolean, number, parse_command, unknown
 from finetune_cli.manifest.crds import API_VERSION, EXPERIMENT
+from finetune_core.api import MAX_NAME_LENGTH
+from finetune_core.names import name_from
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_core.tasks.registry import GLUE_TASKS
 
@@ -31,9 +32,13 @@ _USED = frozenset(
         "validation_file",
         "test_file",
         "nproc_per_node",
+        "mixed_precision",
+        "launcher_config_file",
     }
 )
 
+
+_MIXED = ("bf16", "fp16")
 
 _OWNERS = {
     "bert-": "google-bert",
@@ -77,6 +82,7 @@ def from_run_glue(command: str, *, name: str | None = None, devices: int = 1) ->
         notes.append("seed: each run's own seed is derived from it; raise runs for more seeds")
     if "load_best_model_at_end" not in arguments:
         notes.append("the best evaluation counts here; the script scores the last weights unless told otherwise")
+    notes += _beside(arguments)
     notes += [f"--{one} is not carried over: nothing here is like it" for one in unknown(arguments, _USED)]
     metadata = {"name": name or _name(model, str(task["name"]))}
     manifest = {"apiVersion": API_VERSION, "kind": EXPERIMENT, "metadata": metadata, "spec": spec}
@@ -101,7 +107,7 @@ def training_of(arguments: Mapping[str, str], devices: int, notes: list[str]) ->
         training |= {"warmupRatio": 0}
         training.pop("warmupSteps", None)
     training["trainBatchSize"] = _batch(arguments, devices, notes)
-    training |= _precision(arguments)
+    training |= _precision(arguments, notes)
     if training.get("loadBestModelAtEnd") is False:
         training["allowLastModel"] = True
     if "early_stopping_patience" in arguments:
@@ -129,9 +135,28 @@ def _batch(arguments: Mapping[str, str], devices: int, notes: list[str]) -> Any:
     return total
 
 
-def _precision(arguments: Mapping[str, str]) -> dict[str, str]:
-    given = [one for one in ("bf16", "fp16") if boolean(arguments.get(one, "false"))]
-    return {"precision": given[0] if given else "fp32"}
+def _precision(arguments: Mapping[str, str], notes: list[str]) -> dict[str, str]:
+    given = [one for one in _MIXED if boolean(arguments.get(one, "false"))]
+    launched = arguments.get("mixed_precision", "no").lower()
+    if given or launched in {"no", *given}:
+        return {"precision": given[0] if given else "fp32"}
+    if launched not in _MIXED:
+        notes.append(f"--mixed_precision {launched} is not carried over: use precision bf16, fp16 or fp32")
+        return {"precision": "fp32"}
+    notes.append(f"precision {launched}: what accelerate launch --mixed_precision says, the script says nothing")
+    return {"precision": launched}
+
+
+def _beside(arguments: Mapping[str, str]) -> Iterator[str]:
+    """What the command does otherwise, by its switches and by its launcher's."""
+    switched = {name for name in ("do_train", "do_eval", "do_predict") if boolean(arguments.get(name, "false"))}
+    if switched and "do_train" not in switched:
+        yield (
+            f"the command has --{' and --'.join(sorted(switched))} without --do_train, so it trains nothing; an "
+            "experiment always trains the model that it names, then scores and predicts"
+        )
+    if (path := arguments.get("launcher_config_file")) is not None:
+        yield f"accelerate's {path} is not read: compare precision, and give its number of devices with --devices"
 
 
 def _task(arguments: Mapping[str, str], notes: list[str]) -> dict[str, Any]:
@@ -169,5 +194,4 @@ def model_uri(name: str, notes: list[str]) -> str:
 
 
 def _name(model: str, task: str) -> str:
-    text = re.sub(r"[^a-z0-9]+", "-", f"{model.rstrip('/').rpartition('/')[2]}-{task}".lower()).strip("-")
-    return text[:40].rstrip("-")
+    return name_from(f"{model.rstrip('/').rpartition('/')[2]}-{task}", MAX_NAME_LENGTH)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from finetune_client.errors import ClientError
 from finetune_store import local_folder
 
 _POLL_SECONDS = 0.5
+_NOTHING = 1 << 20
+"""Bytes: with less than this left, nothing can be written."""
 
 
 def require_trainer() -> None:
@@ -66,7 +69,14 @@ class Programs:
         """Run a program that is expected to end well; ClientError where it does not."""
         code = self.run(*arguments)
         if code:
-            raise ClientError(f"{' '.join(arguments[:2])} ended with exit code {code}", f"see {self.log}")
+            raise self.failure(" ".join(arguments[:2]), code)
+
+    def failure(self, what: str, code: int) -> ClientError:
+        """The error for a program that ended badly; where its disk is full, the log does not say so."""
+        if shutil.disk_usage(self.log.parent).free < _NOTHING:
+            remedy = "free space, or name another folder with --store; the same command goes on from here"
+            return ClientError(f"no space is left for {self.log.parent}, so {what} ended with exit code {code}", remedy)
+        return ClientError(f"{what} ended with exit code {code}", f"see {self.log}")
 
 
 def _wait(process: subprocess.Popen[bytes], watch: Callable[[], None]) -> int:

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from rich.console import RenderableType
 from rich.live import Live
 
+from finetune_cli.fitted import table
 from finetune_cli.local.planning import PlannedSearch
 from finetune_cli.local.programs import Programs
-from finetune_cli.output import console, note, table
-from finetune_client.errors import ClientError
+from finetune_cli.output import console, note
 from finetune_core.results.best_trial import best_trial
 from finetune_core.results.run import ExitCode
 from finetune_core.results.trial import TrialResult
@@ -45,7 +45,7 @@ class LocalSearch:
             if code == ExitCode.INTERRUPTED:
                 return False
             if code:
-                raise ClientError(f"the search on {task} ended with exit code {code}", f"see {self._programs.log}")
+                raise self._programs.failure(f"the search on {task}", code)
         return True
 
     def report(self) -> None:
@@ -99,7 +99,7 @@ class LocalSearch:
             console().print(f"{what}: {value}, {figures.settings(trial.config)}", soft_wrap=True)
 
     def _picture(self) -> RenderableType:
-        return table(["TASK", "TRIALS>", "BEST>", "OF TRIAL>", "HYPERPARAMETERS"], map(self._row, self._plan.order))
+        return table(["TASK", "TRIALS>", "BEST>", "BEST TRIAL>", "HYPERPARAMETERS~"], map(self._row, self._plan.order))
 
     def _row(self, task: str) -> list[object]:
         ended = [trial for trial in self._results.values() if trial.task == task]

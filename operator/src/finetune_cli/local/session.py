@@ -14,8 +14,9 @@ from finetune_client.errors import ClientError
 from finetune_core.deciding.outcome import run_warnings
 from finetune_core.layout import ExperimentLayout
 from finetune_core.results.run import DriverFailure, ExitCode
+from finetune_core.results.schema import ResultsDocument
 from finetune_store import Store
-from finetune_store.documents import FILE_LIMIT
+from finetune_store.documents import find
 
 
 class LocalRun:
@@ -41,7 +42,7 @@ class LocalRun:
             code = self._programs.run(*self._driver(), watch=look)
             look()
         if code and code != ExitCode.INTERRUPTED and not self._watch.report.failed:
-            raise ClientError(f"the trainer ended with exit code {code}", f"see {self._programs.log}")
+            raise self._programs.failure("the trainer", code)
         return code != ExitCode.INTERRUPTED
 
     def report(self) -> None:
@@ -58,13 +59,16 @@ class LocalRun:
         """What went wrong beside the runs: trackers that do not show all of them."""
         return run_warnings(self._watch.outcomes.values())
 
-    def table(self) -> str:
-        """The table of results in Markdown."""
-        return self._store.get(self._layout.results("md"), limit=FILE_LIMIT).decode()
+    def document(self) -> ResultsDocument:
+        """The report's results."""
+        found = find(self._store, self._layout.results("json"), ResultsDocument, self._layout.root)
+        if found is None:
+            raise ClientError("the report left no results.json", f"See {self._programs.log}.")
+        return found
 
     def places(self) -> dict[str, str]:
         """Where everything lies, by what it is."""
-        places = {"results": self._store.uri(self._layout.root)}
+        places = {"results": self._store.uri(self._layout.root), "report": self._store.uri(self._layout.report)}
         if self._store.stat(self._layout.submission) is not None:
             places["leaderboard zip"] = self._store.uri(self._layout.submission)
         return places

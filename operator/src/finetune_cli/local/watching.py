@@ -7,14 +7,14 @@ from rich.console import Group, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
+from finetune_cli.fitted import table
 from finetune_cli.local.planning import finished
-from finetune_cli.output import table
 from finetune_core.deciding.eta import remaining_seconds
 from finetune_core.deciding.outcome import Outcome
 from finetune_core.layout import ExperimentLayout, RunLayout
 from finetune_core.planning.plan import Plan, PlannedRun
 from finetune_core.results.best_run import best_run
-from finetune_core.results.run import DriverReport, RunResult
+from finetune_core.results.run import DriverReport, Phase, RunResult
 from finetune_core.results.run import Progress as RunProgress
 from finetune_core.tables import figures
 from finetune_store import Store
@@ -56,7 +56,9 @@ class Watch:
         """About how long it still takes."""
         ended = self.outcomes.keys() | self.report.failed.keys()
         waiting = frozenset(run.run_id for run in self.plan.runs) - ended
-        seconds = remaining_seconds(self.plan, self.outcomes, self.progress, waiting, parallelism=self.workers)
+        # The driver may do more at a time than it was told to: as many as there are GPUs.
+        workers = max(self.workers, len(self.report.running))
+        seconds = remaining_seconds(self.plan, self.outcomes, self.progress, waiting, parallelism=workers)
         return figures.eta(seconds)
 
     def _layout(self, run: PlannedRun) -> RunLayout:
@@ -81,9 +83,7 @@ def picture(watch: Watch) -> RenderableType:
     summary = f"{figures.count(ended, len(plan.runs))} runs"
     eta = watch.eta()
     parts: list[RenderableType] = [
-        table(
-            ["TASK", "METRIC", "RUNS>", "FAILED>", "BEST>", "AT RUN>"], [_row(watch, task) for task in plan.task_names]
-        ),
+        table(["TASK", "RUNS>", "METRICS", "BEST>", "BEST RUN>"], [_row(watch, task) for task in plan.task_names]),
         _bars(watch),
         Text(f"{summary}, {eta} left" if eta else summary, style="bold"),
     ]
@@ -106,9 +106,8 @@ def _row(watch: Watch, task: str) -> list[object]:
     best = best_run(found)
     return [
         task,
+        figures.count(len(found), len(runs)) + (f", {failed} failed" if failed else ""),
         watch.plan.tasks[task].settings.metric_for_best_model,
-        figures.count(len(found), len(runs)),
-        failed or None,
         None if best is None else figures.metric(best.metric, best.value),
         None if best is None else best.run,
     ]
@@ -119,9 +118,13 @@ def _bars(watch: Watch) -> Progress:
         TextColumn("  {task.description}", markup=False),
         BarColumn(30),
         TextColumn("{task.completed:.0f}/{task.total:.0f} steps"),
+        TextColumn("{task.fields[phase]}", markup=False),
     )
     for run in watch.plan.runs:
         progress = watch.progress.get(run.run_id)
         if progress is not None:
-            bars.add_task(f"{run.task} run {run.run}", total=progress.total_steps or 1, completed=progress.step)
+            about = f"{run.task} run {run.run}"
+            # What trains says it by its steps.
+            phase = "" if progress.phase == Phase.TRAINING else progress.phase
+            bars.add_task(about, total=progress.total_steps or 1, completed=progress.step, phase=phase)
     return bars

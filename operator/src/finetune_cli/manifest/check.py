@@ -6,10 +6,11 @@ from typing import Any
 
 from finetune_cli.manifest import wording
 from finetune_cli.manifest.cel import check_rules
-from finetune_cli.manifest.core import check_core, is_vaguer
+from finetune_cli.manifest.core import check_core, is_vaguer, path_of
 from finetune_cli.manifest.crds import API_VERSION, KINDS, schema_of, spec_schema, with_defaults
 from finetune_cli.manifest.findings import Document, Finding, Path, Place, Severity, Trouble, field_of
 from finetune_cli.manifest.schema import check_schema
+from finetune_cli.manifest.unknown import unknown_field
 from finetune_cli.manifest.yaml_nodes import read
 from finetune_core.api.crd import GROUP
 from finetune_core.names import NAME_FORM, is_name, is_namespace
@@ -42,7 +43,19 @@ def check_text(file: str, text: str, *, any_kind: bool = False, in_cluster: bool
 
 def manifests_of(text: str) -> list[dict[str, Any]]:
     """The experiments and searches of a text that has no errors, as they are written."""
-    return [one.value for one in read(text)[0] if isinstance(one.value, dict) and one.value.get("kind") in KINDS]
+    return [document.value for document in documents_of(text)]
+
+
+def documents_of(text: str) -> list[Document]:
+    """The same, with the places of their parts."""
+    return [one for one in read(text)[0] if isinstance(one.value, dict) and one.value.get("kind") in KINDS]
+
+
+def finding(file: str, document: Document, field: str, message: str, severity: Severity) -> Finding:
+    """What was found out about a field of a spec, at the line where that is written."""
+    trouble = Trouble(path_of(field, document.value["spec"]), message)
+    path = _subject(document, trouble)
+    return Finding(file, document.place(path), field_of(path, document.value), message, severity)
 
 
 def _is_ours(value: Any) -> bool:
@@ -93,7 +106,7 @@ def _troubles(value: dict[str, Any], in_cluster: bool) -> tuple[list[Trouble], l
         message = wording.missing("spec", spec_schema(kind)) if "spec" not in value else None
         message = message or wording.wrong_type("object", value["spec"])
         return [*troubles, Trouble(("spec",) if "spec" in value else (), message)], []
-    troubles += _unknown_parts(value)
+    troubles += _unknown_parts(kind, value)
     filled = with_defaults(spec_schema(kind), value["spec"])
     troubles += [_below_spec(one) for one in check_schema(kind, filled)]
     return _deeper(kind, value, filled, troubles, in_cluster)
@@ -147,11 +160,10 @@ def _metadata(metadata: Any) -> Iterator[Trouble]:
         yield Trouble(("metadata", "namespace"), message)
 
 
-def _unknown_parts(value: dict[str, Any]) -> Iterator[Trouble]:
+def _unknown_parts(kind: str, value: dict[str, Any]) -> Iterator[Trouble]:
     known = ("apiVersion", "kind", "metadata", "spec", "status")
     for name in value.keys() - set(known):
-        homes = ["spec"] if name in spec_schema(KINDS[0])["properties"] else []
-        yield Trouble((name,), wording.unknown_field(name, known[:4], homes))
+        yield Trouble((name,), unknown_field(kind, name, known[:4], value))
 
 
 def _below_spec(one: Trouble) -> Trouble:

@@ -53,6 +53,19 @@ def homes_of(kind: str, name: str) -> list[str]:
     return sorted(_homes(spec_schema(kind), "spec", name), key=lambda path: path.count("."))
 
 
+@cache
+def fields_of(kind: str) -> frozenset[str]:
+    """The names of all fields of the kind's spec."""
+    return frozenset(_names(spec_schema(kind)))
+
+
+def _names(schema: Schema) -> Iterator[str]:
+    properties = schema.get("properties", NO_SCHEMA)
+    yield from properties
+    for child in (*properties.values(), *([schema["items"]] if "items" in schema else ())):
+        yield from _names(child)
+
+
 def _homes(schema: Schema, path: str, name: str) -> Iterator[str]:
     properties = schema.get("properties", NO_SCHEMA)
     if name in properties:

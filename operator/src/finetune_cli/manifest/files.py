@@ -32,10 +32,15 @@ def sources(names: Iterable[str]) -> Iterator[Source]:
 
 def check_source(source: Source) -> list[Finding]:
     """Everything wrong with a file, also that it cannot be read."""
+    return checked(source)[1]
+
+
+def checked(source: Source, *, in_cluster: bool = True) -> tuple[str, list[Finding]]:
+    """A file's text, and everything wrong with it for a cluster, or for this machine."""
     text, problem = read_text(source.name)
     if problem:
-        return [Finding(source.name, Place(1, 1), "", problem)]
-    return check_text(source.name, text, any_kind=not source.named)
+        return text, [Finding(source.name, Place(1, 1), "", problem)]
+    return text, check_text(source.name, text, any_kind=not source.named, in_cluster=in_cluster)
 
 
 def read_text(name: str) -> tuple[str, str | None]:

@@ -14,6 +14,7 @@ from jsonschema.exceptions import ValidationError
 from finetune_cli.manifest import crds, wording
 from finetune_cli.manifest.crds import Schema, child_schema, is_closed
 from finetune_cli.manifest.findings import Path, Trouble
+from finetune_cli.manifest.unknown import unknown_field
 
 
 def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
@@ -68,8 +69,7 @@ def _troubles(kind: str, path: Path, error: ValidationError) -> Iterator[Trouble
     match error.validator:
         case "additionalProperties":
             for name in value.keys() - properties.keys():
-                known = properties.keys() - value.keys()
-                message = wording.unknown_field(name, known or properties, crds.homes_of(kind, name))
+                message = unknown_field(kind, name, properties, value)
                 yield Trouble((*path, name), message, gone=(*path, name))
         case "required":
             for name in set(schema["required"]) - value.keys():

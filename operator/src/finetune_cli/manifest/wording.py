@@ -1,7 +1,8 @@
 """Words for what JSON Schema finds: what is wrong, and what to do."""
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from finetune_core.names import (
@@ -24,17 +25,6 @@ _TYPES = {
 }
 _MAX_SHOWN = 60
 _FORMS = {NAME_PATTERN: NAME_FORM, KEY_PATTERN: KEY_FORM, QUANTITY_PATTERN: QUANTITY_FORM}
-
-
-def unknown_field(name: str, known: Iterable[str], homes: Iterable[str]) -> str:
-    """A field that the schema does not have; `homes` are places where there is one of that name."""
-    known, homes = list(known), list(homes)
-    meant = near(name, known)
-    if meant:
-        return f"there is no field {name}: did you mean {meant}?"
-    if homes:
-        return f"there is no field {name} here: move it to {' or '.join(homes)}"
-    return f"there is no field {name}: remove it; here can be {', '.join(sorted(known))}"
 
 
 def wrong_type(wanted: str, value: Any) -> str:
@@ -88,6 +78,8 @@ def missing(name: str, schema: Mapping[str, Any]) -> str:
 
 def no_match(value: Any, pattern: str, schema: Mapping[str, Any]) -> str:
     """A text that is not of the form that the schema wants."""
+    if isinstance(value, str) and re.search(pattern, value.lower()):
+        return f"{shown(value)} is not in lower case: did you mean {value.lower()}?"
     form = _FORMS.get(pattern)
     wanted = f"use {form}" if form else schema.get("description") or f"text of the form {pattern}"
     return f"{shown(value)} is not of the form that is wanted here: {wanted}"

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from finetune_cli.output import table
+from finetune_cli.fitted import table
 from finetune_core.results.comparison_schema import Comparison, Verdict
 from finetune_core.tables.comparison_formats import (
     comparison_csv,
@@ -29,18 +29,21 @@ _STYLES = MappingProxyType(
         Verdict.NOT_COMPARED: "yellow",
     }
 )
+_MARKS = MappingProxyType({"Metric": "?", "Best": "?", "p (Holm)": "?", "t test": "?", "Verdict": "~"})
 _DIM_NOTES = 2
 """The first notes say how to read any comparison."""
 
 
-def comparison_page(comparison: Comparison) -> RenderableType:
+def comparison_page(comparison: Comparison, *, wide: bool = False) -> RenderableType:
     """A line a task; verdicts coloured where the terminal can, the overall mean and notes below."""
     text = told(comparison)
     rows = [
         [*row[:-1], Text(row[-1], style=_STYLES.get(verdict, ""))]
         for row, verdict in zip(text.rows, text.verdicts, strict=True)
     ]
-    columns = [f"{title.upper()}>" if title in FIGURES else title.upper() for title in COLUMNS]
+    columns = [title.upper() + (">" if title in FIGURES else "") + _MARKS.get(title, "") for title in COLUMNS]
     notes = [Text(note, style="dim" if index < _DIM_NOTES else "") for index, note in enumerate(text.notes)]
     whose = (Text(line) for line in text.whose)
-    return Group(*whose, Text(""), table(columns, rows), Text(""), Text(text.overall, style="bold"), Text(""), *notes)
+    return Group(
+        *whose, Text(""), table(columns, rows, wide=wide), Text(""), Text(text.overall, style="bold"), Text(""), *notes
+    )

@@ -1,42 +1,72 @@
 """Experiments and searches as rows and pages of a terminal. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from types import MappingProxyType
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from finetune_cli.output import table
-from finetune_client.overview import Mood, Overview, TaskOverview
+from finetune_cli.fitted import table
+from finetune_client.overview import Mood, Overview
+from finetune_client.task_table import TASK_TABLES, TaskColumn, task_rows
 from finetune_core.tables import figures
-from finetune_kube.kinds import EXPERIMENT
+from finetune_kube.kinds import EXPERIMENT, KINDS, SEARCH
 
-LIST_COLUMNS = ("KIND", "NAME", "STATUS", "DONE>", "BEST", "ETA", "AGE>")
-_EXPERIMENT_TASKS = ("TASK", "RUNS>", "FAILED>", "METRIC", "BEST>", "MEAN ± STD>", "SCORE>", "BEST RUN", "STEP>")
-_SEARCH_TASKS = ("TASK", "TRIALS>", "FAILED>", "METRIC", "BEST>", "TRIAL>", "HYPERPARAMETERS", "END")
-_COLOURS = {Mood.GOOD: "green", Mood.BAD: "red"}
+_COLOURS = MappingProxyType({Mood.GOOD: "green", Mood.BAD: "red", Mood.BUSY: "yellow", Mood.IDLE: "yellow"})
+_COLUMNS = MappingProxyType(
+    {
+        EXPERIMENT: ("EXPERIMENT", "STATUS", "RUNS>", "SCORE", "ETA", "AGE>?", "MODEL?"),
+        SEARCH: ("SEARCH", "STATUS", "TRIALS>", "BEST~", "ETA", "AGE>?", "MODEL?"),
+    }
+)
+
+
+def object_list(
+    seen: Iterable[Overview], now: datetime, *, with_namespace: bool = False, wide: bool = False
+) -> RenderableType:
+    """A table of experiments and one of searches, each with the columns that `kubectl get` has."""
+    seen = list(seen)
+    parts: list[RenderableType] = []
+    for kind in KINDS:
+        rows = [list_row(one, now, with_namespace=with_namespace) for one in seen if one.kind == kind]
+        if rows:
+            columns = (*(("NAMESPACE",) if with_namespace else ()), *_COLUMNS[kind])
+            parts += [Text("")] if parts else []
+            parts.append(table(columns, rows, wide=wide))
+    return Group(*parts)
 
 
 def list_row(seen: Overview, now: datetime, *, with_namespace: bool = False) -> tuple[object, ...]:
-    """An object's line in a list, as LIST_COLUMNS has it."""
+    """An object's line in the list of its kind."""
     return (
-        seen.word,
-        f"{seen.namespace}/{seen.name}" if with_namespace else seen.name,
-        seen.state,
+        *((seen.namespace,) if with_namespace else ()),
+        seen.name,
+        _state(seen),
         figures.count(seen.done, seen.total) if seen.total else None,
         seen.score or None,
         seen.eta or None,
         figures.age(seen.created, now) or None,
+        seen.model or None,
     )
 
 
-def page(seen: Overview, now: datetime) -> RenderableType:
+def _state(seen: Overview) -> Text:
+    return Text(seen.state, style=_COLOURS[seen.mood])
+
+
+def page(seen: Overview, now: datetime, *, wide: bool = False) -> RenderableType:
     """All that there is to know of one object while it works and when it has ended."""
-    columns, row = (_EXPERIMENT_TASKS, _experiment_row) if seen.kind == EXPERIMENT else (_SEARCH_TASKS, _search_row)
     parts: list[RenderableType] = [_head(seen, now)]
     if seen.tasks:
-        parts += [Text(""), table(columns, map(row, seen.tasks))]
+        columns = [_marked(column) for column in TASK_TABLES[seen.kind]]
+        parts += [Text(""), table(columns, task_rows(seen), wide=wide)]
     return Group(*parts, *(Text(line) for line in _footer(seen)))
+
+
+def _marked(column: TaskColumn) -> str:
+    marks = ((">", column.right), ("?", column.extra), ("~", column.words))
+    return column.title.upper() + "".join(mark for mark, has in marks if has)
 
 
 def progress_line(seen: Overview) -> str:
@@ -47,7 +77,7 @@ def progress_line(seen: Overview) -> str:
 
 def _head(seen: Overview, now: datetime) -> Text:
     text = Text(f"{seen.kind.kind} {seen.namespace}/{seen.name}", style="bold")
-    text.append(f"  {seen.state}", style=_COLOURS.get(seen.mood, "yellow"))
+    text.append("  ").append_text(_state(seen))
     for line in (", ".join(_facts(seen, now)), f"model {seen.model}", *seen.messages):
         text.append(f"\n{line}", style="not bold")
     return text
@@ -65,24 +95,6 @@ def _facts(seen: Overview, now: datetime) -> Iterator[str]:
     if seen.eta:
         yield f"ETA {seen.eta}"
     yield f"age {figures.age(seen.created, now) or figures.NOTHING}"
-
-
-def _experiment_row(task: TaskOverview) -> tuple[object, ...]:
-    return (
-        *_common(task),
-        figures.spread(task.metric, task.mean, task.std),
-        figures.score(task.score),
-        None if task.best_run is None else f"{task.best_run} (seed {task.seed})",
-        task.step,
-    )
-
-
-def _search_row(task: TaskOverview) -> tuple[object, ...]:
-    return (*_common(task), task.best_run, figures.settings(task.hyperparameters), task.end)
-
-
-def _common(task: TaskOverview) -> tuple[object, ...]:
-    return task.name, task.done or None, task.failed or None, task.metric, figures.metric(task.metric, task.best)
 
 
 def _footer(seen: Overview) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from finetune_cli.output import table
+from finetune_cli.fitted import table
 from finetune_core.api import Execution, ExecutionMode, ExperimentSpec, HPSearchSpec
 from finetune_core.planning.parse import define, runs_of, settings_of, task_specs
 from finetune_core.planning.plan import ResolvedData, ResolvedModel, TaskPlan, expected_cost
@@ -23,14 +23,14 @@ _EXPERIMENT_COLUMNS = (
     "TASK",
     "RUNS>",
     "STEPS A RUN>",
-    "EVERY>",
-    "BATCH>",
-    "LEARNING RATE>",
-    "METRIC",
+    "EVERY>?",
+    "BATCH>?",
+    "LEARNING RATE>?",
+    "METRICS",
     "A RUN>",
     "ALL>",
 )
-_SEARCH_COLUMNS = ("TASK", "TRIALS>", "RUNS>", "STEPS A RUN>", "SEARCHED", "METRIC", "A RUN>", "ALL>")
+_SEARCH_COLUMNS = ("TASK", "TRIALS>", "RUNS>", "STEPS A RUN>", "SEARCHED~", "METRICS", "A RUN>", "ALL>")
 _NO_FILES = SplitFiles(layout=DataLayout.TSV, files={})
 
 
@@ -150,7 +150,7 @@ def forecast_search(name: str, spec: HPSearchSpec, rates: Rates) -> Forecast:
     return Forecast("HPSearch", name, tuple(tasks), objects, _gpus(spec.execution), parallelism)
 
 
-def forecast_page(forecast: Forecast) -> RenderableType:
+def forecast_page(forecast: Forecast, *, wide: bool = False) -> RenderableType:
     """For people."""
     search = forecast.kind == "HPSearch"
     rows = [_search_row(task) if search else _experiment_row(task) for task in forecast.tasks]
@@ -167,7 +167,7 @@ def forecast_page(forecast: Forecast) -> RenderableType:
     return Group(
         Text(f"{forecast.kind} {forecast.name}", style="bold"),
         Text(""),
-        table(_SEARCH_COLUMNS if search else _EXPERIMENT_COLUMNS, rows),
+        table(_SEARCH_COLUMNS if search else _EXPERIMENT_COLUMNS, rows, wide=wide),
         Text(""),
         *(Text(line) for line in (*lines, *forecast.notes)),
         Text(""),

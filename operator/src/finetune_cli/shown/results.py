@@ -1,28 +1,30 @@
 """An experiment's results as tables for people and as plain data. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from finetune_cli.output import table
+from finetune_cli.fitted import table
 from finetune_core.results.schema import ResultsDocument, ScoreRow, TaskRow
 from finetune_core.tables import figures
-from finetune_core.tables.experiment import TASK_COLUMNS
+from finetune_core.tables.experiment import TASK_COLUMNS, Column
 
-BEST_COLUMNS = ("TASK", "METRIC", "BEST>", "RUN>", "SEED>", "RUN ID", "STEP>", "WHERE")
+_BEST_COLUMNS = ("TASK", "METRICS", "BEST>", "BEST RUN", "STEP>", "RUN ID?")
+_EXTRA = frozenset({"Best run", "Step"})
+"""Columns that a narrow screen leaves out."""
 
 
-def results_page(document: ResultsDocument) -> RenderableType:
+def results_page(document: ResultsDocument, *, wide: bool = False) -> RenderableType:
     """A line a task and metric, per cent as GLUE's tables have them, and the scores."""
-    columns = [column.title.upper() + (">" if column.right else "") for column in TASK_COLUMNS]
+    columns = [_marked(column) for column in TASK_COLUMNS]
     rows = [row for task in document.tasks for row in _rows(task)]
     scores = [_score(score) for score in (document.glue, document.bert_average)]
     head = Text(f"{document.namespace}/{document.experiment}  model {document.model_uri}", style="bold")
     apart = [f"Quarantined: {run.task} run {run.run} ({run.run_id}): {run.reason}" for run in document.quarantined]
-    return Group(head, Text(""), table(columns, rows), Text(""), *(Text(line) for line in (*scores, *apart)))
+    return Group(head, Text(""), table(columns, rows, wide=wide), Text(""), *(Text(line) for line in (*scores, *apart)))
 
 
 def best_rows(document: ResultsDocument) -> list[dict[str, Any]]:
@@ -44,10 +46,15 @@ def best_rows(document: ResultsDocument) -> list[dict[str, Any]]:
     ]
 
 
-def best_cells(row: Mapping[str, Any]) -> list[object]:
-    """A row of `best_rows` as BEST_COLUMNS have it."""
+def best_page(rows: Sequence[Mapping[str, Any]], *, wide: bool = False) -> RenderableType:
+    """A table of `best_rows`, and where each run lies."""
+    made = table(_BEST_COLUMNS, map(_best_cells, rows), wide=wide)
+    return Group(made, Text(""), *(Text(f"{row['task']}: {row['uri']}") for row in rows))
+
+
+def _best_cells(row: Mapping[str, Any]) -> list[object]:
     value = figures.metric(row["metric"], row["value"])
-    return [row["task"], row["metric"], value, *(row[key] for key in ("run", "seed", "runId", "step", "uri"))]
+    return [row["task"], row["metric"], value, f"{row['run']} (seed {row['seed']})", row["step"], row["runId"]]
 
 
 def best_of_status(status: dict[str, Any]) -> list[dict[str, Any]]:
@@ -61,6 +68,10 @@ def best_of_status(status: dict[str, Any]) -> list[dict[str, Any]]:
         for task in status.get("tasks") or ()
         if task.get("best")
     ]
+
+
+def _marked(column: Column) -> str:
+    return column.title.upper() + (">" if column.right else "") + ("?" if column.title in _EXTRA else "")
 
 
 def _rows(task: TaskRow) -> Iterator[tuple[str, ...]]:

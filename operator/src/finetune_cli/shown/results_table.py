@@ -6,7 +6,7 @@ from types import MappingProxyType
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from finetune_cli.output import table
+from finetune_cli.fitted import table
 from finetune_core.tables.figures import NOTHING
 from finetune_core.tables.results import ResultsTable
 from finetune_core.tables.results_formats import table_csv, table_latex, table_markdown
@@ -14,11 +14,11 @@ from finetune_core.tables.results_html import table_html
 from finetune_core.tables.results_text import Cell, Shown, shown
 
 
-def comparison_page(results: ResultsTable) -> RenderableType:
+def comparison_page(results: ResultsTable, *, wide: bool = False) -> RenderableType:
     """A line an experiment; its best figures bold where the terminal can, notes below."""
     text = shown(results)
     notes = [Text(note, style="dim" if index == 0 else "") for index, note in enumerate(text.notes)]
-    return Group(table(_columns(text), _rows(text)), Text(""), *notes)
+    return Group(table(_columns(text), _rows(text), wide=wide), Text(""), *notes)
 
 
 def _html(results: ResultsTable) -> bytes:
@@ -33,7 +33,7 @@ WRITERS: Mapping[str, Callable[[ResultsTable], bytes]] = MappingProxyType(
 
 def _columns(text: Shown) -> list[str]:
     figures = (f"{title.upper()}\n{metrics}".rstrip() + ">" for title, metrics in text.header)
-    return ["EXPERIMENT", "MODEL", *figures]
+    return ["EXPERIMENT", "MODEL?", *figures]
 
 
 def _rows(text: Shown) -> list[list[Text]]:

@@ -80,6 +80,12 @@ class Kube:
         with self._explained():
             return self._client.patch(kind, self.namespace, name, patch, strict=True)
 
+    def delete(self, kind: Kind, item: Json) -> None:
+        """Delete this object and what it owns; RefusedError where another has its name by now."""
+        metadata = item["metadata"]
+        with self._explained():
+            self._client.delete(kind, self.namespace, metadata["name"], uid=metadata["uid"])
+
     def pods(self, labels: Mapping[str, str]) -> list[Json]:
         """Pods by their labels."""
         with self._explained():

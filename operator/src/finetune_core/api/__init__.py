@@ -8,9 +8,7 @@ from finetune_core.api.execution import (
     ImagePullPolicy,
     Model,
     ModelRetention,
-    PodTemplate,
     RayOptions,
-    Resources,
     Retention,
     SecretRef,
     Storage,
@@ -24,6 +22,7 @@ from finetune_core.api.experiment import (
     Leaderboard,
     MissingTasks,
 )
+from finetune_core.api.pods import PodTemplate, Resources
 from finetune_core.api.search import (
     MAX_TRIALS,
     Algorithm,

@@ -1,12 +1,12 @@
 """How runs are executed, where results go, and what is kept: the parts that experiments and searches share."""
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from finetune_core.api.common import ApiModel, Key, Name, Quantity, QueueName, Uri, cel_list, free_form, rules
-from finetune_core.names import QUANTITY_PATTERN
+from finetune_core.api.common import ApiModel, Key, Name, QueueName, Uri, cel_list, rules
+from finetune_core.api.pods import PodTemplate, Resources
 from finetune_core.tasks.sparse import SPARSE_TYPES
 
 
@@ -23,61 +23,6 @@ class ImagePullPolicy(StrEnum):
     ALWAYS = "Always"
     IF_NOT_PRESENT = "IfNotPresent"
     NEVER = "Never"
-
-
-_QUANTITY = {
-    "additionalProperties": {
-        "anyOf": [{"type": "integer"}, {"type": "string"}],
-        "pattern": QUANTITY_PATTERN,
-        "x-kubernetes-int-or-string": True,
-    },
-    "maxProperties": 32,
-}
-
-
-class Resources(ApiModel):
-    """Requests and limits of the training container, as in a pod."""
-
-    requests: Annotated[
-        dict[str, Quantity] | None,
-        Field(description="What a pod is scheduled by.", json_schema_extra=_QUANTITY),
-    ] = None
-    limits: Annotated[
-        dict[str, Quantity] | None,
-        Field(description="What a pod may use at most; GPUs go here.", json_schema_extra=_QUANTITY),
-    ] = None
-
-
-class PodTemplate(ApiModel):
-    """Each field is the pod's own of that name, and adds to what the operator sets."""
-
-    labels: Annotated[dict[str, str] | None, Field(max_length=64, description="Extra labels.")] = None
-    annotations: Annotated[dict[str, str] | None, Field(max_length=64, description="Extra annotations.")] = None
-    node_selector: Annotated[
-        dict[str, str] | None, Field(max_length=64, description="Labels that a node must have.")
-    ] = None
-    tolerations: Annotated[
-        list[dict[str, Any]] | None, Field(max_length=64, description="Taints that the pods tolerate.")
-    ] = None
-    affinity: Annotated[
-        dict[str, Any] | None, Field(description="Scheduling affinity.", json_schema_extra=free_form())
-    ] = None
-    env: Annotated[
-        list[dict[str, Any]] | None, Field(max_length=256, description="Extra environment of the training container.")
-    ] = None
-    volumes: Annotated[list[dict[str, Any]] | None, Field(max_length=64, description="Extra volumes.")] = None
-    volume_mounts: Annotated[
-        list[dict[str, Any]] | None, Field(max_length=64, description="Extra mounts of the training container.")
-    ] = None
-    image_pull_secrets: Annotated[
-        list[dict[str, Any]] | None, Field(max_length=16, description="Secrets that the image is pulled with.")
-    ] = None
-    service_account_name: Annotated[
-        Name | None,
-        Field(description="Service account of the pods, for workload identity. Its token is not mounted."),
-    ] = None
-    priority_class_name: Annotated[Name | None, Field(description="Priority class.")] = None
-    runtime_class_name: Annotated[Name | None, Field(description="Runtime class, e.g. nvidia.")] = None
 
 
 class RayOptions(ApiModel):
@@ -134,6 +79,12 @@ class Execution(ApiModel):
     image_pull_policy: Annotated[ImagePullPolicy | None, Field(description="As in a pod.")] = None
     resources: Resources | None = Field(
         default=None, description="What a training pod asks for, e.g. limits: {nvidia.com/gpu: 1}."
+    )
+    report_resources: Resources | None = Field(
+        default=None, description="What the pod that writes the report asks for. Default: the operator's."
+    )
+    resolve_resources: Resources | None = Field(
+        default=None, description="What a pod that looks at volumes asks for. Default: the operator's."
     )
     pod_template: PodTemplate | None = Field(
         default=None, description="Node selector, tolerations, volumes and so on for the training pods."
@@ -250,7 +201,7 @@ class Retention(ApiModel):
 
     models: Annotated[
         ModelRetention,
-        Field(description="Best: the weights of each task's best run. All: of every run. None: of none."),
+        Field(description="Best: the weights of each task's two best runs. All: of every run. None: of none."),
     ] = ModelRetention.BEST
 
 

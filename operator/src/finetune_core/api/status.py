@@ -14,12 +14,16 @@ MAX_MESSAGE = 1024
 
 
 class ConditionType(StrEnum):
-    """The conditions that are shown from first sight: the third by experiments, the fourth by searches."""
+    """The first two are shown from first sight, with the third by experiments and the fourth by searches.
+
+    The last one is shown where it is False: the store lacks what results rest on.
+    """
 
     VALID = "Valid"
     SUCCEEDED = "Succeeded"
     LEADERBOARD_READY = "LeaderboardReady"
     BEST_HYPERPARAMETERS_READY = "BestHyperparametersReady"
+    STORAGE_SAFE = "StorageSafe"
 
 
 class ConditionStatus(StrEnum):
@@ -37,8 +41,10 @@ class Reason(StrEnum):
     INVALID_SPEC = "InvalidSpec"
     INPUT_NOT_FOUND = "InputNotFound"
     KUBERAY_MISSING = "KubeRayMissing"
+    KUBERAY_TOO_OLD = "KubeRayTooOld"
     SECRET_NOT_FOUND = "SecretNotFound"
     STORAGE_REFUSED = "StorageRefused"
+    CREATES_REPEATEDLY = "CreatesRepeatedly"
     REJECTED = "Rejected"
     CHECKING = "Checking"
 
@@ -75,7 +81,12 @@ class Reason(StrEnum):
 class Condition(ApiModel):
     """One condition, as Kubernetes' metav1.Condition."""
 
-    type: Annotated[str, Field(description="Valid, Succeeded; LeaderboardReady or BestHyperparametersReady.")]
+    type: Annotated[
+        str,
+        Field(
+            description="Valid, Succeeded; LeaderboardReady or BestHyperparametersReady; StorageSafe where it is False."
+        ),
+    ]
     status: Annotated[ConditionStatus, Field(description="True, False or Unknown (not decided yet).")]
     reason: Annotated[str, Field(description="One word for programs.")]
     message: Annotated[str, Field(description="What it means and what to do.")]

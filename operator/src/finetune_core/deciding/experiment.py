@@ -70,6 +70,7 @@ def _sequence(seen: Observation) -> JobSequence:
     return JobSequence(
         name=seen.plan.experiment,
         revision=seen.revision,
+        is_current=lambda job: job.is_of(seen.revision_with, seen.template),
         units=tuple(run.run_id for run in seen.plan.runs),
         pending=seen.pending,
         jobs=seen.of_role(JobRole.TRAIN),
@@ -88,7 +89,8 @@ def _after_runs(seen: Observation, state: SequenceState) -> Decision:
             owner=seen.plan.experiment,
             digest=report_digest(seen.plan, seen.outcomes.values(), state.failed),
             current=seen.report.digest if seen.report else None,
-            revision_of=(seen.template, seen.execution.retry_token),
+            template=seen.template,
+            retry_token=seen.execution.retry_token,
             jobs=seen.of_role(JobRole.REPORT),
             pods=seen.pods,
             failed=tuple(sorted(state.failed)),

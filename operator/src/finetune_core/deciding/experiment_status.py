@@ -116,6 +116,13 @@ def waiting_status(
     )
 
 
+def with_unsafe_storage(status: StatusT, previous: StatusT, message: str, *, generation: int, now: str) -> StatusT:
+    """The status, with a condition that says what the store lacks."""
+    conditions = Conditions(previous, generation=generation, now=now)
+    unsafe = conditions.make(ConditionType.STORAGE_SAFE, ConditionStatus.FALSE, Reason.CREATES_REPEATEDLY, message)
+    return status.model_copy(update={"conditions": (*status.conditions, unsafe)})
+
+
 def build_status(
     seen: Observation,
     decision: Decision,

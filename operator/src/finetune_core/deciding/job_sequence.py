@@ -22,6 +22,7 @@ from finetune_core.canonical import short_hash
 from finetune_core.deciding.actions import Action, CreateTrainJob, DeleteJob, PatchJob
 from finetune_core.deciding.executor import ExecutorTraits
 from finetune_core.deciding.observation import FailureCause, JobView, PodView
+from finetune_core.deciding.pods_in_words import pods_in_words, waits_its_turn
 from finetune_core.planning.plan import JobPlan
 from finetune_core.planning.search_plan import SearchJobPlan
 
@@ -34,8 +35,9 @@ class JobSequence:
     """What a sequence has to do and what there is of it; `jobs` and `pods` are only its own, of role train.
 
     `name` is what Jobs' names begin with; `noun` is what a unit is called in messages; `errors` tell why units failed;
-    `ident` tells the sequences of a search apart. `given_up` are units that failed for good in a Job of this revision
-    that is gone.
+    `ident` tells the sequences of a search apart. `is_current` says whether a Job is of `revision`, or of one that an
+    earlier release would give what is asked for today. `given_up` are units that failed for good in a Job of this
+    revision that is gone.
     """
 
     name: str
@@ -48,6 +50,7 @@ class JobSequence:
     execution: Execution
     make_plan: Callable[[frozenset[str]], JobPlan | SearchJobPlan]
     executor: ExecutorTraits
+    is_current: Callable[[JobView], bool]
     given_up: Mapping[str, FailureCause] = field(default_factory=dict)
     ident: str = ""
     noun: str = "runs"
@@ -84,7 +87,7 @@ def advance(sequence: JobSequence) -> SequenceState:
     if current is None:
         return _begin(sequence, others)
     if not current.finished:
-        return _at_work(sequence, current, others)
+        return _made_anew(sequence, current, others) or _at_work(sequence, current, others)
     return _ended(sequence, current, others)
 
 
@@ -129,7 +132,7 @@ def _current(sequence: JobSequence) -> JobView | None:
     mine = [
         job
         for job in sequence.jobs
-        if job.revision == sequence.revision and job.kind == sequence.executor.kind and job.owned and not job.deleting
+        if sequence.is_current(job) and job.kind == sequence.executor.kind and job.owned and not job.deleting
     ]
     return max(mine, key=lambda job: job.round, default=None)
 
@@ -169,6 +172,22 @@ def _create(sequence: JobSequence, others: tuple[JobView, ...], *, round_: int, 
     return SequenceState(reason, message, (action, *delete_jobs(others)))
 
 
+def _made_anew(sequence: JobSequence, current: JobView, others: tuple[JobView, ...]) -> SequenceState | None:
+    """Nothing of it runs, and the operator's settings have changed since: they may be what kept its pods from starting.
+
+    What runs is never interrupted for these settings.
+    """
+    blocked = blocked_pod(sequence.pods, current.name)
+    if blocked is None or not current.outdated or current.ready or current.suspended:
+        return None
+    message = f"{current.kind} {current.name} is made anew with the operator's settings of today: {_stuck(blocked)}"
+    return SequenceState(Reason.REPLACING_JOB, message, delete_jobs((current, *others)), current=current)
+
+
+def _stuck(pod: PodView) -> str:
+    return f"pod {pod.name} cannot start: {pod.blocked}: {pod.blocked_message}"
+
+
 def _at_work(sequence: JobSequence, current: JobView, others: tuple[JobView, ...]) -> SequenceState:
     execution = sequence.execution
     resizable = sequence.executor.resizable and current.parallelism != execution.parallelism
@@ -185,16 +204,16 @@ def _at_work(sequence: JobSequence, current: JobView, others: tuple[JobView, ...
 
 def _working_phase(sequence: JobSequence, current: JobView, failed: int) -> tuple[Reason, str]:
     ended = len(sequence.units) - len(sequence.pending) + failed
-    pods = "1 pod" if current.active == 1 else f"{current.active} pods"
-    counted = f"{ended} of {len(sequence.units)} {sequence.noun} ended, {pods} at work"
+    blocked = blocked_pod(sequence.pods, current.name)
+    pods = pods_in_words(current, blocked)
+    counted = f"{ended} of {len(sequence.units)} {sequence.noun} ended; pods: {pods}"
     if sequence.execution.suspend:
         return Reason.SUSPENDED, f"{counted}. Set execution.suspend: false to go on."
     if current.suspended and current.queued:
         return Reason.QUEUED, f"{counted}. Waiting for queue {sequence.execution.queue_name} to admit the Job."
     if sequence.execution.parallelism == 0:
         return Reason.SUSPENDED, f"{counted}. execution.parallelism is 0: raise it to go on."
-    blocked = blocked_pod(sequence.pods, current.name)
-    if blocked is None:
+    if blocked is None or waits_its_turn(current, blocked):
         return Reason.RUNNING, f"{counted}."
     problem = f"Pod {blocked.name} cannot start: {blocked.blocked}: {blocked.blocked_message}"
     return (Reason.RUNNING if current.ready else Reason.BLOCKED), f"{counted}. {problem}"

@@ -1,6 +1,6 @@
 """What the operator sees of an experiment: its children and its results, as plain values for `decide()`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -40,6 +40,9 @@ class JobView:
     `plan` has it. `owned` is false for a Job that an earlier experiment of the same name left behind: Kubernetes
     deletes it, and until then it is waited for. `uid` and `version` are the object's and that of its state here.
     `ttl`: seconds after its end until Kubernetes deletes it; None for never.
+
+    `templates` are fingerprints that today's spec may have by the rules of an earlier release, where that made the
+    object; none where today's rules hold. `outdated`: the operator's own settings are others than those it was made by.
     """
 
     name: str
@@ -68,6 +71,8 @@ class JobView:
     uid: str = ""
     version: str = ""
     ttl: int | None = None
+    templates: tuple[str, ...] = ()
+    outdated: bool = False
 
     @property
     def kind(self) -> str:
@@ -78,6 +83,13 @@ class JobView:
     def finished(self) -> bool:
         """Whether the Job has reached a final condition."""
         return self.complete or self.failed_for is not None
+
+    def is_of(self, revision: Callable[[str], str], template: str) -> bool:
+        """Whether it is of today's spec, by the rules of the release that made it.
+
+        `revision` is the revision by the fingerprint of a template; `template` is today's.
+        """
+        return self.revision in {revision(known) for known in self.templates or (template,)}
 
     def index_of(self, run_id: str) -> int | None:
         """The completion index that does a run."""
@@ -134,7 +146,11 @@ class Observation:
     @cached_property
     def revision(self) -> str:
         """Digest of what a training Job cannot change in place: the runs, the pod template, the retry token."""
-        return short_hash([self.plan.work_digest, self.template, self.execution.retry_token])
+        return self.revision_with(self.template)
+
+    def revision_with(self, template: str) -> str:
+        """The revision with another fingerprint of the pod template."""
+        return short_hash([self.plan.work_digest, template, self.execution.retry_token])
 
     @cached_property
     def pending(self) -> frozenset[str]:

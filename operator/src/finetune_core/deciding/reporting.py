@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from finetune_core.api.status import Reason
 from finetune_core.canonical import short_hash
-from finetune_core.deciding.actions import Action, CreateReportJob
+from finetune_core.deciding.actions import Action, CreateReportJob, DeleteJob
 from finetune_core.deciding.job_sequence import MAX_ROUNDS, blocked_pod, delete_jobs
 from finetune_core.deciding.observation import JobRole, JobView, PodView
 from finetune_core.results.run import FailureReason
@@ -19,16 +19,30 @@ _WRITING = "Writing tables and what is best."
 class Reporting:
     """What a report is to be made from (`digest`) and what there is: the report in the store, and Jobs of that role.
 
-    `revision_of` holds what else has a failed report tried again: pod template and retry token.
+    `template` (the fingerprint of the pods) and `retry_token` are what else has a failed report tried again.
     """
 
     owner: str
     digest: str
     current: str | None
-    revision_of: tuple[str | None, ...]
+    template: str
+    retry_token: str | None
     jobs: tuple[JobView, ...]
     pods: tuple[PodView, ...]
     failed: tuple[str, ...] = ()
+
+    @property
+    def revision(self) -> str:
+        """The revision of the report Job that is wanted."""
+        return self.revision_with(self.template)
+
+    def revision_with(self, template: str) -> str:
+        """The revision with another fingerprint of the pods."""
+        return short_hash([self.digest, template, self.retry_token])
+
+    def wants(self, job: JobView) -> bool:
+        """Whether a report Job is the one that is wanted."""
+        return job.owned and job.is_of(self.revision_with, self.template)
 
 
 @dataclass(frozen=True)
@@ -44,15 +58,14 @@ class ReportStep:
 
 def report_step(seen: Reporting) -> ReportStep:
     """The next step towards a report that is up to date."""
-    revision = short_hash([seen.digest, *seen.revision_of])
-    mine = [job for job in seen.jobs if job.revision == revision and job.owned]
+    mine = [job for job in seen.jobs if seen.wants(job)]
     job = max(mine, key=lambda job: job.round, default=None)
     others = [other for other in seen.jobs if other is not job]
     if seen.current == seen.digest:
         return _up_to_date(seen, job, others)
     stale = delete_jobs(others)
     if job is None:
-        return _order(seen, revision, others, stale)
+        return _order(seen, others, stale)
     if not job.finished or job.deleting:
         return _at_work(seen, job, stale)
     return _again(seen, job, stale)
@@ -72,15 +85,17 @@ def _up_to_date(seen: Reporting, job: JobView | None, others: list[JobView]) -> 
     return ReportStep(Reason.REPORTING, message, stale, current=not waiting, done=not waiting)
 
 
-def _order(seen: Reporting, revision: str, others: list[JobView], stale: tuple[Action, ...]) -> ReportStep:
+def _order(seen: Reporting, others: list[JobView], stale: tuple[Action, ...]) -> ReportStep:
     if any(not other.finished for other in others) or _writers(seen, None):
         return ReportStep(Reason.REPORTING, "Waiting for an earlier report to end.", stale)
-    return ReportStep(Reason.REPORTING, _WRITING, (*stale, _create(seen, revision, 0)))
+    return ReportStep(Reason.REPORTING, _WRITING, (*stale, _create(seen, 0)))
 
 
 def _at_work(seen: Reporting, job: JobView, stale: tuple[Action, ...]) -> ReportStep:
     blocked = blocked_pod(seen.pods, job.name)
     if blocked is not None:
+        if job.outdated and not job.ready and not job.deleting:
+            stale = (*stale, DeleteJob.of(job))
         problem = f" Pod {blocked.name} cannot start: {blocked.blocked}: {blocked.blocked_message}"
         return ReportStep(Reason.REPORTING, f"{_WRITING}{problem}", stale)
     away = None if job.active else without_store(seen.pods, job.name)
@@ -93,17 +108,16 @@ def _again(seen: Reporting, job: JobView, stale: tuple[Action, ...]) -> ReportSt
     """A report that was not of these results is ordered again, as often as a lost run: others may write there too."""
     changed = any(pod.failure_reason == FailureReason.RESULTS_CHANGED for pod in seen.pods if pod.job == job.name)
     if (changed or job.complete) and job.round < MAX_ROUNDS:
-        actions = (*stale, *delete_jobs([job]), _create(seen, job.revision, job.round + 1))
+        actions = (*stale, *delete_jobs([job]), _create(seen, job.round + 1))
         return ReportStep(Reason.REPORTING, f"{_WRITING} The results had changed meanwhile.", actions)
     why = _error(seen, job) or job.failed_for or "it ended well, but the report is not the one it should have written"
     message = f"Report Job {job.name} failed: {why}. Set execution.retryToken to try again."
     return ReportStep(Reason.REPORT_FAILED, message, stale, done=not stale)
 
 
-def _create(seen: Reporting, revision: str, round_: int) -> CreateReportJob:
-    return CreateReportJob(
-        report_job_name(seen.owner, revision, round_), revision, seen.digest, seen.failed, round=round_
-    )
+def _create(seen: Reporting, round_: int) -> CreateReportJob:
+    name = report_job_name(seen.owner, seen.revision, round_)
+    return CreateReportJob(name, seen.revision, seen.digest, seen.failed, round=round_)
 
 
 def without_store(pods: tuple[PodView, ...], job: str) -> str | None:

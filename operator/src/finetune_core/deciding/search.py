@@ -88,6 +88,7 @@ def _sequence(seen: SearchObservation, name: str, ident: str, units: tuple[tuple
     return JobSequence(
         name=name,
         revision=seen.revision(named),
+        is_current=lambda job: job.is_of(lambda template: seen.revision_with(template, named), seen.template),
         units=named,
         pending=frozenset(unit_name(unit) for unit in units if unit[0] in open_),
         jobs=jobs,
@@ -144,7 +145,8 @@ def _after_trials(
             owner=seen.plan.search,
             digest=seen.digest,
             current=seen.report,
-            revision_of=(seen.template, seen.execution.retry_token),
+            template=seen.template,
+            retry_token=seen.execution.retry_token,
             jobs=seen.of_role(JobRole.REPORT),
             pods=seen.pods,
         )

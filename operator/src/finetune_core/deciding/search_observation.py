@@ -76,5 +76,9 @@ class SearchObservation:
 
     def revision(self, units: tuple[str, ...]) -> str:
         """Digest of what the Job of some units cannot change in place: plan, pod template, retry token."""
+        return self.revision_with(self.template, units)
+
+    def revision_with(self, template: str, units: tuple[str, ...]) -> str:
+        """The revision with another fingerprint of the pod template."""
         asked = [self.concurrent_trials, self.execution.run_timeout_seconds, self.execution.retry_token]
-        return short_hash([self.plan.digest, list(units), self.template, asked])
+        return short_hash([self.plan.digest, list(units), template, asked])

@@ -137,6 +137,19 @@ def validate_zip(source: BinaryIO) -> tuple[Problem, ...]:
         return (Problem("zip", f"cannot be read as a zip file: it is none, or is damaged: {error}"),)
 
 
+def constant_files(source: BinaryIO) -> dict[str, str]:
+    """File -> the one prediction in all of its rows, in a zip without problems: a placeholder, or nothing learned."""
+    with zipfile.ZipFile(source) as archive:
+        found = {name: _predictions(archive, name) for name in _FILES}
+    return {name: next(iter(values)) for name, values in found.items() if len(values) == 1}
+
+
+def _predictions(archive: zipfile.ZipFile, name: str) -> set[str]:
+    with archive.open(name) as lines:
+        next(lines)
+        return {line.split(b"\t")[1].strip().decode() for line in lines}
+
+
 def _zip_problems(archive: zipfile.ZipFile) -> Iterator[Problem]:
     entries: dict[str, zipfile.ZipInfo] = {}
     for entry in archive.infolist():

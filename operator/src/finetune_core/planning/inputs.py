@@ -22,6 +22,7 @@ from finetune_core.tasks.sparse import type_problem
 
 CONFIG_FILE = "config.json"
 
+_MODEL = "spec.model.uri"
 _WEIGHTS = (".safetensors", ".bin")
 
 
@@ -57,26 +58,38 @@ class ResolvedInputs:
 
 
 def resolve_inputs(spec: AnySpec, source: FolderSource) -> ResolvedInputs:
-    """Pin everything; InvalidInputError lists all inputs that cannot be used at once."""
+    """Pin everything. InvalidInputError lists all inputs that cannot be used at once, and what is waited for beside.
+
+    NotYetError where nothing is wrong but that something is waited for.
+    """
     problems: list[Problem] = []
+    waiting: dict[str, NotYetError] = {}
     model: ResolvedModel | None = None
     data: dict[str, ResolvedData] = {}
     try:
         model = _resolve_model(spec, source)
     except InvalidInputError as error:
         problems += error.problems
+    except NotYetError as error:
+        waiting[_MODEL] = error
     for task in task_specs(spec):
         try:
             data[task.name] = _resolve_data(spec, task, source)
         except InvalidInputError as error:
             problems += error.problems
-    if problems or model is None:
-        raise InvalidInputError(tuple(dict.fromkeys(problems)))
-    return ResolvedInputs(model, data)
+        except NotYetError as error:
+            waiting[_data_place(spec, task)[1]] = error
+    if not problems and model is not None and not waiting:
+        return ResolvedInputs(model, data)
+    if not problems:
+        # One of several: each look tells of the next.
+        raise next(iter(waiting.values()))
+    told = (Problem(field, str(error)) for field, error in waiting.items())
+    raise InvalidInputError(tuple(dict.fromkeys((*problems, *told))))
 
 
 def _resolve_model(spec: AnySpec, source: FolderSource) -> ResolvedModel:
-    uri, field = spec.model.uri, "spec.model.uri"
+    uri, field = spec.model.uri, _MODEL
     folder = source.look(uri, field=field, kind="model")
     if folder.commit:
         return ResolvedModel(uri=_pinned(uri, folder.commit), type=spec.model.type, digest=f"hub:{folder.commit}")
@@ -96,9 +109,7 @@ def _resolve_model(spec: AnySpec, source: FolderSource) -> ResolvedModel:
 
 def _resolve_data(spec: AnySpec, task: TaskSpec, source: FolderSource) -> ResolvedData:
     definition = define(task)
-    own = task.data.uri if task.data else None
-    uri = own or (spec.data or Data()).uri
-    field = f"spec.tasks[{task.name}].data.uri" if own else "spec.data.uri"
+    uri, field = _data_place(spec, task)
     folder = source.look(uri, field=field, kind="dataset")
     if folder.commit:
         return _hub_data(uri, folder.commit, definition)
@@ -106,6 +117,13 @@ def _resolve_data(spec: AnySpec, task: TaskSpec, source: FolderSource) -> Resolv
     decisive = decisive_files(definition, splits)
     entries = [entry for entry in folder.files if entry.path in decisive]
     return ResolvedData(uri=uri, digest=content_digest(entries), pinned=_exact(entries), splits=splits)
+
+
+def _data_place(spec: AnySpec, task: TaskSpec) -> tuple[str, str]:
+    """Where a task's data lie, and the field that says it."""
+    if task.data and task.data.uri:
+        return task.data.uri, f"spec.tasks[{task.name}].data.uri"
+    return (spec.data or Data()).uri, "spec.data.uri"
 
 
 def said_type(config: bytes) -> str | None:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from finetune_core.api import MAX_RUNS, ExperimentSpec, HPSearchSpec, Precision, TaskSpec, Training
+from finetune_core.planning.execution_checks import execution_problems
 from finetune_core.planning.settings import Settings, resolve_settings
 from finetune_core.planning.task_checks import definition_problems, definition_warnings
 from finetune_core.planning.training_checks import (
@@ -120,6 +121,7 @@ def _spec_problems(spec: ExperimentSpec, *, in_cluster: bool, tuned: Mapping[str
     if total > MAX_RUNS:
         yield Problem("spec.runs", f"{total} runs in all; at most {MAX_RUNS}: lower runs or split the experiment")
     yield from training_problems("spec.training", spec.training)
+    yield from execution_problems(spec.execution)
     for task in tasks:
         yield from _task_problems(spec, task, tuned.get(task.name))
 

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from finetune_core.api import Algorithm, Distribution, HPSearchSpec, SearchTask, Training
 from finetune_core.planning.arguments import SEARCHABLE
+from finetune_core.planning.execution_checks import execution_problems
 from finetune_core.planning.parse import define, read_spec, task_specs
 from finetune_core.planning.search import base_settings, space_of, trials_of
 from finetune_core.planning.task_checks import definition_problems, definition_warnings
@@ -64,6 +65,7 @@ def _problems(spec: HPSearchSpec, *, in_cluster: bool) -> Iterator[Problem]:
     if (message := misspelt_type(spec.model.type)) is not None:
         yield Problem("spec.model.type", message)
     yield from training_problems("spec.training", spec.training)
+    yield from execution_problems(spec.execution)
     yield from _proxy_problems(spec)
     for task in spec.tasks:
         yield from _task_problems(spec, task)

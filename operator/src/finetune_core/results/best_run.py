@@ -35,5 +35,18 @@ def rank(result: Ranked) -> tuple[float, int] | None:
 
 def best_run(results: Iterable[_R]) -> _R | None:
     """The best finite value of the metric for the best model; ties go to the lower run index."""
-    ranked = [(key, result) for result in results if (key := rank(result)) is not None]
-    return min(ranked, key=lambda pair: pair[0])[1] if ranked else None
+    return next(iter(ranked(results)), None)
+
+
+def ranked(results: Iterable[_R]) -> list[_R]:
+    """The runs that can win, the best first."""
+    found = [(key, result) for result in results if (key := rank(result)) is not None]
+    return [result for _, result in sorted(found, key=lambda pair: pair[0])]
+
+
+def with_weights(results: Iterable[_R]) -> list[_R]:
+    """Of a task's runs those whose weights stay where only the best are kept: the best, and the one after it.
+
+    The second is there for the day on which the first is quarantined: its weights could not be had again.
+    """
+    return ranked(results)[:2]

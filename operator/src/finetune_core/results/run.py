@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import field_validator
 
 from finetune_core.frozen import Document
-from finetune_core.stored import Count, RelativePath, Seconds, Segment, Slug, finite
+from finetune_core.stored import Count, Seconds, Segment, Slug, finite
 
 RESULT_SCHEMA_VERSION = 1
 
@@ -72,8 +72,20 @@ def failure_scope(owner_uid: str, revision: str) -> str:
     return f"{owner_uid}/{revision}"
 
 
+class Phase(StrEnum):
+    """What a living run does."""
+
+    TRAINING = "training"
+    EVALUATING = "evaluating"
+    PREDICTING = "predicting"
+    UPLOADING = "uploading"
+
+
 class Progress(Document):
-    """Where a living run is. `elapsed_seconds` counts over all attempts, without waiting."""
+    """Where a living run is. `elapsed_seconds` counts over all attempts, without waiting.
+
+    `phase` is one of Phase, or a word of a later version.
+    """
 
     step: Count
     total_steps: Count
@@ -81,13 +93,7 @@ class Progress(Document):
     elapsed_seconds: Seconds
     attempt: str
     time: str
-
-
-class CheckpointPointer(Document):
-    """The newest whole checkpoint: its step and the size in bytes of each of its files."""
-
-    step: Count
-    files: dict[RelativePath, Count]
+    phase: str = Phase.TRAINING
 
 
 class DriverFailure(Document):

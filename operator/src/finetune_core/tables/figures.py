@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from finetune_core.plain import one_line
+from finetune_core.results.evaluation import Evaluation
 from finetune_core.tasks.metrics import is_share
 
 NOTHING = "–"
@@ -16,16 +17,21 @@ NOTHING = "–"
 
 _COARSE = (
     (60, "<1m"),
-    (120, "~2m"),
-    (300, "~5m"),
-    (600, "~10m"),
-    (1200, "~20m"),
-    (1800, "~30m"),
-    (2700, "~45m"),
-    (3600, "~1h"),
-    (5400, "~1.5h"),
-    (7200, "~2h"),
+    (90, "~1m"),
+    (150, "~2m"),
+    (240, "~3m"),
+    (360, "~5m"),
+    (510, "~7m"),
+    (750, "~10m"),
+    (1050, "~15m"),
+    (1500, "~20m"),
+    (2220, "~30m"),
+    (3150, "~45m"),
+    (4500, "~1h"),
+    (6300, "~1.5h"),
+    (9000, "~2h"),
 )
+"""Up to so many seconds: steps of about 1.5, so that an estimate that moves a little does not seem to double."""
 
 
 def in_unit(metric: str, value: float) -> float:
@@ -76,6 +82,15 @@ def p_value(value: float | None) -> str:
     if value is None:
         return NOTHING
     return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def evaluation_line(evaluation: Evaluation, total: int, seconds_left: float | None) -> str:
+    """`step 20 of 60: accuracy 66.12, loss 0.61, train loss 0.7, learning rate 2e-05, 12 s left`, for logs."""
+    told = [named(name, value) for name, value in evaluation.metrics.items()]
+    told += [f"train loss {evaluation.train_loss:.4g}"] if evaluation.train_loss is not None else []
+    told += [f"learning rate {evaluation.learning_rate:.4g}"] if evaluation.learning_rate is not None else []
+    told += [f"{duration(seconds_left)} left"] if seconds_left is not None else []
+    return f"step {evaluation.step}" + (f" of {total}" if total else "") + f": {', '.join(told)}"
 
 
 def count(done: int, total: int) -> str:

@@ -14,8 +14,8 @@ from finetune_kube.kinds import SEARCH
 from finetune_kube.ownership import claimed_plan, is_owned_by, own_plan, plan_text
 from finetune_operator.children.views import hangs_silently, object_view, pod_view, role_of
 from finetune_operator.cluster import Cluster, Json
-from finetune_operator.executors import Executor, Executors, Look
-from finetune_operator.manifests import Owner
+from finetune_operator.executors import Executor, Executors, Look, first_release
+from finetune_operator.manifests import Owner, PodSettings
 from finetune_operator.memory import LookMemory
 from finetune_store import Store
 
@@ -32,16 +32,24 @@ class Children:
     """
 
     def __init__(
-        self, cluster: Cluster, owner: Owner, memory: LookMemory, store: Store, executors: Executors, mode: Executor
+        self,
+        cluster: Cluster,
+        owner: Owner,
+        memory: LookMemory,
+        store: Store,
+        executors: Executors,
+        settings: PodSettings,
     ) -> None:
         self._cluster = cluster
         self._owner = owner
         self._memory = memory
         self._store = store
         self._executors = executors
-        self._mode = mode
+        self._settings = settings
+        self._mode = executors.of(settings.execution)
+        self._made_by = settings.made_by
         self._labels = names.children_of(owner.name, owner.kind)
-        self._refused: tuple[PodView, ...] = ()
+        self._hindered: tuple[PodView, ...] = ()
         self._pods: list[Json] | None = None
 
     def jobs(self) -> tuple[JobView, ...]:
@@ -49,8 +57,9 @@ class Children:
         found = {executor: self._found(executor) for executor in self._executors.all}
         self._forget_gone({item["metadata"]["name"] for items in found.values() for item in items})
         jobs = tuple(self._view(executor, item) for executor, items in found.items() for item in items)
-        refused = (executor.refused_pods(item) for executor, items in found.items() for item in items)
-        self._refused = tuple(pod for pod in refused if pod is not None)
+        look = self._seen()
+        hindered = (executor.hindered_pods(item, look) for executor, items in found.items() for item in items)
+        self._hindered = tuple(pod for pod in hindered if pod is not None)
         # Plans of Jobs that are gone are forgotten.
         self._memory.indexes = {job.plan: job.indexes for job in jobs if job.indexes}
         return jobs
@@ -63,7 +72,7 @@ class Children:
         told = {pod["metadata"]["uid"]: self._warning(pod) for pod in silent[:_MAX_ASKED]}
         labels = self._executors.pod_labels
         views = (pod_view(pod, told.get(pod["metadata"]["uid"]), job_labels=labels) for pod in found)
-        return (*views, *self._refused)
+        return (*views, *self._hindered)
 
     def _found_pods(self) -> list[Json]:
         if self._pods is None:
@@ -94,8 +103,18 @@ class Children:
     def _view(self, executor: Executor, item: Json) -> JobView:
         plan, indexes = self._plan(item)
         seen = object_view(item, executor.traits, owner_uid=self._owner.uid, indexes=indexes, plan=plan)
-        look = Look(self._owner, self._store, self._memory, self._found_pods)
-        return _readable(executor.view(item, seen, look))
+        return self._judged(_readable(executor.view(item, seen, self._seen())), item)
+
+    def _seen(self) -> Look:
+        return Look(self._owner, self._store, self._memory, self._found_pods)
+
+    def _judged(self, job: JobView, item: Json) -> JobView:
+        """By which rules, and with which of the operator's settings, an object was made."""
+        said = item["metadata"].get("annotations") or {}
+        wanted = self._made_by[names.SETTINGS_ANNOTATION]
+        rules = said.get(names.RULES_ANNOTATION)
+        earlier = () if rules is not None else first_release.templates(self._settings, item)
+        return replace(job, templates=earlier, outdated=said.get(names.SETTINGS_ANNOTATION) != wanted)
 
     def _warning(self, pod: Json) -> str | None:
         warnings = self._cluster.pod_warnings(self._owner.namespace, pod["metadata"]["uid"])

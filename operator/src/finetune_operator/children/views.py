@@ -11,6 +11,8 @@ from finetune_kube import names
 from finetune_kube.ownership import is_owned_by
 
 _NUMBER = re.compile("[0-9]{1,9}")
+# Of a pod's own limit: a node that is short of disk evicts pods too, which is no fault of theirs.
+_FULL = re.compile("(EmptyDir|ephemeral).* exceed|exceed.* ephemeral")
 _STUCK = frozenset(
     {
         "ImagePullBackOff",
@@ -114,6 +116,9 @@ def _waiting(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _failure(status: Mapping[str, Any]) -> tuple[str | None, str, str | None]:
     if status.get("phase") != "Failed":
         return None, "", None
+    evicted = str(status.get("message", "")) if status.get("reason") == "Evicted" else ""
+    if _FULL.search(evicted):
+        return "DiskFull", f"{evicted.strip()} To do: raise execution.resources.limits.ephemeral-storage", None
     for container in status.get("containerStatuses") or ():
         ended = (container.get("state") or {}).get("terminated")
         if ended and ended.get("exitCode"):

@@ -21,18 +21,29 @@ class ChildWriter:
         self._cluster = cluster
         self._owner = owner
 
-    def create_work(self, kind: Kind, manifest: Json) -> None:
-        """Create a Job or the like, unless the owner has it already."""
+    def create_work(self, kind: Kind, manifest: Json, *, strict: bool = True) -> None:
+        """Create a Job or the like, unless the owner has it already; RejectedError: see Cluster."""
         namespace, name = self._owner.namespace, manifest["metadata"]["name"]
         self._create(
             manifest,
-            lambda where, made: self._cluster.create_work(kind, where, made),
+            lambda where, made: self._cluster.create_work(kind, where, made, strict=strict),
             lambda: self._cluster.list_work(kind, namespace, {}, name=name),
         )
 
     def create_config_map(self, manifest: Json) -> None:
         """Create a ConfigMap whose name stands for its content, unless the owner has it already."""
         self._create(manifest, self._cluster.create_config_map, lambda: self._found(manifest["metadata"]["name"]))
+
+    def create_network_policy(self, manifest: Json) -> None:
+        """Create a NetworkPolicy whose name stands for its content, unless the owner has it already."""
+        name = manifest["metadata"]["name"]
+        self._create(manifest, self._cluster.create_network_policy, lambda: self._found_policy(name))
+
+    def delete_network_policy(self, name: str) -> None:
+        """Delete a NetworkPolicy if it is the owner's."""
+        for found in self._found_policy(name):
+            if is_owned_by(found, self._owner.uid):
+                self._cluster.delete_network_policy(self._owner.namespace, name, uid=found["metadata"]["uid"])
 
     def put_config_map(self, manifest: Json) -> None:
         """Create a ConfigMap, or replace the owner's own as it is now; ConflictError if it changes meanwhile."""
@@ -53,6 +64,10 @@ class ChildWriter:
 
     def _found(self, name: str) -> list[Json]:
         found = self._cluster.get_config_map(self._owner.namespace, name)
+        return [] if found is None else [found]
+
+    def _found_policy(self, name: str) -> list[Json]:
+        found = self._cluster.get_network_policy(self._owner.namespace, name)
         return [] if found is None else [found]
 
     def _create(self, manifest: Json, create: Callable[[str, Json], None], find: Callable[[], list[Json]]) -> None:

@@ -13,6 +13,7 @@ from finetune_core.canonical import short_hash
 from finetune_core.deciding.actions import CreateTrainJob
 from finetune_core.deciding.executor import ExecutorTraits
 from finetune_core.deciding.observation import JobView, PodView
+from finetune_kube.errors import RejectedError
 from finetune_kube.kinds import Kind
 from finetune_operator.manifests import Owner, PodSettings
 from finetune_operator.memory import LookMemory
@@ -70,8 +71,16 @@ class Executor(ABC):
     def prepare(self, owner: Owner, name: str, store: Store) -> None:  # noqa: B027 - most need nothing
         """What must be done before an object of that name is created; StoreError."""
 
-    def refused_pods(self, item: Json) -> PodView | None:
-        """Pods that may not be created, where only the object says so."""
+    def network_policy(self, owner: Owner, name: str) -> Json | None:
+        """The NetworkPolicy, of the same name, that closes the pods of an object; None where none is needed."""
+        return None
+
+    def outdated(self, error: RejectedError) -> Absent | None:
+        """What to say where the cluster's version of the kind lacks fields of the manifest; None for other errors."""
+        return None
+
+    def hindered_pods(self, item: Json, look: Look) -> PodView | None:
+        """Pods that cannot be created or come to life, where only the object or all of them together say so."""
         return None
 
     def template(self, settings: PodSettings) -> str:

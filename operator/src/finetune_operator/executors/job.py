@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from finetune_core.canonical import short_hash
 from finetune_core.deciding import executor as core
 from finetune_core.deciding.actions import CreateTrainJob
 from finetune_core.deciding.observation import JobRole, JobView
@@ -14,7 +15,7 @@ from finetune_kube import names
 from finetune_kube.kinds import JOB
 from finetune_operator.executors.base import Executor, Look
 from finetune_operator.manifests.config_maps import plan_name
-from finetune_operator.manifests.owners import Json, Owner, work_metadata
+from finetune_operator.manifests.owners import Json, Owner, metadata_of, work_metadata
 from finetune_operator.manifests.pods import (
     PLAN_OPTION,
     PodSettings,
@@ -24,6 +25,7 @@ from finetune_operator.manifests.pods import (
     label_pods,
     pod_container,
     pod_template,
+    training_resources,
 )
 
 _RUN = ["finetune-trainer", "run", *PLAN_OPTION]
@@ -50,13 +52,13 @@ class JobExecutor(Executor):
         )
         label_pods(spec, owner, JobRole.TRAIN)
         add_scope(spec["template"], owner, work.revision)
-        metadata = work_metadata(owner, work, plan=plan, queue=settings.execution.queue_name)
+        queue = settings.execution.queue_name
+        metadata = work_metadata(owner, work, plan=plan, queue=queue, made_by=settings.made_by)
         return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
 
     def fingerprint(self, settings: PodSettings) -> list[object]:
-        """All that a live Job cannot change: pod template, retries, queue."""
-        spec = job_spec(settings, command=_RUN, plan="", completions=1, parallelism=1, suspend=False)
-        return [spec, settings.execution.queue_name, settings.execution.runs_per_pod]
+        """All that a live Job cannot change: what is asked of its pods, retries, time to live."""
+        return [self.kind.kind, *settings.asked_of_pods("retries", "runs_per_pod", "ttl_seconds_after_finished")]
 
     def view(self, item: Json, seen: JobView, look: Look) -> JobView:
         """A Job of ours, of any role."""
@@ -87,10 +89,8 @@ def job_spec(
 ) -> Json:
     """The spec of an Indexed Job whose pods are not labelled yet."""
     execution = settings.execution
-    container = pod_container(settings, command)
+    container = pod_container(settings, command, training_resources(settings))
     add_tracking(container, settings.tracking)
-    if execution.resources:
-        container["resources"] = execution.resources.model_dump(mode="json", exclude_none=True)
     return {
         "completionMode": "Indexed",
         "completions": completions,
@@ -102,6 +102,14 @@ def job_spec(
         "podFailurePolicy": failure_policy("FailIndex", ExitCode.USER_ERROR, ExitCode.GAVE_UP),
         "template": pod_template(settings, container, plan, execution.termination_grace_period_seconds),
     }
+
+
+def trial_job(owner: Owner, settings: PodSettings) -> Json:
+    """A Job that is never made: whether the cluster would take the pods that a spec asks for, in whichever mode."""
+    spec = job_spec(settings, command=_RUN, plan="plan", completions=1, parallelism=1, suspend=True)
+    label_pods(spec, owner, JobRole.TRAIN)
+    metadata = metadata_of(owner, f"trial-{short_hash(owner.uid)}", JobRole.TRAIN)
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
 
 
 def parse_indexes(text: str) -> frozenset[int]:

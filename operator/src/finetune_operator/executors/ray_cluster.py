@@ -5,6 +5,7 @@ The head runs the driver and no work (it has no CPUs to give); KubeRay's own ope
 """
 
 import shlex
+from dataclasses import replace
 from math import ceil
 
 from finetune_core.api import Execution, RayOptions, Resources
@@ -17,7 +18,9 @@ from finetune_core.search_layout import SearchLayout
 from finetune_kube import names
 from finetune_kube.kinds import RAY_JOB, SEARCH
 from finetune_kube.quantity import quantity
+from finetune_operator.executors.ray_access import ASK_FOR_TOKEN, AUTH_OPTIONS
 from finetune_operator.manifests.config_maps import plan_name
+from finetune_operator.manifests.defaults import resources_of
 from finetune_operator.manifests.owners import Json, Owner, work_metadata
 from finetune_operator.manifests.pods import (
     PLAN_OPTION,
@@ -27,12 +30,12 @@ from finetune_operator.manifests.pods import (
     label_pods,
     pod_container,
     pod_template,
+    training_resources,
 )
 
 RAY_RELEASE = "2.60.0"
 """Ray in the trainer image: since 2.53 KubeRay's probes ask Ray itself, where they needed wget in the image before."""
 
-HEAD_RESOURCES = {"requests": {"cpu": "200m", "memory": "1Gi"}, "limits": {"memory": "4Gi"}}
 _OBJECT_STORE_BYTES = 128 * 1024**2
 _GPU_SUFFIX = "/gpu"
 
@@ -52,16 +55,21 @@ def ray_job(owner: Owner, settings: PodSettings, work: CreateTrainJob) -> Json:
     return {
         "apiVersion": RAY_JOB.api_version,
         "kind": "RayJob",
-        "metadata": work_metadata(owner, work, plan=plan, queue=settings.execution.queue_name),
+        "metadata": work_metadata(
+            owner, work, plan=plan, queue=settings.execution.queue_name, made_by=settings.made_by
+        ),
         "spec": spec,
     }
 
 
 def ray_fingerprint(settings: PodSettings) -> list[object]:
     """All that a live RayJob cannot change: KubeRay ignores changes to its cluster, the number of workers too."""
-    execution = settings.execution
-    cluster = _cluster(settings, plan="", parallelism=execution.parallelism)
-    return [_lifecycle(execution, suspend=False), cluster, execution.queue_name]
+    ray = settings.execution.ray or RayOptions()
+    return [
+        RAY_JOB.kind,
+        *settings.asked_of_pods("parallelism"),
+        ray.model_dump(mode="json", by_alias=True, exclude_none=True),
+    ]
 
 
 def driver_report_key(owner: Owner, ray_job_name: str) -> str:
@@ -94,13 +102,16 @@ def _lifecycle(execution: Execution, *, suspend: bool) -> Json:
 
 
 def _cluster(settings: PodSettings, *, plan: str, parallelism: int) -> Json:
-    ray, worker = settings.execution.ray or RayOptions(), worker_resources(settings.execution)
-    head_resources = ray.head_resources.model_dump(mode="json", exclude_none=True) if ray.head_resources else None
+    ray, worker = settings.execution.ray or RayOptions(), training_resources(settings)
     return {
         "rayVersion": RAY_RELEASE,
+        "authOptions": AUTH_OPTIONS,
         "headGroupSpec": {
             "rayStartParams": {"dashboard-host": "0.0.0.0", **_start_params(cpus=0, gpus=0)},
-            "template": _node(settings, head_resources or HEAD_RESOURCES, plan),
+            # The driver tells no tracker, so the head has none of their keys.
+            "template": _node(
+                replace(settings, tracking=None), resources_of(ray.head_resources, settings.defaults.ray_head), plan
+            ),
         },
         "workerGroupSpecs": [
             {
@@ -108,7 +119,7 @@ def _cluster(settings: PodSettings, *, plan: str, parallelism: int) -> Json:
                 "replicas": parallelism,
                 "minReplicas": parallelism,
                 "maxReplicas": parallelism,
-                "rayStartParams": _start_params(cpus=_cpus(worker), gpus=_gpus(worker)),
+                "rayStartParams": _start_params(cpus=cpus_of(worker), gpus=gpus_of(worker)),
                 "template": _node(settings, worker, plan),
             }
         ],
@@ -125,14 +136,13 @@ def _start_params(*, cpus: int, gpus: int) -> dict[str, str]:
 
 
 def _node(settings: PodSettings, resources: Json, plan: str) -> Json:
-    container = pod_container(settings, [])
+    container = pod_container(settings, [], resources)
     add_tracking(container, settings.tracking)
     # KubeRay makes the command (ray start ...); one of our own would be put before it.
     del container["command"]
     container["env"] += [{"name": name, "value": value} for name, value in _ray_environment(settings).items()]
     if not any(variable["name"] == "OMP_NUM_THREADS" for variable in container["env"]):
         container["env"].append({"name": "FINETUNE_THREADS_BY_CORES", "value": "1"})
-    container["resources"] = resources
     # On SIGTERM `ray start` ends all other processes at once; before it, they save what they are at.
     container["lifecycle"] = {"preStop": {"exec": {"command": ["finetune-trainer", "drain"]}}}
     return pod_template(settings, container, plan, settings.execution.termination_grace_period_seconds)
@@ -148,6 +158,7 @@ def _ray_environment(settings: PodSettings) -> dict[str, str]:
         "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
         # What Ray's processes log goes to files of Ray's; this is the pod's own log.
         "FINETUNE_LOG_FILE": "/proc/1/fd/2",
+        **ASK_FOR_TOKEN,
     }
 
 
@@ -157,7 +168,7 @@ def share_of_a_run(execution: Execution) -> tuple[float, float]:
     Runs that share a GPU share the worker's CPUs in the same proportion.
     """
     ray, worker = execution.ray or RayOptions(), worker_resources(execution)
-    cpus, gpus = _cpus(worker), _gpus(worker)
+    cpus, gpus = cpus_of(worker), gpus_of(worker)
     share = ray.gpus_per_run / gpus if gpus and ray.gpus_per_run else 1.0
     return (
         cpus * min(share, 1.0) if ray.cpus_per_run is None else ray.cpus_per_run,
@@ -171,12 +182,13 @@ def worker_resources(execution: Execution) -> Json:
     return resources
 
 
-def _cpus(resources: Json) -> int:
-    """As KubeRay counts them: limits before requests, rounded up; 1 where neither is given."""
+def cpus_of(resources: Json) -> int:
+    """The CPUs of a worker, as KubeRay counts them: limits before requests, rounded up; 1 where neither is given."""
     asked = {**resources.get("requests", {}), **resources.get("limits", {})}
     return max(1, ceil(quantity(asked.get("cpu", 1))))
 
 
-def _gpus(resources: Json) -> int:
+def gpus_of(resources: Json) -> int:
+    """The GPUs of a worker."""
     limits = resources.get("limits", {})
     return sum(int(quantity(amount)) for name, amount in limits.items() if name.endswith(_GPU_SUFFIX))

@@ -3,15 +3,19 @@
 What is created is in `ray_cluster.py`, what KubeRay says of it in `ray_status.py`.
 """
 
+import re
+
 from finetune_core.api.status import Reason
 from finetune_core.deciding.actions import CreateTrainJob
 from finetune_core.deciding.executor import ExecutorTraits
 from finetune_core.deciding.observation import JobView, PodView
 from finetune_core.results.run import DriverReport
 from finetune_kube import names
+from finetune_kube.errors import RejectedError
 from finetune_kube.kinds import RAY_JOB
 from finetune_operator.children.views import pod_view
 from finetune_operator.executors.base import Absent, Executor, Json, Look
+from finetune_operator.executors.ray_access import network_policy, pods_without_token
 from finetune_operator.executors.ray_cluster import driver_report_key, ray_fingerprint, ray_job
 from finetune_operator.executors.ray_status import is_living, ray_job_view, refused_pods
 from finetune_operator.manifests import Owner, PodSettings
@@ -19,6 +23,9 @@ from finetune_store import Store, documents
 
 MAX_NAME = 47
 """KubeRay appends to a RayJob's name (https://github.com/ray-project/kuberay, ValidateRayJobMetadata)."""
+
+_UNKNOWN_FIELD = re.compile(r'unknown field "(spec\.(?:\w+|rayClusterSpec\.\w+))"')
+"""Not one of a pod's: those are the user's."""
 
 _MISSING = (
     "mode RayCluster needs KubeRay, which is not installed in this cluster (no kind RayJob in ray.io/v1): "
@@ -48,15 +55,30 @@ class RayJobExecutor(Executor):
 
     def view(self, item: Json, seen: JobView, look: Look) -> JobView:
         """The RayJob by what KubeRay says, what its driver reports and how its pods are."""
-        pods = [pod for pod in look.pods() if pod["metadata"].get("labels", {}).get(names.RAY_JOB_LABEL) == seen.name]
+        pods = self._pods(item, look)
         if is_living(item):
             self._note_hindrance(seen.name, pods, look)
         hindrance = look.memory.hindrances.get(seen.name, "")
         return ray_job_view(item, seen, report=self._report(item, look), pods=pods, hindrance=hindrance)
 
-    def refused_pods(self, item: Json) -> PodView | None:
-        """Pods that KubeRay may not create, while the RayJob lives."""
-        return refused_pods(item) if is_living(item) else None
+    def network_policy(self, owner: Owner, name: str) -> Json | None:
+        """It keeps all but the cluster's own pods and KubeRay away."""
+        return network_policy(owner, name)
+
+    def outdated(self, error: RejectedError) -> Absent | None:
+        """A KubeRay whose CRD lacks what keeps strangers from the cluster, or ends one that does not start."""
+        unknown = _UNKNOWN_FIELD.search(error.reason)
+        return _too_old(unknown[1]) if unknown else None
+
+    def hindered_pods(self, item: Json, look: Look) -> PodView | None:
+        """Pods that KubeRay may not create, or that it gave no token, while the RayJob lives."""
+        if not is_living(item):
+            return None
+        return refused_pods(item) or pods_without_token(item, self._pods(item, look))
+
+    def _pods(self, item: Json, look: Look) -> list[Json]:
+        name = item["metadata"]["name"]
+        return [pod for pod in look.pods() if (pod["metadata"].get("labels") or {}).get(names.RAY_JOB_LABEL) == name]
 
     def _note_hindrance(self, name: str, pods: list[Json], look: Look) -> None:
         # KubeRay deletes the pods when it gives up, and with them the reason.
@@ -74,3 +96,11 @@ class RayJobExecutor(Executor):
         if report is not None and not is_living(ray_job):
             look.memory.reports[name] = report
         return report
+
+
+def _too_old(field: str) -> Absent:
+    message = (
+        f"mode RayCluster needs KubeRay 1.6 or later; the one in this cluster does not know {field} of a RayJob: "
+        "upgrade KubeRay with its CRDs (Helm leaves CRDs as they are), or use mode Jobs"
+    )
+    return Absent(Reason.KUBERAY_TOO_OLD, message)

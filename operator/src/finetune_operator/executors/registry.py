@@ -1,10 +1,10 @@
 """Which executor an execution mode has."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from finetune_core.api import Execution, ExecutionMode
-from finetune_kube.errors import KindMissingError
+from finetune_kube.errors import KindMissingError, RejectedError
 from finetune_operator.executors.base import Absent, Executor
 from finetune_operator.executors.job import JobExecutor
 from finetune_operator.executors.rayjob import RayJobExecutor
@@ -38,8 +38,15 @@ class Executors:
 
     def absent(self, error: KindMissingError) -> Absent | None:
         """What to say where the API server does not know a kind; None if it is none of theirs."""
-        served = (executor for executor in self.all if error.path.startswith(f"/apis/{executor.kind.api_version}/"))
-        return next((executor.absent for executor in served), None)
+        return next((executor.absent for executor in self._serving(error)), None)
+
+    def outdated(self, error: RejectedError) -> Absent | None:
+        """What to say where the API server knows a kind of theirs without fields of ours; None for other errors."""
+        return next((executor.outdated(error) for executor in self._serving(error)), None)
+
+    def _serving(self, error: RejectedError) -> Iterator[Executor]:
+        """The executors of the API that the error is about."""
+        return (executor for executor in self.all if error.path.startswith(f"/apis/{executor.kind.api_version}/"))
 
 
 EXECUTORS = Executors({ExecutionMode.JOBS: _JOBS, ExecutionMode.RAY_CLUSTER: RayJobExecutor()})

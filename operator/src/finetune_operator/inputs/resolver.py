@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import urllib3
 
 from finetune_core.api.status import Reason
+from finetune_core.deciding.actions import DeleteJob
 from finetune_core.deciding.reporting import without_store
 from finetune_core.planning.inputs import NotYetError
 from finetune_core.planning.parse import AnySpec, task_specs
@@ -54,6 +55,9 @@ class Resolver:
         pods = [pod for pod in self.children.pods() if pod.job == name]
         blocked = next((pod for pod in pods if pod.blocked and not pod.ended), None)
         if blocked is not None:
+            if job.outdated and not job.ready:
+                # The operator's settings have changed since, and nothing of it runs: it is made anew.
+                self.actor.delete_job(DeleteJob.of(job))
             why = f"pod {blocked.name} cannot start: {blocked.blocked}: {blocked.blocked_message}"
             return WaitingError(Reason.BLOCKED, f"{need}: {why}")
         away = without_store(tuple(pods), name) if job.failed_for is None and not job.active else None

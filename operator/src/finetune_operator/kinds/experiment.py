@@ -65,14 +65,16 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
         spec = _valid_spec(raw_spec)
         storage = self._storage(spec.storage)
         settings = self._pod_settings(spec, storage)
+        self._check_pods(subject, settings)
         connection = self._connect(subject, storage)
         self._check_tracking(subject, spec.tracking)
         if subject.memory.plan is None:
             connection.check(manifests.store_uri(storage), subject.owner.namespace)
         connection.probe(manifests.store_uri(storage), subject.owner.namespace, self._resync_seconds())
+        once = connection.creates_once(manifests.store_uri(storage), subject.owner.namespace)
         store = connection.open(manifests.store_uri(storage))
         executor = self._executors.of(spec.execution)
-        children = Children(self._cluster, subject.owner, subject.memory, store, self._executors, executor)
+        children = Children(self._cluster, subject.owner, subject.memory, store, self._executors, settings)
         observer = Observer(children, subject.memory, owner_uid=subject.owner.uid)
         actor = ActionExecutor(self._cluster, subject.owner, settings, self._executors)
         root = ExperimentLayout(subject.owner.namespace, subject.owner.name).root
@@ -90,7 +92,9 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
         eta = observer.eta(store, seen, decision.current, time.monotonic(), self._resync_seconds())
         newer = self._newer(subject.memory, plan, tuned)
         status = self._status(subject, spec, seen, decision, uri=store.uri(root), eta=eta, newer=newer)
-        return status, self._next_look(acted=bool(decision.actions), done=decision.done)
+        return self._with_guarantees(subject, status, store, once), self._next_look(
+            acted=bool(decision.actions), done=decision.done
+        )
 
     def _check_tracking(self, subject: ExperimentSubject, tracking: Tracking | None) -> None:
         """CannotRunError where its Secret is missing; asked once for a block, since runs go on without a tracker."""

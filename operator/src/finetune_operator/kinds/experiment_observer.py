@@ -107,7 +107,7 @@ class Observer:
     def _given_up(self, store: Store, seen: Observation) -> dict[str, FailureCause]:
         """Runs that failed for good in a Job of this revision that is gone; looked for once, before another is made."""
         memory = self._memory
-        if not seen.pending or any(job.revision == seen.revision for job in seen.of_role(JobRole.TRAIN)):
+        if not seen.pending or any(job.is_of(seen.revision_with, seen.template) for job in seen.of_role(JobRole.TRAIN)):
             memory.given_up = None
             return {}
         if memory.given_up is None or memory.given_up[0] != seen.revision:

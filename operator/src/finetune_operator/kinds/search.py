@@ -29,6 +29,7 @@ from finetune_operator.inputs.resolver import Resolver
 from finetune_operator.kinds.search_observer import SearchObserver
 from finetune_operator.memory import SearchMemory
 from finetune_operator.problems import CannotRunError
+from finetune_work.guarantees import shared_search
 
 logger = logging.getLogger(__name__)
 
@@ -63,13 +64,17 @@ class SearchReconciler(BaseReconciler[HPSearchStatus, SearchMemory]):
         spec, owner = _valid_spec(raw_spec), subject.owner
         storage = self._storage(spec.storage)
         settings = self._pod_settings(spec, storage)
+        self._check_pods(subject, settings)
         connection = self._connect(subject, storage)
         if subject.memory.plan is None:
             connection.check(manifests.store_uri(storage), owner.namespace)
         connection.probe(manifests.store_uri(storage), owner.namespace, self._resync_seconds())
+        once = connection.creates_once(manifests.store_uri(storage), owner.namespace)
         store = connection.open(manifests.store_uri(storage))
+        if not once and (problem := shared_search(store.uri(), spec.clusters)):
+            raise CannotRunError((problem,), Reason.STORAGE_REFUSED, retry=True)
         executor = self._executors.of(spec.execution)
-        children = Children(self._cluster, owner, subject.memory, store, self._executors, executor)
+        children = Children(self._cluster, owner, subject.memory, store, self._executors, settings)
         actor = ActionExecutor(self._cluster, owner, settings, self._executors)
         root = SearchLayout(owner.namespace, owner.name).root
         resolver = Resolver(owner, connection, store, children, actor, self._http, root)
@@ -99,7 +104,9 @@ class SearchReconciler(BaseReconciler[HPSearchStatus, SearchMemory]):
             generation=subject.generation,
             now=self._now(),
         )
-        return status, self._next_look(acted=bool(decision.actions), done=decision.done)
+        return self._with_guarantees(subject, status, store, once), self._next_look(
+            acted=bool(decision.actions), done=decision.done
+        )
 
     def _with_config_map(self, owner: manifests.Owner, seen: SearchObservation) -> SearchObservation:
         """Looked at once the report is there; one that is not the search's is left alone when it is to be written."""

@@ -7,6 +7,7 @@ from finetune_core.layout import ExperimentLayout
 from finetune_core.results.run import ExitCode
 from finetune_kube import names
 from finetune_kube.kinds import SEARCH
+from finetune_operator.manifests.defaults import resources_of
 from finetune_operator.manifests.owners import Json, Owner, metadata_of
 from finetune_operator.manifests.pods import (
     PodSettings,
@@ -17,19 +18,18 @@ from finetune_operator.manifests.pods import (
     pod_template,
 )
 
-REPORT_RESOURCES = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "2Gi"}}
-
 
 def report_job(owner: Owner, settings: PodSettings, report: CreateReportJob) -> Json:
     """The Job that writes tables, best predictions and the zip from what lies in the store."""
     # Of the operator's own version, and there even where the spec's image is not.
+    resources = resources_of(settings.execution.report_resources, settings.defaults.report)
     command = _report_command(owner, report.digest, report.failed)
-    container = pod_container(settings, command, image=settings.default_image)
-    container["resources"] = REPORT_RESOURCES
+    container = pod_container(settings, command, resources, image=settings.default_image)
     metadata = metadata_of(owner, report.name, JobRole.REPORT)
     metadata["annotations"] |= {
         names.REVISION_ANNOTATION: report.revision,
         names.ROUND_ANNOTATION: str(report.round),
+        **settings.made_by,
     }
     spec: Json = {
         "backoffLimit": 3,
@@ -57,17 +57,14 @@ def resolve_job_name(owner: Owner, key: str) -> str:
 def resolve_job(owner: Owner, settings: PodSettings, *, name: str, uris: tuple[str, ...], key: str) -> Json:
     """The Job whose pod digests the files on volumes, without a GPU."""
     command = ["finetune-trainer", "resolve", *(f"--uri={literal(uri)}" for uri in uris), f"--output={key}"]
-    container = pod_container(settings, command, image=settings.default_image)
-    container["resources"] = REPORT_RESOURCES
+    resources = resources_of(settings.execution.resolve_resources, settings.defaults.resolve)
+    container = pod_container(settings, command, resources, image=settings.default_image)
     spec: Json = {
         "backoffLimit": 2,
         "podFailurePolicy": failure_policy("FailJob", ExitCode.USER_ERROR),
         "template": pod_template(settings, container, None, 30),
     }
     label_pods(spec, owner, JobRole.RESOLVE)
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": metadata_of(owner, name, JobRole.RESOLVE),
-        "spec": spec,
-    }
+    metadata = metadata_of(owner, name, JobRole.RESOLVE)
+    metadata["annotations"] |= settings.made_by
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}

@@ -1,5 +1,6 @@
 """Whose child an object is: owner references and labels."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,10 +62,13 @@ def labels_of(owner: Owner, role: JobRole) -> dict[str, str]:
     return names.children_of(owner.name, owner.kind, role.value)
 
 
-def work_metadata(owner: Owner, work: CreateTrainJob, *, plan: str, queue: str | None) -> Json:
+def work_metadata(
+    owner: Owner, work: CreateTrainJob, *, plan: str, queue: str | None, made_by: Mapping[str, str]
+) -> Json:
     """Metadata of an object that does work, with what a look at it must find again; `plan` is its ConfigMap."""
     metadata = metadata_of(owner, work.name, JobRole.TRAIN)
     metadata["annotations"] |= {
+        **made_by,
         names.REVISION_ANNOTATION: work.revision,
         names.ROUND_ANNOTATION: str(work.round),
         names.PLAN_ANNOTATION: plan,

@@ -1,31 +1,44 @@
-"""Pods: a fixed non-root user, a read-only root file system, no capabilities and no API token.
+"""Pods: a user who is not root, a read-only root file system, no capabilities, no API token, folders of bounded size.
 
-They pass the `restricted` Pod Security Standard.
+They pass the `restricted` Pod Security Standard, unless a spec asks for more than that (`podTemplate`).
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from finetune_core.api import Execution, PodTemplate, Storage, Tracking
+from finetune_core.canonical import short_hash
 from finetune_core.deciding.observation import JobRole
 from finetune_core.results.run import ExitCode, failure_scope
 from finetune_core.tracking import to_env
+from finetune_kube import names
 from finetune_kube.names import PLAN_FILE
+from finetune_operator.manifests.defaults import DEFAULTS, NO_IDS, PodDefaults, resources_of
 from finetune_operator.manifests.owners import Json, Owner, labels_of
 from finetune_work.credentials import KEYS
 
-USER_ID = 65532
 PLAN_FOLDER = "/etc/finetune/plan"
 PLAN_OPTION = ("--plan", f"{PLAN_FOLDER}/{PLAN_FILE}")
 CA_FOLDER = "/etc/finetune/ca"
 PVC_ROOT = "/mnt/pvc"
 WORK_FOLDER = "/work"
 CONTAINER = "trainer"
+EPHEMERAL = "ephemeral-storage"
+
+RULES = "2"
+"""The rules of `asked_of_pods` and of the executors' fingerprints; another set of them gets another name."""
+
+_POD_FIELDS = frozenset(
+    {"image", "image_pull_policy", "resources", "pod_template", "termination_grace_period_seconds", "queue_name"}
+)
 
 
 @dataclass(frozen=True)
 class PodSettings:
-    """What all pods of an experiment share: image, storage, claims, log format; `tracking` is for those that train."""
+    """What all pods of an experiment share: image, storage, claims, log format; `tracking` is for those that train.
+
+    `names_storage`: the spec says where the store is; otherwise it is the operator's.
+    """
 
     execution: Execution
     storage: Storage
@@ -34,11 +47,31 @@ class PodSettings:
     claims: tuple[str, ...]
     log_format: str
     tracking: Tracking | None = None
+    names_storage: bool = True
+    defaults: PodDefaults = DEFAULTS
 
     @property
     def store_uri(self) -> str:
         """The store that the pods write to."""
         return store_uri(self.storage)
+
+    @property
+    def made_by(self) -> dict[str, str]:
+        """Annotations of what is made with these: the rules of its revision, and the operator's part of them."""
+        defaults = self.defaults.model_dump(mode="json")
+        storage = None if self.names_storage else self.storage.model_dump(mode="json")
+        own = [self.default_image, self.default_pull_policy, self.log_format, defaults, storage]
+        return {names.RULES_ANNOTATION: RULES, names.SETTINGS_ANNOTATION: short_hash(own, 12)}
+
+    def asked_of_pods(self, *more: str) -> list[object]:
+        """What a spec asks of its pods, and `more` fields of its `execution`; nothing that the operator adds.
+
+        A field that a spec leaves out is left out, so a later release with more fields gives an old spec the same.
+        """
+        dump = self.execution.model_dump(mode="json", by_alias=True, exclude_none=True, include={*_POD_FIELDS, *more})
+        storage = self.storage.model_dump(mode="json", by_alias=True, exclude_none=True) if self.names_storage else None
+        tracking = self.tracking.model_dump(mode="json", by_alias=True, exclude_none=True) if self.tracking else None
+        return [dump, storage, tracking, list(self.claims)]
 
 
 def store_uri(storage: Storage) -> str:
@@ -81,8 +114,8 @@ def failure_policy(action: str, *final: int) -> Json:
     return {"rules": [on_exit(action, sorted(final)), on_exit("Ignore", [ExitCode.STORE]), disrupted]}
 
 
-def pod_container(settings: PodSettings, command: list[str], *, image: str | None = None) -> Json:
-    """The one container of a pod of ours, without resources; the spec's image (or the default) unless given one."""
+def pod_container(settings: PodSettings, command: list[str], resources: Json, *, image: str | None = None) -> Json:
+    """The one container of a pod of ours; the spec's image (or the default) unless given one."""
     execution = settings.execution
     policy = (execution.image_pull_policy if image is None else None) or settings.default_pull_policy
     extra = execution.pod_template or PodTemplate()
@@ -92,10 +125,12 @@ def pod_container(settings: PodSettings, command: list[str], *, image: str | Non
         **({"imagePullPolicy": str(policy)} if policy else {}),
         "command": command,
         "env": [*_environment(settings), *(extra.env or [])],
+        "resources": resources,
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
+            **(extra.container_security_context or {}),
         },
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [{"name": "work", "mountPath": WORK_FOLDER}, {"name": "tmp", "mountPath": "/tmp"}],
@@ -124,6 +159,11 @@ def _environment(settings: PodSettings) -> list[Json]:
     return environment
 
 
+def training_resources(settings: PodSettings) -> Json:
+    """Requests and limits of a container that trains."""
+    return resources_of(settings.execution.resources, settings.defaults.training)
+
+
 def add_tracking(container: Json, tracking: Tracking | None) -> None:
     """Tell a training container of its trackers; all keys of their Secret become its environment.
 
@@ -144,7 +184,9 @@ def _secret_key(name: str, secret: str, optional: bool) -> Json:
 def pod_template(settings: PodSettings, container: Json, plan: str | None, grace_seconds: int) -> Json:
     """A pod around the container, with its volumes; `plan` is the ConfigMap of the plan, mounted at PLAN_FOLDER."""
     extra = settings.execution.pod_template or PodTemplate()
-    volumes: list[Json] = [{"name": "work", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}]
+    room = container["resources"].get("limits", {}).get(EPHEMERAL)
+    folder = {} if room is None else {"sizeLimit": str(room)}
+    volumes: list[Json] = [{"name": "work", "emptyDir": folder}, {"name": "tmp", "emptyDir": folder}]
     mounts: list[Json] = container["volumeMounts"]
     if plan is not None:
         volumes.append({"name": "plan", "configMap": {"name": plan}})
@@ -161,19 +203,24 @@ def pod_template(settings: PodSettings, container: Json, plan: str | None, grace
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": grace_seconds,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER_ID,
-            "runAsGroup": USER_ID,
-            "fsGroup": USER_ID,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": _security_context(settings.defaults, extra),
         "containers": [container],
         "volumes": [*volumes, *(extra.volumes or [])],
         **_scheduling(extra),
     }
     metadata = {"labels": dict(extra.labels or {}), "annotations": dict(extra.annotations or {})}
     return {"metadata": metadata, "spec": spec}
+
+
+def _security_context(defaults: PodDefaults, extra: PodTemplate) -> Json:
+    # Ids belong together: a spec that says something of them, or that it wants none, says all.
+    ids = defaults.user_ids if extra.security_context is None else NO_IDS
+    return {
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+        **ids.model_dump(by_alias=True, exclude_none=True),
+        **(extra.security_context or {}),
+    }
 
 
 def _scheduling(extra: PodTemplate) -> Json:

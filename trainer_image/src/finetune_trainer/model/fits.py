@@ -43,6 +43,16 @@ def require_fit(model: Any, tokenizer: Any, padding: Padding, splits: Mapping[st
         tokens.release()
 
 
+def vocabulary_warning(model: Any, tokenizer: Any) -> tuple[str, ...]:
+    """Where the tokenizer knows less than half of the model's tokens: it may be that of another family."""
+    if 2 * len(tokenizer) >= _rows(model):
+        return ()
+    return (
+        f"the tokenizer has {len(tokenizer)} tokens, the model embeddings for {_rows(model)}: see whether the model "
+        "was trained with another tokenizer, and put that one into its folder",
+    )
+
+
 def require_blind_to_padding(model: Any, padding: Padding, tokens: Tokens) -> None:
     """UserError if the logits of a text change with how far it is padded: they would depend on the batch size.
 

@@ -13,7 +13,8 @@ import transformers
 
 from finetune_core.tasks.registry import ProblemType, TaskDefinition
 from finetune_trainer.errors import UserError
-from finetune_trainer.model.files import read_config, reading, require_weights
+from finetune_trainer.model.files import read_config, reading
+from finetune_trainer.model.weight_files import require_weights
 from finetune_trainer.model.weights import Loading, require_loaded
 from finetune_trainer.sparse import require_sparse, sparse_config
 
@@ -43,7 +44,7 @@ def load_model(
     than the head would be new, or if it is not what `model_type` says; see `finetune_trainer.sparse` for sparse types.
     """
     raw = read_config(folder)
-    require_weights(folder, raw)
+    told = require_weights(folder, raw)
     with reading("the model cannot be loaded"):
         known = _known(raw, definition)
         config = _config(folder, raw, model_type)
@@ -61,7 +62,7 @@ def load_model(
             folder, config=config, ignore_mismatched_sizes=True, dtype="float32", output_loading_info=True
         )
     loading = Loading.of(info)
-    warnings = require_loaded(model, loading)
+    warnings = (*told, *require_loaded(model, loading))
     if not regression:
         warnings += _other_labels(known, definition.labels, head_is_new=bool(loading.new))
     require_sparse(model)
@@ -92,13 +93,15 @@ def _require_own_type(config: Any) -> None:
 
 
 def _set_pad_token(config: Any, pad_id: int) -> None:
+    """A decoder's, and of any model that names none; an encoder may count its positions from the one that it names."""
     if pad_id >= getattr(config, "vocab_size", pad_id + 1):
         raise UserError(
             f"the tokenizer's pad token has id {pad_id}, but the model has embeddings for {config.vocab_size} tokens: "
             f"name another as pad_token in tokenizer_config.json, or call model.resize_token_embeddings({pad_id + 1}) "
             "and save it again"
         )
-    config.pad_token_id = pad_id
+    if config.pad_token_id is None or type(config) not in transformers.MODEL_FOR_MASKED_LM_MAPPING:
+        config.pad_token_id = pad_id
 
 
 def _known(raw: Mapping[str, Any], definition: TaskDefinition) -> dict[str, int]:

@@ -8,6 +8,7 @@ import transformers
 
 from finetune_trainer.errors import UserError
 from finetune_trainer.model.files import read_config, reading
+from finetune_trainer.model.pieces import ADD_JSON, piece_model, require_same_pieces
 
 _TOKENIZER_JSON = "tokenizer.json"
 _FILES = (_TOKENIZER_JSON, "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt", "spiece.model")
@@ -18,8 +19,7 @@ def load_tokenizer(folder: Path) -> tuple[Any, str]:
 
     It has a pad token: its own, else the one that config.json names, else a decoder's end of text.
     """
-    with reading("the model folder holds no tokenizer that transformers can load"):
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False)
+    tokenizer = _load(folder)
     vocabulary = sorted({*tokenizer.vocab_files_names.values(), _TOKENIZER_JSON})
     if not any((folder / name).exists() for name in vocabulary):
         # transformers makes one of five tokens then, to which every word is unknown.
@@ -31,6 +31,16 @@ def load_tokenizer(folder: Path) -> tuple[Any, str]:
         path = folder / name
         digest.update(name.encode() + b"\0" + (path.read_bytes() if path.exists() else b""))
     return tokenizer, digest.hexdigest()[:32]
+
+
+def _load(folder: Path) -> Any:
+    pieces = piece_model(folder)
+    alone = f"{pieces.name} alone makes no tokenizer" if pieces else "the model folder holds no tokenizer"
+    with reading(f"{alone} that transformers can load{ADD_JSON if pieces else ''}"):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False)
+    if pieces:
+        require_same_pieces(tokenizer, pieces)
+    return tokenizer
 
 
 def _pad_token(tokenizer: Any, folder: Path) -> str:

@@ -15,6 +15,7 @@ from finetune_trainer.data.splits import Splits
 from finetune_trainer.data.tokens import Collator, Tokens
 from finetune_trainer.model.fits import needs_all_splits, require_blind_to_padding, require_fit, require_length
 from finetune_trainer.model.loading import Head
+from finetune_trainer.model.pairs import pair_warnings
 from finetune_trainer.run.finite import require_finite
 from finetune_trainer.run.metrics import measure
 from finetune_trainer.run.predict import Logits, predict_logits, write_predictions
@@ -45,10 +46,16 @@ class Assessor:
         """UserError if the model cannot take these data, or test data where these do not tell."""
         splits = {"train": train} | {f"dev set {prefix}".rstrip("_ "): tokens for prefix, tokens in dev.items()}
         if needs_all_splits(model, self._tokenizer):
-            splits |= {split: self.load(split) for split in self._tested()}
+            splits |= {split: self.load(split) for split in self.tested()}
         padding = settle_padding(model, self._tokenizer)
         require_fit(model, self._tokenizer, padding, splits)
         require_blind_to_padding(model, padding, train)
+
+    def warnings(self, model: Any) -> tuple[str, ...]:
+        """What readers of the result have to know of the data and of how the model takes them."""
+        pairs = len(self._task.definition.text_columns) > 1
+        told = pair_warnings(model, self._tokenizer, settle_padding(model, self._tokenizer)) if pairs else ()
+        return (*told, *self._splits.warnings(self._task))
 
     def require_length(self, model: Any) -> None:
         """UserError if texts can be longer than the model takes."""
@@ -89,7 +96,8 @@ class Assessor:
         files = {file.name: (file.split, file) for file in definition.submission}
         return {**files} or {f"{split}.tsv": (split, None) for split in definition.test_splits}
 
-    def _tested(self) -> set[str]:
+    def tested(self) -> set[str]:
+        """The splits that are predicted."""
         return {split for split, _ in self._files().values()} & self._splits.available(self._task)
 
     def _logits(

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 
 from finetune_core.layout import RunLayout
 from finetune_core.results.evaluation import Evaluation, to_lines
-from finetune_core.results.run import FailureReason, Progress
+from finetune_core.results.run import FailureReason, Phase, Progress
+from finetune_core.tables.figures import evaluation_line
 from finetune_store import Store, StoreError
 from finetune_store.documents import find_or_warn
 from finetune_trainer.errors import GaveUpError, StoppedError
@@ -91,11 +92,14 @@ class Reporter:
         self._now = now
         self._observe = observe
         self._sent = 0.0
+        self._phase = Phase.TRAINING
+        self._at: tuple[int, int, float | None] = (0, 0, None)
         self.evaluations: list[Evaluation] = []
 
     def progress(self, step: int, total: int, seconds_left: float | None, *, force: bool = False) -> None:
         """Tell where the run is, at most every few seconds unless forced."""
         self._clock.step = step
+        self._at = step, total, seconds_left
         if not force and time.monotonic() - self._sent < _EVERY_SECONDS:
             return
         self._sent = time.monotonic()
@@ -106,14 +110,31 @@ class Reporter:
             elapsed_seconds=round(self._clock.elapsed, 1),
             attempt=self._attempt,
             time=self._now(),
+            phase=self._phase,
         )
         self._send(self._layout.progress, progress.to_json())
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Whoever looks meanwhile sees that the run evaluates."""
+        self.enter(Phase.EVALUATING)
+        try:
+            yield
+        finally:
+            self._phase = Phase.TRAINING
+
+    def enter(self, phase: Phase) -> None:
+        """Tell what the run does from now on; that it evaluates, at most every few seconds."""
+        self._phase = phase
+        self.progress(*self._at, force=phase != Phase.EVALUATING)
 
     def evaluation(self, evaluation: Evaluation) -> None:
         """Add a line to metrics.jsonl, with the time that it is now, and send the whole file."""
         times = {"time": self._now(), "seconds": round(self._clock.elapsed, 2)}
         self.evaluations.append(evaluation.model_copy(update=times))
         self._send(self._layout.metrics(self._attempt), self.metrics_bytes())
+        _, total, left = self._at
+        logger.info("%s", evaluation_line(self.evaluations[-1], total, left))
         self._show(self.evaluations[-1])
 
     def restore(self, evaluations: Iterable[Evaluation]) -> None:

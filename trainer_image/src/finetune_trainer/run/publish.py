@@ -5,6 +5,7 @@ import json
 import logging
 import platform
 import resource
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import safetensors.torch
 from finetune_core.api import ModelRetention
 from finetune_core.layout import ExperimentLayout, RunLayout
 from finetune_core.planning.plan import Plan, PlannedRun
-from finetune_core.results.best_run import rank
+from finetune_core.results.best_run import with_weights
 from finetune_core.results.run import PredictionFile, RunResult
 from finetune_store import Store, upload_tree
 from finetune_store.documents import find_or_warn
@@ -59,19 +60,24 @@ def publish(
 
 
 def _keeps_model(store: Store, plan: Plan, result: RunResult) -> bool:
-    """All: yes. None: no. Best: unless a finished run of the task beats this one (the report drops the losers)."""
+    """All: yes. None: no. Best: if it is among those that keep theirs of the task's runs that have finished.
+
+    Nothing is deleted here: a run that is beaten later loses its weights when the report is made, with all results
+    before its eyes. So pods that finish at once keep too many rather than too few.
+    """
     if plan.retention != ModelRetention.BEST:
         return plan.retention == ModelRetention.ALL
-    own = rank(result)
-    if own is None:
-        return False
+    return result in with_weights([result, *_others(store, plan, result)])
+
+
+def _others(store: Store, plan: Plan, result: RunResult) -> Iterator[RunResult]:
+    """Results of the task's other runs."""
     layout = ExperimentLayout(plan.namespace, plan.experiment)
     for run in plan.runs_of(result.task):
-        other = find_or_warn(store, layout.run(run.task, run.run_id).result, RunResult)
-        rival = None if other is None else rank(other)
-        if rival is not None and rival < own:
-            return False
-    return True
+        if run.run_id != result.run_id:
+            other = find_or_warn(store, layout.run(run.task, run.run_id).result, RunResult)
+            if other is not None:
+                yield other
 
 
 def _upload_model(store: Store, key: str, model: Any, tokenizer: Any, folder: Path) -> None:

@@ -6,25 +6,25 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-
-import transformers
+from typing import Any
 
 from finetune_core.layout import ExperimentLayout, RunLayout
 from finetune_core.planning.identity import RECIPE_VERSION
 from finetune_core.planning.plan import ExecutionLimits, Plan, PlannedRun, TaskPlan
-from finetune_core.results.run import FailureReason, PredictionFile, RunResult, SparsityRecord
+from finetune_core.results.run import FailureReason, Phase, PredictionFile, RunResult, SparsityRecord
 from finetune_core.tracking import TrackedRun
 from finetune_store import Store
 from finetune_trainer import hardware
 from finetune_trainer.data.splits import Splits
 from finetune_trainer.errors import GaveUpError, RunError, StoppedError
 from finetune_trainer.inputs import Inputs
-from finetune_trainer.model.loading import Head, load_model
-from finetune_trainer.model.tokenizer import load_tokenizer
+from finetune_trainer.model.loading import Head
 from finetune_trainer.run import publish
 from finetune_trainer.run.assess import Assessor
 from finetune_trainer.run.best import Best
 from finetune_trainer.run.checkpoints import Checkpoints
+from finetune_trainer.run.pace import FORWARD_SHARE, Pace
+from finetune_trainer.run.preparing import Preparation
 from finetune_trainer.run.progress import Clock, Observer, Reporter, elapsed_before, unobserved
 from finetune_trainer.run.training import RunCallback, RunTrainer, make_trainer
 from finetune_trainer.signals import Stop
@@ -110,22 +110,18 @@ class Run:
         return len(names)
 
     def _train_and_publish(self, attempts: int) -> RunResult:
-        settings, definition = self._task.settings, self._task.definition
-        model_plan = self._pod.plan.model
-        folder = self._pod.inputs.model(model_plan.uri, model_plan.digest)
-        tokenizer, digest = load_tokenizer(folder)
-        assessor = self._assessor = Assessor(self._task, self._pod.splits, tokenizer, digest, self._clock)
-        train = assessor.load("train")
-        dev = {prefix: assessor.load(split) for prefix, split in definition.evaluation_splits.items()}
+        settings = self._task.settings
+        prepared = Preparation(self._pod.plan.model, self._task, self._pod.inputs, self._pod.splits, self._clock)
+        prepared.read_data()
         self._clock.check()
-        transformers.set_seed(self._planned.seed)
-        model, head = load_model(folder, definition, model_plan.type, pad_id=tokenizer.pad_token_id)
-        assessor.require_fit(model, train, dev)
+        prepared.load_model(self._planned.seed)
+        prepared.require_fit()
+        model, head, assessor = prepared.model, prepared.head, prepared.assessor
         zeros = SparsityGuard(model)
         self.loaded = True
-        assessor.require_length(model)
+        prepared.require_length()
         best = Best(settings)
-        checkpoints = Checkpoints(self._pod.patient, self._layout, self._folder)
+        checkpoints = Checkpoints(self._pod.patient, self._layout, self._pod.attempt, self._folder)
         callback = RunCallback(
             best=best,
             clock=self._clock,
@@ -133,30 +129,37 @@ class Run:
             checkpoints=checkpoints,
             zeros=zeros,
             interval_seconds=self._pod.limits.checkpoint_interval_seconds,
+            pace=Pace(settings.eval_steps, prepared.dev_rows / settings.train_batch_size * FORWARD_SHARE),
         )
+
+        def evaluate(current: Any) -> dict[str, float]:
+            with self._reporter.evaluating():
+                return assessor.evaluate(current, head, prepared.dev, trainer.compute_loss_context_manager)
+
         with self._tracked() as tracking:
             trainer = make_trainer(
                 settings,
                 model=model,
-                tokens=train,
-                collator=assessor.collate(model, train, head),
-                evaluate=lambda current: assessor.evaluate(current, head, dev, trainer.compute_loss_context_manager),
+                tokens=prepared.train,
+                collator=assessor.collate(model, prepared.train, head),
+                evaluate=evaluate,
                 callbacks=[*zeros.callbacks, callback, *tracking.callbacks],
                 folder=self._folder,
                 seed=self._planned.seed,
             )
             resumed = self._train(trainer, checkpoints, best)
         best.load_into(model)
-        predictions = self._predict(trainer, head) if self._pod.plan.predict else {}
-        warnings = (*head.warnings, *self._pod.splits.warnings(self._task), *tracking.warnings)
-        result = self._result(best, resumed, attempts, zeros.record(), warnings)
+        predictions = self._predict(trainer, assessor, head) if self._pod.plan.predict else {}
+        warnings = (*prepared.warnings(), *tracking.warnings)
+        result = self._result(best, resumed, attempts, zeros.record(), warnings, assessor.sources)
+        self._reporter.enter(Phase.UPLOADING)
         return publish.publish(
             self._pod.patient,
             self._layout,
             self._pod.plan,
             result,
             model=model,
-            tokenizer=tokenizer,
+            tokenizer=prepared.tokenizer,
             predictions=predictions,
             metrics=self._reporter.metrics_bytes(),
             checkpoints=checkpoints,
@@ -185,11 +188,12 @@ class Run:
             raise StoppedError(f"told to stop; step {trainer.state.global_step} is saved")
         return (found[1],) if found else ()
 
-    def _predict(self, trainer: RunTrainer, head: Head) -> dict[str, PredictionFile]:
+    def _predict(self, trainer: RunTrainer, assessor: Assessor, head: Head) -> dict[str, PredictionFile]:
         """Predict the test sets; told to stop, the next attempt starts from here and not from the last checkpoint."""
         autocast = trainer.compute_loss_context_manager
+        self._reporter.enter(Phase.PREDICTING)
         try:
-            return self._assessor.predict(trainer.model, head, autocast, self._folder / publish.PREDICTIONS)
+            return assessor.predict(trainer.model, head, autocast, self._folder / publish.PREDICTIONS)
         except StoppedError:
             trainer.save_state()
             raise
@@ -201,6 +205,7 @@ class Run:
         attempts: int,
         sparsity: SparsityRecord | None,
         warnings: tuple[str, ...],
+        sources: set[str],
     ) -> RunResult:
         plan, planned, settings = self._pod.plan, self._planned, self._task.settings
         if not best.last_metrics:
@@ -233,7 +238,7 @@ class Run:
             versions=publish.versions(),
             image=self._pod.image,
             peak_memory_bytes=publish.peak_memory(),
-            token_cache=" ".join(sorted(self._assessor.sources)),
+            token_cache=" ".join(sorted(sources)),
             sparsity=sparsity,
             warnings=warnings,
         )

@@ -10,7 +10,9 @@ from finetune_core.planning.plan import PlannedRun
 from finetune_core.results.run import ExitCode, Failure, FailureReason, RunResult
 from finetune_store import Store, StoreError
 from finetune_store.documents import find_or_set_aside
+from finetune_trainer import logs
 from finetune_trainer.errors import MemoryExceededError, RunError
+from finetune_trainer.run.disk import disk_full, is_full
 from finetune_trainer.run.run import Pod, Run, now
 
 logger = logging.getLogger(__name__)
@@ -69,7 +71,8 @@ def exit_code(codes: list[int]) -> int:
 
 def _attempt(pod: Pod, planned: PlannedRun) -> Failure | None:
     try:
-        result = Run(pod, planned).execute()
+        with logs.about(task=planned.task, run=planned.run, run_id=planned.run_id):
+            result = Run(pod, planned).execute()
     except Exception as error:  # noqa: BLE001 - the boundary: one run's failure must not stop the pod's other runs
         return failure_of(pod, planned, error)
     logger.info(
@@ -113,6 +116,8 @@ def classify(pod: Pod, planned: PlannedRun, error: Exception) -> RunError:
             f"{settings.eval_batch_size}, maxSeqLength {settings.max_seq_length} in {settings.precision.value}: lower "
             "perDeviceTrainBatchSize (the result keeps its meaning), evalBatchSize or maxSeqLength, or use bf16"
         )
+    if is_full(error, pod.work):
+        return disk_full(error, pod.work, pod.inputs.fetched(pod.plan.model.uri))
     known = RunError(f"{type(error).__name__}: {error}")
     if isinstance(error, StoreError):
         known.reason = FailureReason.STORE

@@ -15,10 +15,11 @@ from finetune_core.api import Precision
 from finetune_core.planning.settings import Settings
 from finetune_core.results.evaluation import Evaluation
 from finetune_trainer.data.tokens import Collator, TokenDataset, Tokens
-from finetune_trainer.errors import UserError
+from finetune_trainer.errors import RunError, UserError
 from finetune_trainer.run.best import Best
 from finetune_trainer.run.checkpoints import Checkpoints
 from finetune_trainer.run.finite import LossWatch
+from finetune_trainer.run.pace import Pace
 from finetune_trainer.run.progress import Clock, Reporter
 from finetune_trainer.run.sampling import EpochSampler
 from finetune_trainer.sparse import SparsityGuard
@@ -82,6 +83,22 @@ class RunTrainer(transformers.Trainer):
         """The weights of a checkpoint of a run that has nothing left to train."""
         self._load_from_checkpoint(str(folder))
 
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        # By the model's own names: Trainer takes no others back, and leaves out in silence what a hub names otherwise.
+        assert self.model is not None
+        assert output_dir is not None
+        self.model.save_pretrained(output_dir, state_dict=state_dict, save_original_format=False)
+
+    def _issue_warnings_after_load(self, load_result: Any) -> None:
+        """RunError if a checkpoint gave the model not all of its weights; those that are tied lie in it once."""
+        assert self.model is not None
+        tied: Any = self.model.all_tied_weights_keys
+        lost = sorted({*load_result.missing_keys} - {*tied, *tied.values()} | {*load_result.unexpected_keys})
+        if lost:
+            raise RunError(
+                f"a checkpoint of this run does not fit its model ({', '.join(lost[:3])} ...): it cannot go on"
+            )
+
     def _save_checkpoint(self, *arguments: Any, **named: Any) -> None:
         # The next attempt would not know at which step it began.
         self._losses.check()
@@ -104,6 +121,7 @@ class RunCallback(transformers.TrainerCallback):
         checkpoints: Checkpoints,
         zeros: SparsityGuard,
         interval_seconds: int,
+        pace: Pace,
     ) -> None:
         self._best = best
         self._clock = clock
@@ -112,16 +130,16 @@ class RunCallback(transformers.TrainerCallback):
         self._zeros = zeros
         self._interval = interval_seconds
         self._saved_at = time.monotonic()
-        self._started_at = time.monotonic()
-        self._first_step = 0
+        self._pace = pace
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Time and steps are counted from here."""
-        self._started_at = self._saved_at = time.monotonic()
-        self._first_step = state.global_step
+        """Time is counted from here."""
+        self._saved_at = time.monotonic()
+        self._pace.begin(self._saved_at)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Decide what happens after this step."""
+        self._pace.stepped(time.monotonic())
         self._tell(state)
         self._clock.check(signals=False)
         if state.global_step >= state.max_steps:
@@ -130,6 +148,8 @@ class RunCallback(transformers.TrainerCallback):
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Keep the best; a line in metrics.jsonl."""
+        self._pace.evaluated(time.monotonic())
+        self._tell(state)
         values = {name.removeprefix("eval_"): value for name, value in kwargs["metrics"].items()}
         self._best.offer(state.global_step, values, kwargs["model"])
         rate = next((log["learning_rate"] for log in reversed(state.log_history) if "learning_rate" in log), None)
@@ -156,6 +176,7 @@ class RunCallback(transformers.TrainerCallback):
         self._best.save(folder, self._reporter.evaluations)
         self._checkpoints.save(folder, state.global_step)
         self._saved_at = time.monotonic()
+        self._pace.begin(self._saved_at)
         self._tell(state, force=True)
 
     def _decide(self, control: Any) -> None:
@@ -166,9 +187,7 @@ class RunCallback(transformers.TrainerCallback):
             control.should_save = True
 
     def _tell(self, state: Any, *, force: bool = False) -> None:
-        done = state.global_step - self._first_step
-        pace = (time.monotonic() - self._started_at) / done if done else None
-        left = None if pace is None else pace * (state.max_steps - state.global_step)
+        left = self._pace.left(state.global_step, state.max_steps)
         self._reporter.progress(state.global_step, state.max_steps, left, force=force)
 
 

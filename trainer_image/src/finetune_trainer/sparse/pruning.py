@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save
 
 from finetune_core.tasks.sparse import SparseType, covers
 from finetune_trainer.errors import UserError
+from finetune_trainer.model.files import read_config
 from finetune_trainer.model.tokenizer import load_tokenizer
 from finetune_trainer.sparse.masks import MASK
 
@@ -53,7 +54,7 @@ def prune_folder(source: Path, output: Path, kind: SparseType, sparsity: float) 
     if output.exists() and any(output.iterdir()):
         raise UserError(f"{output} is not empty: name a folder that is not there yet")
     try:
-        raw = json.loads((source / "config.json").read_text())
+        raw = read_config(source)
         tensors = dict(_tensors(source))
     except OSError as error:
         raise UserError(f"the model cannot be read: {error}") from error

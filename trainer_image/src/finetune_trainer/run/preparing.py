@@ -1,0 +1,60 @@
+"""What a run does before it trains: its data as tokens, its model, and whether they fit each other."""
+
+from typing import Any
+
+import transformers
+
+from finetune_core.planning.plan import ResolvedModel, TaskPlan
+from finetune_trainer.data.splits import Splits
+from finetune_trainer.data.tokens import Tokens
+from finetune_trainer.inputs import Inputs
+from finetune_trainer.model.fits import vocabulary_warning
+from finetune_trainer.model.loading import Head, load_model
+from finetune_trainer.model.tokenizer import load_tokenizer
+from finetune_trainer.run.assess import Assessor
+from finetune_trainer.run.progress import Clock
+
+
+class Preparation:
+    """Step by step, so that an inspection can tell at which one a model or its data fail. UserError at each."""
+
+    train: Tokens
+    dev: dict[str, Tokens]
+    model: Any
+    head: Head
+
+    def __init__(self, plan: ResolvedModel, task: TaskPlan, inputs: Inputs, splits: Splits, clock: Clock) -> None:
+        self._plan = plan
+        self._definition = task.definition
+        self._folder = inputs.model(plan.uri, plan.digest)
+        self.tokenizer, digest = load_tokenizer(self._folder)
+        self.assessor = Assessor(task, splits, self.tokenizer, digest, clock)
+
+    def read_data(self) -> None:
+        """What is trained on and scored."""
+        self.train = self.assessor.load("train")
+        self.dev = {prefix: self.assessor.load(split) for prefix, split in self._definition.evaluation_splits.items()}
+
+    @property
+    def dev_rows(self) -> int:
+        """Of all that an evaluation scores."""
+        return sum(map(len, self.dev.values()))
+
+    def load_model(self, seed: int) -> None:
+        """The model; its new head is drawn by the seed."""
+        transformers.set_seed(seed)
+        pad_id = self.tokenizer.pad_token_id
+        self.model, self.head = load_model(self._folder, self._definition, self._plan.type, pad_id=pad_id)
+
+    def require_fit(self) -> None:
+        """Whether the model can take the data."""
+        self.assessor.require_fit(self.model, self.train, self.dev)
+
+    def require_length(self) -> None:
+        """Whether it can take texts as long as the settings allow."""
+        self.assessor.require_length(self.model)
+
+    def warnings(self) -> tuple[str, ...]:
+        """What readers of a result have to know of model and data."""
+        vocabulary = vocabulary_warning(self.model, self.tokenizer)
+        return (*self.head.warnings, *vocabulary, *self.assessor.warnings(self.model))
