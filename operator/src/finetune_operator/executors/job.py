@@ -58,7 +58,7 @@ class JobExecutor(Executor):
 
     def fingerprint(self, settings: PodSettings) -> list[object]:
         """All that a live Job cannot change: what is asked of its pods, retries, time to live."""
-        return [self.kind.kind, *settings.asked_of_pods("retries", "runs_per_pod", "ttl_seconds_after_finished")]
+        return [self.kind.kind, *settings.asked_of_pods("retries", "runs_per_pod")]
 
     def view(self, item: Json, seen: JobView, look: Look) -> JobView:
         """A Job of ours, of any role."""
