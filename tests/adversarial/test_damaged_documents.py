@@ -3,7 +3,7 @@
 import os
 import tracemalloc
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -79,7 +79,7 @@ def test_the_operators_look_takes_no_memory_for_them(store: DirectoryStore) -> N
         report = read_report(store, DEMO)
 
     assert seen.outcomes.keys() == {whole}
-    assert "delete it and set execution.retryToken" in seen.errors[lost].message
+    assert "has more than" in seen.unreadable[lost]
     assert report is None
 
 
@@ -111,7 +111,9 @@ def test_the_page_of_a_search_takes_no_memory_for_them(store: DirectoryStore, wh
         "result": layout.trial(TrialKind.TRIALS, "rte", 0).result,
     }
     make_huge(store, keys[what], layout.start("rte"), layout.trial(TrialKind.TRIALS, "rte", 4).claim(0))
-    with little_memory(), pytest.raises((ReportError, ClientError), match="more than"):
+    # Of a search, only a plan that cannot be read leaves nothing to show.
+    refused = pytest.raises((ReportError, ClientError), match="more than") if what == "plan" else nullcontext()
+    with little_memory(), refused:
         read_content(Opened.of(store), "searches", "team", "hunt", NOW)
 
 

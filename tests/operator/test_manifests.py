@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from finetune_core.api import MAX_NAME_LENGTH, MAX_RUNS, Execution, ExecutionMode, Resources, Storage, Tracking
-from finetune_core.deciding.actions import CreateTrainJob
+from finetune_core.deciding.actions import CreateReportJob, CreateTrainJob
 from finetune_core.deciding.job_sequence import MAX_ROUNDS, job_name
 from finetune_core.deciding.reporting import report_job_name
 from finetune_core.planning.plan import ExecutionLimits, job_plan
@@ -62,10 +62,11 @@ def template_fingerprint(settings: PodSettings) -> str:
     return EXECUTORS.of(settings.execution).template(settings)
 
 
+REPORT = CreateReportJob("exp-report-1", revision="r", digest="d", failed=("a", "b"))
+
+
 def report_job(**execution: Any) -> Json:
-    return manifests.report_job(
-        OWNER, settings(**execution), name="exp-report-1", revision="r", digest="d", failed=("a", "b")
-    )
+    return manifests.report_job(OWNER, settings(**execution), REPORT)
 
 
 def resolve_job() -> Json:
@@ -197,7 +198,7 @@ def test_training_pods_are_told_of_trackers_and_get_their_keys_by_reference() ->
 
 def test_only_pods_that_train_are_told_of_trackers() -> None:
     tracked = replace(settings(), tracking=Tracking.model_validate({"reportTo": ["wandb"], "secretRef": {"name": "k"}}))
-    report = manifests.report_job(OWNER, tracked, name="exp-report-1", revision="r", digest="d", failed=("a", "b"))
+    report = manifests.report_job(OWNER, tracked, REPORT)
     look = manifests.resolve_job(OWNER, tracked, name="exp-resolve-1", uris=("pvc://models/bert",), key="k.json")
     assert (report, look) == (report_job(), resolve_job())
 
@@ -250,7 +251,6 @@ def test_the_report_is_told_its_digest_and_the_failed_runs() -> None:
         {"podTemplate": {"labels": {"a": "b"}}},
         {"queueName": "team"},
         {"terminationGracePeriodSeconds": 7},
-        {"ttlSecondsAfterFinished": 7},
     ],
 )
 def test_the_fingerprint_changes_with_what_a_live_job_cannot_change(changed: Json) -> None:
@@ -265,6 +265,7 @@ def test_the_fingerprint_changes_with_what_a_live_job_cannot_change(changed: Jso
         {"retryToken": "x"},
         {"runTimeoutSeconds": 9},
         {"checkpointIntervalSeconds": 9},
+        {"ttlSecondsAfterFinished": 7},
     ],
 )
 def test_the_fingerprint_stays_with_what_is_patched_in_place_or_is_not_of_the_template(changed: Json) -> None:

@@ -11,7 +11,7 @@ from finetune_core.planning.plan import Plan
 from finetune_core.results.schema import ResultsDocument, RunState
 from finetune_core.tasks.registry import GLUE_TASKS
 from finetune_report.build import build
-from finetune_report.errors import OvertakenError, ReportError
+from finetune_report.errors import ReportError, ResultsChangedError
 from finetune_store import DirectoryStore, Store
 from support.report_store import contents, fail_run, finish_run, layout_of, read_json, report_files
 from support.results import all_prediction_files, outcome_of, plan_of, prediction_file
@@ -190,19 +190,39 @@ def test_an_error_leaves_the_report_that_was_there(store: DirectoryStore) -> Non
 
 
 @pytest.mark.parametrize("content", [b"{", b"{}", b"[]"])
-def test_a_result_that_cannot_be_read_is_named(store: DirectoryStore, content: bytes) -> None:
+def test_a_result_that_cannot_be_read_is_named_and_counts_as_none(
+    store: DirectoryStore, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
     run = PLAN.runs_of("cola")[0]
     store.put(layout_of(PLAN).run("cola", run.run_id).result, content)
-    with pytest.raises(ReportError, match=f"runs/cola/{run.run_id}/result.json is no result"):
-        build(store, PLAN, [], open_data=no_data, plots=False)
+    document = build(store, PLAN, [], open_data=no_data, plots=False)
+    assert {row.run_id: row.state for row in document.runs}[run.run_id] == "Missing"
+    assert f"runs/cola/{run.run_id}/result.json is no result" in caplog.text
 
 
-def test_a_result_in_another_runs_folder_is_named(store: DirectoryStore) -> None:
+def test_a_result_in_another_runs_folder_is_named_and_counts_as_none(
+    store: DirectoryStore, caplog: pytest.LogCaptureFixture
+) -> None:
     fill(store)
     first, second = (layout_of(PLAN).run("cola", run.run_id).result for run in PLAN.runs_of("cola"))
     store.put(first, store.get(second))
-    with pytest.raises(ReportError, match="is of run 1 of cola"):
-        build(store, PLAN, [], open_data=no_data, plots=False)
+    document = build(store, PLAN, [], open_data=no_data, plots=False)
+    assert [row.state for row in document.runs if row.task == "cola"] == ["Missing", "Succeeded"]
+    assert "is of run 1 of cola" in caplog.text
+
+
+@pytest.mark.parametrize("damage", ["deleted", "torn"])
+def test_a_report_is_not_written_once_a_result_that_was_counted_is_not_there(
+    store: DirectoryStore, damage: str
+) -> None:
+    fill(store)
+    ordered = build(store, PLAN, [], open_data=no_data, plots=False).report_digest
+    key = layout_of(PLAN).run("cola", PLAN.runs_of("cola")[0].run_id).result
+    store.delete(key)
+    if damage == "torn":
+        store.put(key, b"{")
+    with pytest.raises(ResultsChangedError, match="not those that this report was ordered for"):
+        build(store, PLAN, [], open_data=no_data, plots=False, expected=ordered)
 
 
 def test_custom_tasks_that_name_their_files_alike_do_not_meet(store: DirectoryStore) -> None:
@@ -224,7 +244,7 @@ def test_custom_tasks_that_name_their_files_alike_do_not_meet(store: DirectorySt
 def test_nothing_is_written_when_the_results_are_not_those_that_were_expected(store: DirectoryStore) -> None:
     fill(store)
     before = contents(store)
-    with pytest.raises(OvertakenError, match="not those that this report was ordered for"):
+    with pytest.raises(ResultsChangedError, match="not those that this report was ordered for"):
         build(store, PLAN, [], open_data=no_data, plots=False, expected="0" * 16)
     assert contents(store) == before
 

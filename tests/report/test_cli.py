@@ -7,8 +7,9 @@ import pytest
 
 from finetune_core.leaderboard.submission import pack
 from finetune_core.planning.plan import ExecutionLimits, job_plan
+from finetune_core.results.run import ExitCode
 from finetune_report import cli
-from finetune_store import AccessDeniedError, DirectoryStore, StoreError, UnreachableError
+from finetune_store import POD_RETRY_SECONDS, AccessDeniedError, DirectoryStore, StoreError, UnreachableError
 from support.report_store import fail_run, finish_run, layout_of, read_json
 from support.results import all_prediction_files, plan_of
 
@@ -94,15 +95,32 @@ def test_a_refused_zip_is_no_failure(folder: Path) -> None:
 def test_what_a_person_must_put_right_ends_with_64_and_says_so_to_kubernetes(
     store: DirectoryStore, folder: Path
 ) -> None:
-    store.put(layout_of(PLAN).run("cola", PLAN.runs[0].run_id).result, b"{")
+    store.put(layout_of(PLAN).plan, b"{")
     assert build_from_store() == 64
     assert termination(folder)["reason"] == "UserError"
-    assert "result.json is no result" in termination(folder)["message"]
+    assert "is no plan of this version" in termination(folder)["message"]
 
 
-def test_results_that_are_not_those_expected_are_tried_again(store: DirectoryStore, folder: Path) -> None:
-    assert build_from_store("--expect-digest", "0" * 16) == 1
+def test_results_that_are_not_those_expected_have_whoever_ordered_look_again(
+    store: DirectoryStore, folder: Path
+) -> None:
+    assert build_from_store("--expect-digest", "0" * 16) == ExitCode.RESULTS_CHANGED
+    assert termination(folder)["reason"] == "ResultsChanged"
     assert "ordered for" in termination(folder)["message"]
+
+
+def test_a_store_that_is_away_is_waited_for_as_long_as_by_trainers(
+    store: DirectoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+
+    def opened(_uri: str, *, retry_seconds: float, **_: object) -> DirectoryStore:
+        asked.append(retry_seconds)
+        return store
+
+    monkeypatch.setattr(cli, "open_store", opened)
+    assert build_from_store() == 0
+    assert max(asked) == POD_RETRY_SECONDS == 900
 
 
 def test_a_long_reason_stays_json_within_what_kubernetes_keeps(
@@ -115,7 +133,7 @@ def test_a_long_reason_stays_json_within_what_kubernetes_keeps(
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(UnreachableError("s3://bucket does not answer"), 1), (AccessDeniedError("s3://bucket: denied"), 64)],
+    [(UnreachableError("s3://bucket does not answer"), ExitCode.STORE), (AccessDeniedError("s3://bucket: denied"), 64)],
 )
 def test_a_store_that_fails_is_tried_again_only_where_that_can_help(
     folder: Path, monkeypatch: pytest.MonkeyPatch, error: StoreError, code: int

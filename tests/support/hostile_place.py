@@ -66,6 +66,9 @@ class FolderConnection:
     def check(self, uri: str, folder: str) -> None:
         """A folder is always there."""
 
+    def probe(self, uri: str, folder: str, seconds: float) -> None:
+        """A folder is always there."""
+
     def creates_once(self, uri: str, folder: str) -> bool:
         return creates_once(self.open(uri), folder)
 

@@ -188,6 +188,8 @@ def leave(
     ends = {}
     for task in plan.order if ended is None else ended:
         store.put(layout.start(task), TaskStart(driver="driver-0", time=clock(0)).to_json())
-        ends[task] = TaskEnd(driver="driver-0", reason=EndReason.ALL_TRIALS, message="", time=clock(600))
+        whole = sum(trial.task == task for trial in trials) >= plan.tasks[task].trials
+        reason = EndReason.ALL_TRIALS if whole else EndReason.TIME_BUDGET
+        ends[task] = TaskEnd(driver="driver-0", reason=reason, message="", time=clock(600))
         store.put(layout.end(task), ends[task].to_json())
     return export_digest(plan, ends)

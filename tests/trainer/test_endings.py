@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from finetune_core.results.run import ExitCode, Failure, FailureReason
-from finetune_trainer.run import assess
+from finetune_trainer.run import assess, session
 from finetune_trainer.run.training import RunTrainer
 from support.trainer_runs import Workspace
 
@@ -78,3 +78,31 @@ def test_told_to_stop_while_it_predicts_it_goes_on_from_the_end_of_its_training(
     assert result.metrics == expected.metrics
     assert result.predictions == expected.predictions != {}
     assert not list((workspace.store / workspace.layout(job).root).glob("checkpoint/*/*"))
+
+
+@pytest.mark.parametrize(
+    ("codes", "of_the_pod"),
+    [
+        ([ExitCode.STORE], ExitCode.STORE),
+        ([ExitCode.USER_ERROR, ExitCode.STORE], ExitCode.STORE),
+        ([ExitCode.STORE, ExitCode.RETRY], ExitCode.RETRY),
+        ([ExitCode.USER_ERROR, ExitCode.GAVE_UP], ExitCode.USER_ERROR),
+        ([], ExitCode.SUCCESS),
+    ],
+)
+def test_a_pod_uses_up_no_retry_where_nothing_but_the_store_is_in_the_way(codes, of_the_pod):
+    assert session.exit_code(codes) == of_the_pod
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"{}"])
+def test_a_damaged_result_is_set_aside_and_the_run_done_again(workspace, content):
+    job = workspace.plan([TASK])
+    layout = workspace.layout(job)
+    (workspace.store / layout.result).parent.mkdir(parents=True)
+    (workspace.store / layout.result).write_bytes(content)
+
+    code, log = workspace.run(job)
+
+    assert code == ExitCode.SUCCESS, log
+    assert workspace.result(job).attempt == "attempt-1"
+    assert (workspace.store / layout.unreadable("attempt-1")).read_bytes() == content

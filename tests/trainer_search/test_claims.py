@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from finetune_core.results.trial import TrialState
+from finetune_core.results.trial import TrialResult, TrialState
 from finetune_store import open_store
 from finetune_trainer.search.trial_queue import Nothing, Taken
 from support.search_drivers import FakeClock, FakeDriver, phase, search_plan
@@ -166,3 +166,35 @@ def test_tpe_takes_failed_stopped_and_foreign_trials(store, clock):
     )
     for _ in range(10):
         assert isinstance(driver.queue.next(), Taken)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"{}"])
+def test_a_damaged_result_counts_as_none_and_its_trial_is_done_again(store, clock, content):
+    made = phase(search_plan(trials=2))
+    one, two = (FakeDriver(name, store, made, clock) for name in ("one", "two"))
+    first, _ = one.finish(one.take()), one.finish(one.take())
+    key = made.trial(0).result
+    store.put(key, content)
+    one.beat(ended=True)
+    taken = two.take()
+    assert (taken.index, taken.config) == (0, first.config)
+    assert store.get(made.trial(0).unreadable("two")) == content
+    two.finish(taken)
+    assert TrialResult.model_validate_json(store.get(key)).driver == "two"
+
+
+def test_a_result_of_another_trial_counts_as_none(store, clock):
+    made = phase(search_plan(trials=2))
+    one = FakeDriver("one", store, made, clock)
+    one.finish(one.take())
+    store.put(made.trial(1).result, store.get(made.trial(0).result))
+    assert one.take().index == 1
+
+
+def test_a_damaged_claim_is_nobodys_and_the_next_one_has_another_number(store, clock):
+    made = phase(search_plan(trials=1))
+    one, two = (FakeDriver(name, store, made, clock) for name in ("one", "two"))
+    lost = one.take()
+    store.put(made.trial(0).claim(0), b"{")
+    assert two.take() == lost
+    assert two.trials.claims[0].number == 1

@@ -81,6 +81,10 @@ class RunLayout:
         """Why an attempt failed."""
         return f"{self.root}/failures/{attempt}.json"
 
+    def unreadable(self, attempt: str) -> str:
+        """What an attempt found in the place of the result, and set aside."""
+        return f"{self.root}/unreadable/{attempt}.json"
+
 
 @dataclass(frozen=True)
 class ExperimentLayout:

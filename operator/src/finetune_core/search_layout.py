@@ -43,6 +43,10 @@ class TrialLayout:
         """How the trial ended; created once."""
         return f"{self.root}/result.json"
 
+    def unreadable(self, driver: str) -> str:
+        """What a driver found in the place of the result, and set aside."""
+        return f"{self.root}/unreadable/{driver}.json"
+
 
 @dataclass(frozen=True)
 class SearchLayout:

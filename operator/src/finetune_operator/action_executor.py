@@ -8,6 +8,7 @@ from finetune_core.deciding.actions import (
     CreateReportJob,
     CreateTrainJob,
     DeleteJob,
+    ExpireJob,
     PatchJob,
     PutHyperparameters,
     ReopenTask,
@@ -53,6 +54,9 @@ class ActionExecutor:
                 self._create_work(action, store)
             case PatchJob():
                 self._patch_job(action)
+            case ExpireJob():
+                patch = {"spec": {"ttlSecondsAfterFinished": action.ttl}}
+                self._cluster.patch_work(JOB, self._owner.namespace, action.name, patch, uid=action.uid)
             case DeleteJob():
                 self.delete_job(action)
             case CreateReportJob():
@@ -110,15 +114,7 @@ class ActionExecutor:
         self._cluster.patch_work(executor.kind, self._owner.namespace, action.name, patch, uid=action.uid)
 
     def _create_report_job(self, action: CreateReportJob) -> None:
-        job = manifests.report_job(
-            self._owner,
-            self._settings,
-            name=action.name,
-            revision=action.revision,
-            digest=action.digest,
-            failed=action.failed,
-        )
-        self._create(JOB, job, "reportResources")
+        self._create(JOB, manifests.report_job(self._owner, self._settings, action), "reportResources")
 
     def _put_hyperparameters(self, action: PutHyperparameters) -> None:
         manifest = manifests.hyperparameters_config_map(

@@ -1,13 +1,14 @@
 """What the operator remembers of a living experiment or search, to ask less; all of it can be read again."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from finetune_core.api import Storage, Tracking
 from finetune_core.deciding.observation import FailureCause, ReportView
 from finetune_core.deciding.outcome import Outcome
 from finetune_core.planning.plan import Plan
 from finetune_core.planning.search_plan import SearchPlan
-from finetune_core.results.run import DriverReport, Progress
+from finetune_core.results.run import DriverReport, Failure, Progress
 from finetune_core.results.trial import TaskEnd, TrialResult
 from finetune_kube.kinds import Kind
 from finetune_operator.storage import Connection
@@ -18,15 +19,17 @@ class LookMemory:
     """What looks at either kind remember; `indexes` are those of the plan ConfigMaps by name.
 
     `unused`: kinds that the owner has no object of. `reports` are those of drivers that have ended, `hindrances` say
-    what was last seen to keep a pod from starting, both by the name of the object. `tried` is what the cluster was last
-    asked about pods as the spec wants them.
+    what was last seen to keep a pod from starting, both by the name of the object. `reporting` says which reports
+    were under way when the one in the store was read, `reports_failed` after which of them (uids) all results were
+    looked for again. `tried` is what the cluster was last asked about pods as the spec wants them.
     """
 
     indexes: dict[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
     unused: frozenset[Kind] = frozenset()
     reports: dict[str, DriverReport] = field(default_factory=dict)
     hindrances: dict[str, str] = field(default_factory=dict)
-    report_jobs_seen: frozenset[str] | None = None
+    reporting: frozenset[str] | None = None
+    reports_failed: frozenset[str] = frozenset()
     tried: str | None = None
     connection: Connection | None = None
     connected_for: Storage | None = None
@@ -36,20 +39,29 @@ class LookMemory:
         """Forget everything: it was about another store."""
         vars(self).update(vars(type(self)()))
 
+    def forget_results(self) -> None:
+        """Something that was counted is not there any more: all of it is looked for again."""
+        self.reporting = None
+
 
 @dataclass
 class Memory(LookMemory):
     """One living experiment; dropped when it ends.
 
     `asked` are (Job, run id) whose result was looked for after the Job counted them as ended; `scanned` is the digest
-    of the plan whose results were listed; `newer` says whether tuned hyperparameters have changed since they were
-    pinned, as of the monotonic time `newer_asked`; `tracking_checked` is the block whose Secret was there.
+    of the plan whose results were listed; `unreadable` says by run what lies where its result should be; `attempts` are
+    failure reports by their key, without tracebacks, `given_up` what follows from them for a revision without a Job;
+    `newer` says whether tuned hyperparameters have changed since they were pinned, as of the monotonic time
+    `newer_asked`; `tracking_checked` is the block whose Secret was there.
     """
 
     plan: Plan | None = None
     scanned: str | None = None
     asked: set[tuple[str, str]] = field(default_factory=set)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
+    attempts: dict[str, Failure] = field(default_factory=dict)
+    given_up: tuple[str, dict[str, FailureCause]] | None = None
     errors: dict[str, FailureCause] = field(default_factory=dict)
     progress: dict[str, Progress] = field(default_factory=dict)
     progress_read: float = 0.0
@@ -57,6 +69,22 @@ class Memory(LookMemory):
     newer: bool = False
     newer_asked: float | None = None
     tracking_checked: Tracking | None = None
+
+    def forget_results(self) -> None:
+        """See LookMemory."""
+        super().forget_results()
+        self.scanned = self.given_up = None
+        for remembered in (self.outcomes, self.unreadable, self.errors, self.asked):
+            remembered.clear()
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """What lies where a trial's result should be, as of the time that it was written and its size."""
+
+    modified: datetime
+    size: int
+    what: str
 
 
 @dataclass
@@ -69,9 +97,16 @@ class SearchMemory(LookMemory):
 
     plan: SearchPlan | None = None
     results: dict[str, TrialResult] = field(default_factory=dict)
-    unreadable: set[str] = field(default_factory=set)
+    unreadable: dict[str, Unreadable] = field(default_factory=dict)
     claimed: dict[str, int] = field(default_factory=dict)
     ends: dict[str, TaskEnd] = field(default_factory=dict)
     listed: float | None = None
     jobs_ended: frozenset[tuple[str, int]] = frozenset()
     report: str | None = None
+
+    def forget_results(self) -> None:
+        """See LookMemory."""
+        super().forget_results()
+        self.listed = None
+        for remembered in (self.results, self.unreadable, self.ends):
+            remembered.clear()

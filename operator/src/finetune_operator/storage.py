@@ -110,6 +110,7 @@ class Connection:
         self._home = home
         self._stores: OrderedDict[tuple[str, S3Connection], Store] = OrderedDict()
         self._checked: dict[tuple[str, str], float] = {}
+        self._answered: dict[str, float] = {}
         self._created_once: dict[tuple[str, str], tuple[bool, float]] = {}
         self._lock = threading.Lock()
 
@@ -135,6 +136,16 @@ class Connection:
             if len(self._stores) > _MAX_STORES:
                 self._stores.popitem(last=False)
             return self._stores[key]
+
+    def probe(self, uri: str, folder: str, seconds: float) -> None:
+        """Find out whether a store is away, unless it has answered a short while ago; StoreError.
+
+        A look whose phase needs nothing of the store says so too; all looks at one store share the question.
+        """
+        now = time.monotonic()
+        if now - self._answered.get(uri, -seconds) >= seconds:
+            self.open(uri).stat(f"{folder}/plan.json")
+            self._answered[uri] = now
 
     def check(self, uri: str, folder: str) -> None:
         """Prove that a folder can be written and read, unless it has been proved a short while ago; StoreError."""

@@ -18,7 +18,7 @@ from finetune_core.results.document import build_document, submission_row
 from finetune_core.results.schema import ResultsDocument
 from finetune_core.tables.experiment import results_csv, results_markdown, runs_csv
 from finetune_core.tasks.registry import SUBMISSION_FILES
-from finetune_report.errors import OvertakenError
+from finetune_report.errors import ResultsChangedError
 from finetune_report.experiment.curves import read_curves
 from finetune_report.gather import Findings, gather
 from finetune_report.labels import OpenData, known_constants
@@ -45,13 +45,13 @@ def build(
     `failed` are ids of runs that will not be tried again; `expected` is the digest that the caller wants reported.
     Plots take about half a second a task.
     Safe to be killed anywhere and to be run again. Raises ReportError for what only a person can put right,
-    OvertakenError where the world moved on, StoreError.
+    ResultsChangedError where results are not those of `expected`, OvertakenError where others write, StoreError.
     """
     layout = ExperimentLayout(plan.namespace, plan.experiment)
     findings = gather(store, plan, failed)
     document = _document(store, plan, findings)
     if expected is not None and document.report_digest != expected:
-        raise OvertakenError(
+        raise ResultsChangedError(
             f"the results of {document.uri} are not those that this report was ordered for (digest "
             f"{document.report_digest}, not {expected})"
         )

@@ -18,9 +18,9 @@ from finetune_core.results.run import ExitCode, FailureReason
 from finetune_core.stored import is_relative, read_json
 from finetune_core.tables.search_summary import summary_markdown
 from finetune_report.build import build
-from finetune_report.errors import OvertakenError, ReportError, reported
+from finetune_report.errors import OvertakenError, ReportError, ResultsChangedError, reported
 from finetune_report.labels import OpenData
-from finetune_store import NotFoundError, S3Connection, Store, StoreError, open_store
+from finetune_store import POD_RETRY_SECONDS, RETRY_SECONDS, NotFoundError, S3Connection, Store, StoreError, open_store
 from finetune_store.documents import FILE_LIMIT, find
 
 _log = logging.getLogger(__name__)
@@ -38,12 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)
+    except ResultsChangedError as error:
+        return _fail(FailureReason.RESULTS_CHANGED, error, ExitCode.RESULTS_CHANGED)
     except OvertakenError as error:
         return _fail(FailureReason.INTERNAL, error, ExitCode.RETRY)
     except FinetuneError as error:
         return _fail(FailureReason.USER_ERROR, error, ExitCode.USER_ERROR)
     except StoreError as error:
-        return _fail(FailureReason.STORE, error, ExitCode.RETRY if error.transient else ExitCode.USER_ERROR)
+        return _fail(FailureReason.STORE, error, ExitCode.STORE if error.transient else ExitCode.USER_ERROR)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -80,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _build(options: argparse.Namespace) -> int:
-    store = _open(options.store)
+    store = _open(options.store, seconds=POD_RETRY_SECONDS)
     plan = _read_plan(options, store)
     failed = [*options.failed, *_lines(options.failed_file)]
     build(store, plan, failed, open_data=_data_opener(), expected=options.expect_digest)
@@ -91,7 +93,8 @@ def _search(options: argparse.Namespace) -> int:
     # Only the trainer's image has what draws plots; the other commands work without.
     from finetune_report.search.build import build_search  # noqa: PLC0415
 
-    summary = build_search(_open(options.store), options.namespace, options.search, expected=options.expect_digest)
+    store = _open(options.store, seconds=POD_RETRY_SECONDS)
+    summary = build_search(store, options.namespace, options.search, expected=options.expect_digest)
     _print_markdown(summary_markdown(summary).decode())
     return ExitCode.SUCCESS
 
@@ -140,10 +143,10 @@ def _check(options: argparse.Namespace) -> int:
     return ExitCode.USER_ERROR if problems else ExitCode.SUCCESS
 
 
-def _open(uri: str | None) -> Store:
+def _open(uri: str | None, *, seconds: float = RETRY_SECONDS) -> Store:
     if not uri:
         raise ReportError("no store: give --store or set FINETUNE_STORE")
-    return open_store(uri, connection=S3Connection.from_env(os.environ))
+    return open_store(uri, connection=S3Connection.from_env(os.environ), retry_seconds=seconds)
 
 
 def _data_opener() -> OpenData:

@@ -1,8 +1,9 @@
 """What can go wrong with a report, by name.
 
 FinetuneError
-├── ReportError        what lies in the store cannot be used; only a person can change that
-└── OvertakenError     the world moved on meanwhile; trying again helps
+├── ReportError          what lies in the store cannot be used; only a person can change that
+├── OvertakenError       the world moved on meanwhile; trying again helps
+└── ResultsChangedError  the results are not those that were counted; whoever ordered the report has to look again
 """
 
 from collections.abc import Iterator
@@ -18,6 +19,10 @@ class ReportError(FinetuneError):
 
 class OvertakenError(FinetuneError):
     """Results or reports were written by others while this report was made."""
+
+
+class ResultsChangedError(FinetuneError):
+    """A result is gone, unreadable or another one since the report was ordered."""
 
 
 @contextmanager

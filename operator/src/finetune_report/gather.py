@@ -1,5 +1,6 @@
 """What the runs of a plan left in the store."""
 
+import logging
 import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -8,9 +9,10 @@ from dataclasses import dataclass
 from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import Plan, PlannedRun
 from finetune_core.results.run import Failure, RunResult
-from finetune_report.errors import ReportError, reported
 from finetune_store import ObjectInfo, Store
-from finetune_store.documents import find_or_warn, read
+from finetune_store.documents import find_or_warn
+
+_log = logging.getLogger(__name__)
 
 _READERS = 8
 _MODEL_FILE = re.compile(r"attempts/[^/]+/model/.+")
@@ -41,13 +43,15 @@ class Findings:
 def gather(store: Store, plan: Plan, failed: Iterable[str]) -> Findings:
     """Read the result of every planned run that has one, and the failure of those in `failed` that have none.
 
-    One listing, then one read a result. Raises ReportError for a result that cannot be used, StoreError.
+    One listing, then one read a result. StoreError. A result that is unreadable, or another run's, is none: the run is
+    done again.
     """
     layout = ExperimentLayout(plan.namespace, plan.experiment)
     objects = objects_by_run(store, layout)
     with_result = [run for run in plan.runs if "result.json" in objects.get(run.run_id, {})]
     with ThreadPoolExecutor(_READERS) as pool:
-        results = dict(pool.map(lambda run: (run.run_id, _result(store, layout, run)), with_result))
+        found = zip(with_result, pool.map(lambda run: _result(store, layout, run), with_result), strict=True)
+        results = {run.run_id: result for run, result in found if result is not None}
     lost = {run.run_id for run in plan.runs}.intersection(failed) - results.keys()
     return Findings(
         results=results,
@@ -74,15 +78,12 @@ def objects_by_run(store: Store, layout: ExperimentLayout) -> dict[str, dict[str
     return objects
 
 
-def _result(store: Store, layout: ExperimentLayout, run: PlannedRun) -> RunResult:
+def _result(store: Store, layout: ExperimentLayout, run: PlannedRun) -> RunResult | None:
     key = layout.run(run.task, run.run_id).result
-    with reported():
-        result = read(store, key, RunResult)
-    if not run.wrote(result):
-        raise ReportError(
-            f"{store.uri(key)} is of run {result.run} of {result.task} ({result.run_id}), not of run {run.run} of "
-            f"{run.task} ({run.run_id}): it was put there by hand; delete it to have the run done again"
-        )
+    result = find_or_warn(store, key, RunResult)
+    if result is not None and not run.wrote(result):
+        _log.warning("left out: %s is of run %d of %s (%s)", store.uri(key), result.run, result.task, result.run_id)
+        return None
     return result
 
 

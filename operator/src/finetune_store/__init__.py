@@ -31,10 +31,12 @@ from finetune_store._errors import (
 from finetune_store._files import file_md5
 from finetune_store._keys import join, relative_key
 from finetune_store._model import ObjectInfo, Store
-from finetune_store._open import local_folder, open_store
+from finetune_store._open import POD_RETRY_SECONDS, RETRY_SECONDS, local_folder, open_store
 from finetune_store._trees import creates_once, delete_tree, download_tree, upload_tree
 
 __all__ = [
+    "POD_RETRY_SECONDS",
+    "RETRY_SECONDS",
     "AccessDeniedError",
     "DeadlineError",
     "DirectoryStore",

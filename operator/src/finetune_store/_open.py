@@ -12,6 +12,8 @@ from finetune_store._s3 import S3Store
 
 RETRY_SECONDS = 30.0
 TIMEOUT_SECONDS = 30.0
+POD_RETRY_SECONDS = 900.0
+"""How long a pod of ours waits for a store that is away before it ends and is tried again."""
 
 
 def open_store(

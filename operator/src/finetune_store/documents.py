@@ -10,6 +10,7 @@ than any document of its kind. The last is found out before it is read: who may 
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -115,6 +116,29 @@ def find_or_warn(
     except UnreadableError as error:
         _log.warning("left out: %s", error)
         return None
+
+
+def find_or_set_aside(
+    store: Store, key: str, model: type[_ModelT], aside: str, *, own: Callable[[_ModelT], bool] = lambda _: True
+) -> _ModelT | None:
+    """As `find`; what is unreadable, or not its `own` writer's, is moved to `aside`: for what is then made anew."""
+    try:
+        found = find(store, key, model)
+    except UnreadableError as error:
+        _set_aside(store, key, aside, str(error))
+        return None
+    if found is not None and not own(found):
+        _set_aside(store, key, aside, f"{store.uri(key)} is another's")
+        return None
+    return found
+
+
+def _set_aside(store: Store, key: str, aside: str, why: str) -> None:
+    _log.warning("%s; set aside as %s", why, store.uri(aside))
+    # What is larger than any document is none, and goes.
+    with suppress(NotFoundError, TooLargeError):
+        store.put(aside, store.get(key, limit=16 * _MIB))
+    store.delete(key)
 
 
 def evaluations(store: Store, key: str, *, get: Get | None = None) -> tuple[Evaluation, ...] | None:

@@ -14,7 +14,7 @@ from finetune_core.results.export import BestHyperparameters
 from finetune_core.results.search_summary import SearchSummary
 from finetune_core.results.trial import TrialState
 from finetune_core.search_layout import TrialKind
-from finetune_report.errors import OvertakenError, ReportError
+from finetune_report.errors import ResultsChangedError
 from finetune_report.search.build import build_search
 from finetune_store import DirectoryStore
 from support.report_store import RecordingStore, contents
@@ -262,35 +262,43 @@ def test_a_configuration_that_was_proposed_twice_counts_once(store: DirectorySto
     assert [row["duplicateOf"] for row in table(store)] == ["", "0"]
 
 
-@pytest.mark.parametrize("content", [b"{", b"{}", b"[]"])
-def test_a_result_that_cannot_be_read_is_named(store: DirectoryStore, content: bytes) -> None:
-    digest = leave(store, PLAN, [trial(PLAN, 0)])
-    store.put(layout_of(PLAN).trial(TrialKind.TRIALS, "rte", 0).result, content)
-    with pytest.raises(ReportError, match=r"trials/rte/00000/result\.json is no TrialResult"):
+@pytest.mark.parametrize("content", [b"{", b"{}", b"[]", None])
+def test_a_trial_that_is_gone_or_unreadable_since_all_had_ended_is_not_reported_without(
+    store: DirectoryStore, caplog: pytest.LogCaptureFixture, content: bytes | None
+) -> None:
+    plan = search_plan(trials=2)
+    digest = leave(store, plan, [trial(plan, 0), trial(plan, 1)])
+    key = layout_of(plan).trial(TrialKind.TRIALS, "rte", 0).result
+    store.delete(key)
+    if content is not None:
+        store.put(key, content)
+    with pytest.raises(ResultsChangedError, match="1 of 2 trials of rte have a result that can be read"):
         build(store, digest)
+    assert report_files(store) == {}
+    assert content is None or r"trials/rte/00000/result.json is no TrialResult" in caplog.text
 
 
-def test_a_result_in_another_trials_folder_is_named(store: DirectoryStore) -> None:
+def test_a_result_in_another_trials_folder_is_named_and_counts_as_none(
+    store: DirectoryStore, caplog: pytest.LogCaptureFixture
+) -> None:
     digest = leave(store, PLAN, [trial(PLAN, 0)])
     store.put(layout_of(PLAN).trial(TrialKind.TRIALS, "rte", 1).result, trial(PLAN, 0).to_json())
-    with pytest.raises(ReportError, match="is of trial 0 of rte"):
-        build(store, digest)
+    build(store, digest)
+    assert [row["state"] for row in table(store) if row["index"] == "0"] == ["Completed"]
+    assert "is of trial 0 of rte" in caplog.text
 
 
 def test_an_error_leaves_the_report_that_was_there(store: DirectoryStore) -> None:
     build(store, leave(store, PLAN, [trial(PLAN, 0)]))
     before = report_files(store)
-    more = search_plan(trials=9)
-    leave(store, more, [trial(more, 0)])
-    store.put(layout_of(PLAN).trial(TrialKind.TRIALS, "rte", 1).result, b"{")
-    with pytest.raises(ReportError):
-        build(store)
+    with pytest.raises(ResultsChangedError):
+        build(store, "0000")
     assert report_files(store) == before
 
 
 def test_another_digest_than_ordered_writes_nothing(store: DirectoryStore) -> None:
     leave(store, PLAN, [trial(PLAN, 0)])
-    with pytest.raises(OvertakenError, match="not 0000"):
+    with pytest.raises(ResultsChangedError, match="not 0000"):
         build(store, "0000")
     assert report_files(store) == {}
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from finetune_core.results.run import ExitCode
 from finetune_report import cli
 from finetune_store import DirectoryStore
 from support.search_trials import layout_of, leave, mixed_trials, search_plan
@@ -39,10 +40,10 @@ def test_a_report_is_written_and_its_table_printed(folder: Path, capsys: pytest.
     assert capsys.readouterr().out == store.get("team/hunt/summary.md").decode()
 
 
-def test_the_wrong_digest_is_tried_again(folder: Path) -> None:
+def test_the_wrong_digest_has_whoever_ordered_it_look_again(folder: Path) -> None:
     store = DirectoryStore(folder)
     digest = leave(store, PLAN, mixed_trials(PLAN, 2))
-    assert search("--expect-digest", "0123456789abcdef") == 1
+    assert search("--expect-digest", "0123456789abcdef") == ExitCode.RESULTS_CHANGED
     assert digest in termination(folder)["message"]
     assert store.stat(layout_of(PLAN).summary("json")) is None
 

@@ -16,17 +16,14 @@ from pydantic import ValidationError
 from finetune_core.planning.plan import JobPlan
 from finetune_core.results.run import ExitCode, FailureReason
 from finetune_core.tasks.sparse import SPARSE_TYPES
-from finetune_store import S3Connection, StoreError, open_store
+from finetune_store import POD_RETRY_SECONDS, S3Connection, StoreError, open_store
 from finetune_trainer import logs
 from finetune_trainer.errors import RunError, UserError
 
 logger = logging.getLogger(__name__)
 
-_PATIENCE_SECONDS = 900.0
-"""How long a store that is down is waited for before the attempt ends and is tried again."""
-
 _LOOKING_SECONDS = 30.0
-"""The same, where a person waits for the answer."""
+"""How long a store that is down is waited for where a person waits for the answer."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -40,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         return error.exit_code
     except StoreError as error:
         _explain(arguments.termination_log, FailureReason.STORE, str(error))
-        return ExitCode.RETRY if error.transient else ExitCode.USER_ERROR
+        return ExitCode.STORE if error.transient else ExitCode.USER_ERROR
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
@@ -106,7 +103,7 @@ def _run(arguments: argparse.Namespace) -> int:
         store=arguments.store,
         attempt=arguments.attempt,
         stop=stop,
-        patience=_PATIENCE_SECONDS,
+        patience=POD_RETRY_SECONDS,
     )
     code = run_all(pod, runs, arguments.termination_log)
     pod.trackers.leave(code)
@@ -125,7 +122,7 @@ def _read_plan(path: Path) -> JobPlan:
 def _resolve(arguments: argparse.Namespace) -> int:
     from finetune_trainer.resolve import resolve  # noqa: PLC0415
 
-    store = open_store(arguments.store, connection=S3Connection.from_env(os.environ), retry_seconds=_PATIENCE_SECONDS)
+    store = open_store(arguments.store, connection=S3Connection.from_env(os.environ), retry_seconds=POD_RETRY_SECONDS)
     found = {uri: resolve(uri) for uri in arguments.uri}
     store.put(arguments.output, json.dumps(found).encode())
     return ExitCode.SUCCESS
@@ -134,14 +131,14 @@ def _resolve(arguments: argparse.Namespace) -> int:
 def _search(arguments: argparse.Namespace) -> int:
     from finetune_trainer.search.command import search  # noqa: PLC0415
 
-    return search(arguments, connection=S3Connection.from_env(os.environ), patience=_PATIENCE_SECONDS)
+    return search(arguments, connection=S3Connection.from_env(os.environ), patience=POD_RETRY_SECONDS)
 
 
 def _drive(arguments: argparse.Namespace) -> int:
     from finetune_trainer.drive.command import drive  # noqa: PLC0415
 
     plan = _read_plan(arguments.plan)
-    return drive(plan, arguments, connection=S3Connection.from_env(os.environ), patience=_PATIENCE_SECONDS)
+    return drive(plan, arguments, connection=S3Connection.from_env(os.environ), patience=POD_RETRY_SECONDS)
 
 
 def _drain(_: argparse.Namespace) -> int:
@@ -161,7 +158,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
 def _prune(arguments: argparse.Namespace) -> int:
     from finetune_trainer.sparse.command import prune  # noqa: PLC0415
 
-    return prune(arguments, connection=S3Connection.from_env(os.environ), patience=_PATIENCE_SECONDS)
+    return prune(arguments, connection=S3Connection.from_env(os.environ), patience=POD_RETRY_SECONDS)
 
 
 _COMMANDS = {

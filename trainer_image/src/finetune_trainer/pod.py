@@ -42,6 +42,7 @@ def make_pod(plan: Plan, limits: ExecutionLimits, *, store: str, attempt: str, s
         image=os.environ.get("FINETUNE_IMAGE"),
         work=work,
         trackers=Trackers.from_env(os.environ),
+        scope=os.environ.get("FINETUNE_SCOPE", ""),
     )
 
 

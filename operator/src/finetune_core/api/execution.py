@@ -130,7 +130,11 @@ class Execution(ApiModel):
     ] = False
     ttl_seconds_after_finished: Annotated[
         int,
-        Field(ge=0, le=31_536_000, description="How long finished Jobs, and with them the logs, are kept."),
+        Field(
+            ge=0,
+            le=31_536_000,
+            description="How long Jobs, and with them the logs, are kept once all has ended; at least a minute.",
+        ),
     ] = 86_400
 
 

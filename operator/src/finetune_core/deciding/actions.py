@@ -54,6 +54,15 @@ class DeleteJob:
 
 
 @dataclass(frozen=True)
+class ExpireJob:
+    """Have Kubernetes delete the finished Job `uid` after so many seconds."""
+
+    name: str
+    ttl: int
+    uid: str = ""
+
+
+@dataclass(frozen=True)
 class CreateReportJob:
     """Create the Job that writes tables, best predictions and the zip."""
 
@@ -61,6 +70,7 @@ class CreateReportJob:
     revision: str
     digest: str
     failed: tuple[str, ...]
+    round: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,4 +89,4 @@ class ReopenTask:
     name: str
 
 
-Action = CreateTrainJob | PatchJob | DeleteJob | CreateReportJob | PutHyperparameters | ReopenTask
+Action = CreateTrainJob | PatchJob | DeleteJob | ExpireJob | CreateReportJob | PutHyperparameters | ReopenTask

@@ -7,12 +7,12 @@ of what is observed.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from finetune_core.api import Execution
 from finetune_core.api.status import Reason
 from finetune_core.deciding.actions import Action
-from finetune_core.deciding.job_sequence import JobSequence, SequenceState, advance
+from finetune_core.deciding.job_sequence import JobSequence, SequenceState, advance, delete_jobs
 from finetune_core.deciding.observation import FailureCause, JobRole, JobView, Observation
 from finetune_core.deciding.report_digest import report_digest
 from finetune_core.deciding.reporting import Reporting, report_step
@@ -40,9 +40,13 @@ class Decision:
 def decide(seen: Observation) -> Decision:
     """The next actions and the phase of an experiment whose spec is valid and whose inputs are resolved."""
     state = advance(_sequence(seen))
+    # Inputs are resolved by now, so a pod that looks at them looks for nobody.
+    obsolete = delete_jobs(job for job in seen.of_role(JobRole.RESOLVE) if not job.finished)
     if not state.idle:
-        return Decision(state.reason, state.message, state.actions, state.failed, state.current)
-    return _after_runs(seen, state)
+        # A report before the last run has ended is a report of less than there will be.
+        actions = (*obsolete, *delete_jobs(seen.of_role(JobRole.REPORT)), *state.actions)
+        return Decision(state.reason, state.message, actions, state.failed, state.current)
+    return _after_runs(seen, replace(state, actions=(*obsolete, *state.actions)))
 
 
 def execution_limits(execution: Execution) -> ExecutionLimits:
@@ -74,6 +78,7 @@ def _sequence(seen: Observation) -> JobSequence:
         errors=seen.errors,
         execution=seen.execution,
         executor=seen.executor,
+        given_up=seen.given_up,
         make_plan=lambda runs: plan_job(seen, runs),
     )
 

@@ -152,7 +152,7 @@ def build_status(
         eta=None if decision.done else eta,
         failures=failures[:MAX_FAILURES],
         failures_omitted=max(0, len(failures) - MAX_FAILURES) or None,
-        warnings=warnings[:MAX_WARNINGS],
+        warnings=(*unreadable_warnings(seen.unreadable.values(), "run"), *warnings)[:MAX_WARNINGS],
         plan_digest=seen.plan.digest,
         job=decision.current.name if decision.current else None,
         results=_uris(seen.plan, uri) if report else None,
@@ -160,6 +160,20 @@ def build_status(
         hyperparameters=_hyperparameters(seen.plan, newer=newer),
         start_time=previous.start_time or (decision.current.created if decision.current else None) or None,
         completion_time=(previous.completion_time or now) if decision.done else None,
+    )
+
+
+def unreadable_warnings(found: Iterable[str], noun: str) -> tuple[str, ...]:
+    """What lies where results should be: one warning, however many there are."""
+    what = sorted(found)
+    if not what:
+        return ()
+    others = f" (and {len(what) - 1} more)" if len(what) > 1 else ""
+    return (
+        shorten(
+            f"unreadable result: {what[0]}{others}; it counts as none, and the {noun} is done again",
+            _MAX_FAILURE_MESSAGE,
+        ),
     )
 
 

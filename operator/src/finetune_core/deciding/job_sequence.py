@@ -14,7 +14,7 @@ terminating, so that two pods never do the same work.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from finetune_core.api import Execution
 from finetune_core.api.status import Reason
@@ -36,7 +36,8 @@ class JobSequence:
 
     `name` is what Jobs' names begin with; `noun` is what a unit is called in messages; `errors` tell why units failed;
     `ident` tells the sequences of a search apart. `is_current` says whether a Job is of `revision`, or of one that an
-    earlier release would give what is asked for today.
+    earlier release would give what is asked for today. `given_up` are units that failed for good in a Job of this
+    revision that is gone.
     """
 
     name: str
@@ -50,6 +51,7 @@ class JobSequence:
     make_plan: Callable[[frozenset[str]], JobPlan | SearchJobPlan]
     executor: ExecutorTraits
     is_current: Callable[[JobView], bool]
+    given_up: Mapping[str, FailureCause] = field(default_factory=dict)
     ident: str = ""
     noun: str = "runs"
 
@@ -83,7 +85,7 @@ def advance(sequence: JobSequence) -> SequenceState:
     if any(not job.finished or job.deleting for job in others):
         return _retire(others, current)
     if current is None:
-        return _create(sequence, others, round_=0, units=sequence.pending)
+        return _begin(sequence, others)
     if not current.finished:
         return _made_anew(sequence, current, others) or _at_work(sequence, current, others)
     return _ended(sequence, current, others)
@@ -123,7 +125,7 @@ def retire_job(job: JobView) -> tuple[Action, ...]:
 
 def delete_jobs(jobs: Iterable[JobView]) -> tuple[DeleteJob, ...]:
     """The deletion of all that are ours to delete: Kubernetes deletes those of an earlier owner."""
-    return tuple(DeleteJob.of(job) for job in jobs if job.owned)
+    return tuple(DeleteJob.of(job) for job in jobs if job.owned and not job.deleting)
 
 
 def _current(sequence: JobSequence) -> JobView | None:
@@ -140,6 +142,14 @@ def _retire(others: tuple[JobView, ...], current: JobView | None) -> SequenceSta
     names = ", ".join(job.name for job in others)
     message = f"Waiting until the pods of {names} have saved their state and ended; what is finished is kept."
     return SequenceState(Reason.REPLACING_JOB, message, actions, current=current)
+
+
+def _begin(sequence: JobSequence, others: tuple[JobView, ...]) -> SequenceState:
+    failed = {unit: why for unit, why in sequence.given_up.items() if unit in sequence.pending}
+    left = sequence.pending - failed.keys()
+    if not left:
+        return _after_work(None, others, failed)
+    return replace(_create(sequence, others, round_=0, units=left), failed=failed)
 
 
 def _create(sequence: JobSequence, others: tuple[JobView, ...], *, round_: int, units: frozenset[str]) -> SequenceState:
@@ -259,6 +269,9 @@ def _lost_units(sequence: JobSequence, current: JobView) -> frozenset[str]:
 
 
 def _after_work(current: JobView | None, others: tuple[JobView, ...], failed: dict[str, FailureCause]) -> SequenceState:
+    if any(not job.finished for job in others):
+        # Nothing has ended while a Job of another revision may still work, or waits for ever.
+        return replace(_retire(others, current), failed=failed)
     cleanup = tuple(action for job in others for action in retire_job(job))
     if current is None or current.finished:
         return SequenceState(Reason.RUNNING, "All ended.", cleanup, failed, current, idle=True)

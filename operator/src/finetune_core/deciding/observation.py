@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 from finetune_core.api import Execution
 from finetune_core.canonical import short_hash
@@ -38,6 +39,7 @@ class JobView:
     `completed` and `failed` are completion indexes; `indexes` maps each to the run ids that it does, as the ConfigMap
     `plan` has it. `owned` is false for a Job that an earlier experiment of the same name left behind: Kubernetes
     deletes it, and until then it is waited for. `uid` and `version` are the object's and that of its state here.
+    `ttl`: seconds after its end until Kubernetes deletes it; None for never.
 
     `templates` are fingerprints that today's spec may have by the rules of an earlier release, where that made the
     object; none where today's rules hold. `outdated`: the operator's own settings are others than those it was made by.
@@ -68,6 +70,7 @@ class JobView:
     errors: tuple[tuple[str, FailureCause], ...] = ()
     uid: str = ""
     version: str = ""
+    ttl: int | None = None
     templates: tuple[str, ...] = ()
     outdated: bool = False
 
@@ -122,7 +125,11 @@ class ReportView:
 
 @dataclass(frozen=True)
 class Observation:
-    """Everything that `decide()` looks at; the order of `jobs` and `pods` does not matter."""
+    """Everything that `decide()` looks at; the order of `jobs` and `pods` does not matter.
+
+    `given_up` are runs that failed for good in a Job of this revision that is gone, as the store has it. `unreadable`
+    says what lies where a run's result should be: such a run counts as one without a result.
+    """
 
     plan: Plan
     execution: Execution
@@ -132,9 +139,11 @@ class Observation:
     pods: tuple[PodView, ...] = ()
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     errors: Mapping[str, FailureCause] = field(default_factory=dict)
+    given_up: Mapping[str, FailureCause] = field(default_factory=dict)
+    unreadable: Mapping[str, str] = field(default_factory=dict)
     report: ReportView | None = None
 
-    @property
+    @cached_property
     def revision(self) -> str:
         """Digest of what a training Job cannot change in place: the runs, the pod template, the retry token."""
         return self.revision_with(self.template)
@@ -143,7 +152,7 @@ class Observation:
         """The revision with another fingerprint of the pod template."""
         return short_hash([self.plan.work_digest, template, self.execution.retry_token])
 
-    @property
+    @cached_property
     def pending(self) -> frozenset[str]:
         """Ids of the planned runs that have no result."""
         return frozenset(run.run_id for run in self.plan.runs) - self.outcomes.keys()

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from finetune_core.api.status import Reason
 from finetune_core.canonical import short_hash
 from finetune_core.deciding.actions import Action, CreateReportJob, DeleteJob
-from finetune_core.deciding.job_sequence import blocked_pod, delete_jobs
-from finetune_core.deciding.observation import JobView, PodView
+from finetune_core.deciding.job_sequence import MAX_ROUNDS, blocked_pod, delete_jobs
+from finetune_core.deciding.observation import JobRole, JobView, PodView
+from finetune_core.results.run import FailureReason
+
+_WRITING = "Writing tables and what is best."
 
 
 @dataclass(frozen=True)
@@ -55,30 +58,79 @@ class ReportStep:
 
 def report_step(seen: Reporting) -> ReportStep:
     """The next step towards a report that is up to date."""
+    mine = [job for job in seen.jobs if seen.wants(job)]
+    job = max(mine, key=lambda job: job.round, default=None)
+    others = [other for other in seen.jobs if other is not job]
     if seen.current == seen.digest:
-        return ReportStep(Reason.REPORTING, "The report is up to date.", current=True, done=True)
-    stale = delete_jobs(job for job in seen.jobs if not job.deleting and not seen.wants(job))
-    job = next((job for job in seen.jobs if seen.wants(job)), None)
-    if job is None and any(not other.finished for other in seen.jobs):
-        return ReportStep(Reason.REPORTING, "Waiting for an earlier report to end.", stale)
+        return _up_to_date(seen, job, others)
+    stale = delete_jobs(others)
     if job is None:
-        name = report_job_name(seen.owner, seen.revision)
-        create = CreateReportJob(name, seen.revision, seen.digest, seen.failed)
-        return ReportStep(Reason.REPORTING, "Writing tables and what is best.", (*stale, create))
+        return _order(seen, others, stale)
     if not job.finished or job.deleting:
-        blocked = blocked_pod(seen.pods, job.name)
-        if blocked and job.outdated and not job.ready and not job.deleting:
+        return _at_work(seen, job, stale)
+    return _again(seen, job, stale)
+
+
+def report_job_name(owner: str, revision: str, round_: int = 0) -> str:
+    """Name of a report Job."""
+    return f"{owner}-report-{revision[:8]}" + (f"-r{round_}" if round_ else "")
+
+
+def _up_to_date(seen: Reporting, job: JobView | None, others: list[JobView]) -> ReportStep:
+    """What another report Job, or its pod, writes now would be an older report than the one that is there."""
+    stale = delete_jobs(other for other in others if not other.finished)
+    writing = [*others] if job is None or job.finished else [job, *others]
+    waiting = stale or any(not each.finished for each in writing) or _writers(seen, job)
+    message = "The report is written; waiting for its pod to end." if waiting else "The report is up to date."
+    return ReportStep(Reason.REPORTING, message, stale, current=not waiting, done=not waiting)
+
+
+def _order(seen: Reporting, others: list[JobView], stale: tuple[Action, ...]) -> ReportStep:
+    if any(not other.finished for other in others) or _writers(seen, None):
+        return ReportStep(Reason.REPORTING, "Waiting for an earlier report to end.", stale)
+    return ReportStep(Reason.REPORTING, _WRITING, (*stale, _create(seen, 0)))
+
+
+def _at_work(seen: Reporting, job: JobView, stale: tuple[Action, ...]) -> ReportStep:
+    blocked = blocked_pod(seen.pods, job.name)
+    if blocked is not None:
+        if job.outdated and not job.ready and not job.deleting:
             stale = (*stale, DeleteJob.of(job))
-        problem = f" Pod {blocked.name} cannot start: {blocked.blocked}: {blocked.blocked_message}" if blocked else ""
-        return ReportStep(Reason.REPORTING, f"Writing tables and what is best.{problem}", stale)
+        problem = f" Pod {blocked.name} cannot start: {blocked.blocked}: {blocked.blocked_message}"
+        return ReportStep(Reason.REPORTING, f"{_WRITING}{problem}", stale)
+    away = None if job.active else without_store(seen.pods, job.name)
+    if away is not None:
+        return ReportStep(Reason.STORAGE_UNAVAILABLE, f"{away} The report is tried again by itself.", stale)
+    return ReportStep(Reason.REPORTING, _WRITING, stale)
+
+
+def _again(seen: Reporting, job: JobView, stale: tuple[Action, ...]) -> ReportStep:
+    """A report that was not of these results is ordered again, as often as a lost run: others may write there too."""
+    changed = any(pod.failure_reason == FailureReason.RESULTS_CHANGED for pod in seen.pods if pod.job == job.name)
+    if (changed or job.complete) and job.round < MAX_ROUNDS:
+        actions = (*stale, *delete_jobs([job]), _create(seen, job.round + 1))
+        return ReportStep(Reason.REPORTING, f"{_WRITING} The results had changed meanwhile.", actions)
     why = _error(seen, job) or job.failed_for or "it ended well, but the report is not the one it should have written"
     message = f"Report Job {job.name} failed: {why}. Set execution.retryToken to try again."
-    return ReportStep(Reason.REPORT_FAILED, message, stale, done=True)
+    return ReportStep(Reason.REPORT_FAILED, message, stale, done=not stale)
 
 
-def report_job_name(owner: str, revision: str) -> str:
-    """Name of a report Job."""
-    return f"{owner}-report-{revision[:8]}"
+def _create(seen: Reporting, round_: int) -> CreateReportJob:
+    name = report_job_name(seen.owner, seen.revision, round_)
+    return CreateReportJob(name, seen.revision, seen.digest, seen.failed, round=round_)
+
+
+def without_store(pods: tuple[PodView, ...], job: str) -> str | None:
+    """What the pods of a Job said of the store that they waited for in vain; None if none of them did."""
+    gave_up = (pod for pod in pods if pod.job == job and pod.failure_reason == FailureReason.STORE)
+    last = max(gave_up, key=lambda pod: pod.name, default=None)
+    return None if last is None else f"Pod {last.name} waited in vain: {last.failure_message}."
+
+
+def _writers(seen: Reporting, job: JobView | None) -> bool:
+    """Whether a pod may still write a report of another Job."""
+    own = "" if job is None else job.name
+    return any(pod.role == JobRole.REPORT and not pod.ended and pod.job != own for pod in seen.pods)
 
 
 def _error(seen: Reporting, job: JobView) -> str | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from finetune_core.api.status import Reason
 from finetune_core.deciding.actions import Action, PutHyperparameters, ReopenTask
 from finetune_core.deciding.experiment import execution_limits
-from finetune_core.deciding.job_sequence import JobSequence, SequenceState, advance, retire_job
+from finetune_core.deciding.job_sequence import JobSequence, SequenceState, advance, delete_jobs, retire_job
 from finetune_core.deciding.observation import FailureCause, JobRole, JobView
 from finetune_core.deciding.reporting import Reporting, report_step
 from finetune_core.deciding.search_observation import SearchObservation
@@ -43,15 +43,19 @@ def decide_search(seen: SearchObservation) -> SearchDecision:
     orphans = _orphans(seen, sequences)
     retiring = tuple(action for job in orphans for action in retire_job(job))
     reopening = tuple(ReopenTask(task) for task in seen.stale_ends)
-    actions = (*reopening, *(action for state in states for action in state.actions), *retiring)
+    # Inputs are resolved by now, so a pod that looks at them looks for nobody.
+    obsolete = delete_jobs(job for job in seen.of_role(JobRole.RESOLVE) if not job.finished)
+    actions = (*obsolete, *reopening, *(action for state in states for action in state.actions), *retiring)
     failed = {unit: error for state in states for unit, error in state.failed.items()}
     current = tuple(state.current for state in states if state.current)
+    # A report before the last trial has ended is a report of less than there will be.
+    early = (*delete_jobs(seen.of_role(JobRole.REPORT)), *actions)
     if not all(state.idle for state in states):
         reason, message = _phase(states)
-        return SearchDecision(reason, _counted(seen, message), actions, failed, current)
+        return SearchDecision(reason, _counted(seen, message), early, failed, current)
     if any(not job.finished or job.deleting for job in orphans):
         names = ", ".join(job.name for job in orphans)
-        return SearchDecision(Reason.REPLACING_JOB, f"Waiting for {names} to end.", actions, failed, current)
+        return SearchDecision(Reason.REPLACING_JOB, f"Waiting for {names} to end.", early, failed, current)
     return _after_trials(seen, actions, failed, current)
 
 

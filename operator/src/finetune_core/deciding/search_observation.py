@@ -10,7 +10,7 @@ from finetune_core.deciding.observation import FailureCause, JobRole, JobView, P
 from finetune_core.planning.search_plan import SearchPlan
 from finetune_core.results.export import BestHyperparameters, export_digest
 from finetune_core.results.selection import best_hyperparameters
-from finetune_core.results.trial import EndReason, TaskEnd, TrialResult
+from finetune_core.results.trial import TaskEnd, TrialResult
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,9 @@ class SearchObservation:
     """Everything that `decide_search()` looks at; the order of jobs, pods and trials does not matter.
 
     `trials` and `finalists` are by task, without their histories; `claimed` counts trials of a task that were taken
-    and have no result yet, `unreadable` those whose result is of another version. `report` and `config_map` are the
-    digests of what the summary in the store and the ConfigMap in the cluster were made from.
+    and have no result yet. `unreadable` says what lies where a result should be, by its key: such a trial counts as one
+    without a result. `report` and `config_map` are the digests of what the summary in the store and the ConfigMap in
+    the cluster were made from.
     """
 
     plan: SearchPlan
@@ -33,7 +34,7 @@ class SearchObservation:
     trials: Mapping[str, tuple[TrialResult, ...]] = field(default_factory=dict)
     finalists: Mapping[str, tuple[TrialResult, ...]] = field(default_factory=dict)
     claimed: Mapping[str, int] = field(default_factory=dict)
-    unreadable: Mapping[str, int] = field(default_factory=dict)
+    unreadable: Mapping[str, str] = field(default_factory=dict)
     ends: Mapping[str, TaskEnd] = field(default_factory=dict)
     errors: Mapping[str, FailureCause] = field(default_factory=dict)
     report: str | None = None
@@ -49,13 +50,11 @@ class SearchObservation:
 
     @property
     def stale_ends(self) -> tuple[str, ...]:
-        """Tasks that ended when fewer trials were asked for than are now."""
+        """Tasks that ended with more trials than there are now, or when fewer were asked for."""
         return tuple(
             task
             for task in self.plan.order
-            if task in self.ends
-            and self.ends[task].reason == EndReason.ALL_TRIALS
-            and self.ended_trials(task) + self.unreadable.get(task, 0) < self.plan.tasks[task].trials
+            if task in self.ends and self.ends[task].misses(self.ended_trials(task), self.plan.tasks[task].trials)
         )
 
     @property

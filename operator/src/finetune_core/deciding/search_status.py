@@ -19,7 +19,7 @@ from finetune_core.api.status import (
     ConditionType,
     Reason,
 )
-from finetune_core.deciding.experiment_status import Conditions, shorten
+from finetune_core.deciding.experiment_status import Conditions, shorten, unreadable_warnings
 from finetune_core.deciding.observation import FailureCause
 from finetune_core.deciding.search import SearchDecision, config_map_name, split_unit
 from finetune_core.deciding.search_eta import remaining_seconds
@@ -60,7 +60,7 @@ def build_search_status(
         eta=None if decision.done else figures.eta(remaining_seconds(seen, counts.running)),
         failures=failures[:MAX_FAILURES],
         failures_omitted=max(0, len(failures) - MAX_FAILURES) or None,
-        warnings=warnings[:MAX_WARNINGS],
+        warnings=(*unreadable_warnings(seen.unreadable.values(), "trial"), *warnings)[:MAX_WARNINGS],
         plan_digest=seen.plan.digest,
         model_digest=seen.plan.model.digest,
         model_uri=seen.plan.model.uri,

@@ -15,12 +15,19 @@ RESULT_SCHEMA_VERSION = 1
 
 
 class ExitCode:
-    """What the trainer's exit says to Kubernetes (see the Job's podFailurePolicy)."""
+    """What the exit of a pod of ours says to Kubernetes (see the Job's podFailurePolicy).
+
+    RESULTS_CHANGED: a report was ordered of other results than there are; the operator looks again.
+    STORE: the store was waited for in vain; tried again for as long as it takes, and costs nothing.
+    (The numbers are those of sysexits.h.)
+    """
 
     SUCCESS = 0
     RETRY = 1
     USER_ERROR = 64
     GAVE_UP = 65
+    RESULTS_CHANGED = 66
+    STORE = 75
     INTERRUPTED = 143
 
 
@@ -35,6 +42,7 @@ class FailureReason(StrEnum):
     STORE = "StoreUnavailable"
     WORKER_DIED = "WorkerDied"
     SPARSITY_LOST = "SparsityLost"
+    RESULTS_CHANGED = "ResultsChanged"
     INTERNAL = "InternalError"
 
 
@@ -50,6 +58,18 @@ class Failure(Document):
     exit_code: int
     time: str
     traceback: str | None = None
+    scope: str = ""
+    """What it counts for, see `failure_scope`."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether trying again makes no sense."""
+        return self.exit_code in {ExitCode.USER_ERROR, ExitCode.GAVE_UP}
+
+
+def failure_scope(owner_uid: str, revision: str) -> str:
+    """What failures count for: one object and one revision of its Jobs. Another retry token is another revision."""
+    return f"{owner_uid}/{revision}"
 
 
 class Phase(StrEnum):

@@ -103,6 +103,10 @@ class TrialResult(Document):
     def _finite_value(cls, value: float | None) -> float | None:
         return finite(value)
 
+    def is_of(self, task: str, index: int) -> bool:
+        """Whether it is that trial's, and no copy of another's."""
+        return (self.task, self.index) == (task, index)
+
 
 class TaskStart(Document):
     """When a task's first driver began; the time budget counts from here."""
@@ -118,3 +122,7 @@ class TaskEnd(Document):
     reason: EndReason
     message: str
     time: str
+
+    def misses(self, ended: int, planned: int) -> bool:
+        """Whether a task ended so that it had more trials with a result than there are now, or than were asked for."""
+        return self.reason == EndReason.ALL_TRIALS and ended < planned

@@ -150,8 +150,12 @@ class Children:
 
 
 def are_quiet(jobs: tuple[JobView, ...]) -> bool:
-    """Whether pods can say nothing that the counters of Jobs do not; a driven one has none, its pods are looked at."""
-    return all(
+    """Whether pods can say nothing that the counters of Jobs do not; a driven one has none, its pods are looked at.
+
+    Where no Job is at work, pods of one that is gone may be. What a report's pods failed for is counted nowhere.
+    """
+    at_work = [job for job in jobs if not job.finished and job.role == JobRole.TRAIN]
+    return bool(at_work) and all(
         job.active == job.ready
         and not job.failed
         and job.failed_for is None

@@ -17,10 +17,11 @@ from finetune_operator.executors.base import Executor, Look
 from finetune_operator.manifests.config_maps import plan_name
 from finetune_operator.manifests.owners import Json, Owner, metadata_of, work_metadata
 from finetune_operator.manifests.pods import (
-    CONTAINER,
     PLAN_OPTION,
     PodSettings,
+    add_scope,
     add_tracking,
+    failure_policy,
     label_pods,
     pod_container,
     pod_template,
@@ -50,13 +51,14 @@ class JobExecutor(Executor):
             suspend=work.suspend,
         )
         label_pods(spec, owner, JobRole.TRAIN)
+        add_scope(spec["template"], owner, work.revision)
         queue = settings.execution.queue_name
         metadata = work_metadata(owner, work, plan=plan, queue=queue, made_by=settings.made_by)
         return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
 
     def fingerprint(self, settings: PodSettings) -> list[object]:
         """All that a live Job cannot change: what is asked of its pods, retries, time to live."""
-        return [self.kind.kind, *settings.asked_of_pods("retries", "runs_per_pod", "ttl_seconds_after_finished")]
+        return [self.kind.kind, *settings.asked_of_pods("retries", "runs_per_pod")]
 
     def view(self, item: Json, seen: JobView, look: Look) -> JobView:
         """A Job of ours, of any role."""
@@ -73,6 +75,7 @@ class JobExecutor(Executor):
             failed=parse_indexes(status.get("failedIndexes") or ""),
             complete="Complete" in conditions,
             failed_for=failed_for(conditions.get("Failed")),
+            ttl=spec.get("ttlSecondsAfterFinished"),
         )
 
 
@@ -96,21 +99,7 @@ def job_spec(
         "backoffLimitPerIndex": execution.retries,
         "maxFailedIndexes": completions,
         "podReplacementPolicy": "Failed",
-        "podFailurePolicy": {
-            "rules": [
-                {
-                    "action": "FailIndex",
-                    "onExitCodes": {
-                        "containerName": CONTAINER,
-                        "operator": "In",
-                        "values": [ExitCode.USER_ERROR, ExitCode.GAVE_UP],
-                    },
-                },
-                # Preemption, eviction, node loss: the run goes on elsewhere and costs no retry.
-                {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-            ]
-        },
-        "ttlSecondsAfterFinished": execution.ttl_seconds_after_finished,
+        "podFailurePolicy": failure_policy("FailIndex", ExitCode.USER_ERROR, ExitCode.GAVE_UP),
         "template": pod_template(settings, container, plan, execution.termination_grace_period_seconds),
     }
 

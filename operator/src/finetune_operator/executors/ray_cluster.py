@@ -25,6 +25,7 @@ from finetune_operator.manifests.owners import Json, Owner, work_metadata
 from finetune_operator.manifests.pods import (
     PLAN_OPTION,
     PodSettings,
+    add_scope,
     add_tracking,
     label_pods,
     pod_container,
@@ -49,6 +50,7 @@ def ray_job(owner: Owner, settings: PodSettings, work: CreateTrainJob) -> Json:
     }
     for group in _groups(spec["rayClusterSpec"]):
         label_pods(group, owner, JobRole.TRAIN)
+        add_scope(group["template"], owner, work.revision)
         group["template"]["metadata"]["labels"][names.RAY_JOB_LABEL] = work.name
     return {
         "apiVersion": RAY_JOB.api_version,

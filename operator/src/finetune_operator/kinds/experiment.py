@@ -10,6 +10,7 @@ from finetune_core.api import ExperimentSpec, Tracking
 from finetune_core.api.status import ExperimentStatus, Reason
 from finetune_core.deciding.experiment import Decision, decide
 from finetune_core.deciding.experiment_status import build_status
+from finetune_core.deciding.expiry import expiring
 from finetune_core.deciding.observation import Observation
 from finetune_core.deciding.outcome import run_warnings
 from finetune_core.layout import ExperimentLayout
@@ -69,11 +70,12 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
         self._check_tracking(subject, spec.tracking)
         if subject.memory.plan is None:
             connection.check(manifests.store_uri(storage), subject.owner.namespace)
+        connection.probe(manifests.store_uri(storage), subject.owner.namespace, self._resync_seconds())
         once = connection.creates_once(manifests.store_uri(storage), subject.owner.namespace)
         store = connection.open(manifests.store_uri(storage))
         executor = self._executors.of(spec.execution)
         children = Children(self._cluster, subject.owner, subject.memory, store, self._executors, settings)
-        observer = Observer(children, subject.memory)
+        observer = Observer(children, subject.memory, owner_uid=subject.owner.uid)
         actor = ActionExecutor(self._cluster, subject.owner, settings, self._executors)
         root = ExperimentLayout(subject.owner.namespace, subject.owner.name).root
         tuned = TunedReader(lambda: _Namespace(self._cluster, subject.owner.namespace), connection.open_input)
@@ -83,6 +85,10 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
         decision = decide(seen)
         for action in decision.actions:
             actor.act(action, store=store, plan=plan)
+        if decision.done:
+            # Before the status says so: what is cut off here is done again by the next look.
+            for expiry in expiring(seen.jobs, spec.execution.ttl_seconds_after_finished):
+                actor.act(expiry, store=store, plan=plan)
         eta = observer.eta(store, seen, decision.current, time.monotonic(), self._resync_seconds())
         newer = self._newer(subject.memory, plan, tuned)
         status = self._status(subject, spec, seen, decision, uri=store.uri(root), eta=eta, newer=newer)

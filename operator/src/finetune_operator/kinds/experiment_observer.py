@@ -1,6 +1,7 @@
 """Looking at the world: children from the API server, results from the store, as little as is needed."""
 
 from collections.abc import Iterable, Set
+from dataclasses import replace
 
 from finetune_core.api import Execution
 from finetune_core.api.status import MAX_FAILURES
@@ -18,12 +19,13 @@ from finetune_core.deciding.observation import (
 from finetune_core.deciding.outcome import Outcome
 from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import Plan, PlannedRun
-from finetune_core.results.run import Failure, Progress, RunResult
+from finetune_core.results.run import ExitCode, Failure, Progress, RunResult, failure_scope
 from finetune_core.results.schema import ResultsDocument
 from finetune_core.tables import figures
 from finetune_operator.children.reader import Children, are_quiet
+from finetune_operator.kinds.reports import look_again_after_failed_reports, reports_under_way
 from finetune_operator.memory import Memory
-from finetune_store import Store, UnreadableError, documents
+from finetune_store import ObjectInfo, Store, UnreadableError, documents
 
 _MAX_PROGRESS = 32
 
@@ -31,22 +33,24 @@ _MAX_PROGRESS = 32
 class Observer:
     """Looks at one experiment's children and results, remembering in `memory` what cannot change any more."""
 
-    def __init__(self, children: Children, memory: Memory) -> None:
+    def __init__(self, children: Children, memory: Memory, *, owner_uid: str = "") -> None:
         self._children = children
         self._memory = memory
+        self._owner_uid = owner_uid
 
     def observe(
         self, store: Store, plan: Plan, execution: Execution, executor: ExecutorTraits, template: str
     ) -> Observation:
         """Everything that a decision needs; StoreError or ClusterError if one side cannot be reached."""
         jobs = self._children.jobs()
+        look_again_after_failed_reports(self._memory, jobs)
         self._read_results(store, plan, jobs)
         pods = self._pods(jobs, plan)
         driver = errors_of(jobs)
         self._read_errors(store, plan, jobs, driver.keys())
-        self._read_report(store, plan, jobs)
+        self._read_report(store, plan, jobs, pods)
         planned = {run.run_id for run in plan.runs}
-        return Observation(
+        seen = Observation(
             plan=plan,
             execution=execution,
             executor=executor,
@@ -55,8 +59,10 @@ class Observer:
             pods=pods,
             outcomes={key: value for key, value in self._memory.outcomes.items() if key in planned},
             errors={key: value for key, value in {**self._memory.errors, **driver}.items() if key in planned},
+            unreadable={key: value for key, value in self._memory.unreadable.items() if key in planned},
             report=self._memory.report,
         )
+        return replace(seen, given_up=self._given_up(store, seen))
 
     def _read_results(self, store: Store, plan: Plan, jobs: Iterable[JobView]) -> None:
         layout = ExperimentLayout(plan.namespace, plan.experiment)
@@ -82,25 +88,55 @@ class Observer:
             result = documents.find(store, key, RunResult)
         except UnreadableError as error:
             # Not a reason to leave the other runs unseen.
-            self._unreadable(run, error.problem)
+            self._memory.unreadable[run.run_id] = error.problem
             return
+        self._memory.unreadable.pop(run.run_id, None)
         if result is None:
             return
         if not run.wrote(result):
-            self._unreadable(run, f"{store.uri(key)} is of run {result.run} of {result.task} ({result.run_id})")
+            what = f"{store.uri(key)} is of run {result.run} of {result.task} ({result.run_id})"
+            self._memory.unreadable[run.run_id] = what
             return
         self._memory.outcomes[run.run_id] = Outcome.of(result)
         self._memory.errors.pop(run.run_id, None)
 
-    def _unreadable(self, run: PlannedRun, what: str) -> None:
-        message = f"{what}: delete it and set execution.retryToken"
-        self._memory.errors[run.run_id] = FailureCause("ResultUnreadable", message)
-
     def _pods(self, jobs: tuple[JobView, ...], plan: Plan) -> tuple[PodView, ...]:
         """Pods, where they can say something that the Jobs' counters do not."""
-        pending = any(run.run_id not in self._memory.outcomes for run in plan.runs)
-        about_to_start = pending and not any(job.role == JobRole.TRAIN for job in jobs)
-        return () if are_quiet(jobs) and not about_to_start else self._children.pods()
+        return () if are_quiet(jobs) else self._children.pods()
+
+    def _given_up(self, store: Store, seen: Observation) -> dict[str, FailureCause]:
+        """Runs that failed for good in a Job of this revision that is gone; looked for once, before another is made."""
+        memory = self._memory
+        if not seen.pending or any(job.is_of(seen.revision_with, seen.template) for job in seen.of_role(JobRole.TRAIN)):
+            memory.given_up = None
+            return {}
+        if memory.given_up is None or memory.given_up[0] != seen.revision:
+            memory.given_up = seen.revision, self._read_attempts(store, seen)
+        return memory.given_up[1]
+
+    def _read_attempts(self, store: Store, seen: Observation) -> dict[str, FailureCause]:
+        layout = ExperimentLayout(seen.plan.namespace, seen.plan.experiment)
+        scope, retries = failure_scope(self._owner_uid, seen.revision), seen.execution.retries
+        found = {}
+        for run_id, reports in _failure_reports(store, layout, seen.pending).items():
+            failures = self._of_scope(store, reports, scope, retries + 1)
+            if failures and (failures[0].is_final or len(failures) > retries):
+                found[run_id] = FailureCause(failures[0].reason.value, failures[0].message)
+        return found
+
+    def _of_scope(self, store: Store, newest_first: list[str], scope: str, most: int) -> list[Failure]:
+        """The newest failures, while they are of the scope; a run that waited for the store in vain did not fail."""
+        found: list[Failure] = []
+        for key in newest_first:
+            if len(found) == most or (found and found[0].is_final):
+                break
+            failure = self._memory.attempts.get(key) or documents.find_or_warn(store, key, Failure)
+            if failure is None or failure.scope != scope:
+                break
+            self._memory.attempts[key] = failure.model_copy(update={"traceback": None})
+            if failure.exit_code != ExitCode.STORE:
+                found.append(failure)
+        return found
 
     def _read_errors(self, store: Store, plan: Plan, jobs: Iterable[JobView], told: Set[str]) -> None:
         """Why runs failed, of which nobody has told yet."""
@@ -113,13 +149,13 @@ class Observer:
             if error is not None:
                 self._memory.errors[run_id] = error
 
-    def _read_report(self, store: Store, plan: Plan, jobs: Iterable[JobView]) -> None:
-        complete = frozenset(job.name for job in jobs if job.role == JobRole.REPORT and job.complete)
-        if complete == self._memory.report_jobs_seen:
+    def _read_report(self, store: Store, plan: Plan, jobs: Iterable[JobView], pods: Iterable[PodView]) -> None:
+        reporting = reports_under_way(jobs, pods)
+        if reporting == self._memory.reporting:
             return
         layout = ExperimentLayout(plan.namespace, plan.experiment)
         self._memory.report = read_report(store, layout)
-        self._memory.report_jobs_seen = complete
+        self._memory.reporting = reporting
 
     def eta(self, store: Store, seen: Observation, current: JobView | None, now: float, every: float) -> str | None:
         """About how long the runs still take; progress is read at most every `every` seconds."""
@@ -159,6 +195,19 @@ class Observer:
                 if progress is not None:
                     self._memory.progress[run.run_id] = progress
                 return
+
+
+def _failure_reports(store: Store, layout: ExperimentLayout, runs: Set[str]) -> dict[str, list[str]]:
+    """Keys of failure reports by run, the newest first."""
+    found: dict[str, list[ObjectInfo]] = {}
+    for info in store.list(layout.runs):
+        match info.key.removeprefix(f"{layout.runs}/").split("/"):
+            case [_, run_id, "failures", _] if run_id in runs:
+                found.setdefault(run_id, []).append(info)
+    return {
+        run_id: [info.key for info in sorted(infos, key=lambda info: (info.modified, info.key), reverse=True)]
+        for run_id, infos in found.items()
+    }
 
 
 def read_report(store: Store, layout: ExperimentLayout) -> ReportView | None:

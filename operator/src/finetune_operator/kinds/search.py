@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from finetune_core.api import HPSearchSpec
 from finetune_core.api.search_status import HPSearchStatus
 from finetune_core.api.status import Reason
+from finetune_core.deciding.expiry import expiring
 from finetune_core.deciding.search import config_map_name, decide_search
 from finetune_core.deciding.search_observation import SearchObservation
 from finetune_core.deciding.search_status import build_search_status
@@ -67,6 +68,7 @@ class SearchReconciler(BaseReconciler[HPSearchStatus, SearchMemory]):
         connection = self._connect(subject, storage)
         if subject.memory.plan is None:
             connection.check(manifests.store_uri(storage), owner.namespace)
+        connection.probe(manifests.store_uri(storage), owner.namespace, self._resync_seconds())
         once = connection.creates_once(manifests.store_uri(storage), owner.namespace)
         store = connection.open(manifests.store_uri(storage))
         if not once and (problem := shared_search(store.uri(), spec.clusters)):
@@ -86,6 +88,10 @@ class SearchReconciler(BaseReconciler[HPSearchStatus, SearchMemory]):
         decision = decide_search(seen)
         for action in decision.actions:
             actor.act(action, store=store, plan=plan)
+        if decision.done:
+            # Before the status says so: what is cut off here is done again by the next look.
+            for expiry in expiring(seen.jobs, spec.execution.ttl_seconds_after_finished):
+                actor.act(expiry, store=store, plan=plan)
         if decision.actions:
             # What was done may have changed what lies in the store.
             subject.memory.listed = None

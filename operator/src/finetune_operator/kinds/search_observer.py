@@ -1,19 +1,20 @@
 """Looking at a search: children from the API server, trials and ends from the store, each result read once."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from finetune_core.api import HPSearchSpec
 from finetune_core.deciding.executor import ExecutorTraits
-from finetune_core.deciding.observation import JobRole, JobView, PodView, errors_of
+from finetune_core.deciding.observation import JobView, PodView, errors_of
 from finetune_core.deciding.search_observation import SearchObservation
 from finetune_core.planning.search_plan import SearchPlan
 from finetune_core.results.search_summary import SearchSummary
 from finetune_core.results.trial import TaskEnd, TrialResult
 from finetune_core.search_layout import SearchLayout, TrialKind
 from finetune_operator.children.reader import Children, are_quiet
-from finetune_operator.memory import SearchMemory
-from finetune_store import Store, UnreadableError, documents
+from finetune_operator.kinds.reports import look_again_after_failed_reports, reports_under_way
+from finetune_operator.memory import SearchMemory, Unreadable
+from finetune_store import ObjectInfo, Store, UnreadableError, documents
 
 _RESULT = "/result.json"
 _END = "/end.json"
@@ -39,6 +40,7 @@ class SearchObserver:
     ) -> SearchObservation:
         """Everything that a decision needs; the store is listed at most every `every` seconds, or when a pod ended."""
         jobs = self._children.jobs()
+        look_again_after_failed_reports(self._memory, jobs)
         layout = SearchLayout(plan.namespace, plan.search)
         ended = frozenset((job.name, index) for job in jobs for index in job.completed | job.failed)
         listed = self._memory.listed
@@ -47,7 +49,8 @@ class SearchObserver:
             self._read_ends(store, layout, plan)
             self._read_trials(store, layout)
             self._memory.listed, self._memory.jobs_ended = now, ended
-        self._read_report(store, layout, jobs)
+        pods = self._pods(jobs)
+        self._read_report(store, layout, jobs, pods)
         return SearchObservation(
             plan=plan,
             execution=spec.execution,
@@ -56,11 +59,11 @@ class SearchObserver:
             clusters=spec.clusters,
             concurrent_trials=spec.concurrent_trials,
             jobs=jobs,
-            pods=self._pods(jobs),
+            pods=pods,
             trials=self._results(layout, plan, TrialKind.TRIALS),
             finalists=self._results(layout, plan, TrialKind.FINALISTS),
             claimed=dict(self._memory.claimed),
-            unreadable={task: self._unreadable(layout, task) for task in plan.order},
+            unreadable={key: found.what for key, found in sorted(self._memory.unreadable.items())},
             ends=dict(self._memory.ends),
             errors=errors_of(jobs),
             report=self._memory.report,
@@ -75,43 +78,45 @@ class SearchObserver:
             )
         return found
 
-    def _unreadable(self, layout: SearchLayout, task: str) -> int:
-        folder = layout.trials(TrialKind.TRIALS, task) + "/"
-        return sum(key.startswith(folder) for key in self._memory.unreadable)
-
     def _read_trials(self, store: Store, layout: SearchLayout) -> None:
         """A claimed trial without a result is one at work; results are written once, so each is read once."""
         taken: Counter[str] = Counter()
         for kind in TrialKind:
             folder = f"{layout.root}/{kind.value}"
-            keys = [info.key for info in store.list(folder)]
-            results = {key for key in keys if key.endswith(_RESULT)}
-            for key in sorted(results - self._memory.results.keys() - self._memory.unreadable):
-                self._read_result(store, key)
-            self._forget_deleted(folder, results)
+            infos = list(store.list(folder))
+            keys = [info.key for info in infos]
+            results = {info.key: info for info in infos if info.key.endswith(_RESULT)}
+            for key in sorted(results.keys() - self._memory.results.keys()):
+                self._read_result(store, results[key])
+            self._forget_deleted(folder, results.keys())
             if kind == TrialKind.TRIALS:
                 claimed = {key.partition("/claims/")[0] for key in keys if "/claims/" in key}
                 done = {key.removesuffix(_RESULT) for key in results}
                 taken.update(trial.removeprefix(f"{folder}/").partition("/")[0] for trial in claimed - done)
         self._memory.claimed = dict(taken)
 
-    def _forget_deleted(self, folder: str, results: set[str]) -> None:
+    def _forget_deleted(self, folder: str, results: Set[str]) -> None:
         """Trials that were deleted from the store are gone."""
-        for key in [key for key in self._memory.results if key.startswith(f"{folder}/") and key not in results]:
-            del self._memory.results[key]
+        for memory in (self._memory.results, self._memory.unreadable):
+            for key in [key for key in memory if key.startswith(f"{folder}/") and key not in results]:
+                del memory[key]
 
-    def _read_result(self, store: Store, key: str) -> None:
+    def _read_result(self, store: Store, info: ObjectInfo) -> None:
+        """One that cannot be read is no reason to leave the others unseen; it is read again when it has changed."""
+        key, known = info.key, self._memory.unreadable.pop(info.key, None)
+        if known is not None and (known.modified, known.size) == (info.modified, info.size):
+            self._memory.unreadable[key] = known
+            return
         try:
             result = documents.find(store, key, TrialResult)
-        except UnreadableError:
-            # One trial of another version is no reason to leave the others unseen.
-            self._memory.unreadable.add(key)
+        except UnreadableError as error:
+            self._memory.unreadable[key] = Unreadable(info.modified, info.size, error.problem)
             return
         if result is None:
             return
         if not key.endswith(f"/{result.task}/{result.index:05d}{_RESULT}"):
-            # Copied here from another trial: as useless as one that cannot be read.
-            self._memory.unreadable.add(key)
+            what = f"{store.uri(key)} is of trial {result.index} of {result.task}"
+            self._memory.unreadable[key] = Unreadable(info.modified, info.size, what)
             return
         self._memory.results[key] = result.model_copy(update={"history": (), "settings": {}, "metrics": {}})
 
@@ -125,14 +130,16 @@ class SearchObserver:
                     known[task] = end
         self._memory.ends = known
 
-    def _read_report(self, store: Store, layout: SearchLayout, jobs: Iterable[JobView]) -> None:
-        complete = frozenset(job.name for job in jobs if job.role == JobRole.REPORT and job.complete)
-        if complete == self._memory.report_jobs_seen:
+    def _read_report(
+        self, store: Store, layout: SearchLayout, jobs: Iterable[JobView], pods: Iterable[PodView]
+    ) -> None:
+        reporting = reports_under_way(jobs, pods)
+        if reporting == self._memory.reporting:
             return
         # None yet, or one of another version: made anew.
         summary = documents.find_or_warn(store, layout.summary("json"), SearchSummary, layout.root)
         self._memory.report = None if summary is None else summary.report_digest
-        self._memory.report_jobs_seen = complete
+        self._memory.reporting = reporting
 
     def _pods(self, jobs: tuple[JobView, ...]) -> tuple[PodView, ...]:
         """Pods, where they can say something that the Jobs' counters do not."""

@@ -1,6 +1,7 @@
 """Jobs that help: reporting, looking at volumes. Those that train or search are made by an executor."""
 
 from finetune_core.canonical import short_hash
+from finetune_core.deciding.actions import CreateReportJob
 from finetune_core.deciding.observation import JobRole
 from finetune_core.layout import ExperimentLayout
 from finetune_core.results.run import ExitCode
@@ -9,8 +10,8 @@ from finetune_kube.kinds import SEARCH
 from finetune_operator.manifests.defaults import resources_of
 from finetune_operator.manifests.owners import Json, Owner, metadata_of
 from finetune_operator.manifests.pods import (
-    CONTAINER,
     PodSettings,
+    failure_policy,
     label_pods,
     literal,
     pod_container,
@@ -18,31 +19,21 @@ from finetune_operator.manifests.pods import (
 )
 
 
-def report_job(
-    owner: Owner, settings: PodSettings, *, name: str, revision: str, digest: str, failed: tuple[str, ...]
-) -> Json:
+def report_job(owner: Owner, settings: PodSettings, report: CreateReportJob) -> Json:
     """The Job that writes tables, best predictions and the zip from what lies in the store."""
     # Of the operator's own version, and there even where the spec's image is not.
     resources = resources_of(settings.execution.report_resources, settings.defaults.report)
-    container = pod_container(settings, _report_command(owner, digest, failed), resources, image=settings.default_image)
-    metadata = metadata_of(owner, name, JobRole.REPORT)
-    metadata["annotations"] |= {names.REVISION_ANNOTATION: revision, **settings.made_by}
+    command = _report_command(owner, report.digest, report.failed)
+    container = pod_container(settings, command, resources, image=settings.default_image)
+    metadata = metadata_of(owner, report.name, JobRole.REPORT)
+    metadata["annotations"] |= {
+        names.REVISION_ANNOTATION: report.revision,
+        names.ROUND_ANNOTATION: str(report.round),
+        **settings.made_by,
+    }
     spec: Json = {
         "backoffLimit": 3,
-        "ttlSecondsAfterFinished": settings.execution.ttl_seconds_after_finished,
-        "podFailurePolicy": {
-            "rules": [
-                {
-                    "action": "FailJob",
-                    "onExitCodes": {
-                        "containerName": CONTAINER,
-                        "operator": "In",
-                        "values": [ExitCode.USER_ERROR],
-                    },
-                },
-                {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-            ]
-        },
+        "podFailurePolicy": failure_policy("FailJob", ExitCode.USER_ERROR, ExitCode.RESULTS_CHANGED),
         "template": pod_template(settings, container, None, 30),
     }
     label_pods(spec, owner, JobRole.REPORT)
@@ -70,7 +61,7 @@ def resolve_job(owner: Owner, settings: PodSettings, *, name: str, uris: tuple[s
     container = pod_container(settings, command, resources, image=settings.default_image)
     spec: Json = {
         "backoffLimit": 2,
-        "ttlSecondsAfterFinished": settings.execution.ttl_seconds_after_finished,
+        "podFailurePolicy": failure_policy("FailJob", ExitCode.USER_ERROR),
         "template": pod_template(settings, container, None, 30),
     }
     label_pods(spec, owner, JobRole.RESOLVE)

@@ -3,11 +3,13 @@
 They pass the `restricted` Pod Security Standard, unless a spec asks for more than that (`podTemplate`).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from finetune_core.api import Execution, PodTemplate, Storage, Tracking
 from finetune_core.canonical import short_hash
 from finetune_core.deciding.observation import JobRole
+from finetune_core.results.run import ExitCode, failure_scope
 from finetune_core.tracking import to_env
 from finetune_kube import names
 from finetune_kube.names import PLAN_FILE
@@ -90,6 +92,26 @@ def label_pods(spec: Json, owner: Owner, role: JobRole) -> None:
     labels = spec["template"]["metadata"].setdefault("labels", {})
     # Ours last: a user's label must not hide a pod from the operator.
     labels.update(labels_of(owner, role))
+
+
+def add_scope(template: Json, owner: Owner, revision: str) -> None:
+    """Tell training pods what their failures count for."""
+    (container,) = template["spec"]["containers"]
+    container["env"].append({"name": "FINETUNE_SCOPE", "value": failure_scope(owner.uid, revision)})
+
+
+def failure_policy(action: str, *final: int) -> Json:
+    """What the exit of a pod means to its Job: `action` for exit codes after which trying again makes no sense."""
+
+    def on_exit(what: str, codes: Iterable[int]) -> Json:
+        return {
+            "action": what,
+            "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": list(codes)},
+        }
+
+    # Neither preemption, eviction and node loss nor a store that is away cost a retry, however long they last.
+    disrupted = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+    return {"rules": [on_exit(action, sorted(final)), on_exit("Ignore", [ExitCode.STORE]), disrupted]}
 
 
 def pod_container(settings: PodSettings, command: list[str], resources: Json, *, image: str | None = None) -> Json:

@@ -11,7 +11,7 @@ from finetune_core.search_layout import SearchLayout
 from finetune_core.tables.search_summary import summary_csv, summary_markdown
 from finetune_core.tables.trials import trials_csv
 from finetune_report.canvas import Picture
-from finetune_report.errors import OvertakenError
+from finetune_report.errors import ResultsChangedError
 from finetune_report.publish import Publication, is_intact
 from finetune_report.search.gather import gather, read_ends, read_plan
 from finetune_report.search.namespace import update_namespace_table
@@ -27,23 +27,36 @@ def build_search(store: Store, namespace: str, search: str, *, expected: str | N
     """Write the report of a search; what lies there already, whole and current, stays.
 
     `expected` is the `export_digest` that the caller wants reported. Safe to be killed anywhere and to be run again.
-    Raises ReportError for what only a person can put right, OvertakenError where the world moved on, StoreError.
+    Raises ReportError for what only a person can put right, ResultsChangedError where results are not those that were
+    there when it was ordered, OvertakenError where others write, StoreError.
     """
     layout = SearchLayout(namespace, search)
     plan = read_plan(store, layout)
     ends = read_ends(store, layout, plan)
     digest = export_digest(plan, ends)
     if expected is not None and digest != expected:
-        raise OvertakenError(
+        raise ResultsChangedError(
             f"the trials of {store.uri(layout.root)} are not those that this report was ordered for (digest {digest}, "
             f"not {expected}; tasks that have ended: {', '.join(ends) or 'none'})"
         )
     written = _current(store, layout, digest)
     if written is None:
         findings = gather(store, layout, plan, ends)
+        if expected is not None:
+            _refuse_less(plan, findings)
         written = _publish(store, layout, plan, findings, findings.best(plan, digest))
     _log.info("report %s of %s is written", digest, written.uri)
     return written
+
+
+def _refuse_less(plan: SearchPlan, findings: SearchFindings) -> None:
+    """ResultsChangedError for a task of which trials that had ended have no result any more."""
+    for task, end in findings.ends.items():
+        ended, planned = len(findings.trials.get(task, ())), plan.tasks[task].trials
+        if end.misses(ended, planned):
+            raise ResultsChangedError(
+                f"{ended} of {planned} trials of {task} have a result that can be read, and all had ended"
+            )
 
 
 def _publish(

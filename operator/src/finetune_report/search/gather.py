@@ -1,5 +1,6 @@
 """What the drivers of a search left in the object store."""
 
+import logging
 import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,8 @@ from finetune_core.search_layout import SearchLayout, TrialKind
 from finetune_report.errors import ReportError, reported
 from finetune_store import Store
 from finetune_store.documents import find, find_or_warn
+
+_log = logging.getLogger(__name__)
 
 _READERS = 8
 _TRIAL_FILE = re.compile(r"([0-9]{5})/(result\.json|claims/[0-9]+\.json)")
@@ -29,14 +32,16 @@ def read_plan(store: Store, layout: SearchLayout) -> SearchPlan:
 
 
 def read_ends(store: Store, layout: SearchLayout, plan: SearchPlan) -> dict[str, TaskEnd]:
-    """How the tasks ended, in the plan's order; a task that has not is left out. ReportError, StoreError."""
-    with reported():
-        found = {task: find(store, layout.end(task), TaskEnd) for task in plan.order}
+    """How the tasks ended, in the plan's order; a task that has not is left out. StoreError."""
+    found = {task: find_or_warn(store, layout.end(task), TaskEnd) for task in plan.order}
     return {task: end for task, end in found.items() if end is not None}
 
 
 def gather(store: Store, layout: SearchLayout, plan: SearchPlan, ends: dict[str, TaskEnd]) -> SearchFindings:
-    """Everything else: one listing a task and kind, then one read a trial. ReportError, StoreError."""
+    """Everything else: one listing a task and kind, then one read a trial. StoreError.
+
+    A result that is unreadable, or another trial's, is none: the search does the trial again.
+    """
     files: dict[_Place, list[str]] = {}
     for kind in TrialKind:
         for task in plan.order:
@@ -47,7 +52,8 @@ def gather(store: Store, layout: SearchLayout, plan: SearchPlan, ends: dict[str,
 
     ended = [place for place, names in files.items() if "result.json" in names]
     with ThreadPoolExecutor(_READERS) as pool:
-        results = dict(zip(ended, pool.map(lambda place: _result(store, layout, place), ended), strict=True))
+        found = zip(ended, pool.map(lambda place: _result(store, layout, place), ended), strict=True)
+        results = {place: result for place, result in found if result is not None}
         starts = dict(zip(plan.order, pool.map(start, plan.order), strict=True))
     open_ = [place for place in sorted(files) if place not in results]
     return SearchFindings(
@@ -77,18 +83,13 @@ def _by_task(results: dict[_Place, TrialResult], kind: TrialKind) -> dict[str, l
     return found
 
 
-def _result(store: Store, layout: SearchLayout, place: _Place) -> TrialResult:
+def _result(store: Store, layout: SearchLayout, place: _Place) -> TrialResult | None:
     kind, task, index = place
     key = layout.trial(kind, task, index).result
-    with reported():
-        result = find(store, key, TrialResult)
-    if result is None:
-        raise ReportError(f"{store.uri(key)} was removed while the report was made: run the report again")
-    if (result.task, result.index) != (task, index):
-        raise ReportError(
-            f"{store.uri(key)} is of trial {result.index} of {result.task}: it was put there by hand; delete it to "
-            "have the trial done again"
-        )
+    result = find_or_warn(store, key, TrialResult)
+    if result is not None and not result.is_of(task, index):
+        _log.warning("left out: %s is of trial %d of %s", store.uri(key), result.index, result.task)
+        return None
     return result
 
 

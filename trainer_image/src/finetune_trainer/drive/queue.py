@@ -60,13 +60,16 @@ class RunQueue:
         self._waiting.insert(0, _Waiting(run, 0.0))
 
     def fail(self, run: str, failure: Failure, now: float) -> bool:
-        """It ended badly; whether for good. A failure that may pass is tried again later, so many times."""
+        """It ended badly; whether for good. A failure that may pass is tried again later, so many times.
+
+        To wait for the store in vain uses up no try.
+        """
         self.running.remove(run)
-        self._tries[run] += 1
+        self._tries[run] += failure.exit_code != ExitCode.STORE
         tries = self._tries[run]
         if failure.exit_code in FINAL or tries > self._retries:
             self.failed[run] = failure
             return True
-        pause = min(_FIRST_PAUSE_SECONDS * 2 ** (tries - 1), _LONGEST_PAUSE_SECONDS)
+        pause = min(_FIRST_PAUSE_SECONDS * 2 ** max(tries - 1, 0), _LONGEST_PAUSE_SECONDS)
         self._waiting.append(_Waiting(run, now + pause))
         return False

@@ -41,7 +41,10 @@ def now() -> str:
 
 @dataclass(frozen=True)
 class Pod:
-    """What the runs of a pod share; `patient` waits long for the store, `hasty` does not wait."""
+    """What the runs of a pod share; `patient` waits long for the store, `hasty` does not wait.
+
+    `scope` is what failures count for, see `failure_scope`.
+    """
 
     plan: Plan
     limits: ExecutionLimits
@@ -54,6 +57,7 @@ class Pod:
     image: str | None
     work: Path
     trackers: Trackers
+    scope: str = ""
 
 
 class Run:

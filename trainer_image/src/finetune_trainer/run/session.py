@@ -7,8 +7,9 @@ from pathlib import Path
 
 from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import PlannedRun
-from finetune_core.results.run import ExitCode, Failure, FailureReason
+from finetune_core.results.run import ExitCode, Failure, FailureReason, RunResult
 from finetune_store import Store, StoreError
+from finetune_store.documents import find_or_set_aside
 from finetune_trainer import logs
 from finetune_trainer.errors import MemoryExceededError, RunError
 from finetune_trainer.run.disk import disk_full, is_full
@@ -56,12 +57,15 @@ def do_run(pod: Pod, planned: PlannedRun) -> Failure | None:
 
 
 def exit_code(codes: list[int]) -> int:
-    """Tried again if any failure may pass; else the user's mistake before giving up; 0 without failures."""
+    """Tried again if any failure may pass; else the user's mistake before giving up; 0 without failures.
+
+    No retry is used up where nothing but the store is in the way.
+    """
     if not codes:
         return ExitCode.SUCCESS
-    final = {ExitCode.USER_ERROR, ExitCode.GAVE_UP}
-    if any(code not in final for code in codes):
-        return ExitCode.RETRY
+    passing = set(codes) - {ExitCode.USER_ERROR, ExitCode.GAVE_UP}
+    if passing:
+        return ExitCode.STORE if passing == {ExitCode.STORE} else ExitCode.RETRY
     return ExitCode.USER_ERROR if ExitCode.USER_ERROR in codes else ExitCode.GAVE_UP
 
 
@@ -95,6 +99,7 @@ def failure_of(pod: Pod, planned: PlannedRun, error: Exception) -> Failure:
         attempt=pod.attempt,
         exit_code=known.exit_code,
         time=now(),
+        scope=pod.scope,
         traceback=None if known is error else "".join(traceback.format_exception(error))[-_MAX_TRACEBACK:],
     )
 
@@ -116,6 +121,7 @@ def classify(pod: Pod, planned: PlannedRun, error: Exception) -> RunError:
     known = RunError(f"{type(error).__name__}: {error}")
     if isinstance(error, StoreError):
         known.reason = FailureReason.STORE
+        known.exit_code = ExitCode.STORE if error.transient else ExitCode.RETRY
     return known
 
 
@@ -128,8 +134,9 @@ def _out_of_memory(error: Exception) -> bool:
 
 
 def _has_result(pod: Pod, planned: PlannedRun) -> bool:
-    layout = ExperimentLayout(pod.plan.namespace, pod.plan.experiment)
-    return pod.patient.stat(layout.run(planned.task, planned.run_id).result) is not None
+    layout = ExperimentLayout(pod.plan.namespace, pod.plan.experiment).run(planned.task, planned.run_id)
+    aside = layout.unreadable(pod.attempt)
+    return find_or_set_aside(pod.patient, layout.result, RunResult, aside, own=planned.wrote) is not None
 
 
 def _record(pod: Pod, planned: PlannedRun, failure: Failure) -> None:

@@ -129,7 +129,9 @@ class Driver:
             self._phase(pool, self._finalists(task, ended), lambda _: False)
         message = verdict.describe(plan, task, ended, why)
         end = TaskEnd(driver=self._name, reason=why, message=message, time=now())
-        self._store.create(self._layout.end(task), end.to_json())
+        if not self._store.create(self._layout.end(task), end.to_json()) and not self._has_end(task):
+            # What lies there says nothing to anybody.
+            self._store.put(self._layout.end(task), end.to_json())
         logger.info("%s: %s", task, message)
 
     def _phase(self, pool: Pool, phase: Phase, is_over: Callable[[list[TrialResult]], bool]) -> TrialStore:
@@ -168,10 +170,13 @@ class Driver:
         )
 
     def _start(self, task: str) -> datetime:
-        key = self._layout.start(task)
-        self._store.create(key, TaskStart(driver=self._name, time=now()).to_json())
-        start = documents.read(self._store, key, TaskStart)
+        key, mine = self._layout.start(task), TaskStart(driver=self._name, time=now())
+        self._store.create(key, mine.to_json())
+        start = documents.find_or_warn(self._store, key, TaskStart)
+        if start is None:
+            self._store.put(key, mine.to_json())
+            start = mine
         return datetime.fromisoformat(start.time)
 
     def _has_end(self, task: str) -> bool:
-        return self._store.stat(self._layout.end(task)) is not None
+        return documents.find_or_warn(self._store, self._layout.end(task), TaskEnd) is not None

@@ -75,7 +75,7 @@ class TrialQueue:
                 continue
             if not self._trials.take(index, config):
                 continue  # another driver was faster
-            if before is not None:
+            if before is not None and before.claim is not None:
                 logger.info("%s is taken over: its driver %s is gone", self._phase.name(index), before.claim.driver)
             if not self._repeats(index, trial_id):
                 return Taken(index, config)
@@ -83,7 +83,7 @@ class TrialQueue:
 
     def _config(self, index: int, held: dict[int, Config], busy: set[str]) -> Config:
         known = self._trials.claims.get(index)
-        if known is not None:
+        if known is not None and known.claim is not None:
             return known.claim.config
         ended = {trial.trial_id for trial in self._trials.results.values()}
         results = [self._trials.results[place] for place in sorted(self._trials.results)]

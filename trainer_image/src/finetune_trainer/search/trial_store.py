@@ -14,10 +14,10 @@ _KEY = re.compile(r"(?P<index>\d+)/(?:result|claims/(?P<claim>\d+))\.json")
 
 @dataclass(frozen=True)
 class Claimed:
-    """The newest claim of a trial: its number, and what it says."""
+    """The newest claim of a trial: its number, and what it says (None where that cannot be read)."""
 
     number: int
-    claim: Claim
+    claim: Claim | None
 
 
 class TrialStore:
@@ -53,25 +53,34 @@ class TrialStore:
             else:
                 newest[place] = max(int(number), newest.get(place, 0))
         for index in ended:
-            if index not in self.results:
-                self.results[index] = self._result(index)
+            result = None if index in self.results else self._result(index)
+            if result is not None:
+                self.results[index] = result
         for index, last in newest.items():
             known = self.claims.get(index)
             if index not in self.results and (known is None or known.number < last):
                 self.claims[index] = Claimed(last, self._claim(index, last))
 
-    def _result(self, index: int) -> TrialResult:
-        return documents.read(self._store, self._phase.trial(index).result, TrialResult)
+    def _result(self, index: int) -> TrialResult | None:
+        """None where there is none that can be read: the trial is done again."""
+        place, task = self._phase.trial(index), self._phase.task
+        return documents.find_or_set_aside(
+            self._store,
+            place.result,
+            TrialResult,
+            place.unreadable(self._driver),
+            own=lambda result: result.is_of(task, index),
+        )
 
-    def _claim(self, index: int, number: int) -> Claim:
-        return documents.read(self._store, self._phase.trial(index).claim(number), Claim)
+    def _claim(self, index: int, number: int) -> Claim | None:
+        return documents.find_or_warn(self._store, self._phase.trial(index).claim(number), Claim)
 
     def held(self) -> dict[int, Config]:
         """Trials without a result whose driver lives, with their configurations."""
         return {
             index: claimed.claim.config
             for index, claimed in self.claims.items()
-            if index not in self.results and self._is_held(index, claimed.claim)
+            if index not in self.results and claimed.claim is not None and self._is_held(index, claimed.claim)
         }
 
     def _is_held(self, index: int, claim: Claim) -> bool:
@@ -92,7 +101,10 @@ class TrialStore:
         """Write how a trial ended; the result that stays: another driver may have been first."""
         key = self._phase.trial(result.index).result
         if not self._store.create(key, result.to_json()):
-            result = self._result(result.index)
+            first = self._result(result.index)
+            if first is None:
+                return self.record(result)
+            result = first
         self.results[result.index] = result
         self.running.discard(result.index)
         return result

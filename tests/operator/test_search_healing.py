@@ -1,0 +1,70 @@
+"""What went wrong in a search heals by itself where it can (Jobs are played, see SearchWorld)."""
+
+import json
+
+import pytest
+
+from finetune_core.results.run import ExitCode, FailureReason
+from finetune_core.search_layout import SearchLayout, TrialKind
+from support.search_world import SearchWorld, search_spec
+from support.world import Json, job_ended
+
+pytestmark = [pytest.mark.apiserver, pytest.mark.s3]
+
+CONTAINER = {"name": "trainer", "image": "i", "imageID": "", "ready": False, "restartCount": 0}
+
+
+def to_the_report(world: SearchWorld, **fields: object) -> Json:
+    world.apply_search("hunt", search_spec(world.server, **fields))
+    world.look_at_search("hunt")
+    world.drive(world.search_job("hunt"), "hunt")
+    world.look_at_search("hunt", times=2)
+    return world.search_job("hunt", "report")
+
+
+def report_fails(world: SearchWorld, report: Json) -> None:
+    words = json.dumps({"reason": FailureReason.RESULTS_CHANGED, "message": "it said why"})
+    ended = {"exitCode": ExitCode.RESULTS_CHANGED, "message": words, "startedAt": None, "finishedAt": None}
+    state = [CONTAINER | {"state": {"terminated": ended}}]
+    world.pod(report, status={"phase": "Failed", "containerStatuses": state})
+    world.play(report, final="Failed")
+
+
+def trial_key(world: SearchWorld, index: int) -> str:
+    return SearchLayout(world.namespace, "hunt").trial(TrialKind.TRIALS, "rte", index).result
+
+
+@pytest.mark.parametrize("content", [None, b"{"], ids=["deleted", "damaged"])
+def test_a_trial_that_is_gone_or_damaged_after_it_was_counted_is_done_again(
+    searching: SearchWorld, content: bytes | None
+) -> None:
+    report = to_the_report(searching)
+    searching.store.delete(trial_key(searching, 1))
+    if content is not None:
+        searching.store.put(trial_key(searching, 1), content)
+    report_fails(searching, report)
+    searching.look_at_search("hunt", times=3)
+    (again,) = [job for job in searching.search_jobs("hunt", "train") if not job_ended(job)]
+    assert len(searching.search_job_plan(again).units) == 1
+    warnings = searching.search_status("hunt")["warnings"]
+    assert [trial_key(searching, 1) in text for text in warnings] == ([True] if content else [])
+    searching.store.delete(trial_key(searching, 1))  # as a driver does, who sets it aside
+    searching.search_to_the_end("hunt")
+    assert searching.search_reason("hunt") == "AllTrialsEnded"
+    assert searching.search_status("hunt")["warnings"] == []
+
+
+def test_a_report_that_trials_were_added_to_goes_before_they_begin(searching: SearchWorld) -> None:
+    report = to_the_report(searching)
+    searching.play(report, active=1)
+    searching.apply_search("hunt", search_spec(searching.server, trials=4))
+    searching.look_at_search("hunt", times=2)
+    assert searching.search_jobs("hunt", "report") == []
+    assert [job for job in searching.search_jobs("hunt", "train") if not job_ended(job)]
+
+
+def test_a_jobs_time_to_live_begins_when_the_search_has_ended(searching: SearchWorld) -> None:
+    to_the_report(searching, execution={"ttlSecondsAfterFinished": 5})
+    assert not any("ttlSecondsAfterFinished" in job["spec"] for job in searching.search_jobs("hunt"))
+    searching.search_to_the_end("hunt")
+    assert {job["spec"]["ttlSecondsAfterFinished"] for job in searching.search_jobs("hunt")} == {60}

@@ -1,0 +1,52 @@
+"""A store in memory that can be away."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from finetune_store import NotFoundError, ObjectInfo
+from finetune_store._errors import UnreachableError
+
+_BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class MemoryStore:
+    """As much of a store as observers, runs and reports ask for."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self._objects: dict[str, tuple[bytes, datetime]] = {}
+        self._writes = 0
+
+    def get(self, key: str, *, limit: int | None = None) -> bytes:
+        self._ask()
+        if key not in self._objects:
+            raise NotFoundError(key)
+        return self._objects[key][0]
+
+    def put(self, key: str, data: bytes, *, content_type: str = "") -> None:
+        self._ask()
+        self._writes += 1
+        self._objects[key] = data, _BEGIN + timedelta(seconds=self._writes)
+
+    def create(self, key: str, data: bytes) -> bool:
+        self._ask()
+        if key in self._objects:
+            return False
+        self.put(key, data)
+        return True
+
+    def delete(self, key: str) -> None:
+        self._ask()
+        self._objects.pop(key, None)
+
+    def list(self, prefix: str = "", *, limit: int | None = None) -> Iterator[ObjectInfo]:
+        self._ask()
+        found = sorted(key for key in self._objects if key.startswith(f"{prefix}/"))
+        return iter([ObjectInfo(key, len(self._objects[key][0]), None, self._objects[key][1]) for key in found])
+
+    def uri(self, key: str = "") -> str:
+        return f"memory:///{key}"
+
+    def _ask(self) -> None:
+        if self.away:
+            raise UnreachableError("the store does not answer")
