@@ -9,7 +9,8 @@ name:
     runs       so have those of the folders of runs
     plan       each plan.json has 1.5 GB, and the answer does not say how many
     results    every run has ended, with a result.json of 1.5 GB
-    values     each plan.json has millions of short texts, as many as fit into a plan
+    values     plan.json and results.json have millions of short texts, as many as fit into either
+    config     config.json of the model has 1.5 GB; the listing says 2 bytes
     elements   a page of a listing has as many elements as fit into an answer
 """
 
@@ -27,6 +28,11 @@ from urllib.parse import parse_qs, unquote, urlsplit
 TARRED_SECONDS = 4.0
 HUGE = 1_500_000_000
 PAGE = 1000
+_PLAN_BYTES, _REPORT_BYTES = 8 << 20, 16 << 20
+"""What finetune_store.documents reads of them at most."""
+
+_PLAN, _RESULT, _REPORT, _CONFIG = "/plan.json", "/result.json", "/results.json", "/config.json"
+_HUGE = {"plan": _PLAN, "results": _RESULT, "config": _CONFIG}
 _NAMESPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 _MODEL = {"model/config.json": b"{}", "model/model.safetensors": b"weights"}
 _DATA = {f"glue/RTE/{split}.tsv": split.encode() for split in ("train", "dev", "test")}
@@ -45,7 +51,7 @@ class Buckets:
     def __init__(self) -> None:
         self._kept: dict[str, dict[str, bytes]] = defaultdict(lambda: {**_MODEL, **_DATA})
         self.asked: dict[str, int] = defaultdict(int)
-        self.texts = short_texts((16 << 20) - 64)
+        self.texts = short_texts(_PLAN_BYTES), short_texts(_REPORT_BYTES)
 
     def put(self, bucket: str, key: str, content: bytes) -> None:
         self._kept[bucket][key] = content
@@ -87,12 +93,10 @@ class Handler(BaseHTTPRequestHandler):
             self._tar()
         elif not key:
             self._list(bucket, query)
-        elif bucket == "plan" and key.endswith("/plan.json"):
+        elif key.endswith(_HUGE.get(bucket, "/")):
             self._flood()
-        elif bucket == "values" and key.endswith("/plan.json"):
-            self._answer(200, self.buckets.texts)
-        elif bucket == "results" and key.endswith("/result.json"):
-            self._flood()
+        elif bucket == "values" and key.endswith((_PLAN, _REPORT)):
+            self._answer(200, self.buckets.texts[key.endswith(_REPORT)])
         else:
             self._object(bucket, key)
 
@@ -140,7 +144,7 @@ class Handler(BaseHTTPRequestHandler):
     def _page(self, bucket: str, keys: list[str], following: str | None) -> None:
         objects = "".join(
             f"<Contents><Key>{key}</Key><Size>1</Size><LastModified>2026-01-01T00:00:00.000Z</LastModified>"
-            f'<ETag>"{hashlib.md5(key.encode()).hexdigest()}"</ETag></Contents>'  # noqa: S324 - as S3 has it
+            f'<ETag>"{hashlib.md5(key.encode()).hexdigest()}"</ETag></Contents>'
             for key in keys
         )
         more = f"<NextContinuationToken>{following}</NextContinuationToken>" if following else ""
@@ -167,7 +171,7 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self, status: int, content: bytes, *, body: bool = True, etag: bytes | None = None) -> None:
         self.send_response(status)
         self.send_header("Content-Type", "application/xml")
-        self.send_header("ETag", f'"{hashlib.md5(content if etag is None else etag).hexdigest()}"')  # noqa: S324
+        self.send_header("ETag", f'"{hashlib.md5(content if etag is None else etag).hexdigest()}"')
         self.send_header("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT")
         if status != 204:
             self.send_header("Content-Length", str(len(content)))

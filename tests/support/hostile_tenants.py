@@ -24,7 +24,10 @@ CONFIG_MAPS: Mapping[str, str] = {
     "digits": "rte: {trainEpochs: 1" + "0" * 5000 + "}",
     "deep": "[" * 20_000,
 }
-TARRED = 12
+TARRED = 8
+AT_ONCE = 4
+"""Of what takes memory: as many as one namespace gets workers."""
+
 KEYS = "keys"
 """The tenant's own Secret: any keys will do."""
 
@@ -43,23 +46,22 @@ class Hostile:
     words: str
 
 
-def hostiles(endpoint: str) -> dict[str, Hostile]:
+def hostiles(endpoint: str, tarred: int = TARRED) -> dict[str, Hostile]:
     """All of them, by the name of their object."""
     made = {name: _tuned(endpoint, name) for name in CONFIG_MAPS}
-    for number in range(TARRED):
-        made[f"tar-{number}"] = Hostile(
-            _spec(endpoint, f"tar-{number}"), "Succeeded", "StorageUnavailable", "check storage.endpoint"
-        )
+    for number in range(tarred):
+        spec = _spec(endpoint, f"tar-{number}")
+        made[f"tar-{number}"] = Hostile(spec, "Succeeded", "StorageUnavailable", "check storage.endpoint")
     lake = _spec(endpoint, "kept", model={"uri": "s3://lake"})
     made["lake"] = Hostile(lake, "Valid", "InputNotFound", "spec.model.uri: more than 10,000 objects lie at s3://lake")
-    # Plans that are none are made anew.
-    for bucket in ("plan", "values", "runs"):
-        for number in range(4):
-            made[f"{bucket}-{number}"] = Hostile(_spec(endpoint, bucket), "Succeeded", "Running", "")
-    for number in range(4):
-        page = "the answer has more than"
-        made[f"elements-{number}"] = Hostile(_spec(endpoint, "elements"), "Succeeded", "StorageUnavailable", page)
-    made["results"] = Hostile(_spec(endpoint, "results"), "Succeeded", "SomeRunsFailed", "")
+    for number in range(AT_ONCE):
+        # Plans that are none are made anew, and results that are none are no results.
+        for bucket in ("plan", "values", "results"):
+            made[f"{bucket}-{number}"] = Hostile(_spec(endpoint, bucket), "Succeeded", "Running", "0 of 2 runs ended")
+        config = _spec(endpoint, "config")
+        made[f"config-{number}"] = Hostile(config, "Valid", "InputNotFound", "spec.model.uri: s3://config/model/config")
+        elements = _spec(endpoint, "elements")
+        made[f"elements-{number}"] = Hostile(elements, "Succeeded", "StorageUnavailable", "the answer unfolds to more")
     return made
 
 
