@@ -114,7 +114,7 @@ def test_both_finish_and_neither_reads_the_other(teams: tuple[str, str], shared:
     for team, mine in handles.items():
         mine.apply(shared.spec(team, inputs=team))
     for mine in handles.values():
-        assert reason(mine.ends()) == "RunsSucceeded", mine.describe()
+        assert reason(mine.ends()) == "AllRunsSucceeded", mine.describe()
         assert "results.json" in mine.stored()
 
     one, other = teams

@@ -11,9 +11,12 @@ name:
     results    every run has ended, with a result.json of 1.5 GB
     values     plan.json and results.json have millions of short texts, as many as fit into either
     config     config.json of the model has 1.5 GB; the listing says 2 bytes
+    tuned      each *.yaml has 1.5 GB; the listing says how many bytes were put
+    probe      so has what is put to find out whether it can be
     elements   a page of a listing has as many elements as fit into an answer
 """
 
+import functools
 import hashlib
 import itertools
 import json
@@ -32,12 +35,13 @@ _PLAN_BYTES, _REPORT_BYTES = 8 << 20, 16 << 20
 """What finetune_store.documents reads of them at most."""
 
 _PLAN, _RESULT, _REPORT, _CONFIG = "/plan.json", "/result.json", "/results.json", "/config.json"
-_HUGE = {"plan": _PLAN, "results": _RESULT, "config": _CONFIG}
+_HUGE = {"plan": (_PLAN,), "results": (_RESULT,), "config": (_CONFIG,), "tuned": (".yaml",), "probe": ("",)}
 _NAMESPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 _MODEL = {"model/config.json": b"{}", "model/model.safetensors": b"weights"}
 _DATA = {f"glue/RTE/{split}.tsv": split.encode() for split in ("train", "dev", "test")}
 
 
+@functools.cache
 def short_texts(most_bytes: int) -> bytes:
     """A JSON list of different texts: a few bytes of content for each of an object of Python's."""
     letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -51,7 +55,6 @@ class Buckets:
     def __init__(self) -> None:
         self._kept: dict[str, dict[str, bytes]] = defaultdict(lambda: {**_MODEL, **_DATA})
         self.asked: dict[str, int] = defaultdict(int)
-        self.texts = short_texts(_PLAN_BYTES), short_texts(_REPORT_BYTES)
 
     def put(self, bucket: str, key: str, content: bytes) -> None:
         self._kept[bucket][key] = content
@@ -93,10 +96,10 @@ class Handler(BaseHTTPRequestHandler):
             self._tar()
         elif not key:
             self._list(bucket, query)
-        elif key.endswith(_HUGE.get(bucket, "/")):
+        elif key.endswith(_HUGE.get(bucket, ())):
             self._flood()
         elif bucket == "values" and key.endswith((_PLAN, _REPORT)):
-            self._answer(200, self.buckets.texts[key.endswith(_REPORT)])
+            self._answer(200, short_texts(_REPORT_BYTES if key.endswith(_REPORT) else _PLAN_BYTES))
         else:
             self._object(bucket, key)
 
