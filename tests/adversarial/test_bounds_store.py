@@ -27,7 +27,7 @@ from finetune_store import (
 from finetune_store.documents import parsed
 from finetune_work.sources import FolderSources
 from finetune_work.tuned import TunedReader
-from support.hostile_store import Server, short_texts
+from support.hostile_store import PLAN_BYTES, Server, short_texts
 
 MOST = 32 << 20
 
@@ -38,6 +38,7 @@ class EnoughError(Exception):
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
+    short_texts(PLAN_BYTES)  # made once, and not while memory is measured
     with Server(("127.0.0.1", 0)) as made:
         thread = threading.Thread(target=made.serve_forever)
         thread.start()
@@ -68,7 +69,7 @@ def test_a_plan_of_short_texts_is_none_at_the_cost_of_its_bytes(server: str) -> 
 def test_as_many_values_as_documents_have_are_read() -> None:
     assert len(parsed(b"[" + b"1," * 400_000 + b"1]")) == 400_001
     with pytest.raises(ValueError, match="more than 500,000 values"):
-        parsed(short_texts(8 << 20))
+        parsed(short_texts(PLAN_BYTES))
 
 
 def test_a_page_of_elements_is_refused_before_it_unfolds(server: str) -> None:

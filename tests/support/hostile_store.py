@@ -31,7 +31,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 TARRED_SECONDS = 4.0
 HUGE = 1_500_000_000
 PAGE = 1000
-_PLAN_BYTES, _REPORT_BYTES = 8 << 20, 16 << 20
+PLAN_BYTES, _REPORT_BYTES = 8 << 20, 16 << 20
 """What finetune_store.documents reads of them at most."""
 
 _PLAN, _RESULT, _REPORT, _CONFIG = "/plan.json", "/result.json", "/results.json", "/config.json"
@@ -99,7 +99,7 @@ class Handler(BaseHTTPRequestHandler):
         elif key.endswith(_HUGE.get(bucket, ())):
             self._flood()
         elif bucket == "values" and key.endswith((_PLAN, _REPORT)):
-            self._answer(200, short_texts(_REPORT_BYTES if key.endswith(_REPORT) else _PLAN_BYTES))
+            self._answer(200, short_texts(_REPORT_BYTES if key.endswith(_REPORT) else PLAN_BYTES))
         else:
             self._object(bucket, key)
 
