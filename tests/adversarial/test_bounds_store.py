@@ -83,11 +83,11 @@ def test_what_is_not_wanted_of_a_folder_without_an_end_takes_no_memory(server: s
     def wanted(_key: str) -> bool:
         nonlocal seen
         seen += 1
-        if seen > 20_000:
+        if seen > 6_000:
             raise EnoughError
         return False
 
-    with little_memory(), pytest.raises(EnoughError):
+    with little_memory(16 << 20), pytest.raises(EnoughError):
         bucket(server, "runs").list("team/one/runs", wanted=wanted)
 
 
