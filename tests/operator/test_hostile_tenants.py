@@ -1,4 +1,4 @@
-"""The operator as a process, and a namespace that does all that takes memory and time; tests/e2e does so on a cluster."""
+"""The operator as a process, and a namespace that does all that takes memory and time; tests/e2e: on a cluster."""
 
 import threading
 from collections.abc import Iterator
