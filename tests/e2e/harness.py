@@ -304,13 +304,19 @@ def operator_ready() -> bool:
 def signal_pod(pod: Any, number: signal.Signals) -> int:
     """Send a signal to the processes of a pod, from the outside as a kernel does; how many there were.
 
-    The node must be this machine: a process of a container is known by the pod's uid in its control group.
+    The node must be this machine.
     """
-    uid = pod.metadata.uid
-    found = [path for path in Path("/proc").glob("[0-9]*/cgroup") if uid in _text(path) and not _is_pause(path.parent)]
-    for path in found:
-        os.kill(int(path.parent.name), number)
+    found = processes_of(pod)
+    for process in found:
+        os.kill(int(process.name), number)
     return len(found)
+
+
+def processes_of(pod: Any) -> list[Path]:
+    """The processes of a pod's containers below /proc, by the pod's uid in their control groups."""
+    uid = pod.metadata.uid
+    found = (path.parent for path in Path("/proc").glob("[0-9]*/cgroup") if uid in _text(path))
+    return [process for process in found if not _is_pause(process)]
 
 
 def _is_pause(process: Path) -> bool:

@@ -7,16 +7,15 @@ kubectl's impersonation.
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from kubernetes.client import ApiException
 
+from e2e.attacker import Attacker, make_editor
 from e2e.harness import API, ENDLESS, K8S, Experiment, Experiments, condition_of, spec, wait_until
 from e2e.namespaces import fresh_namespace
 from finetune_dev.errors import CommandError
-from finetune_dev.kubectl import kubectl
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -27,43 +26,10 @@ _LOOKS_SECONDS = 20
 """Time in which the operator looks several times at what it is told of by events."""
 
 
-@dataclass(frozen=True)
-class Attacker:
-    """A ServiceAccount with `edit` in its own namespace, and a namespace of somebody else's."""
-
-    namespace: str
-    victim: str
-
-    @property
-    def user(self) -> str:
-        """Its name as a user."""
-        return f"system:serviceaccount:{self.namespace}:mallory"
-
-    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
-        """Kubectl in its name; CommandError with the API server's words."""
-        return kubectl(f"--as={self.user}", "--namespace", self.namespace, *arguments, stdin=stdin)
-
-    def create(self, manifest: Json) -> None:
-        """Create an object; CommandError where it is refused."""
-        self.kubectl("create", "--validate=strict", "-f", "-", stdin=json.dumps(manifest))
-
-    def refused(self, manifest: Json) -> str:
-        """What the API server says of an object that it does not take."""
-        try:
-            self.create(manifest)
-        except CommandError as error:
-            return str(error)
-        raise AssertionError(f"it was taken: {manifest}")
-
-
 @pytest.fixture
 def attacker(namespace: str) -> Iterator[Attacker]:
     """An attacker, and a victim's namespace with a Secret, a ConfigMap and a search."""
-    K8S.core.create_namespaced_service_account(namespace, {"metadata": {"name": "mallory"}})
-    subject = {"kind": "ServiceAccount", "name": "mallory", "namespace": namespace}
-    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"}
-    binding = {"metadata": {"name": "mallory"}, "roleRef": role, "subjects": [subject]}
-    K8S.rbac.create_namespaced_role_binding(namespace, binding)
+    make_editor(namespace)
     with fresh_namespace() as victim:
         K8S.core.create_namespaced_secret(
             victim,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from finetune_kube.errors import ApiUnavailableError
 from finetune_operator.claims import CLAIM, PATIENCE_SECONDS, Claims
 from finetune_operator.config import Release
-from finetune_operator.election import Timing
+from finetune_operator.election import Timing, new_lease
 from finetune_operator.leadership import Leadership
 from support.leases import FakeLeases, Line
 
@@ -159,6 +159,27 @@ def test_a_holder_that_is_no_release_counts_as_none_and_is_never_asked_for(writt
     world.leaders["b"].step()
     assert world.holds("b")
     assert set(asked) == {("other", "ft-b"), (TEAM, CLAIM)}
+
+
+def test_a_holder_that_names_another_lease_learns_nothing_of_it() -> None:
+    world = Releases()
+    world.run(20, "a")
+    world.restart("a")
+    lease = new_lease("kube-system", "kube-scheduler", "node", seconds=10, now="2026-01-01T00:00:00.000000Z")
+    del lease["metadata"]["labels"]
+    world.leases.create_lease("kube-system", lease)
+    taken = []
+    for holder in ("kube-system/kube-scheduler", "kube-system/none"):
+        world.leases.kept[TEAM, CLAIM]["spec"]["holderIdentity"] = holder
+        since = world.now
+        while not world.holds("b"):
+            # It lives, as far as anybody could see.
+            world.leases.replace_lease("kube-system", world.leases.kept["kube-system", "kube-scheduler"])
+            world.run(10, "b")
+        taken.append(world.now - since)
+        world.restart("b")
+    assert taken[0] == pytest.approx(taken[1], abs=60)
+    assert min(taken) >= PATIENCE_SECONDS
 
 
 def test_a_release_that_may_not_be_looked_at_is_taken_for_alive_and_the_remedy_is_said(

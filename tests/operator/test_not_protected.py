@@ -1,15 +1,23 @@
 """What docs/security.md says is open today. Who closes one of these changes its test and the page."""
 
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from finetune_core.api import Execution, PodTemplate, Storage
 from finetune_core.deciding.actions import CreateTrainJob
 from finetune_core.planning.plan import ExecutionLimits, job_plan
+from finetune_kube.errors import ConflictError
 from finetune_operator.executors.job import JobExecutor
 from finetune_operator.manifests import Owner, PodSettings
 from finetune_operator.manifests.defaults import TemplatePolicy
 from finetune_operator.manifests.owners import Json
 from finetune_operator.manifests.policy import template_problems
+from finetune_store.hub import hub_commit
+from support.hostile_place import BASES, KINDS, operating
 from support.results import plan_of
 
 PLAN = plan_of({"rte": 1})
@@ -64,3 +72,41 @@ def test_a_pod_template_may_name_any_secret_of_its_namespace() -> None:
 
 def test_an_image_is_what_its_tag_points_to() -> None:
     assert pod(image="example.test/other:latest")["containers"][0]["image"] == "example.test/other:latest"
+
+
+class Hub:
+    """Knows one private repository, and the token that reads it."""
+
+    def request(self, _method: str, url: str, *, headers: dict[str, str], **_: Any) -> Any:
+        known = "/api/models/other-team/secret-project/" in url and headers == {"Authorization": "Bearer operators"}
+        answer = json.dumps({"sha": "0" * 40}).encode()
+        return SimpleNamespace(status=200 if known else 401, read=lambda _most: answer, close=lambda: None)
+
+
+def test_an_author_learns_what_the_operators_token_reads_on_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "operators")
+    http: Any = Hub()
+    uri = "hf://other-team/secret-project"
+    assert hub_commit(uri, kind="model", field="spec.model.uri", http=http) == "0" * 40
+
+
+def test_the_operator_remembers_every_living_experiment(tmp_path: Path) -> None:
+    with operating(tmp_path) as place:
+        reconciler = place.reconcilers["FinetuneExperiment"]
+        for number in range(5):
+            place.put("FinetuneExperiment", BASES["FinetuneExperiment"], name=f"exp-{number}")
+            reconciler.reconcile("team", f"exp-{number}")
+        assert reconciler.remembered() == 5
+        assert all(memory.plan is not None for memory in reconciler._memories.values())
+
+
+def test_a_status_is_not_written_of_an_object_that_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with operating(tmp_path) as place:
+        place.put("FinetuneExperiment", BASES["FinetuneExperiment"])
+
+        def refuse(*_: Any, **__: Any) -> None:
+            raise ConflictError("the object has been modified")
+
+        monkeypatch.setattr(place.cluster, "patch_experiment_status", refuse)
+        assert place.reconcilers["FinetuneExperiment"].reconcile("team", "one") is not None
+        assert "status" not in place.held(KINDS["FinetuneExperiment"])

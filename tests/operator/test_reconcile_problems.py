@@ -57,7 +57,7 @@ def test_a_store_that_cannot_be_reached_holds_everything_back_and_says_what_to_c
 
 
 def test_a_store_that_answers_a_byte_at_a_time_ends_in_a_condition(world: World) -> None:
-    assert world.config.look_seconds == 30
+    assert world.config.look_seconds == 25
     world.config = replace(world.config, look_seconds=0.5)
     world.restart()
     with Tarpit("headers") as server:

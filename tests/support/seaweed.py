@@ -61,6 +61,18 @@ class Keys:
     secret: str = field(default_factory=lambda: secrets.token_hex(20), repr=False)
 
 
+def identities(rights: dict[str, tuple[Keys, list[str]]], limited: dict[str, tuple[Keys, str]]) -> str:
+    """The file of `-s3.config`: keys with SeaweedFS's own rights, and keys limited by a policy as AWS has them."""
+    plain = [{**_identity(name, keys), "actions": actions} for name, (keys, actions) in rights.items()]
+    bound = [{**_identity(name, keys), "policyNames": [name]} for name, (keys, _) in limited.items()]
+    policies = [{"name": name, "content": policy} for name, (_, policy) in limited.items()]
+    return json.dumps({"identities": [*plain, *bound], "policies": policies})
+
+
+def _identity(name: str, keys: Keys) -> dict[str, object]:
+    return {"name": name, "credentials": [{"accessKey": keys.access, "secretKey": keys.secret}]}
+
+
 class SeaweedS3:
     """A SeaweedFS S3 server on 127.0.0.1 with an administrator's keys and a reader's keys.
 
@@ -68,10 +80,10 @@ class SeaweedS3:
     to one that does not exist (as on other S3 servers); `create_bucket` makes them.
     """
 
-    def __init__(self, *, tls: TlsFiles | None = None, limited: dict[str, list[str]] | None = None) -> None:
-        """`limited`: name of more keys -> what they may do, e.g. `Read:bucket/prefix/*`."""
+    def __init__(self, *, tls: TlsFiles | None = None, limited: dict[str, str] | None = None) -> None:
+        """`limited`: name of more keys -> what they may do, a policy as AWS has them."""
         self._tls = tls
-        self._limited = {name: (Keys(), actions) for name, actions in (limited or {}).items()}
+        self._limited = {name: (Keys(), policy) for name, policy in (limited or {}).items()}
         self._admin, self._reader = Keys(), Keys()
         self._folder = Path(tempfile.mkdtemp(prefix="weed-"))
         self._ports = _free_ports(len(_PORT_FLAGS))
@@ -178,13 +190,8 @@ class SeaweedS3:
         return self._ports[_PORT_FLAGS.index(flag)]
 
     def _write_identities(self) -> None:
-        pairs = [("admin", self._admin, _ADMIN_ACTIONS), ("reader", self._reader, _READER_ACTIONS)]
-        pairs += [(name, *limited) for name, limited in self._limited.items()]
-        identities = [
-            {"name": name, "credentials": [{"accessKey": keys.access, "secretKey": keys.secret}], "actions": actions}
-            for name, keys, actions in pairs
-        ]
-        (self._folder / "s3.json").write_text(json.dumps({"identities": identities}))
+        rights = {"admin": (self._admin, _ADMIN_ACTIONS), "reader": (self._reader, _READER_ACTIONS)}
+        (self._folder / "s3.json").write_text(identities(rights, self._limited))
 
     def _spawn(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
         flags = dict(zip(_PORT_FLAGS, map(str, self._ports), strict=True)) | {

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from finetune_kube.errors import ConflictError, ForbiddenError, RejectedError
 from finetune_operator.config import Release
-from finetune_operator.election import Json, Sighting, held_by, holder_of, new_lease
+from finetune_operator.election import Json, Sighting, held_by, holder_of, is_of_an_operator, new_lease
 from finetune_operator.leadership import Leases, wall_clock
 
 logger = logging.getLogger(__name__)
@@ -133,6 +133,9 @@ class Claims:
                 *(namespace, holder, error, CLAIM),
             )
             return False
+        if lease is not None and not is_of_an_operator(lease):
+            # Whoever may edit the namespace writes the name: they must not learn which Leases there are elsewhere.
+            lease = None
         with self._locks.setdefault(holder, threading.Lock()):
             unchanged = self._sightings.setdefault(holder, Sighting()).see(lease, self._clock())
         return unchanged >= self._patience

@@ -48,7 +48,7 @@ class Config:
     metrics_port: int = 9090
     workers: int = 16
     resync_seconds: float = 20.0
-    look_seconds: float = 30.0
+    look_seconds: float = 25.0
     release: Release | None = None
     identity: str = ""
     lease_seconds: int = 10

@@ -9,6 +9,8 @@ may take over.
 from dataclasses import dataclass, field
 from typing import Any
 
+from finetune_kube.names import OURS
+
 Json = dict[str, Any]
 API_VERSION = "coordination.k8s.io/v1"
 
@@ -75,9 +77,14 @@ def new_lease(namespace: str, name: str, holder: str, *, seconds: int, now: str)
     return {
         "apiVersion": API_VERSION,
         "kind": "Lease",
-        "metadata": {"namespace": namespace, "name": name},
+        "metadata": {"namespace": namespace, "name": name, "labels": dict(OURS)},
         "spec": spec,
     }
+
+
+def is_of_an_operator(lease: Json) -> bool:
+    """Whether an operator of ours writes it: all others are nobody's business here."""
+    return OURS.items() <= (lease["metadata"].get("labels") or {}).items()
 
 
 def held_by(lease: Json, holder: str, *, seconds: int, now: str) -> Json:
@@ -92,7 +99,8 @@ def held_by(lease: Json, holder: str, *, seconds: int, now: str) -> Json:
         "renewTime": now,
         "leaseTransitions": int(old.get("leaseTransitions") or 0) + (0 if same else 1),
     }
-    return {**lease, "spec": spec}
+    metadata = {**lease["metadata"], "labels": {**(lease["metadata"].get("labels") or {}), **OURS}}
+    return {**lease, "metadata": metadata, "spec": spec}
 
 
 def released(lease: Json, *, now: str) -> Json:

@@ -30,7 +30,7 @@ from finetune_store._errors import (
 )
 from finetune_store._files import file_md5
 from finetune_store._keys import join, relative_key
-from finetune_store._model import ObjectInfo, Store
+from finetune_store._model import ObjectInfo, Store, every
 from finetune_store._open import POD_RETRY_SECONDS, RETRY_SECONDS, local_folder, open_store
 from finetune_store._trees import creates_once, delete_tree, download_tree, upload_tree
 
@@ -63,6 +63,7 @@ __all__ = [
     "deadline",
     "delete_tree",
     "download_tree",
+    "every",
     "file_md5",
     "join",
     "local_folder",

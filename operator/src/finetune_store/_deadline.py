@@ -26,6 +26,9 @@ from finetune_store._proxy import proxy_keys, proxy_of
 MOST_BYTES = 4 << 20
 """Of an answer that is no object: a page of a listing has 1,000 keys of 1,024 bytes, thrice as many quoted."""
 
+MOST_MARKS = 200_000
+"""Of `<`, `=` and `&` in one: a page has some 30 for each of its 1,000 keys. Each four bytes may become a hundred."""
+
 
 @dataclass(frozen=True)
 class Deadline:
@@ -150,6 +153,9 @@ def _whole(answer: urllib3.BaseHTTPResponse, method: str, url: str) -> urllib3.H
     if len(body) > MOST_BYTES:
         answer.close()
         raise HTTPError(f"the answer has more than {MOST_BYTES:,} bytes")
+    if sum(map(body.count, (b"<", b"=", b"&"))) > MOST_MARKS or b"<!ENTITY" in body:
+        answer.close()
+        raise HTTPError(f"the answer unfolds to more than it has: it declares entities, or has {MOST_MARKS:,} elements")
     answer.release_conn()
     return urllib3.HTTPResponse(
         body,

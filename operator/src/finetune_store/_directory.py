@@ -14,7 +14,7 @@ from uuid import uuid4
 from finetune_store._errors import AlreadyThereError, InvalidKeyError, NotFoundError, TooLargeError, TooManyObjectsError
 from finetune_store._files import CHUNK_BYTES, file_md5, written_whole
 from finetune_store._keys import PROBE_FOLDER, checked_folder, checked_key, join
-from finetune_store._model import DeferredObjectInfo, ObjectInfo
+from finetune_store._model import DeferredObjectInfo, ObjectInfo, every
 from finetune_store._os_errors import named_errors
 
 SCRATCH = ".finetune-parts"
@@ -62,12 +62,14 @@ class DirectoryStore:
         with named_errors("read", path):
             return self._info(path)
 
-    def list(self, prefix: str = "", *, limit: int | None = None) -> Iterator[ObjectInfo]:
+    def list(
+        self, prefix: str = "", *, limit: int | None = None, wanted: Callable[[str], bool] = every
+    ) -> Iterator[ObjectInfo]:
         """See Store. Links are followed; files are read when `md5` is first asked for."""
         folder = checked_folder(prefix)
         start = self._path(folder) if folder else self._root
         with named_errors("list", start):
-            paths = [*islice(_files_below(start), None if limit is None else limit + 1)]
+            paths = [*islice(filter(self._wants(wanted), _files_below(start)), None if limit is None else limit + 1)]
             if limit is not None and len(paths) > limit:
                 raise TooManyObjectsError(self.uri(prefix), limit)
             infos = [info for path in paths if (info := self._info(path))]
@@ -123,6 +125,9 @@ class DirectoryStore:
         path = self._path(key)
         with named_errors(action, path), written_whole(path, scratch=self._root / SCRATCH, settle=settle) as part:
             yield part
+
+    def _wants(self, wanted: Callable[[str], bool]) -> Callable[[Path], bool]:
+        return lambda path: wanted(path.relative_to(self._root).as_posix())
 
     def _info(self, path: Path) -> ObjectInfo | None:
         try:

@@ -38,6 +38,11 @@ class DeferredObjectInfo(ObjectInfo):
         return self._digest()
 
 
+def every(_key: str) -> bool:
+    """Wants every object."""
+    return True
+
+
 class Store(Protocol):
     """Objects by key, in a bucket or a folder.
 
@@ -70,10 +75,13 @@ class Store(Protocol):
         """What is known of the object; None if there is none."""
         ...
 
-    def list(self, prefix: str = "", *, limit: int | None = None) -> Iterator[ObjectInfo]:
-        """All objects in the folder `prefix` and below, sorted by key; none if there is no such folder.
+    def list(
+        self, prefix: str = "", *, limit: int | None = None, wanted: Callable[[str], bool] = every
+    ) -> Iterator[ObjectInfo]:
+        """The wanted objects (by key) in the folder `prefix` and below, sorted by key; none if there is no such folder.
 
-        TooManyObjectsError if there are more than `limit`, before more than that many are asked for.
+        TooManyObjectsError if there are more than `limit` of them, before more than that many are asked for. What is
+        not wanted takes no memory.
 
         "a/b" means what is below a/b, never a/bc; "" means all. Errors are raised by the call, not while iterating.
         """

@@ -24,7 +24,7 @@ from finetune_store._errors import (
 )
 from finetune_store._files import CHUNK_BYTES, written_whole
 from finetune_store._keys import PROBE_FOLDER, checked_folder, checked_key, join, relative_key
-from finetune_store._model import DeferredObjectInfo, ObjectInfo
+from finetune_store._model import DeferredObjectInfo, ObjectInfo, every
 from finetune_store._proxy import way_to
 from finetune_store._retry import with_retries
 from finetune_store._translate import FOREIGN_ERRORS, Place, check_deadline, translated
@@ -94,21 +94,24 @@ class S3Store:
         uploaded_md5 = (found.metadata or {}).get(MD5_HEADER)
         return ObjectInfo(key, found.size or 0, _md5(found.etag) or uploaded_md5, found.last_modified or _EPOCH)
 
-    def list(self, prefix: str = "", *, limit: int | None = None) -> Iterator[ObjectInfo]:
+    def list(
+        self, prefix: str = "", *, limit: int | None = None, wanted: Callable[[str], bool] = every
+    ) -> Iterator[ObjectInfo]:
         """See Store. One request for each 1,000 objects; `md5` of an object uploaded in parts costs one more."""
         folder = join(self._prefix, checked_folder(prefix))
         start = f"{folder}/" if folder else ""
 
-        def attempt() -> list[Object]:
+        def attempt() -> list[ObjectInfo]:
             found = self._client.list_objects(self._bucket, prefix=start, recursive=True)
-            return [*islice(found, None if limit is None else limit + 1)]
+            # Consoles make objects whose names end in "/" to show folders.
+            infos = (self._info(each) for each in found if not each.is_dir)
+            return [*islice((info for info in infos if wanted(info.key)), None if limit is None else limit + 1)]
 
         found = self._call("list", prefix, attempt)
         if limit is not None and len(found) > limit:
             raise TooManyObjectsError(self.uri(prefix), limit)
-        # Consoles make objects whose names end in "/" to show folders. Servers differ in order (SeaweedFS: by folder).
-        infos = (self._info(each) for each in found if not each.is_dir)
-        return iter(sorted(infos, key=lambda info: info.key))
+        # Servers differ in order (SeaweedFS: by folder).
+        return iter(sorted(found, key=lambda info: info.key))
 
     def delete(self, key: str) -> None:
         """See Store."""
@@ -147,7 +150,7 @@ class S3Store:
         key, content = join(checked_folder(folder), PROBE_FOLDER, uuid4().hex), b"written to find out whether it can be"
         self.put(key, content)
         try:
-            if self.get(key) != content:
+            if self.get(key, limit=len(content)) != content:
                 raise UnexpectedAnswerError(f"{self.uri(key)} at {self._endpoint} reads back otherwise than written")
         finally:
             self.delete(key)
@@ -159,8 +162,8 @@ class S3Store:
 
     def _holds(self, key: str, data: bytes) -> bool:
         try:
-            return self.get(key) == data
-        except NotFoundError:
+            return self.get(key, limit=len(data)) == data
+        except (NotFoundError, TooLargeError):
             return False
 
     def _info(self, found: Object) -> ObjectInfo:

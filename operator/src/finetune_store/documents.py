@@ -55,10 +55,10 @@ class _Kind:
 
 _KINDS: Mapping[type[BaseModel], _Kind] = {
     # 64 tasks of 100 runs, the most that a spec may ask for, are 1 MB of plan and 7 MB of results.
-    Plan: _Kind("plan", 16 * _MIB, _OF_ITS_VERSION),
-    SearchPlan: _Kind("plan", 16 * _MIB, _OF_ITS_VERSION),
-    ResultsDocument: _Kind("results.json", 32 * _MIB, _OF_ITS_VERSION),
-    SearchSummary: _Kind("summary.json", 32 * _MIB, _OF_ITS_VERSION),
+    Plan: _Kind("plan", 8 * _MIB, _OF_ITS_VERSION),
+    SearchPlan: _Kind("plan", 8 * _MIB, _OF_ITS_VERSION),
+    ResultsDocument: _Kind("results.json", 16 * _MIB, _OF_ITS_VERSION),
+    SearchSummary: _Kind("summary.json", 16 * _MIB, _OF_ITS_VERSION),
     BestHyperparameters: _Kind("best.json", 16 * _MIB, _OF_ITS_VERSION),
     SubmissionManifest: _Kind("submission.json", 16 * _MIB, _OF_ITS_VERSION),
     RunResult: _Kind("result", _MIB, _RUN_AGAIN),
@@ -81,8 +81,10 @@ _KINDS: Mapping[type[BaseModel], _Kind] = {
 FILE_LIMIT = 256 * _MIB
 """The most bytes that are read of a file that is no document: a table, predictions, a zip."""
 
-_MAX_PARTS = 250_000
-"""Python's smallest dictionary takes 64 bytes, that of a JSON two: these take 60 MB at most."""
+_MAX_VALUES = 500_000
+"""Python's smallest dictionary or text takes 64 bytes, that of a JSON two or three: these take 60 MB at most.
+
+The results of 64 tasks of 100 runs have half as many."""
 
 Get = Callable[[str, int], bytes]
 """Gets an object's bytes by its key and the most that may be read: `Store.get`, or one who remembers."""
@@ -153,12 +155,13 @@ def evaluations(store: Store, key: str, *, get: Get | None = None) -> tuple[Eval
 
 
 def parsed(content: bytes) -> Any:
-    """JSON by a parser with bounded depth; ValueError, also for more lists and objects than any document has.
+    """JSON by a parser with bounded depth; ValueError, also for more values than any document has.
 
     To validate the result takes a tenth of the memory that pydantic takes to validate malformed JSON itself.
     """
-    if content.count(b"{") + content.count(b"[") > _MAX_PARTS:
-        raise ValueError(f"it has more than {_MAX_PARTS:,} lists and objects")
+    # Each entry comes after one of these signs. Those in texts count too: there are far fewer.
+    if sum(map(content.count, (b"{", b"[", b","))) > _MAX_VALUES:
+        raise ValueError(f"it has more than {_MAX_VALUES:,} values")
     return from_json(content)
 
 

@@ -14,4 +14,6 @@ def list_folder(store: Store, kind: str) -> Folder:
     """The files of a store, and where `kind` is "model" what its config.json says it is; StoreError."""
     files = tuple(FileEntry(info.key, info.md5 or "", info.size) for info in store.list("", limit=MOST_FILES))
     looked_into = kind == "model" and any(entry.path == CONFIG_FILE and entry.size <= _CONFIG_BYTES for entry in files)
-    return Folder(files=files, model_type=said_type(store.get(CONFIG_FILE)) if looked_into else None)
+    return Folder(
+        files=files, model_type=said_type(store.get(CONFIG_FILE, limit=_CONFIG_BYTES)) if looked_into else None
+    )

@@ -7,6 +7,7 @@ identity to use, is nothing that a Secret may say.
 
 import base64
 import binascii
+import re
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -21,6 +22,10 @@ KEYS = {"AWS_ACCESS_KEY_ID": True, "AWS_SECRET_ACCESS_KEY": True, "AWS_SESSION_T
 
 _MOST_CHARACTERS = 512 << 10
 """Of a bundle of authorities: those of a whole system have about 220 KiB."""
+
+
+_KEY = re.compile(r"[!-~]{1,8192}")
+"""Printable ASCII, which headers take; session tokens of AWS have some 2,000 characters."""
 
 
 class CredentialObjects(Protocol):
@@ -77,6 +82,11 @@ def _keys(objects: CredentialObjects, name: str) -> dict[str, str]:
     missing = [key for key, needed in KEYS.items() if needed and not keys[key]]
     if missing:
         raise _unusable("secretRef", f"Secret {name} lacks {', '.join(missing)}: add it to its data")
+    odd = [key for key, value in keys.items() if value and not _KEY.fullmatch(value)]
+    if odd:
+        # Libraries show the whole header that they cannot send: the key would be in the status.
+        remedy = "write it as the server gave it, on one line and without spaces"
+        raise _unusable("secretRef", f"{', '.join(odd)} in Secret {name} is no key: {remedy}")
     return keys
 
 

@@ -1,6 +1,6 @@
 """Reading spec.hyperparametersFrom: an HPSearch's status, a ConfigMap, or a folder of YAML files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -68,7 +68,8 @@ class TunedReader:
                 message = f"the *{_SUFFIX} at {uri} have more than {_MOST_BYTES:,} bytes: is it the right folder?"
                 raise InvalidInputError((Problem(field, message),))
             keys = [info.key for info in infos]
-            files = {key.removesuffix(_SUFFIX): (f"{uri}/{key}", store.get(key).decode()) for key in keys}
+            texts = zip(keys, _read_texts(store, keys), strict=True)
+            files = {key.removesuffix(_SUFFIX): (f"{uri}/{key}", text) for key, text in texts}
         except UnicodeDecodeError as error:
             message = f"a file below {uri} is no text: remove it, or save it as UTF-8: {error}"
             raise InvalidInputError((Problem(field, message),)) from error
@@ -80,6 +81,15 @@ class TunedReader:
         if not files:
             raise TunedNotYetError(f"No <task>.yaml lies at {uri}.")
         return from_files(source, files)
+
+
+def _read_texts(store: Store, keys: Iterable[str]) -> Iterator[str]:
+    """TooLargeError where there is more than the listing has said: whose server it is can say anything."""
+    left = _MOST_BYTES
+    for key in keys:
+        content = store.get(key, limit=left)
+        left -= len(content)
+        yield content.decode()
 
 
 def _is_tuned(key: str) -> bool:

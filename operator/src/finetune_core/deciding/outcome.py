@@ -7,6 +7,10 @@ from typing import Self
 from finetune_core.canonical import short_hash
 from finetune_core.results.run import RunResult
 
+_MOST_WARNINGS = 16
+_SHOWN = 1000
+"""Characters of a warning: the outcomes of all living experiments are kept in mind."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -47,7 +51,7 @@ class Outcome:
             metrics=dict(result.metrics),
             train_seconds=result.train_seconds,
             artefacts=short_hash(files) if files else "",
-            warnings=result.warnings,
+            warnings=tuple(text[:_SHOWN] for text in result.warnings[:_MOST_WARNINGS]),
         )
 
 

@@ -4,14 +4,16 @@ Non-finite metric values are written as null: JSON has no NaN, and NaN never win
 """
 
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from finetune_core.frozen import Document
 from finetune_core.stored import Count, Seconds, Segment, Slug, finite
 
 RESULT_SCHEMA_VERSION = 1
+MOST_METRICS = 64
+"""Of an evaluation: who reads many results remembers them all."""
 
 
 class ExitCode:
@@ -155,7 +157,7 @@ class RunResult(Document):
     greater_is_better: bool
     value: float | None
     step: Count
-    metrics: dict[Slug, float | None]
+    metrics: Annotated[dict[Slug, float | None], Field(max_length=MOST_METRICS)]
     last_step: Count
     last_metrics: dict[Slug, float | None]
     evaluations: Count

@@ -1,14 +1,25 @@
 """What drivers leave behind: claims, heartbeats, trial results, ends of tasks; versioned schemas."""
 
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from finetune_core.frozen import Document
 from finetune_core.stored import Count, Seconds, Slug, finite
 
 TRIAL_SCHEMA_VERSION = 1
+
+# What of a trial is kept in mind of thousands of them has to be small.
+_MOST_SEEDS = 64
+_MOST_CHARACTERS = 8192
+_Id = Annotated[str, Field(max_length=64)]
+
+
+def _small(config: dict[str, Any]) -> dict[str, Any]:
+    if len(repr(config)) > _MOST_CHARACTERS:
+        raise ValueError(f"it has more than {_MOST_CHARACTERS:,} characters")
+    return config
 
 
 class TrialState(StrEnum):
@@ -73,11 +84,11 @@ class TrialResult(Document):
     """
 
     schema_version: int = TRIAL_SCHEMA_VERSION
-    trial_id: str
+    trial_id: _Id
     task: Slug
     index: Count
     state: TrialState
-    config: dict[Slug, Any]
+    config: Annotated[dict[Slug, Any], AfterValidator(_small)]
     settings: dict[str, Any]
     metric: Slug
     greater_is_better: bool
@@ -85,8 +96,8 @@ class TrialResult(Document):
     step: Count
     total_steps: Count
     metrics: dict[Slug, float | None] = {}
-    seeds: tuple[int, ...]
-    run_ids: tuple[str, ...]
+    seeds: Annotated[tuple[Count, ...], Field(max_length=_MOST_SEEDS)]
+    run_ids: Annotated[tuple[_Id, ...], Field(max_length=_MOST_SEEDS)]
     history: tuple[TrialReport, ...] = ()
     error: str | None = None
     duplicate_of: int | None = None

@@ -28,6 +28,8 @@ from finetune_operator.memory import Memory
 from finetune_store import ObjectInfo, Store, UnreadableError, documents
 
 _MAX_PROGRESS = 32
+_MOST_FAILURES = 1000
+"""Of one run: each is an attempt."""
 
 
 class Observer:
@@ -69,10 +71,11 @@ class Observer:
         planned = {run.run_id: run for run in plan.runs}
         if self._memory.scanned != plan.digest:
             # Once a plan, not once a look: finds what earlier Jobs, or an earlier object of this name, finished.
-            ended = {info.key for info in store.list(layout.runs) if info.key.endswith("/result.json")}
-            for run_id, run in planned.items():
-                if layout.run(run.task, run_id).result in ended and run_id not in self._memory.outcomes:
-                    self._read_result(store, layout, run)
+            results = {layout.run(run.task, run_id).result: run for run_id, run in planned.items()}
+            # Of a folder of any size, no more is kept than was asked for.
+            for info in store.list(layout.runs, wanted=results.__contains__, limit=len(results)):
+                if results[info.key].run_id not in self._memory.outcomes:
+                    self._read_result(store, layout, results[info.key])
             self._memory.scanned = plan.digest
         ended_runs = _ended_runs(jobs)
         # A Job that is gone is forgotten: one of the same name may come (the spec changed back) and do its runs anew.
@@ -243,7 +246,7 @@ def _waiting(seen: Observation, current: JobView) -> frozenset[str]:
 
 
 def _last_failure(store: Store, folder: str) -> FailureCause | None:
-    reports = max(store.list(folder), key=lambda info: (info.modified, info.key), default=None)
+    reports = max(store.list(folder, limit=_MOST_FAILURES), key=lambda info: (info.modified, info.key), default=None)
     if reports is None:
         return None
     failure = documents.find_or_warn(store, reports.key, Failure)

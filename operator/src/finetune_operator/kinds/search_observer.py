@@ -1,7 +1,9 @@
 """Looking at a search: children from the API server, trials and ends from the store, each result read once."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Set
+from typing import Any
 
 from finetune_core.api import HPSearchSpec
 from finetune_core.deciding.executor import ExecutorTraits
@@ -17,7 +19,11 @@ from finetune_operator.memory import SearchMemory, Unreadable
 from finetune_store import ObjectInfo, Store, UnreadableError, documents
 
 _RESULT = "/result.json"
-_END = "/end.json"
+_OF_A_TRIAL = re.compile(r"/[0-9]{5}/(result|claims/0000)[.]json$")
+_MOST_TRIALS = 20_000
+"""Of one search: whoever has the bucket can fill the folder with any number of them."""
+_SHOWN = 1000
+"""Characters of an error that are remembered."""
 
 
 class SearchObserver:
@@ -83,7 +89,7 @@ class SearchObserver:
         taken: Counter[str] = Counter()
         for kind in TrialKind:
             folder = f"{layout.root}/{kind.value}"
-            infos = list(store.list(folder))
+            infos = list(store.list(folder, wanted=_is_of_a_trial, limit=2 * _MOST_TRIALS))
             keys = [info.key for info in infos]
             results = {info.key: info for info in infos if info.key.endswith(_RESULT)}
             for key in sorted(results.keys() - self._memory.results.keys()):
@@ -118,10 +124,17 @@ class SearchObserver:
             what = f"{store.uri(key)} is of trial {result.index} of {result.task}"
             self._memory.unreadable[key] = Unreadable(info.modified, info.size, what)
             return
-        self._memory.results[key] = result.model_copy(update={"history": (), "settings": {}, "metrics": {}})
+        left_out: dict[str, Any] = {
+            "history": (),
+            "settings": {},
+            "metrics": {},
+            "error": (result.error or "")[:_SHOWN] or None,
+        }
+        self._memory.results[key] = result.model_copy(update=left_out)
 
     def _read_ends(self, store: Store, layout: SearchLayout, plan: SearchPlan) -> None:
-        there = {info.key for info in store.list(layout.ends) if info.key.endswith(_END)}
+        ends = {layout.end(task) for task in plan.order}
+        there = {info.key for info in store.list(layout.ends, wanted=ends.__contains__, limit=len(ends))}
         known = {task: end for task, end in self._memory.ends.items() if layout.end(task) in there}
         for task in plan.order:
             if layout.end(task) in there and task not in known:
@@ -144,3 +157,8 @@ class SearchObserver:
     def _pods(self, jobs: tuple[JobView, ...]) -> tuple[PodView, ...]:
         """Pods, where they can say something that the Jobs' counters do not."""
         return () if are_quiet(jobs) else self._children.pods()
+
+
+def _is_of_a_trial(key: str) -> bool:
+    """Whether it is a trial's result or its first claim: there is one whenever there is another claim."""
+    return _OF_A_TRIAL.search(key) is not None

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from finetune_store import ObjectInfo, Store
+from finetune_store import ObjectInfo, Store, every
 
 READS = frozenset({"get", "stat", "list", "download"})
 """Operations that change nothing."""
@@ -36,10 +36,12 @@ class MeteredStore:
         self._on_request("stat")
         return self._inner.stat(key)
 
-    def list(self, prefix: str = "", *, limit: int | None = None) -> Iterator[ObjectInfo]:
+    def list(
+        self, prefix: str = "", *, limit: int | None = None, wanted: Callable[[str], bool] = every
+    ) -> Iterator[ObjectInfo]:
         """See Store."""
         self._on_request("list")
-        return self._inner.list(prefix, limit=limit)
+        return self._inner.list(prefix, limit=limit, wanted=wanted)
 
     def delete(self, key: str) -> None:
         """See Store."""
