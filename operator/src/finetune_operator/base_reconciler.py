@@ -214,8 +214,9 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         if isinstance(error, InvalidNameError):
             # The patterns of the spec come first: this is for what they do not know yet.
             return self._invalid(subject, (Problem("spec", str(error)),), Reason.INVALID_SPEC), None
-        missing = isinstance(error, KindMissingError)
-        absent = self._executors.absent(error) if missing else self._executors.outdated(error)
+        absent = (
+            self._executors.absent(error) if isinstance(error, KindMissingError) else self._executors.outdated(error)
+        )
         if absent is not None:
             return self._without_kind(subject, absent), _SLOW_SECONDS
         # What CEL and the checks of specs cannot see: a pod template that is no pod's, a policy of the cluster.
