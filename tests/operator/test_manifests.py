@@ -135,9 +135,10 @@ def test_pods_are_told_where_the_store_is_and_whom_to_trust(job: Json) -> None:
 
 
 def test_the_users_mistakes_fail_an_index_at_once_and_disruptions_cost_nothing() -> None:
-    fail, ignore = train_job()["spec"]["podFailurePolicy"]["rules"]
+    fail, store, ignore = train_job()["spec"]["podFailurePolicy"]["rules"]
     assert fail["action"] == "FailIndex"
     assert fail["onExitCodes"] == {"containerName": "trainer", "operator": "In", "values": [64, 65]}
+    assert (store["action"], store["onExitCodes"]["values"]) == ("Ignore", [75])
     assert ignore == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
 
 
