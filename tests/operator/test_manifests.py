@@ -359,10 +359,10 @@ def test_a_spec_may_leave_ids_to_the_cluster_or_choose_its_own() -> None:
 @pytest.mark.parametrize(
     ("execution", "fingerprint"),
     [
-        ({}, "24f1f84eb91c"),
+        ({}, "ed3025184ce9"),
         (
             {"image": "mine:2", "resources": {"limits": {"cpu": 1}}, "podTemplate": {"labels": {"a": "b"}}},
-            "3d3de880e63a",
+            "16da8fcb5328",
         ),
         ({"mode": "RayCluster", "ray": {"gpusPerRun": 0.5}}, "473bb4abd7d8"),
     ],
