@@ -135,9 +135,10 @@ def test_pods_are_told_where_the_store_is_and_whom_to_trust(job: Json) -> None:
 
 
 def test_the_users_mistakes_fail_an_index_at_once_and_disruptions_cost_nothing() -> None:
-    fail, ignore = train_job()["spec"]["podFailurePolicy"]["rules"]
+    fail, store, ignore = train_job()["spec"]["podFailurePolicy"]["rules"]
     assert fail["action"] == "FailIndex"
     assert fail["onExitCodes"] == {"containerName": "trainer", "operator": "In", "values": [64, 65]}
+    assert (store["action"], store["onExitCodes"]["values"]) == ("Ignore", [75])
     assert ignore == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
 
 
@@ -358,10 +359,10 @@ def test_a_spec_may_leave_ids_to_the_cluster_or_choose_its_own() -> None:
 @pytest.mark.parametrize(
     ("execution", "fingerprint"),
     [
-        ({}, "24f1f84eb91c"),
+        ({}, "ed3025184ce9"),
         (
             {"image": "mine:2", "resources": {"limits": {"cpu": 1}}, "podTemplate": {"labels": {"a": "b"}}},
-            "3d3de880e63a",
+            "16da8fcb5328",
         ),
         ({"mode": "RayCluster", "ray": {"gpusPerRun": 0.5}}, "473bb4abd7d8"),
     ],

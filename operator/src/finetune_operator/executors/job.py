@@ -57,7 +57,7 @@ class JobExecutor(Executor):
         return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
 
     def fingerprint(self, settings: PodSettings) -> list[object]:
-        """All that a live Job cannot change: what is asked of its pods, retries, time to live."""
+        """All that a live Job cannot change: what is asked of its pods, retries."""
         return [self.kind.kind, *settings.asked_of_pods("retries", "runs_per_pod")]
 
     def view(self, item: Json, seen: JobView, look: Look) -> JobView:
