@@ -57,7 +57,7 @@ def hostiles(endpoint: str, tarred: int = TARRED) -> dict[str, Hostile]:
     for number in range(AT_ONCE):
         # Plans that are none are made anew, and results that are none are no results.
         for bucket in ("plan", "values", "results"):
-            made[f"{bucket}-{number}"] = Hostile(_spec(endpoint, bucket), "Succeeded", "Running", "0 of 2 runs ended")
+            made[f"{bucket}-{number}"] = Hostile(_spec(endpoint, bucket), "Valid", "Accepted", "")
         config = _spec(endpoint, "config")
         made[f"config-{number}"] = Hostile(config, "Valid", "InputNotFound", "spec.model.uri: s3://config/model/config")
         elements = _spec(endpoint, "elements")

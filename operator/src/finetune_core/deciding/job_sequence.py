@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from finetune_core.api import Execution
+from finetune_core.api import MAX_NAME_LENGTH, Execution
 from finetune_core.api.status import Reason
 from finetune_core.canonical import short_hash
 from finetune_core.deciding.actions import Action, CreateTrainJob, DeleteJob, PatchJob
@@ -96,6 +96,9 @@ def job_name(prefix: str, revision: str, round_: int, executor: ExecutorTraits) 
     ending = f"-{revision[:8]}" + (f"-r{round_}" if round_ else "")
     if executor.max_name is not None:
         prefix = _label(prefix, executor.max_name - len(ending))
+    elif "." in prefix:
+        # The host names of an Indexed Job's pods are made from it, and are labels.
+        prefix = _label(prefix, MAX_NAME_LENGTH)
     return prefix + ending
 
 
