@@ -84,14 +84,13 @@ class RunTrainer(transformers.Trainer):
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         # By the model's own names: Trainer takes no others back, and leaves out in silence what a hub names otherwise.
-        assert self.model is not None
-        assert output_dir is not None
-        self.model.save_pretrained(output_dir, state_dict=state_dict, save_original_format=False)
+        model: Any = self.model
+        model.save_pretrained(output_dir, state_dict=state_dict, save_original_format=False)
 
     def _issue_warnings_after_load(self, load_result: Any) -> None:
         """RunError if a checkpoint gave the model not all of its weights; those that are tied lie in it once."""
-        assert self.model is not None
-        tied: Any = self.model.all_tied_weights_keys
+        model: Any = self.model
+        tied = model.all_tied_weights_keys
         lost = sorted({*load_result.missing_keys} - {*tied, *tied.values()} | {*load_result.unexpected_keys})
         if lost:
             raise RunError(
