@@ -94,8 +94,8 @@ class RunTrainer(transformers.Trainer):
         lost = sorted({*load_result.missing_keys} - {*tied, *tied.values()} | {*load_result.unexpected_keys})
         if lost:
             raise RunError(
-                f"the run's checkpoint does not fit its model ({len(lost)} weights, {lost[0]} for one): delete it in the "
-                "store, and the run begins anew"
+                f"the run's checkpoint does not fit its model ({len(lost)} weights, {lost[0]} for one): delete it in "
+                "the store, and the run begins anew"
             )
 
     def _save_checkpoint(self, *arguments: Any, **named: Any) -> None:
