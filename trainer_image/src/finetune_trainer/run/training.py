@@ -90,12 +90,13 @@ class RunTrainer(transformers.Trainer):
 
     def _issue_warnings_after_load(self, load_result: Any) -> None:
         """RunError if a checkpoint gave the model not all of its weights; those that are tied lie in it once."""
-        assert self.model is not None
-        tied: Any = self.model.all_tied_weights_keys
+        model: Any = self.model
+        tied = model.all_tied_weights_keys
         lost = sorted({*load_result.missing_keys} - {*tied, *tied.values()} | {*load_result.unexpected_keys})
         if lost:
             raise RunError(
-                f"a checkpoint of this run does not fit its model ({', '.join(lost[:3])} ...): it cannot go on"
+                f"the run's checkpoint does not fit its model ({len(lost)} weights, {lost[0]} for one): delete it in "
+                "the store, and the run begins anew"
             )
 
     def _save_checkpoint(self, *arguments: Any, **named: Any) -> None:
