@@ -66,7 +66,7 @@ CALLS: dict[str, Callable[[Cluster, str], Any]] = {
     "patch_search_status": lambda cluster, where: cluster.patch_search_status(where, "x", {}, version="1"),
     **{name: call for executor in EXECUTORS.all for name, call in calls_of(executor.kind).items()},
     "list_pods": lambda cluster, where: cluster.list_pods(where, {"a": "b"}),
-    "pod_warnings": lambda cluster, where: cluster.pod_warnings(where, "uid"),
+    "list_events": lambda cluster, where: cluster.list_events(where, "uid"),
     "get_config_map": lambda cluster, where: cluster.get_config_map(where, "x"),
     "create_config_map": lambda cluster, where: cluster.create_config_map(where, {}),
     "replace_config_map": lambda cluster, where: cluster.replace_config_map(where, {"metadata": {"name": "x"}}),

@@ -48,6 +48,7 @@ _SLOW_SECONDS = 30.0
 _OTHERS_SECONDS = 120.0
 _CREDENTIALS_SECONDS = 300.0
 _AFTER_ACTION_SECONDS = 2.0
+_NO_PODS_SECONDS = 10.0
 _RESYNC_SECONDS_EACH = 0.05
 
 
@@ -74,6 +75,7 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         connector: StorageConnector | None = None,
         http: urllib3.PoolManager | None = None,
         utc_now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
         executors: Executors = EXECUTORS,
         holds: Callable[[str], bool] = lambda _namespace: True,
     ) -> None:
@@ -82,6 +84,7 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         self._connector = connector or StorageConnector(cluster, own=config.default_storage)
         self._http = http or urllib3.PoolManager()
         self._utc_now = utc_now
+        self._monotonic = monotonic
         self._executors = executors
         self._holds = holds
         self._release = str(config.release or "")
@@ -184,7 +187,9 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
             status = self._invalid(subject, known.problems, known.reason)
             return status, _SLOW_SECONDS if known.retry else None
         except WaitingError as error:
-            return self._waiting(subject, error.reason, str(error)), self._resync_seconds()
+            return self._waiting(subject, error.reason, str(error)), self._next_look(
+                subject.memory, acted=False, done=False
+            )
         except StoreError as error:
             return self._without_storage(subject, error)
         except (InvalidNameError, RejectedError) as error:
@@ -264,7 +269,7 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         )
 
     def _connect(self, subject: Subject[StatusT, MemoryT], storage: Storage) -> Connection:
-        memory, now = subject.memory, time.monotonic()
+        memory, now = subject.memory, self._monotonic()
         if memory.connected_for is not None and memory.connected_for != storage:
             memory.clear()
         old = memory.connection
@@ -277,10 +282,13 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         memory.connected_for, memory.connected_at = storage, now
         return memory.connection
 
-    def _next_look(self, *, acted: bool, done: bool) -> float | None:
+    def _next_look(self, memory: LookMemory, *, acted: bool, done: bool) -> float | None:
         if acted:
             return _AFTER_ACTION_SECONDS
-        return None if done else self._resync_seconds()
+        if done:
+            return None
+        # No event comes of a Job that cannot create its pods.
+        return min(self._resync_seconds(), _NO_PODS_SECONDS) if memory.short_of_pods else self._resync_seconds()
 
     def _resync_seconds(self) -> float:
         """How long to leave an object alone when no event comes: longer, the more of them there are."""

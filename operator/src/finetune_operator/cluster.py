@@ -67,9 +67,9 @@ class Cluster:
         """The pods that have these labels."""
         return self._client.list(POD, namespace, labels=labels)
 
-    def pod_warnings(self, namespace: str, pod_uid: str) -> list[Json]:
-        """Warning events about a pod (a volume that cannot be mounted shows nowhere else)."""
-        return self._client.list(EVENT, namespace, fields={"involvedObject.uid": pod_uid, "type": "Warning"})
+    def list_events(self, namespace: str, uid: str) -> list[Json]:
+        """Events about the object of that uid: what keeps a Job from creating pods shows nowhere else."""
+        return self._client.list(EVENT, namespace, fields={"involvedObject.uid": uid})
 
     def get_config_map(self, namespace: str, name: str) -> Json | None:
         """The ConfigMap, or None."""

@@ -18,13 +18,15 @@ class LookMemory:
     """What looks at either kind remember; `indexes` are those of the plan ConfigMaps by name.
 
     `unused`: kinds that the owner has no object of. `reports` are those of drivers that have ended, `hindrances` say
-    what was last seen to keep a pod from starting, both by the name of the object.
+    what was last seen to keep a pod from starting, `short_of_pods` since when (monotonic) a Job has had fewer pods
+    than it wants, all by the name of the object.
     """
 
     indexes: dict[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
     unused: frozenset[Kind] = frozenset()
     reports: dict[str, DriverReport] = field(default_factory=dict)
     hindrances: dict[str, str] = field(default_factory=dict)
+    short_of_pods: dict[str, float] = field(default_factory=dict)
     report_jobs_seen: frozenset[str] | None = None
     connection: Connection | None = None
     connected_for: Storage | None = None

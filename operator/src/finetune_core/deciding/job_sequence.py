@@ -186,8 +186,7 @@ def _working_phase(sequence: JobSequence, current: JobView, failed: int) -> tupl
     blocked = blocked_pod(sequence.pods, current.name)
     if blocked is None:
         return Reason.RUNNING, f"{counted}."
-    problem = f"Pod {blocked.name} cannot start: {blocked.blocked}: {blocked.blocked_message}"
-    return (Reason.RUNNING if current.ready else Reason.BLOCKED), f"{counted}. {problem}"
+    return (Reason.RUNNING if current.ready else Reason.BLOCKED), f"{counted}. {blocked.why_blocked}"
 
 
 def _failed_units(sequence: JobSequence, job: JobView) -> dict[str, FailureCause]:

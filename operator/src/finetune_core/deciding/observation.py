@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Self
 
 from finetune_core.api import Execution
 from finetune_core.canonical import short_hash
@@ -95,6 +96,17 @@ class PodView:
     failure_reason: str | None = None
     failure_message: str = ""
     failed_run: str | None = None
+
+    @classmethod
+    def refused(cls, job: str, role: JobRole, why: FailureCause) -> Self:
+        """A pod that the cluster does not let an object create, so that there is none."""
+        blocked = {"blocked": why.reason, "blocked_message": why.message}
+        return cls(name=f"of {job}", job=job, role=role, index=None, ended=False, **blocked)
+
+    @property
+    def why_blocked(self) -> str:
+        """A sentence in the cluster's words."""
+        return f"Pod {self.name} cannot start: {self.blocked}: {self.blocked_message}"
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,9 @@ def report_step(seen: Reporting) -> ReportStep:
         return ReportStep(Reason.REPORTING, "Writing tables and what is best.", (*stale, create))
     if not job.finished or job.deleting:
         blocked = blocked_pod(seen.pods, job.name)
-        problem = f" Pod {blocked.name} cannot start: {blocked.blocked}: {blocked.blocked_message}" if blocked else ""
-        return ReportStep(Reason.REPORTING, f"Writing tables and what is best.{problem}", stale)
+        problem = f" {blocked.why_blocked}" if blocked else ""
+        reason = Reason.BLOCKED if blocked else Reason.REPORTING
+        return ReportStep(reason, f"Writing tables and what is best.{problem}", stale)
     why = _error(seen, job) or job.failed_for or "it ended well, but the report is not the one it should have written"
     message = f"Report Job {job.name} failed: {why}. Set execution.retryToken to try again."
     return ReportStep(Reason.REPORT_FAILED, message, stale, done=True)

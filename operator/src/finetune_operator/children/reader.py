@@ -12,6 +12,7 @@ from finetune_kube import names
 from finetune_kube.errors import KindMissingError
 from finetune_kube.kinds import SEARCH
 from finetune_kube.ownership import claimed_plan, is_owned_by, own_plan, plan_text
+from finetune_operator.children.events import pod_hindrance
 from finetune_operator.children.views import hangs_silently, object_view, pod_view, role_of
 from finetune_operator.cluster import Cluster, Json
 from finetune_operator.executors import Executor, Executors, Look
@@ -32,14 +33,22 @@ class Children:
     """
 
     def __init__(
-        self, cluster: Cluster, owner: Owner, memory: LookMemory, store: Store, executors: Executors, mode: Executor
+        self,
+        cluster: Cluster,
+        owner: Owner,
+        memory: LookMemory,
+        store: Store,
+        executors: Executors,
+        mode: Executor,
+        *,
+        now: float,
     ) -> None:
         self._cluster = cluster
         self._owner = owner
         self._memory = memory
-        self._store = store
         self._executors = executors
         self._mode = mode
+        self._look = Look(owner, store, memory, self._found_pods, self._events, now)
         self._labels = names.children_of(owner.name, owner.kind)
         self._refused: tuple[PodView, ...] = ()
         self._pods: list[Json] | None = None
@@ -48,19 +57,26 @@ class Children:
         """The owner's Jobs and the like; KindMissingError if the mode's kind is not there."""
         found = {executor: self._found(executor) for executor in self._executors.all}
         self._forget_gone({item["metadata"]["name"] for items in found.values() for item in items})
-        jobs = tuple(self._view(executor, item) for executor, items in found.items() for item in items)
-        refused = (executor.refused_pods(item) for executor, items in found.items() for item in items)
+        views = [(executor, item, self._view(executor, item)) for executor, items in found.items() for item in items]
+        jobs = tuple(job for _, _, job in views)
+        refused = (executor.refused_pods(item, job, self._look) for executor, item, job in views)
         self._refused = tuple(pod for pod in refused if pod is not None)
         # Plans of Jobs that are gone are forgotten.
         self._memory.indexes = {job.plan: job.indexes for job in jobs if job.indexes}
         return jobs
 
+    def refused(self) -> tuple[PodView, ...]:
+        """A pod that cannot be created for each object of `jobs()` that is kept from creating one."""
+        return self._refused
+
     def pods(self) -> tuple[PodView, ...]:
-        """The owner's pods, with what events say of those that hang silently."""
+        """The owner's pods, with what events say of those that hang silently, and those that are refused."""
         found = self._found_pods()
         # A request each, so only of a few: the others hang for the same reason.
         silent = sorted((pod for pod in found if hangs_silently(pod)), key=lambda pod: str(pod["metadata"]["name"]))
-        told = {pod["metadata"]["uid"]: self._warning(pod) for pod in silent[:_MAX_ASKED]}
+        told = {
+            uid: pod_hindrance(self._events(uid)) for uid in (pod["metadata"]["uid"] for pod in silent[:_MAX_ASKED])
+        }
         labels = self._executors.pod_labels
         views = (pod_view(pod, told.get(pod["metadata"]["uid"]), job_labels=labels) for pod in found)
         return (*views, *self._refused)
@@ -90,19 +106,15 @@ class Children:
         memory = self._memory
         memory.reports = {name: report for name, report in memory.reports.items() if name in there}
         memory.hindrances = {name: hindrance for name, hindrance in memory.hindrances.items() if name in there}
+        memory.short_of_pods = {name: since for name, since in memory.short_of_pods.items() if name in there}
 
     def _view(self, executor: Executor, item: Json) -> JobView:
         plan, indexes = self._plan(item)
         seen = object_view(item, executor.traits, owner_uid=self._owner.uid, indexes=indexes, plan=plan)
-        look = Look(self._owner, self._store, self._memory, self._found_pods)
-        return _readable(executor.view(item, seen, look))
+        return _readable(executor.view(item, seen, self._look))
 
-    def _warning(self, pod: Json) -> str | None:
-        warnings = self._cluster.pod_warnings(self._owner.namespace, pod["metadata"]["uid"])
-        mounts = [
-            event["message"] for event in warnings if event.get("reason") in {"FailedMount", "FailedAttachVolume"}
-        ]
-        return mounts[-1] if mounts else None
+    def _events(self, uid: str) -> list[Json]:
+        return self._cluster.list_events(self._owner.namespace, uid)
 
     def _plan(self, job: Json) -> tuple[str, tuple[tuple[str, ...], ...]]:
         """Name and indexes of the Job's own plan, both empty if there is none.

@@ -31,12 +31,17 @@ class Absent:
 
 @dataclass(frozen=True)
 class Look:
-    """What a view may read beside the object itself; `pods` gives all pods of the owner as JSON."""
+    """What a view may read beside the object itself: all pods of the owner and the events about a uid, as JSON.
+
+    `now` is the monotonic time of the look.
+    """
 
     owner: Owner
     store: Store
     memory: LookMemory
     pods: Callable[[], list[Json]]
+    events: Callable[[str], list[Json]]
+    now: float
 
 
 class Executor(ABC):
@@ -70,8 +75,8 @@ class Executor(ABC):
     def prepare(self, owner: Owner, name: str, store: Store) -> None:  # noqa: B027 - most need nothing
         """What must be done before an object of that name is created; StoreError."""
 
-    def refused_pods(self, item: Json) -> PodView | None:
-        """Pods that may not be created, where only the object says so."""
+    def refused_pods(self, item: Json, seen: JobView, look: Look) -> PodView | None:
+        """Pods that may not be created, as one that cannot start: no pod says so, there is none."""
         return None
 
     def template(self, settings: PodSettings) -> str:

@@ -54,7 +54,7 @@ class RayJobExecutor(Executor):
         hindrance = look.memory.hindrances.get(seen.name, "")
         return ray_job_view(item, seen, report=self._report(item, look), pods=pods, hindrance=hindrance)
 
-    def refused_pods(self, item: Json) -> PodView | None:
+    def refused_pods(self, item: Json, seen: JobView, look: Look) -> PodView | None:
         """Pods that KubeRay may not create, while the RayJob lives."""
         return refused_pods(item) if is_living(item) else None
 

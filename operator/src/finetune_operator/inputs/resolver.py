@@ -53,8 +53,7 @@ class Resolver:
         pods = [pod for pod in self.children.pods() if pod.job == name]
         blocked = next((pod for pod in pods if pod.blocked and not pod.ended), None)
         if blocked is not None:
-            why = f"pod {blocked.name} cannot start: {blocked.blocked}: {blocked.blocked_message}"
-            return WaitingError(Reason.BLOCKED, f"{need}: {why}")
+            return WaitingError(Reason.BLOCKED, f"{need}. {blocked.why_blocked}")
         if job.failed_for is None:
             return WaitingError(Reason.RESOLVING_INPUTS, f"{need}.")
         why = next((pod.failure_message for pod in pods if pod.failure_message), job.failed_for)

@@ -1,7 +1,6 @@
 """One experiment, one look: observe, decide, act, write status."""
 
 import logging
-import time
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -70,7 +69,8 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
             connection.check(manifests.store_uri(storage), subject.owner.namespace)
         store = connection.open(manifests.store_uri(storage))
         executor = self._executors.of(spec.execution)
-        children = Children(self._cluster, subject.owner, subject.memory, store, self._executors, executor)
+        now = self._monotonic()
+        children = Children(self._cluster, subject.owner, subject.memory, store, self._executors, executor, now=now)
         observer = Observer(children, subject.memory)
         actor = ActionExecutor(self._cluster, subject.owner, settings, self._executors)
         root = ExperimentLayout(subject.owner.namespace, subject.owner.name).root
@@ -81,10 +81,10 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
         decision = decide(seen)
         for action in decision.actions:
             actor.act(action, store=store, plan=plan)
-        eta = observer.eta(store, seen, decision.current, time.monotonic(), self._resync_seconds())
+        eta = observer.eta(store, seen, decision.current, now, self._resync_seconds())
         newer = self._newer(subject.memory, plan, tuned)
         status = self._status(subject, spec, seen, decision, uri=store.uri(root), eta=eta, newer=newer)
-        return status, self._next_look(acted=bool(decision.actions), done=decision.done)
+        return status, self._next_look(subject.memory, acted=bool(decision.actions), done=decision.done)
 
     def _check_tracking(self, subject: ExperimentSubject, tracking: Tracking | None) -> None:
         """CannotRunError where its Secret is missing; asked once for a block, since runs go on without a tracker."""
@@ -125,7 +125,7 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
 
     def _newer(self, memory: Memory, plan: Plan, tuned: TunedReader) -> bool:
         """Whether tuned hyperparameters have changed since they were pinned; asked now and then."""
-        now = time.monotonic()
+        now = self._monotonic()
         if plan.tuned is None or (memory.newer_asked is not None and now - memory.newer_asked < _NEWER_SECONDS):
             return memory.newer
         memory.newer_asked = now

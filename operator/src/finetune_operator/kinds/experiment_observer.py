@@ -100,7 +100,7 @@ class Observer:
         """Pods, where they can say something that the Jobs' counters do not."""
         pending = any(run.run_id not in self._memory.outcomes for run in plan.runs)
         about_to_start = pending and not any(job.role == JobRole.TRAIN for job in jobs)
-        return () if are_quiet(jobs) and not about_to_start else self._children.pods()
+        return self._children.refused() if are_quiet(jobs) and not about_to_start else self._children.pods()
 
     def _read_errors(self, store: Store, plan: Plan, jobs: Iterable[JobView], told: Set[str]) -> None:
         """Why runs failed, of which nobody has told yet."""

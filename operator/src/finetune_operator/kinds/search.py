@@ -1,7 +1,6 @@
 """One search, one look: observe, decide, act, write status."""
 
 import logging
-import time
 from dataclasses import replace
 
 from pydantic import ValidationError
@@ -67,16 +66,15 @@ class SearchReconciler(BaseReconciler[HPSearchStatus, SearchMemory]):
             connection.check(manifests.store_uri(storage), owner.namespace)
         store = connection.open(manifests.store_uri(storage))
         executor = self._executors.of(spec.execution)
-        children = Children(self._cluster, owner, subject.memory, store, self._executors, executor)
+        now = self._monotonic()
+        children = Children(self._cluster, owner, subject.memory, store, self._executors, executor, now=now)
         actor = ActionExecutor(self._cluster, owner, settings, self._executors)
         root = SearchLayout(owner.namespace, owner.name).root
         resolver = Resolver(owner, connection, store, children, actor, self._http, root)
         plan = Planner(owner, store, resolver).search(spec, subject.memory)
         template = executor.template(settings)
         observer = SearchObserver(children, subject.memory)
-        seen = observer.observe(
-            store, plan, spec, executor.traits, template, now=time.monotonic(), every=self._resync_seconds()
-        )
+        seen = observer.observe(store, plan, spec, executor.traits, template, now=now, every=self._resync_seconds())
         seen = self._with_config_map(owner, seen)
         decision = decide_search(seen)
         for action in decision.actions:
@@ -93,7 +91,7 @@ class SearchReconciler(BaseReconciler[HPSearchStatus, SearchMemory]):
             generation=subject.generation,
             now=self._now(),
         )
-        return status, self._next_look(acted=bool(decision.actions), done=decision.done)
+        return status, self._next_look(subject.memory, acted=bool(decision.actions), done=decision.done)
 
     def _with_config_map(self, owner: manifests.Owner, seen: SearchObservation) -> SearchObservation:
         """Looked at once the report is there; one that is not the search's is left alone when it is to be written."""

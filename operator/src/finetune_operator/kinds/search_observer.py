@@ -136,4 +136,4 @@ class SearchObserver:
 
     def _pods(self, jobs: tuple[JobView, ...]) -> tuple[PodView, ...]:
         """Pods, where they can say something that the Jobs' counters do not."""
-        return () if are_quiet(jobs) else self._children.pods()
+        return self._children.refused() if are_quiet(jobs) else self._children.pods()
