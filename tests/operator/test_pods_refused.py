@@ -119,11 +119,11 @@ def test_each_try_has_another_pod_name_and_the_status_stays_as_it_is(world: Worl
 def test_events_are_asked_for_only_when_a_job_has_been_short_of_pods_for_some_seconds(world: World) -> None:
     job = started(world)
     world.look("exp")
-    assert world.requests["list", "events"] == 0
+    assert world.requests["GET", "events"] == 0
     world.play(job, active=1, ready=1)
     world.pass_time(60)
     world.look("exp", times=2)
-    assert world.requests["list", "events"] == 0
+    assert world.requests["GET", "events"] == 0
 
 
 def test_some_pods_that_are_refused_are_told_while_the_others_work(world: World) -> None:

@@ -17,6 +17,7 @@ from finetune_core.api import ExperimentSpec, Storage
 from finetune_core.api.search_status import HPSearchStatus
 from finetune_core.api.status import ConditionStatus, ConditionType, ExperimentStatus, Reason
 from finetune_core.deciding.experiment_status import StatusT, invalid_status, waiting_status
+from finetune_core.deciding.finish import with_finished
 from finetune_core.planning.parse import AnySpec
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_kube.errors import (
@@ -34,7 +35,7 @@ from finetune_operator.executors import EXECUTORS, Absent, Executors
 from finetune_operator.inputs.resolver import claims
 from finetune_operator.memory import LookMemory
 from finetune_operator.problems import CannotRunError, NotLeadingError, WaitingError
-from finetune_operator.status.end import is_settled
+from finetune_operator.status.end import is_settled, says_that_it_ended
 from finetune_operator.status.notices import notices
 from finetune_operator.status.patch import merge_patch
 from finetune_operator.storage import Connection, StorageConnector
@@ -105,18 +106,29 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
     def reconcile(self, namespace: str, name: str) -> float | None:
         """Take one look; seconds until the next one is wanted, None when only an event can change anything."""
         resource = self._get(namespace, name)
-        if resource is None or "deletionTimestamp" in resource["metadata"] or is_settled(resource):
+        if resource is None or "deletionTimestamp" in resource["metadata"]:
             self._forget(namespace, name)
             return None
-        if not self._holds(namespace):
+        settled = is_settled(resource)
+        if (settled and says_that_it_ended(resource)) or not self._holds(namespace):
             self._forget(namespace, name)
-            return _OTHERS_SECONDS
+            return None if settled else _OTHERS_SECONDS
         try:
+            if settled:
+                self._say_that_it_ended(resource)
+                return None
             return self._take(self._subject(resource), resource["spec"])
         except ConflictError as error:
             # What was decided on has changed meanwhile.
             logger.info("looked at again: %s", error, extra={"experiment": f"{namespace}/{name}"})
             return _AFTER_ACTION_SECONDS
+
+    def _say_that_it_ended(self, resource: Json) -> None:
+        """Where an earlier version wrote the status; nothing else of it is looked at again."""
+        subject = self._subject(resource)
+        if subject.status.conditions:
+            self._write_status(subject, subject.status)
+        self._forget(subject.owner.namespace, subject.owner.name)
 
     def _take(self, subject: Subject[StatusT, MemoryT], raw_spec: Json) -> float | None:
         try:
@@ -295,6 +307,7 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         return max(self._config.resync_seconds, len(self._memories) * _RESYNC_SECONDS_EACH)
 
     def _write_status(self, subject: Subject[StatusT, MemoryT], status: StatusT) -> None:
+        status = with_finished(status, subject.status, generation=subject.generation, now=self._now())
         patch = merge_patch(subject.raw_status, status.to_patch())
         if not patch:
             return

@@ -20,6 +20,7 @@ class ConditionType(StrEnum):
     SUCCEEDED = "Succeeded"
     LEADERBOARD_READY = "LeaderboardReady"
     BEST_HYPERPARAMETERS_READY = "BestHyperparametersReady"
+    FINISHED = "Finished"
 
 
 class ConditionStatus(StrEnum):
@@ -75,7 +76,7 @@ class Reason(StrEnum):
 class Condition(ApiModel):
     """One condition, as Kubernetes' metav1.Condition."""
 
-    type: Annotated[str, Field(description="Valid, Succeeded; LeaderboardReady or BestHyperparametersReady.")]
+    type: Annotated[str, Field(description="Valid, Succeeded, Finished; LeaderboardReady or BestHyperparametersReady.")]
     status: Annotated[ConditionStatus, Field(description="True, False or Unknown (not decided yet).")]
     reason: Annotated[str, Field(description="One word for programs.")]
     message: Annotated[str, Field(description="What it means and what to do.")]
@@ -167,7 +168,7 @@ class ExperimentStatus(ApiModel):
     conditions: Annotated[
         tuple[Condition, ...],
         Field(
-            description="Valid, Succeeded, LeaderboardReady.",
+            description="Valid, Succeeded, LeaderboardReady, Finished.",
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
         ),
     ] = ()
