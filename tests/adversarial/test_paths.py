@@ -27,6 +27,7 @@ OPERATOR: dict[str, Callable[[Cluster, str], Any]] = {
     "replace_config_map": lambda cluster, name: cluster.replace_config_map("team", {"metadata": {"name": name}}),
     "get_secret": lambda cluster, name: cluster.get_secret("team", name),
     "list_pods of a namespace": lambda cluster, name: cluster.list_pods(name, {}),
+    "evict_pod": lambda cluster, name: cluster.evict_pod("team", name, uid="u"),
     "list_events": lambda cluster, name: cluster.list_events("team", name),
 }
 VIEWER: dict[str, Callable[[Kube, str], Any]] = {

@@ -253,7 +253,7 @@ class World:
             result = result_of(job_plan.plan, run.task, run.run, value + run.run / 100)
             self.store.put(layout.run(run.task, run.run_id).result, result.to_json())
 
-    def pod(self, job: Json, *, index: int = 0, status: Json) -> str:
+    def pod(self, job: Json, *, index: int = 0, status: Json, node: str | None = None) -> str:
         """A pod of the Job, in a state that a kubelet would report."""
         name = f"{job['metadata']['name']}-{index}-{uuid.uuid4().hex[:5]}"
         labels = {
@@ -263,7 +263,7 @@ class World:
         annotations = {"batch.kubernetes.io/job-completion-index": str(index)}
         manifest = {
             "metadata": {"name": name, "labels": labels, "annotations": annotations},
-            "spec": job["spec"]["template"]["spec"],
+            "spec": {**job["spec"]["template"]["spec"], **({"nodeName": node} if node else {})},
         }
         self.core.create_namespaced_pod(self.namespace, manifest)
         self.core.patch_namespaced_pod_status(name, self.namespace, {"status": status})

@@ -7,6 +7,7 @@ from finetune_core.deciding.actions import (
     CreateReportJob,
     CreateTrainJob,
     DeleteJob,
+    EndPod,
     PatchJob,
     PutHyperparameters,
     ReopenTask,
@@ -15,6 +16,7 @@ from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import Plan
 from finetune_core.planning.search_plan import SearchPlan
 from finetune_core.search_layout import SearchLayout
+from finetune_kube.errors import ApiUnavailableError
 from finetune_kube.kinds import JOB
 from finetune_operator import manifests
 from finetune_operator.children.writer import ChildWriter
@@ -51,6 +53,8 @@ class ActionExecutor:
                 self._patch_job(action)
             case DeleteJob():
                 self._delete_job(action)
+            case EndPod():
+                self._end_pod(action)
             case CreateReportJob():
                 # The report reads the plan in the store: it must be the one that was decided on.
                 store.put(_plan_key(plan), plan.to_bytes())
@@ -82,6 +86,13 @@ class ActionExecutor:
             self._children.delete_config_map(action.plan)
         kind = self._executors.of_kind(action.kind).kind
         self._cluster.delete_work(kind, self._owner.namespace, action.name, uid=action.uid, version=action.version)
+
+    def _end_pod(self, action: EndPod) -> None:
+        try:
+            self._cluster.evict_pod(self._owner.namespace, action.name, uid=action.uid)
+        except ApiUnavailableError as error:
+            # A PodDisruptionBudget says no for now, or the API server is busy: the next look tries again.
+            logger.warning("pod %s is not ended: %s", action.name, error)
 
     def _create_report_job(self, action: CreateReportJob) -> None:
         job = manifests.report_job(

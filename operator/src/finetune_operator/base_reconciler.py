@@ -103,6 +103,10 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         """How many objects are remembered: the living ones."""
         return len(self._memories)
 
+    def stalled(self) -> int:
+        """How many runs at work give no sign of life."""
+        return sum(memory.stalled for memory in list(self._memories.values()))
+
     def reconcile(self, namespace: str, name: str) -> float | None:
         """Take one look; seconds until the next one is wanted, None when only an event can change anything."""
         resource = self._get(namespace, name)

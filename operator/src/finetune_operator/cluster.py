@@ -9,7 +9,7 @@ from typing import Any
 
 from finetune_kube.client import Client
 from finetune_kube.connect import ApiClient
-from finetune_kube.errors import KindMissingError, MissingError
+from finetune_kube.errors import ConflictError, KindMissingError, MissingError
 from finetune_kube.kinds import CONFIG_MAP, EVENT, EXPERIMENT, LEASE, POD, SEARCH, SECRET, Kind
 
 Json = dict[str, Any]
@@ -66,6 +66,15 @@ class Cluster:
     def list_pods(self, namespace: str, labels: Labels) -> list[Json]:
         """The pods that have these labels."""
         return self._client.list(POD, namespace, labels=labels)
+
+    def evict_pod(self, namespace: str, name: str, *, uid: str) -> None:
+        """End a pod as an interruption; quietly nothing if it is gone; ApiUnavailableError if a budget forbids."""
+        metadata = {"name": name, "namespace": namespace}
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata}
+        with suppress(MissingError, ConflictError):
+            self._client.create_part(
+                POD, namespace, name, "eviction", {**eviction, "deleteOptions": {"preconditions": {"uid": uid}}}
+            )
 
     def list_events(self, namespace: str, uid: str) -> list[Json]:
         """Events about the object of that uid: what keeps a Job from creating pods shows nowhere else."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from finetune_core.api import Storage, Tracking
 from finetune_core.deciding.observation import FailureCause, ReportView
 from finetune_core.deciding.outcome import Outcome
+from finetune_core.deciding.stalls import Sign
 from finetune_core.planning.plan import Plan
 from finetune_core.planning.search_plan import SearchPlan
 from finetune_core.results.run import DriverReport, Progress
@@ -19,7 +20,7 @@ class LookMemory:
 
     `unused`: kinds that the owner has no object of. `reports` are those of drivers that have ended, `hindrances` say
     what was last seen to keep a pod from starting, `short_of_pods` since when (monotonic) a Job has had fewer pods
-    than it wants, all by the name of the object.
+    than it wants, all by the name of the object. `stalled` counts runs at work that give no sign of life.
     """
 
     indexes: dict[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
@@ -27,6 +28,7 @@ class LookMemory:
     reports: dict[str, DriverReport] = field(default_factory=dict)
     hindrances: dict[str, str] = field(default_factory=dict)
     short_of_pods: dict[str, float] = field(default_factory=dict)
+    stalled: int = 0
     report_jobs_seen: frozenset[str] | None = None
     connection: Connection | None = None
     connected_for: Storage | None = None
@@ -43,7 +45,8 @@ class Memory(LookMemory):
 
     `asked` are (Job, run id) whose result was looked for after the Job counted them as ended; `scanned` is the digest
     of the plan whose results were listed; `newer` says whether tuned hyperparameters have changed since they were
-    pinned, as of the monotonic time `newer_asked`; `tracking_checked` is the block whose Secret was there.
+    pinned, as of the monotonic time `newer_asked`; `tracking_checked` is the block whose Secret was there. `signs` are
+    the last ones of runs at work; `progress_from` is where the next reading of them begins, which are read in turns.
     """
 
     plan: Plan | None = None
@@ -53,6 +56,8 @@ class Memory(LookMemory):
     errors: dict[str, FailureCause] = field(default_factory=dict)
     progress: dict[str, Progress] = field(default_factory=dict)
     progress_read: float = 0.0
+    progress_from: int = 0
+    signs: dict[str, Sign] = field(default_factory=dict)
     report: ReportView | None = None
     newer: bool = False
     newer_asked: float | None = None

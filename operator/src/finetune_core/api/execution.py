@@ -170,6 +170,15 @@ class Execution(ApiModel):
         int,
         Field(ge=1, le=3600, description="What an interrupted pod gets to upload its checkpoint."),
     ] = 120
+    stall_timeout_seconds: Annotated[
+        int,
+        Field(
+            ge=600,
+            le=31_536_000,
+            description="How long a run may give no sign of life before its pod is ended; it goes on from its "
+            "checkpoint, and no retry is spent. Mode Jobs; elsewhere it is said only.",
+        ),
+    ] = 3600
     queue_name: Annotated[
         QueueName | None, Field(description="Kueue LocalQueue; Kueue then decides when the Job starts.")
     ] = None

@@ -50,6 +50,7 @@ class Reason(StrEnum):
     QUEUED = "Queued"
     RUNNING = "Running"
     BLOCKED = "Blocked"
+    STALLED = "Stalled"
     INTERNAL_ERROR = "InternalError"
     SUSPENDED = "Suspended"
     REPLACING_JOB = "ReplacingJob"

@@ -54,6 +54,14 @@ class DeleteJob:
 
 
 @dataclass(frozen=True)
+class EndPod:
+    """End the pod `uid` as an interruption, which costs its run no retry."""
+
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True)
 class CreateReportJob:
     """Create the Job that writes tables, best predictions and the zip."""
 
@@ -79,4 +87,4 @@ class ReopenTask:
     name: str
 
 
-Action = CreateTrainJob | PatchJob | DeleteJob | CreateReportJob | PutHyperparameters | ReopenTask
+Action = CreateTrainJob | PatchJob | DeleteJob | EndPod | CreateReportJob | PutHyperparameters | ReopenTask

@@ -16,6 +16,7 @@ from finetune_core.deciding.job_sequence import JobSequence, SequenceState, adva
 from finetune_core.deciding.observation import FailureCause, JobRole, JobView, Observation
 from finetune_core.deciding.report_digest import report_digest
 from finetune_core.deciding.reporting import Reporting, report_step
+from finetune_core.deciding.stalls import told
 from finetune_core.planning.plan import ExecutionLimits, JobPlan, job_plan
 
 ATTEMPT_ALLOWANCE = 50
@@ -41,7 +42,8 @@ def decide(seen: Observation) -> Decision:
     """The next actions and the phase of an experiment whose spec is valid and whose inputs are resolved."""
     state = advance(_sequence(seen))
     if not state.idle:
-        return Decision(state.reason, state.message, state.actions, state.failed, state.current)
+        reason, message, ends = told(seen, state.reason, state.message)
+        return Decision(reason, message, (*state.actions, *ends), state.failed, state.current)
     return _after_runs(seen, state)
 
 

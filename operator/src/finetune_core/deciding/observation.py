@@ -1,7 +1,7 @@
 """What the operator sees of an experiment: its children and its results, as plain values for `decide()`."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Self
 
@@ -84,7 +84,10 @@ class JobView:
 
 @dataclass(frozen=True)
 class PodView:
-    """A pod of a Job: why it does not start (`blocked`), or why it failed; `index` is its completion index."""
+    """A pod of a Job: why it does not start (`blocked`), or why it failed; `index` is its completion index.
+
+    `running`: its containers run, and nobody has asked it to end.
+    """
 
     name: str
     job: str
@@ -96,17 +99,29 @@ class PodView:
     failure_reason: str | None = None
     failure_message: str = ""
     failed_run: str | None = None
+    uid: str = ""
+    node: str = ""
+    running: bool = False
 
     @classmethod
     def refused(cls, job: str, role: JobRole, why: FailureCause) -> Self:
         """A pod that the cluster does not let an object create, so that there is none."""
-        blocked = {"blocked": why.reason, "blocked_message": why.message}
-        return cls(name=f"of {job}", job=job, role=role, index=None, ended=False, **blocked)
+        pod = cls(name=f"of {job}", job=job, role=role, index=None, ended=False)
+        return replace(pod, blocked=why.reason, blocked_message=why.message)
 
     @property
     def why_blocked(self) -> str:
         """A sentence in the cluster's words."""
         return f"Pod {self.name} cannot start: {self.blocked}: {self.blocked_message}"
+
+
+@dataclass(frozen=True)
+class Stall:
+    """A run at work that has given no sign for so many seconds; `pod` is None where a driver shares out pods."""
+
+    run_id: str
+    seconds: float
+    pod: PodView | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +148,7 @@ class Observation:
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     errors: Mapping[str, FailureCause] = field(default_factory=dict)
     report: ReportView | None = None
+    stalls: tuple[Stall, ...] = ()
 
     @property
     def revision(self) -> str:

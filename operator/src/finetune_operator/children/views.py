@@ -76,6 +76,9 @@ def pod_view(
         failure_reason=reason,
         failure_message=message,
         failed_run=run,
+        uid=metadata.get("uid", ""),
+        node=(pod.get("spec") or {}).get("nodeName", ""),
+        running=status.get("phase") == "Running" and "deletionTimestamp" not in metadata,
     )
 
 

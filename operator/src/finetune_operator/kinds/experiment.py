@@ -77,7 +77,7 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
         tuned = TunedReader(lambda: _Namespace(self._cluster, subject.owner.namespace), connection.open_input)
         resolver = Resolver(subject.owner, connection, store, children, actor, self._http, root)
         plan = Planner(subject.owner, store, resolver).experiment(spec, subject.memory, tuned)
-        seen = observer.observe(store, plan, spec.execution, executor.traits, executor.template(settings))
+        seen = observer.observe(store, plan, spec.execution, executor.traits, executor.template(settings), now=now)
         decision = decide(seen)
         for action in decision.actions:
             actor.act(action, store=store, plan=plan)

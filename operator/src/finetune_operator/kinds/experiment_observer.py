@@ -13,9 +13,11 @@ from finetune_core.deciding.observation import (
     Observation,
     PodView,
     ReportView,
+    Stall,
     errors_of,
 )
 from finetune_core.deciding.outcome import Outcome
+from finetune_core.deciding.stalls import renewed, silent, stalls
 from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import Plan, PlannedRun
 from finetune_core.results.run import Failure, Progress, RunResult
@@ -36,12 +38,20 @@ class Observer:
         self._memory = memory
 
     def observe(
-        self, store: Store, plan: Plan, execution: Execution, executor: ExecutorTraits, template: str
+        self,
+        store: Store,
+        plan: Plan,
+        execution: Execution,
+        executor: ExecutorTraits,
+        template: str,
+        *,
+        now: float,
     ) -> Observation:
         """Everything that a decision needs; StoreError or ClusterError if one side cannot be reached."""
         jobs = self._children.jobs()
         self._read_results(store, plan, jobs)
         pods = self._pods(jobs, plan)
+        stalled = self._stalls(jobs, plan, now)
         driver = errors_of(jobs)
         self._read_errors(store, plan, jobs, driver.keys())
         self._read_report(store, plan, jobs)
@@ -56,6 +66,7 @@ class Observer:
             outcomes={key: value for key, value in self._memory.outcomes.items() if key in planned},
             errors={key: value for key, value in {**self._memory.errors, **driver}.items() if key in planned},
             report=self._memory.report,
+            stalls=stalled,
         )
 
     def _read_results(self, store: Store, plan: Plan, jobs: Iterable[JobView]) -> None:
@@ -102,6 +113,17 @@ class Observer:
         about_to_start = pending and not any(job.role == JobRole.TRAIN for job in jobs)
         return self._children.refused() if are_quiet(jobs) and not about_to_start else self._children.pods()
 
+    def _stalls(self, jobs: tuple[JobView, ...], plan: Plan, now: float) -> tuple[Stall, ...]:
+        """By the signs that were read until now; pods are asked for where one of them is old."""
+        at_work = {run.run_id for run in plan.runs} - self._memory.outcomes.keys()
+        self._memory.signs = {run_id: sign for run_id, sign in self._memory.signs.items() if run_id in at_work}
+        found: tuple[Stall, ...] = ()
+        if silent(self._memory.signs, now):
+            driven = any(job.executor.driven and not job.finished for job in jobs)
+            found = stalls(self._memory.signs, self._children.pods(), now, driven=driven)
+        self._memory.stalled = len(found)
+        return found
+
     def _read_errors(self, store: Store, plan: Plan, jobs: Iterable[JobView], told: Set[str]) -> None:
         """Why runs failed, of which nobody has told yet."""
         layout = ExperimentLayout(plan.namespace, plan.experiment)
@@ -127,7 +149,7 @@ class Observer:
             return None
         if current.active and now - self._memory.progress_read >= every:
             self._memory.progress_read = now
-            self._read_progress(store, seen, current)
+            self._read_progress(store, seen, current, now, every)
         left = remaining_seconds(
             seen.plan,
             seen.outcomes,
@@ -137,7 +159,7 @@ class Observer:
         )
         return figures.eta(left)
 
-    def _read_progress(self, store: Store, seen: Observation, current: JobView) -> None:
+    def _read_progress(self, store: Store, seen: Observation, current: JobView, now: float, every: float) -> None:
         layout = ExperimentLayout(seen.plan.namespace, seen.plan.experiment)
         planned = {run.run_id: run for run in seen.plan.runs}
         self._memory.progress.clear()
@@ -146,8 +168,24 @@ class Observer:
             for index in sorted(current.running) or range(len(current.indexes))
             if index not in current.completed | current.failed
         ]
-        for index in open_[: min(len(current.running) or current.active, _MAX_PROGRESS)]:
-            self._read_progress_of(store, layout, [planned[run] for run in current.indexes[index] if run in planned])
+        at_work = open_[: len(current.running) or current.active]
+        for index in self._in_turns(at_work):
+            runs = [planned[run] for run in current.indexes[index] if run in planned]
+            self._read_progress_of(store, layout, runs)
+        self._note_signs(now, every * max(1.0, len(at_work) / _MAX_PROGRESS))
+
+    def _note_signs(self, now: float, every: float) -> None:
+        for run_id, progress in self._memory.progress.items():
+            before, mark = self._memory.signs.get(run_id), f"{progress.time} {progress.step}"
+            self._memory.signs[run_id] = renewed(before, progress.attempt, mark, now, every=every)
+
+    def _in_turns(self, indexes: list[int]) -> list[int]:
+        """As many as are read at a time, the next ones at each reading."""
+        if len(indexes) <= _MAX_PROGRESS:
+            return indexes
+        first = self._memory.progress_from % len(indexes)
+        self._memory.progress_from = first + _MAX_PROGRESS
+        return [*indexes, *indexes][first : first + _MAX_PROGRESS]
 
     def _read_progress_of(self, store: Store, layout: ExperimentLayout, runs: list[PlannedRun]) -> None:
         """The first run of a pod that has no result is the one at work; those before it count already."""

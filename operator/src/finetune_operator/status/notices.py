@@ -10,6 +10,7 @@ from finetune_core.deciding.experiment_status import StatusT
 _WARNINGS = frozenset(
     {
         Reason.BLOCKED,
+        Reason.STALLED,
         Reason.STORAGE_UNAVAILABLE,
         Reason.SOME_RUNS_FAILED,
         Reason.SOME_TRIALS_FAILED,

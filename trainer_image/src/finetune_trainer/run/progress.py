@@ -91,6 +91,7 @@ class Reporter:
         self._now = now
         self._observe = observe
         self._sent = 0.0
+        self._last: Progress | None = None
         self.evaluations: list[Evaluation] = []
 
     def progress(self, step: int, total: int, seconds_left: float | None, *, force: bool = False) -> None:
@@ -107,7 +108,16 @@ class Reporter:
             attempt=self._attempt,
             time=self._now(),
         )
+        self._last = progress
         self._send(self._layout.progress, progress.to_json())
+
+    def renew(self) -> None:
+        """Send the last progress with the time that it is now, unless it was sent just now."""
+        last = self._last
+        if last is None or time.monotonic() - self._sent < _EVERY_SECONDS:
+            return
+        now = {"time": self._now(), "elapsed_seconds": round(self._clock.elapsed, 1)}
+        self._send(self._layout.progress, last.model_copy(update=now).to_json())
 
     def evaluation(self, evaluation: Evaluation) -> None:
         """Add a line to metrics.jsonl, with the time that it is now, and send the whole file."""
