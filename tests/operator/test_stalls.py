@@ -4,6 +4,8 @@ import pytest
 
 from finetune_core.layout import ExperimentLayout
 from finetune_core.results.run import Progress
+from finetune_core.search_layout import SearchLayout
+from support.search_world import SearchWorld, search_spec
 from support.world import Json, World, spec_of
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.s3]
@@ -116,3 +118,24 @@ def test_a_pod_disruption_budget_is_kept_to_and_the_run_stays_stalled(world: Wor
     wait(world, 700)
     assert world.reason("exp") == "Stalled"
     assert world.core.read_namespaced_pod(pod, world.namespace).metadata.deletion_timestamp is None
+
+
+def test_a_searchs_driver_without_a_heartbeat_is_stalled_and_ended(searching: SearchWorld) -> None:
+    spec = search_spec(searching.server, execution={"stallTimeoutSeconds": 600})
+    searching.apply_search("hunt", spec)
+    searching.look_at_search("hunt")
+    job = searching.search_job("hunt")
+    pod = searching.pod(job, status=RUNNING, node="gpu-7")
+    searching.play(job, active=1, ready=1)
+    uid = searching.core.read_namespaced_pod(pod, searching.namespace).metadata.uid
+    searching.store.put(SearchLayout(searching.namespace, "hunt").driver(f"c0-{uid}"), b"{}")
+    for _ in range(16):
+        searching.pass_time(25)
+        searching.look_at_search("hunt")
+    condition = searching.search_condition("hunt", "Succeeded")
+    assert condition["reason"] == "Stalled"
+    assert f"driver c0-{uid} in pod {pod} on node gpu-7 has given no sign of life for 6 min" in condition["message"]
+    for _ in range(10):
+        searching.pass_time(25)
+        searching.look_at_search("hunt")
+    assert searching.core.read_namespaced_pod(pod, searching.namespace).metadata.deletion_timestamp is not None

@@ -20,7 +20,8 @@ class LookMemory:
 
     `unused`: kinds that the owner has no object of. `reports` are those of drivers that have ended, `hindrances` say
     what was last seen to keep a pod from starting, `short_of_pods` since when (monotonic) a Job has had fewer pods
-    than it wants, all by the name of the object. `stalled` counts runs at work that give no sign of life.
+    than it wants, all by the name of the object. `signs` are the last ones of runs at work, or of a
+    search's drivers; `stalled` counts those that give none.
     """
 
     indexes: dict[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
@@ -28,6 +29,7 @@ class LookMemory:
     reports: dict[str, DriverReport] = field(default_factory=dict)
     hindrances: dict[str, str] = field(default_factory=dict)
     short_of_pods: dict[str, float] = field(default_factory=dict)
+    signs: dict[str, Sign] = field(default_factory=dict)
     stalled: int = 0
     report_jobs_seen: frozenset[str] | None = None
     connection: Connection | None = None
@@ -45,8 +47,8 @@ class Memory(LookMemory):
 
     `asked` are (Job, run id) whose result was looked for after the Job counted them as ended; `scanned` is the digest
     of the plan whose results were listed; `newer` says whether tuned hyperparameters have changed since they were
-    pinned, as of the monotonic time `newer_asked`; `tracking_checked` is the block whose Secret was there. `signs` are
-    the last ones of runs at work; `progress_from` is where the next reading of them begins, which are read in turns.
+    pinned, as of the monotonic time `newer_asked`; `tracking_checked` is the block whose Secret was there.
+    `progress_from` is where the next reading of progress begins: many are read in turns.
     """
 
     plan: Plan | None = None
@@ -57,7 +59,6 @@ class Memory(LookMemory):
     progress: dict[str, Progress] = field(default_factory=dict)
     progress_read: float = 0.0
     progress_from: int = 0
-    signs: dict[str, Sign] = field(default_factory=dict)
     report: ReportView | None = None
     newer: bool = False
     newer_asked: float | None = None

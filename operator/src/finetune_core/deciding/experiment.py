@@ -42,7 +42,8 @@ def decide(seen: Observation) -> Decision:
     """The next actions and the phase of an experiment whose spec is valid and whose inputs are resolved."""
     state = advance(_sequence(seen))
     if not state.idle:
-        reason, message, ends = told(seen, state.reason, state.message)
+        names = {run.run_id: f"{run.task} run {run.run}" for run in seen.plan.runs}
+        reason, message, ends = told(seen.stalls, seen.execution, names.__getitem__, state.reason, state.message)
         return Decision(reason, message, (*state.actions, *ends), state.failed, state.current)
     return _after_runs(seen, state)
 

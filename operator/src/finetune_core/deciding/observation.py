@@ -117,9 +117,12 @@ class PodView:
 
 @dataclass(frozen=True)
 class Stall:
-    """A run at work that has given no sign for so many seconds; `pod` is None where a driver shares out pods."""
+    """A run at work (its id), or a search's driver, that has given no sign for so many seconds.
 
-    run_id: str
+    `pod` is None where a driver shares out pods.
+    """
+
+    ident: str
     seconds: float
     pod: PodView | None = None
 

@@ -17,13 +17,14 @@ from finetune_core.deciding.observation import (
     errors_of,
 )
 from finetune_core.deciding.outcome import Outcome
-from finetune_core.deciding.stalls import renewed, silent, stalls
+from finetune_core.deciding.stalls import renewed
 from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import Plan, PlannedRun
 from finetune_core.results.run import Failure, Progress, RunResult
 from finetune_core.results.schema import ResultsDocument
 from finetune_core.tables import figures
 from finetune_operator.children.reader import Children, are_quiet
+from finetune_operator.kinds.stalled import stalled
 from finetune_operator.memory import Memory
 from finetune_store import Store, UnreadableError, documents
 
@@ -51,7 +52,6 @@ class Observer:
         jobs = self._children.jobs()
         self._read_results(store, plan, jobs)
         pods = self._pods(jobs, plan)
-        stalled = self._stalls(jobs, plan, now)
         driver = errors_of(jobs)
         self._read_errors(store, plan, jobs, driver.keys())
         self._read_report(store, plan, jobs)
@@ -66,7 +66,7 @@ class Observer:
             outcomes={key: value for key, value in self._memory.outcomes.items() if key in planned},
             errors={key: value for key, value in {**self._memory.errors, **driver}.items() if key in planned},
             report=self._memory.report,
-            stalls=stalled,
+            stalls=self._stalls(jobs, plan, now),
         )
 
     def _read_results(self, store: Store, plan: Plan, jobs: Iterable[JobView]) -> None:
@@ -117,12 +117,8 @@ class Observer:
         """By the signs that were read until now; pods are asked for where one of them is old."""
         at_work = {run.run_id for run in plan.runs} - self._memory.outcomes.keys()
         self._memory.signs = {run_id: sign for run_id, sign in self._memory.signs.items() if run_id in at_work}
-        found: tuple[Stall, ...] = ()
-        if silent(self._memory.signs, now):
-            driven = any(job.executor.driven and not job.finished for job in jobs)
-            found = stalls(self._memory.signs, self._children.pods(), now, driven=driven)
-        self._memory.stalled = len(found)
-        return found
+        driven = any(job.executor.driven and not job.finished for job in jobs)
+        return stalled(self._memory, self._children, now, driven=driven)
 
     def _read_errors(self, store: Store, plan: Plan, jobs: Iterable[JobView], told: Set[str]) -> None:
         """Why runs failed, of which nobody has told yet."""

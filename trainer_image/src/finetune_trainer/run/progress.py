@@ -83,6 +83,8 @@ class Reporter:
         clock: Clock,
         now: Callable[[], str],
         observe: Observer = unobserved,
+        *,
+        every: float = _EVERY_SECONDS,
     ) -> None:
         self._store = store
         self._layout = layout
@@ -90,6 +92,7 @@ class Reporter:
         self._clock = clock
         self._now = now
         self._observe = observe
+        self._every = every
         self._sent = 0.0
         self._last: Progress | None = None
         self.evaluations: list[Evaluation] = []
@@ -97,7 +100,7 @@ class Reporter:
     def progress(self, step: int, total: int, seconds_left: float | None, *, force: bool = False) -> None:
         """Tell where the run is, at most every few seconds unless forced."""
         self._clock.step = step
-        if not force and time.monotonic() - self._sent < _EVERY_SECONDS:
+        if not force and time.monotonic() - self._sent < self._every:
             return
         self._sent = time.monotonic()
         progress = Progress(
@@ -114,7 +117,7 @@ class Reporter:
     def renew(self) -> None:
         """Send the last progress with the time that it is now, unless it was sent just now."""
         last = self._last
-        if last is None or time.monotonic() - self._sent < _EVERY_SECONDS:
+        if last is None or time.monotonic() - self._sent < self._every:
             return
         now = {"time": self._now(), "elapsed_seconds": round(self._clock.elapsed, 1)}
         self._send(self._layout.progress, last.model_copy(update=now).to_json())
