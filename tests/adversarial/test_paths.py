@@ -28,6 +28,7 @@ OPERATOR: dict[str, Callable[[Cluster, str], Any]] = {
     "get_secret": lambda cluster, name: cluster.get_secret("team", name),
     "list_pods of a namespace": lambda cluster, name: cluster.list_pods(name, {}),
     "evict_pod": lambda cluster, name: cluster.evict_pod("team", name, uid="u"),
+    "get_local_queue": lambda cluster, name: cluster.get_local_queue("team", name),
     "list_events": lambda cluster, name: cluster.list_events("team", name),
 }
 VIEWER: dict[str, Callable[[Kube, str], Any]] = {

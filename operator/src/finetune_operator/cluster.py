@@ -10,7 +10,7 @@ from typing import Any
 from finetune_kube.client import Client
 from finetune_kube.connect import ApiClient
 from finetune_kube.errors import ConflictError, KindMissingError, MissingError
-from finetune_kube.kinds import CONFIG_MAP, EVENT, EXPERIMENT, LEASE, POD, SEARCH, SECRET, Kind
+from finetune_kube.kinds import CONFIG_MAP, EVENT, EXPERIMENT, LEASE, LOCAL_QUEUES, POD, SEARCH, SECRET, Kind
 
 Json = dict[str, Any]
 Labels = Mapping[str, str]
@@ -66,6 +66,14 @@ class Cluster:
     def list_pods(self, namespace: str, labels: Labels) -> list[Json]:
         """The pods that have these labels."""
         return self._client.list(POD, namespace, labels=labels)
+
+    def get_local_queue(self, namespace: str, name: str) -> Json | None:
+        """Kueue's LocalQueue, or None; KindMissingError where there is no Kueue."""
+        *others, last = LOCAL_QUEUES
+        for kind in others:
+            with suppress(KindMissingError):
+                return self._client.get(kind, namespace, name)
+        return self._client.get(last, namespace, name)
 
     def evict_pod(self, namespace: str, name: str, *, uid: str) -> None:
         """End a pod as an interruption; quietly nothing if it is gone; ApiUnavailableError if a budget forbids."""

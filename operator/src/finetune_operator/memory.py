@@ -21,7 +21,9 @@ class LookMemory:
     `unused`: kinds that the owner has no object of. `reports` are those of drivers that have ended, `hindrances` say
     what was last seen to keep a pod from starting, `short_of_pods` since when (monotonic) a Job has had fewer pods
     than it wants, all by the name of the object. `signs` are the last ones of runs at work, or of a
-    search's drivers; `stalled` counts those that give none.
+    search's drivers; `stalled` counts those that give none. `lingering` is since when (monotonic) pods, by uid, go on
+    although their work is done. `queue_problem` is why nobody admits what waits in a
+    queue, as of the monotonic time `queue_asked`.
     """
 
     indexes: dict[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
@@ -31,6 +33,9 @@ class LookMemory:
     short_of_pods: dict[str, float] = field(default_factory=dict)
     signs: dict[str, Sign] = field(default_factory=dict)
     stalled: int = 0
+    lingering: dict[str, float] = field(default_factory=dict)
+    queue_asked: float | None = None
+    queue_problem: str | None = None
     report_jobs_seen: frozenset[str] | None = None
     connection: Connection | None = None
     connected_for: Storage | None = None

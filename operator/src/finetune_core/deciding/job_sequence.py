@@ -76,7 +76,7 @@ def advance(sequence: JobSequence) -> SequenceState:
     current = _current(sequence)
     others = tuple(sorted((job for job in sequence.jobs if job is not current), key=lambda job: job.name))
     if not sequence.pending:
-        return _after_work(current, others, {})
+        return _after_work(sequence, current, others, {})
     if any(not job.finished or job.deleting for job in others):
         return _retire(others, current)
     if current is None:
@@ -222,7 +222,7 @@ def _ended(sequence: JobSequence, current: JobView, others: tuple[JobView, ...])
             else f"The pod ended well but left no result, {sequence.max_rounds + 1} times; see its logs."
         )
         failed[unit] = sequence.errors.get(unit, FailureCause("ResultMissing", why))
-    return _after_work(current, others, failed)
+    return _after_work(sequence, current, others, failed)
 
 
 def _lost_units(sequence: JobSequence, current: JobView) -> frozenset[str]:
@@ -238,7 +238,9 @@ def _lost_units(sequence: JobSequence, current: JobView) -> frozenset[str]:
     return frozenset(unit for unit in sequence.pending if current.index_of(unit) not in current.failed | {None})
 
 
-def _after_work(current: JobView | None, others: tuple[JobView, ...], failed: dict[str, FailureCause]) -> SequenceState:
+def _after_work(
+    sequence: JobSequence, current: JobView | None, others: tuple[JobView, ...], failed: dict[str, FailureCause]
+) -> SequenceState:
     cleanup = tuple(action for job in others for action in retire_job(job))
     if current is None or current.finished:
         return SequenceState(Reason.RUNNING, "All ended.", cleanup, failed, current, idle=True)
@@ -246,4 +248,7 @@ def _after_work(current: JobView | None, others: tuple[JobView, ...], failed: di
     waiting = PatchJob(current.name, suspend=False, kind=current.kind, uid=current.uid)
     actions = (*cleanup, waiting) if current.suspended and not current.queued else cleanup
     message = "Every result is there; waiting for the last pod to end."
-    return SequenceState(Reason.RUNNING, message, actions, failed, current)
+    blocked = blocked_pod(sequence.pods, current.name)
+    if blocked is None:
+        return SequenceState(Reason.RUNNING, message, actions, failed, current)
+    return SequenceState(Reason.BLOCKED, f"{message} {blocked.why_blocked}", actions, failed, current)

@@ -86,7 +86,8 @@ class JobView:
 class PodView:
     """A pod of a Job: why it does not start (`blocked`), or why it failed; `index` is its completion index.
 
-    `running`: its containers run, and nobody has asked it to end.
+    `lingering` is the container that goes on although its work is done, which blocks it too. `running`: its
+    containers run, and nobody has asked it to end.
     """
 
     name: str
@@ -99,6 +100,7 @@ class PodView:
     failure_reason: str | None = None
     failure_message: str = ""
     failed_run: str | None = None
+    lingering: str | None = None
     uid: str = ""
     node: str = ""
     running: bool = False
@@ -112,6 +114,8 @@ class PodView:
     @property
     def why_blocked(self) -> str:
         """A sentence in the cluster's words."""
+        if self.lingering is not None:
+            return f"Pod {self.name} cannot end: {self.blocked_message}"
         return f"Pod {self.name} cannot start: {self.blocked}: {self.blocked_message}"
 
 

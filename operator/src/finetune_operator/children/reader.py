@@ -1,6 +1,7 @@
 """The children of an experiment or a search, as the API server has them."""
 
 import logging
+from collections.abc import Iterator
 from dataclasses import replace
 
 from pydantic import ValidationError
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 _UNREADABLE = "unreadable plan"
 _MAX_ASKED = 3
+_SIDECAR_SECONDS = 15.0
 
 
 class Children:
@@ -78,8 +80,16 @@ class Children:
             uid: pod_hindrance(self._events(uid)) for uid in (pod["metadata"]["uid"] for pod in silent[:_MAX_ASKED])
         }
         labels = self._executors.pod_labels
-        views = (pod_view(pod, told.get(pod["metadata"]["uid"]), job_labels=labels) for pod in found)
-        return (*views, *self._refused)
+        views = [pod_view(pod, told.get(pod["metadata"]["uid"]), job_labels=labels) for pod in found]
+        return (*self._patiently(views), *self._refused)
+
+    def _patiently(self, pods: list[PodView]) -> Iterator[PodView]:
+        """Sidecars get some seconds to end after the work is done."""
+        memory, now = self._memory, self._look.now
+        memory.lingering = {pod.uid: memory.lingering.get(pod.uid, now) for pod in pods if pod.lingering}
+        for pod in pods:
+            patient = pod.lingering and now - memory.lingering[pod.uid] < _SIDECAR_SECONDS
+            yield replace(pod, lingering=None, blocked=None, blocked_message="") if patient else pod
 
     def _found_pods(self) -> list[Json]:
         if self._pods is None:

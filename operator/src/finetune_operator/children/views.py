@@ -64,7 +64,8 @@ def pod_view(
     metadata, status = pod["metadata"], pod.get("status") or {}
     labels = metadata.get("labels") or {}
     reason, message, run = _failure(status)
-    blocked = _blocked(status) or hindrance
+    lingering = _lingering(status)
+    blocked = _blocked(status) or hindrance or (_goes_on(lingering) if lingering else None)
     return PodView(
         name=metadata["name"],
         job=next((labels[label] for label in job_labels if labels.get(label)), ""),
@@ -76,6 +77,7 @@ def pod_view(
         failure_reason=reason,
         failure_message=message,
         failed_run=run,
+        lingering=lingering,
         uid=metadata.get("uid", ""),
         node=(pod.get("spec") or {}).get("nodeName", ""),
         running=status.get("phase") == "Running" and "deletionTimestamp" not in metadata,
@@ -97,6 +99,24 @@ def _blocked(status: Mapping[str, Any]) -> FailureCause | None:
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             return FailureCause(condition.get("reason", "Unschedulable"), condition.get("message", ""))
     return next((waiting for waiting in _waiting(status) if waiting.reason not in _STARTING), None)
+
+
+def _lingering(status: Mapping[str, Any]) -> str | None:
+    """A container that runs on after ours has ended; native sidecars are init containers, and end by themselves."""
+    containers = status.get("containerStatuses") or ()
+    states = {container["name"]: container.get("state") or {} for container in containers}
+    if status.get("phase") != "Running" or "terminated" not in states.get(names.CONTAINER, {}):
+        return None
+    return next((name for name, state in states.items() if "running" in state), None)
+
+
+def _goes_on(container: str) -> FailureCause:
+    message = (
+        f"its work is done, and its container {container}, which is not ours, goes on. Have whoever adds it make it a "
+        "native sidecar (an init container with restartPolicy: Always), or leave these pods out (for Istio: "
+        'execution.podTemplate.labels: {sidecar.istio.io/inject: "false"})'
+    )
+    return FailureCause("SidecarGoesOn", message)
 
 
 def _waiting(status: Mapping[str, Any]) -> Iterator[FailureCause]:

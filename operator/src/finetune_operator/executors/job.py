@@ -17,7 +17,6 @@ from finetune_operator.executors.base import Executor, Look
 from finetune_operator.manifests.config_maps import plan_name
 from finetune_operator.manifests.owners import Json, Owner, work_metadata
 from finetune_operator.manifests.pods import (
-    CONTAINER,
     PLAN_OPTION,
     PodSettings,
     add_tracking,
@@ -125,7 +124,7 @@ def job_spec(
                 {
                     "action": "FailIndex",
                     "onExitCodes": {
-                        "containerName": CONTAINER,
+                        "containerName": names.CONTAINER,
                         "operator": "In",
                         "values": [ExitCode.USER_ERROR, ExitCode.GAVE_UP],
                     },

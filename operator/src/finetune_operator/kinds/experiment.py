@@ -24,6 +24,7 @@ from finetune_operator.cluster import Cluster, Json
 from finetune_operator.inputs.planner import Planner
 from finetune_operator.inputs.resolver import Resolver
 from finetune_operator.kinds.experiment_observer import Observer
+from finetune_operator.kinds.queues import with_queue
 from finetune_operator.memory import Memory
 from finetune_operator.problems import CannotRunError
 from finetune_store import StoreError
@@ -78,7 +79,9 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
         resolver = Resolver(subject.owner, connection, store, children, actor, self._http, root)
         plan = Planner(subject.owner, store, resolver).experiment(spec, subject.memory, tuned)
         seen = observer.observe(store, plan, spec.execution, executor.traits, executor.template(settings), now=now)
-        decision = decide(seen)
+        decision = with_queue(
+            decide(seen), self._cluster, subject.memory, subject.owner.namespace, spec.execution.queue_name, now
+        )
         for action in decision.actions:
             actor.act(action, store=store, plan=plan)
         eta = observer.eta(store, seen, decision.current, now, self._resync_seconds())

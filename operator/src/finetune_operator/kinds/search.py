@@ -24,6 +24,7 @@ from finetune_operator.children.reader import Children
 from finetune_operator.cluster import Json
 from finetune_operator.inputs.planner import Planner
 from finetune_operator.inputs.resolver import Resolver
+from finetune_operator.kinds.queues import with_queue
 from finetune_operator.kinds.search_observer import SearchObserver
 from finetune_operator.memory import SearchMemory
 from finetune_operator.problems import CannotRunError
@@ -76,7 +77,9 @@ class SearchReconciler(BaseReconciler[HPSearchStatus, SearchMemory]):
         observer = SearchObserver(children, subject.memory)
         seen = observer.observe(store, plan, spec, executor.traits, template, now=now, every=self._resync_seconds())
         seen = self._with_config_map(owner, seen)
-        decision = decide_search(seen)
+        decision = with_queue(
+            decide_search(seen), self._cluster, subject.memory, owner.namespace, spec.execution.queue_name, now
+        )
         for action in decision.actions:
             actor.act(action, store=store, plan=plan)
         if decision.actions:

@@ -8,7 +8,6 @@ from finetune_kube import names
 from finetune_kube.kinds import SEARCH
 from finetune_operator.manifests.owners import Json, Owner, metadata_of
 from finetune_operator.manifests.pods import (
-    CONTAINER,
     PodSettings,
     label_pods,
     literal,
@@ -36,7 +35,7 @@ def report_job(
                 {
                     "action": "FailJob",
                     "onExitCodes": {
-                        "containerName": CONTAINER,
+                        "containerName": names.CONTAINER,
                         "operator": "In",
                         "values": [ExitCode.USER_ERROR],
                     },

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from finetune_core.api import Execution, PodTemplate, Storage, Tracking
 from finetune_core.deciding.observation import JobRole
 from finetune_core.tracking import to_env
+from finetune_kube import names
 from finetune_kube.names import PLAN_FILE
 from finetune_operator.manifests.owners import Json, Owner, labels_of
 from finetune_work.credentials import KEYS
@@ -18,7 +19,6 @@ PLAN_OPTION = ("--plan", f"{PLAN_FOLDER}/{PLAN_FILE}")
 CA_FOLDER = "/etc/finetune/ca"
 PVC_ROOT = "/mnt/pvc"
 WORK_FOLDER = "/work"
-CONTAINER = "trainer"
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def pod_container(settings: PodSettings, command: list[str], *, image: str | Non
     policy = (execution.image_pull_policy if image is None else None) or settings.default_pull_policy
     extra = execution.pod_template or PodTemplate()
     return {
-        "name": CONTAINER,
+        "name": names.CONTAINER,
         "image": image or execution.image or settings.default_image,
         **({"imagePullPolicy": str(policy)} if policy else {}),
         "command": command,
