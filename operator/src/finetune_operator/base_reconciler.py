@@ -39,7 +39,7 @@ from finetune_operator.status.end import is_settled, says_that_it_ended
 from finetune_operator.status.notices import notices
 from finetune_operator.status.patch import merge_patch
 from finetune_operator.storage import Connection, StorageConnector
-from finetune_store import StoreError, deadline
+from finetune_store import StoreError, bounded_pool, deadline
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         self._cluster = cluster
         self._config = config
         self._connector = connector or StorageConnector(cluster, own=config.default_storage)
-        self._http = http or urllib3.PoolManager()
+        self._http = http or bounded_pool()
         self._utc_now = utc_now
         self._monotonic = monotonic
         self._executors = executors

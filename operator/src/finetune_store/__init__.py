@@ -7,7 +7,7 @@ The only package that knows minio. Errors are StoreErrors by kind; what may pass
 """
 
 from finetune_store._connection import S3Connection
-from finetune_store._deadline import deadline
+from finetune_store._deadline import bounded_pool, deadline
 from finetune_store._directory import DirectoryStore
 from finetune_store._errors import (
     AccessDeniedError,
@@ -56,6 +56,7 @@ __all__ = [
     "UnreadableError",
     "UnsupportedError",
     "WrongRegionError",
+    "bounded_pool",
     "creates_once",
     "deadline",
     "delete_tree",

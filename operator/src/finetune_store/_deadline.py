@@ -21,6 +21,8 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError
 
+from finetune_store._proxy import proxy_keys, proxy_of
+
 MOST_BYTES = 4 << 20
 """Of an answer that is no object: a page of a listing has 1,000 keys of 1,024 bytes, thrice as many quoted."""
 
@@ -170,9 +172,46 @@ class _TlsPool(_Answering, urllib3.HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 
-def bounded_pool(context: ssl.SSLContext, **options: Any) -> urllib3.PoolManager:
-    """A PoolManager whose connections keep to the deadline; options are PoolManager's."""
+class _Direct(urllib3.PoolManager):
+    """Connections keep to the deadline."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+
+
+class _Proxied(_Direct, urllib3.ProxyManager):
+    pass
+
+
+class _Outgoing(_Direct):
+    """Sends each request directly, or through the proxy that the environment names for its URL."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._options = options
+        self._proxied: dict[str, _Proxied] = {}
+
+    def urlopen(self, method: str, url: str, redirect: bool = True, **options: Any) -> urllib3.BaseHTTPResponse:  # type: ignore[override]
+        proxy = proxy_of(url)
+        if proxy is None:
+            return super().urlopen(method, url, redirect, **options)
+        return self._through(proxy).urlopen(method, url, redirect, **options)
+
+    def clear(self) -> None:
+        super().clear()
+        for manager in self._proxied.values():
+            manager.clear()
+
+    def _through(self, proxy: str) -> _Proxied:
+        made = self._proxied.get(proxy)
+        if made is None:
+            made = self._proxied[proxy] = _Proxied(proxy_url=proxy, proxy_headers=proxy_keys(proxy), **self._options)
+        return made
+
+
+def bounded_pool(context: ssl.SSLContext | None = None, **options: Any) -> urllib3.PoolManager:
+    """A PoolManager that keeps to the deadline and to the environment's proxies; options are PoolManager's."""
+    context = context or ssl.create_default_context()
     context.sslsocket_class = _TlsSocket
-    pool = urllib3.PoolManager(ssl_context=context, **options)
-    pool.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
-    return pool
+    return _Outgoing(ssl_context=context, **options)

@@ -25,6 +25,7 @@ from finetune_store._errors import (
 from finetune_store._files import CHUNK_BYTES, written_whole
 from finetune_store._keys import checked_folder, checked_key, join, relative_key
 from finetune_store._model import DeferredObjectInfo, ObjectInfo
+from finetune_store._proxy import way_to
 from finetune_store._retry import with_retries
 from finetune_store._translate import FOREIGN_ERRORS, Place, check_deadline, translated
 from finetune_store._upload import PART_BYTES, PartedUpload
@@ -180,7 +181,7 @@ class S3Store:
         return checked_key(join(self._prefix, checked_key(key)))
 
     def _call(self, action: str, key: str, request: Callable[[], T]) -> T:
-        place = Place(action, self.uri(key), self._endpoint, signed=self._signed)
+        place = Place(action, self.uri(key), way_to(self._endpoint), signed=self._signed)
 
         def attempt() -> T:
             check_deadline(place)

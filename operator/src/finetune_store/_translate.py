@@ -91,10 +91,15 @@ _BY_CODE: dict[str, tuple[type[StoreError], str]] = {
     "RequestTimeout": (UnreachableError, _AGAIN),
     "OperationAborted": (UnreachableError, _AGAIN),
     "ConditionalRequestConflict": (UnreachableError, _AGAIN),
+    "ProxyAuthenticationRequired": (
+        UnreachableError,
+        "the proxy does not know user or password: correct HTTPS_PROXY and HTTP_PROXY",
+    ),
 }
 _BY_STATUS: dict[int, str] = {
     401: "AccessDenied",
     403: "AccessDenied",
+    407: "ProxyAuthenticationRequired",
     412: "PreconditionFailed",
     429: "SlowDown",
     501: "NotImplemented",
@@ -145,6 +150,11 @@ def _from_status(status: int, said: str, place: Place) -> StoreError:
 
 
 def _from_network(error: network.HTTPError, place: Place) -> StoreError:
+    if isinstance(error, network.ProxyError):
+        return UnreachableError(
+            f"{place}: the proxy does not connect ({error.original_error}); check HTTPS_PROXY and HTTP_PROXY, and name "
+            "servers that are reached without a proxy in NO_PROXY"
+        )
     if isinstance(error, network.SSLError):
         return _from_tls(error, place)
     if isinstance(error, network.NameResolutionError):

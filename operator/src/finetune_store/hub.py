@@ -8,6 +8,7 @@ import urllib3
 from finetune_core.planning.inputs import NotYetError
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_core.stored import read_json
+from finetune_store._proxy import way_to
 
 _DEFAULT_ENDPOINT = "https://huggingface.co"
 _PART = r"(?!\.+(?:[/@]|$))[\w.-]+"
@@ -38,7 +39,7 @@ def hub_commit(uri: str, *, kind: str, field: str, http: urllib3.PoolManager) ->
         answer = response.read(_MOST_BYTES)
         response.close()
     except urllib3.exceptions.HTTPError as error:
-        raise NotYetError(f"{endpoint} cannot be reached from the operator ({error}); trying again") from error
+        raise NotYetError(f"{way_to(endpoint)} cannot be reached from the operator ({error}); trying again") from error
     if response.status in {401, 403, 404}:
         message = f"{uri} is not on {endpoint}, or is private (status {response.status}): check name and revision"
         raise InvalidInputError((Problem(field, message),))

@@ -6,8 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import urllib3
-
 from finetune_client.finding import checked_namespace
 from finetune_core.api import Tracking
 from finetune_core.deciding.experiment import execution_limits
@@ -21,7 +19,7 @@ from finetune_core.planning.search import search_pin_key
 from finetune_core.planning.search_plan import SearchJobPlan, SearchPlan
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_core.search_layout import SearchLayout
-from finetune_store import S3Connection, Store, open_store
+from finetune_store import S3Connection, Store, bounded_pool, open_store
 from finetune_work.plans import experiment_plan, search_plan
 from finetune_work.sources import FolderSources
 from finetune_work.tuned import NamespaceReader, TunedReader
@@ -138,7 +136,7 @@ def _opener(connection: S3Connection) -> Callable[[str], Store]:
 
 
 def _sources(opener: Callable[[str], Store]) -> FolderSources:
-    return FolderSources(open_uri=opener, http=urllib3.PoolManager(), volume=_no_volume, advice=_advice)
+    return FolderSources(open_uri=opener, http=bounded_pool(), volume=_no_volume, advice=_advice)
 
 
 def _advice(kind: str) -> str:
