@@ -190,3 +190,26 @@ def test_an_example_goes_by_its_file_name_and_says_how_to_use_it(path: Path) -> 
 
     assert yaml.safe_load(text)["metadata"]["name"] == path.stem
     assert f"kubectl apply -f examples/{path.name}" in text
+
+
+@pytest.mark.parametrize("name", ["finetuneexperiments", "hpsearches"])
+def test_a_crd_that_is_applied_again_is_unchanged_and_conflicts_with_no_other_copy(
+    api_server: ApiServer, tmp_path: Path, name: str
+) -> None:
+    """The file as it is, under a group of its own: other tests use the real one."""
+    text = (REPOSITORY / "crds" / f"finetune.dev_{name}.yaml").read_text().replace("finetune.dev", "again.test")
+    path = tmp_path / "crd.yaml"
+    path.write_text(text)
+    assert kubectl(api_server, "apply", "-f", str(path)).stdout.strip().endswith("created")
+    assert kubectl(api_server, "apply", "-f", str(path)).stdout.strip().endswith("unchanged")
+    helm = kubectl(api_server, "apply", "--server-side", "--field-manager=helm", "-f", str(path))
+    assert helm.returncode == 0, helm.stderr
+    kubectl(api_server, "delete", "-f", str(path))
+
+
+@pytest.mark.parametrize("name", ["bert.base", "a.b"])
+def test_a_name_with_a_dot_is_refused_with_its_remedy(api_client: client.ApiClient, name: str) -> None:
+    refusal = errors(api_client, experiment(name))
+    assert refusal is not None
+    assert "metadata.name may hold no dots" in refusal
+    assert "write - instead" in refusal

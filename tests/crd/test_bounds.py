@@ -154,8 +154,6 @@ def test_words(api_client: client.ApiClient, path: str) -> None:
         ("tasks[].data.train", "folder/train.jsonl", "train.txt"),
         ("tasks[].data.validation", "dev.parquet", "dev.parquet.gz"),
         ("tasks[].data.test", "test.tsv", "test"),
-        ("storage.endpoint", "http://store.finetune.svc:8333", "store.finetune.svc:8333"),
-        ("storage.prefix", "team/glue", "/team/glue/"),
         ("quarantine[].runId", "0123456789abcdef", "rte/0"),
     ],
 )

@@ -62,7 +62,7 @@ def test_status_is_a_subresource() -> None:
 
 
 def test_the_columns_are_those_that_people_look_for() -> None:
-    columns = {column["name"]: column["priority"] for column in VERSION["additionalPrinterColumns"]}
+    columns = {column["name"]: column.get("priority", 0) for column in VERSION["additionalPrinterColumns"]}
 
     assert [name for name, priority in columns.items() if priority == 0] == ["Status", "Runs", "Score", "ETA", "Age"]
     assert [name for name, priority in columns.items() if priority == 1] == ["Valid", "Model", "Message"]

@@ -221,7 +221,24 @@ SPEC_CASES = (
         for at, good in (("model", "pvc://a.b-1"), ("data", "pvc://c/x"), ("hyperparametersFrom", "s3://b/pvc://x"))
     ),
 )
-CASES = TRAINING_CASES + TASK_CASES + METRIC_CASES + SPEC_CASES
+STORAGE_CASES = tuple(
+    Case(
+        f"{field} {bad}",
+        f"storage.{field}",
+        message,
+        good={"storage": {"bucket": "bucket", field: good}},
+        bad={"storage": {"bucket": "bucket", field: bad}},
+    )
+    for field, good, bad, message in (
+        ("bucket", "my-bucket.1", "MyBucket", "this is no name of a bucket: use lower-case letters, digits"),
+        ("bucket", "0ab", "bucket-", "begin and end with a letter or digit"),
+        ("prefix", "team/a", "team/a/", "this is no prefix: begin and end without a slash, as in team/a"),
+        ("prefix", "t", "/team", "this is no prefix: begin and end without a slash"),
+        ("endpoint", "http://s:8333", "http://s:8333/bucket", "a path belongs in storage.bucket and storage.prefix"),
+        ("endpoint", "https://s/", "store.finetune.svc:8333", "this is no endpoint: write http://host[:port]"),
+    )
+)
+CASES = TRAINING_CASES + TASK_CASES + METRIC_CASES + SPEC_CASES + STORAGE_CASES
 MORE_GOOD = {
     "the task's own metric wins": {
         "training": {"metricForBestModel": "accuracy"},

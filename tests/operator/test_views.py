@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import pytest
 
-from finetune_core.deciding.observation import JobRole
+from finetune_core.deciding.observation import FailureCause, JobRole
 from finetune_operator.children.views import hangs_silently, object_view, pod_view
 from finetune_operator.executors import EXECUTORS, Look
 from finetune_operator.executors.job import JobExecutor, parse_indexes
@@ -145,7 +145,7 @@ def test_a_pod_that_fits_on_no_node_is_blocked_in_the_schedulers_words() -> None
 def test_a_pod_that_creates_its_container_is_not_blocked_unless_an_event_says_why() -> None:
     creating = pod("Pending", state=waiting("ContainerCreating"), **SCHEDULED)
     assert pod_view(creating).blocked is None
-    seen = pod_view(creating, 'MountVolume.SetUp failed: configmap "ca" not found')
+    seen = pod_view(creating, FailureCause("VolumeNotReady", 'MountVolume.SetUp failed: configmap "ca" not found'))
     assert seen.blocked == "VolumeNotReady"
     assert "configmap" in seen.blocked_message
 

@@ -46,7 +46,7 @@ class SearchWorld(World):
         super().restart(cluster)
         if hasattr(self, "searcher"):
             self.searcher.close()
-        self.searcher = SearchReconciler(self.cluster, self.config)
+        self.searcher = SearchReconciler(self.cluster, self.config, monotonic=self.monotonic)
 
     def close(self) -> None:
         """Remove what the operator keeps on disk."""

@@ -5,10 +5,12 @@ object that a trainer would leave, `play_report` runs the real report code where
 """
 
 import json
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from kubernetes import client
@@ -90,6 +92,7 @@ class World:
     server: SeaweedS3
     config: Config = field(default_factory=lambda: Config(trainer_image=IMAGE))
     requests: Counter[tuple[str, str]] = field(default_factory=Counter)
+    ahead: float = 0.0
 
     def __post_init__(self) -> None:
         self.store = store_of(self.server, prefix="out")
@@ -103,11 +106,19 @@ class World:
         if hasattr(self, "operator"):
             self.operator.close()
         self.cluster = cluster or Cluster(self.api, on_request=self._count)
-        self.operator = Reconciler(self.cluster, self.config)
+        self.operator = Reconciler(self.cluster, self.config, monotonic=self.monotonic)
 
     def close(self) -> None:
         """Remove what the operator keeps on disk."""
         self.operator.close()
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass for the operator."""
+        self.ahead += seconds
+
+    def monotonic(self) -> float:
+        """The operator's clock."""
+        return time.monotonic() + self.ahead
 
     def _count(self, verb: str, resource: str) -> None:
         self.requests[verb, resource] += 1
@@ -242,7 +253,7 @@ class World:
             result = result_of(job_plan.plan, run.task, run.run, value + run.run / 100)
             self.store.put(layout.run(run.task, run.run_id).result, result.to_json())
 
-    def pod(self, job: Json, *, index: int = 0, status: Json) -> str:
+    def pod(self, job: Json, *, index: int = 0, status: Json, node: str | None = None) -> str:
         """A pod of the Job, in a state that a kubelet would report."""
         name = f"{job['metadata']['name']}-{index}-{uuid.uuid4().hex[:5]}"
         labels = {
@@ -252,11 +263,52 @@ class World:
         annotations = {"batch.kubernetes.io/job-completion-index": str(index)}
         manifest = {
             "metadata": {"name": name, "labels": labels, "annotations": annotations},
-            "spec": job["spec"]["template"]["spec"],
+            "spec": {**job["spec"]["template"]["spec"], **({"nodeName": node} if node else {})},
         }
         self.core.create_namespaced_pod(self.namespace, manifest)
         self.core.patch_namespaced_pod_status(name, self.namespace, {"status": status})
         return name
+
+    def create_pod(self, job: Json, *, index: int = 0) -> str | None:
+        """Create a pod as the Job controller does: its Job gets an event, which says why where it is refused."""
+        spec = job["spec"]["template"]["spec"]
+        name = f"{job['metadata']['name']}-{index}-{uuid.uuid4().hex[:5]}"
+        labels = {
+            **job["spec"]["template"]["metadata"]["labels"],
+            "batch.kubernetes.io/job-name": job["metadata"]["name"],
+        }
+        manifest = {"metadata": {"name": name, "labels": labels}, "spec": spec}
+        try:
+            self.core.create_namespaced_pod(self.namespace, manifest)
+        except client.ApiException as error:
+            self.tell(job, "FailedCreate", f"Error creating: {json.loads(error.body)['message']}")
+            return None
+        self.tell(job, "SuccessfulCreate", f"Created pod: {name}", type_="Normal")
+        return name
+
+    def tell(
+        self,
+        about: Json,
+        reason: str,
+        message: str,
+        *,
+        type_: str = "Warning",
+        kind: str = "Job",
+        at: str | None = None,
+    ) -> None:
+        """An event about an object, as controllers and kubelets write them."""
+        now = at or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        metadata = {key: about["metadata"][key] for key in ("name", "namespace", "uid")}
+        event = {
+            "metadata": {"generateName": f"{metadata['name']}."},
+            "involvedObject": {"kind": kind, **metadata},
+            "type": type_,
+            "reason": reason,
+            "message": message,
+            "lastTimestamp": now,
+            "source": {"component": "job-controller"},
+        }
+        self.core.create_namespaced_event(self.namespace, event)
 
     def play_report(self, name: str) -> None:
         """Do what the newest unfinished report Job's pod does, with its own arguments."""

@@ -1,6 +1,9 @@
 """What the pod that looks at a volume reports: the files that digests are made of, the type, or what is wrong."""
 
 import json
+import os
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -38,3 +41,28 @@ def test_what_is_not_there_is_told_with_what_to_check(volume, path, told):
     found = resolve(f"pvc://claim/{path}")
     assert found.keys() == {"problem"}
     assert told in found["problem"]
+
+
+@pytest.mark.parametrize("closed", ["", "sub"])
+def test_a_folder_of_another_owner_says_who_reads_and_whose_it_is(closed, monkeypatch):
+    # Not below tmp_path, which no other user may enter; root may enter everything, so it becomes somebody else.
+    with tempfile.TemporaryDirectory() as place:
+        root = Path(place)
+        monkeypatch.setenv("FINETUNE_PVC_ROOT", place)
+        (root / "claim/bert/sub").mkdir(parents=True)
+        (root / "claim/bert/sub/weights.bin").write_bytes(b"weights")
+        root.chmod(0o755)
+        owner = os.geteuid()
+        (root / "claim/bert" / closed).chmod(0o700 if owner == 0 else 0)
+        reader = 65532 if owner == 0 else owner
+        try:
+            if owner == 0:
+                os.seteuid(reader)
+            told = resolve("pvc://claim/bert")["problem"]
+        finally:
+            os.seteuid(owner)
+            (root / "claim/bert" / closed).chmod(0o755)
+    assert told.startswith("pvc://claim/bert cannot be read: ")
+    assert f"reads as uid {reader}" in told
+    assert f"belongs to uid {owner}" in told
+    assert "chmod -R o+rX" in told

@@ -78,9 +78,14 @@ class SearchLayout:
         """Folder of the tasks' starts and ends."""
         return f"{self.root}/tasks"
 
+    @property
+    def drivers(self) -> str:
+        """Folder of the drivers' heartbeats."""
+        return f"{self.root}/drivers"
+
     def driver(self, driver: str) -> str:
-        """A driver's heartbeat."""
-        return f"{self.root}/drivers/{driver}.json"
+        """A driver's heartbeat; its name is `c<cluster>-<uid of its pod>`."""
+        return f"{self.drivers}/{driver}.json"
 
     def driver_report(self, ray_job: str) -> str:
         """What the driver of a RayJob has done (`DriverReport`)."""

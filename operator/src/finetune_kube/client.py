@@ -80,6 +80,10 @@ class Client:
         query |= {"dryRun": "All"} if dry_run else {}
         return self._call("POST", kind, namespace, query=query, body=manifest)
 
+    def create_part(self, kind: Kind, namespace: str, name: str, subresource: str, body: Json) -> Json:
+        """Create what is asked of an object by a part of it (an eviction); ConflictError where it is another by now."""
+        return self._call("POST", kind, namespace, name, subresource, query=self._managed(), body=body)
+
     def apply(self, kind: Kind, namespace: str, manifest: Json, *, dry_run: bool = False, force: bool = False) -> Json:
         """Server-side apply, as `kubectl apply --server-side` does it; unknown fields are refused."""
         query = self._managed() | {"fieldValidation": "Strict"}

@@ -11,7 +11,7 @@ from finetune_core.names import KEY_FORM, MAX_NAME, NAME_FORM, is_label, is_name
 from finetune_kube.errors import InvalidNameError
 from finetune_kube.kinds import Kind
 
-_SUBRESOURCES = frozenset({"status", "log", "portforward"})
+_SUBRESOURCES = frozenset({"status", "log", "portforward", "eviction"})
 _FIELD = re.compile(r"[A-Za-z]+(\.[A-Za-z]+)*")
 _FIELD_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 

@@ -8,6 +8,7 @@ from finetune_core.deciding.actions import (
     CreateReportJob,
     CreateTrainJob,
     DeleteJob,
+    EndPod,
     ExpireJob,
     PatchJob,
     PutHyperparameters,
@@ -17,7 +18,7 @@ from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import Plan
 from finetune_core.planning.search_plan import SearchPlan
 from finetune_core.search_layout import SearchLayout
-from finetune_kube.errors import RejectedError
+from finetune_kube.errors import ApiUnavailableError, RejectedError
 from finetune_kube.kinds import JOB, Kind
 from finetune_operator import manifests
 from finetune_operator.children.writer import ChildWriter
@@ -59,6 +60,8 @@ class ActionExecutor:
                 self._cluster.patch_work(JOB, self._owner.namespace, action.name, patch, uid=action.uid)
             case DeleteJob():
                 self.delete_job(action)
+            case EndPod():
+                self._end_pod(action)
             case CreateReportJob():
                 # The report reads the plan in the store: it must be the one that was decided on.
                 store.put(_plan_key(plan), plan.to_bytes())
@@ -112,6 +115,13 @@ class ActionExecutor:
         executor = self._executors.of_kind(action.kind)
         patch = executor.patch(parallelism=action.parallelism, suspend=action.suspend)
         self._cluster.patch_work(executor.kind, self._owner.namespace, action.name, patch, uid=action.uid)
+
+    def _end_pod(self, action: EndPod) -> None:
+        try:
+            self._cluster.evict_pod(self._owner.namespace, action.name, uid=action.uid)
+        except ApiUnavailableError as error:
+            # A PodDisruptionBudget says no for now, or the API server is busy: the next look tries again.
+            logger.warning("pod %s is not ended: %s", action.name, error)
 
     def _create_report_job(self, action: CreateReportJob) -> None:
         self._create(JOB, manifests.report_job(self._owner, self._settings, action), "reportResources")

@@ -17,6 +17,7 @@ from finetune_core.api import ExperimentSpec, Storage
 from finetune_core.api.search_status import HPSearchStatus
 from finetune_core.api.status import ConditionStatus, ConditionType, ExperimentStatus, Reason
 from finetune_core.deciding.experiment_status import StatusT, invalid_status, waiting_status, with_unsafe_storage
+from finetune_core.deciding.finish import with_finished
 from finetune_core.planning.parse import AnySpec
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_kube.errors import (
@@ -35,7 +36,7 @@ from finetune_operator.inputs.resolver import claims
 from finetune_operator.memory import LookMemory
 from finetune_operator.pod_checks import check_pods
 from finetune_operator.problems import CannotRunError, NotLeadingError, WaitingError
-from finetune_operator.status.end import is_settled
+from finetune_operator.status.end import is_settled, says_that_it_ended
 from finetune_operator.status.notices import notices
 from finetune_operator.status.patch import merge_patch
 from finetune_operator.storage import Connection, StorageConnector
@@ -50,6 +51,7 @@ _SLOW_SECONDS = 30.0
 _OTHERS_SECONDS = 120.0
 _CREDENTIALS_SECONDS = 300.0
 _AFTER_ACTION_SECONDS = 2.0
+_NO_PODS_SECONDS = 10.0
 _RESYNC_SECONDS_EACH = 0.05
 
 
@@ -76,6 +78,7 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         connector: StorageConnector | None = None,
         http: urllib3.PoolManager | None = None,
         utc_now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
         executors: Executors = EXECUTORS,
         holds: Callable[[str], bool] = lambda _namespace: True,
     ) -> None:
@@ -84,6 +87,7 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         self._connector = connector or StorageConnector(cluster, own=config.default_storage)
         self._http = http or bounded_pool()
         self._utc_now = utc_now
+        self._monotonic = monotonic
         self._executors = executors
         self._holds = holds
         self._release = str(config.release or "")
@@ -101,21 +105,36 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         """How many objects are remembered: the living ones."""
         return len(self._memories)
 
+    def stalled(self) -> int:
+        """How many runs at work give no sign of life."""
+        return sum(memory.stalled for memory in list(self._memories.values()))
+
     def reconcile(self, namespace: str, name: str) -> float | None:
         """Take one look; seconds until the next one is wanted, None when only an event can change anything."""
         resource = self._get(namespace, name)
-        if resource is None or "deletionTimestamp" in resource["metadata"] or is_settled(resource):
+        if resource is None or "deletionTimestamp" in resource["metadata"]:
             self._forget(namespace, name)
             return None
-        if not self._holds(namespace):
+        settled = is_settled(resource)
+        if (settled and says_that_it_ended(resource)) or not self._holds(namespace):
             self._forget(namespace, name)
-            return _OTHERS_SECONDS
+            return None if settled else _OTHERS_SECONDS
         try:
+            if settled:
+                self._say_that_it_ended(resource)
+                return None
             return self._take(self._subject(resource), resource["spec"])
         except ConflictError as error:
             # What was decided on has changed meanwhile.
             logger.info("looked at again: %s", error, extra={"experiment": f"{namespace}/{name}"})
             return _AFTER_ACTION_SECONDS
+
+    def _say_that_it_ended(self, resource: Json) -> None:
+        """Where an earlier version wrote the status; nothing else of it is looked at again."""
+        subject = self._subject(resource)
+        if subject.status.conditions:
+            self._write_status(subject, subject.status)
+        self._forget(subject.owner.namespace, subject.owner.name)
 
     def _take(self, subject: Subject[StatusT, MemoryT], raw_spec: Json) -> float | None:
         try:
@@ -186,7 +205,9 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
             status = self._invalid(subject, known.problems, known.reason)
             return status, _SLOW_SECONDS if known.retry else None
         except WaitingError as error:
-            return self._waiting(subject, error.reason, str(error)), self._resync_seconds()
+            return self._waiting(subject, error.reason, str(error)), self._next_look(
+                subject.memory, acted=False, done=False
+            )
         except StoreError as error:
             return self._without_storage(subject, error)
         except (InvalidNameError, RejectedError) as error:
@@ -275,7 +296,7 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         check_pods(self._cluster, subject.owner, settings, subject.memory, accepted=accepted)
 
     def _connect(self, subject: Subject[StatusT, MemoryT], storage: Storage) -> Connection:
-        memory, now = subject.memory, time.monotonic()
+        memory, now = subject.memory, self._monotonic()
         if memory.connected_for is not None and memory.connected_for != storage:
             memory.clear()
         old = memory.connection
@@ -296,16 +317,20 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         message = unsafe_storage(store.uri())
         return with_unsafe_storage(status, subject.status, message, generation=subject.generation, now=self._now())
 
-    def _next_look(self, *, acted: bool, done: bool) -> float | None:
+    def _next_look(self, memory: LookMemory, *, acted: bool, done: bool) -> float | None:
         if acted:
             return _AFTER_ACTION_SECONDS
-        return None if done else self._resync_seconds()
+        if done:
+            return None
+        # No event comes of a Job that cannot create its pods.
+        return min(self._resync_seconds(), _NO_PODS_SECONDS) if memory.short_of_pods else self._resync_seconds()
 
     def _resync_seconds(self) -> float:
         """How long to leave an object alone when no event comes: longer, the more of them there are."""
         return max(self._config.resync_seconds, len(self._memories) * _RESYNC_SECONDS_EACH)
 
     def _write_status(self, subject: Subject[StatusT, MemoryT], status: StatusT) -> None:
+        status = with_finished(status, subject.status, generation=subject.generation, now=self._now())
         patch = merge_patch(subject.raw_status, status.to_patch())
         if not patch:
             return

@@ -9,8 +9,19 @@ from typing import Any
 
 from finetune_kube.client import Client
 from finetune_kube.connect import ApiClient
-from finetune_kube.errors import KindMissingError, MissingError
-from finetune_kube.kinds import CONFIG_MAP, EVENT, EXPERIMENT, LEASE, NETWORK_POLICY, POD, SEARCH, SECRET, Kind
+from finetune_kube.errors import ConflictError, KindMissingError, MissingError
+from finetune_kube.kinds import (
+    CONFIG_MAP,
+    EVENT,
+    EXPERIMENT,
+    LEASE,
+    LOCAL_QUEUES,
+    NETWORK_POLICY,
+    POD,
+    SEARCH,
+    SECRET,
+    Kind,
+)
 
 Json = dict[str, Any]
 Labels = Mapping[str, str]
@@ -72,9 +83,26 @@ class Cluster:
         """The pods that have these labels."""
         return self._client.list(POD, namespace, labels=labels)
 
-    def pod_warnings(self, namespace: str, pod_uid: str) -> list[Json]:
-        """Warning events about a pod (a volume that cannot be mounted shows nowhere else)."""
-        return self._client.list(EVENT, namespace, fields={"involvedObject.uid": pod_uid, "type": "Warning"})
+    def get_local_queue(self, namespace: str, name: str) -> Json | None:
+        """Kueue's LocalQueue, or None; KindMissingError where there is no Kueue."""
+        *others, last = LOCAL_QUEUES
+        for kind in others:
+            with suppress(KindMissingError):
+                return self._client.get(kind, namespace, name)
+        return self._client.get(last, namespace, name)
+
+    def evict_pod(self, namespace: str, name: str, *, uid: str) -> None:
+        """End a pod as an interruption; quietly nothing if it is gone; ApiUnavailableError if a budget forbids."""
+        metadata = {"name": name, "namespace": namespace}
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata}
+        with suppress(MissingError, ConflictError):
+            self._client.create_part(
+                POD, namespace, name, "eviction", {**eviction, "deleteOptions": {"preconditions": {"uid": uid}}}
+            )
+
+    def list_events(self, namespace: str, uid: str) -> list[Json]:
+        """Events about the object of that uid: what keeps a Job from creating pods shows nowhere else."""
+        return self._client.list(EVENT, namespace, fields={"involvedObject.uid": uid})
 
     def get_config_map(self, namespace: str, name: str) -> Json | None:
         """The ConfigMap, or None."""

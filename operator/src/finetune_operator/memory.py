@@ -6,6 +6,7 @@ from datetime import datetime
 from finetune_core.api import Storage, Tracking
 from finetune_core.deciding.observation import FailureCause, ReportView
 from finetune_core.deciding.outcome import Outcome
+from finetune_core.deciding.stalls import Sign
 from finetune_core.planning.plan import Plan
 from finetune_core.planning.search_plan import SearchPlan
 from finetune_core.results.run import DriverReport, Failure, Progress
@@ -19,9 +20,13 @@ class LookMemory:
     """What looks at either kind remember; `indexes` are those of the plan ConfigMaps by name.
 
     `unused`: kinds that the owner has no object of. `reports` are those of drivers that have ended, `hindrances` say
-    what was last seen to keep a pod from starting, both by the name of the object. `reporting` says which reports
-    were under way when the one in the store was read, `reports_failed` after which of them (uids) all results were
-    looked for again. `tried` is what the cluster was last asked about pods as the spec wants them.
+    what was last seen to keep a pod from starting, `short_of_pods` since when (monotonic) a Job has had fewer pods
+    than it wants, all by the name of the object. `reporting` says which reports were under way when the one in the
+    store was read, `reports_failed` after which of them (uids) all results were looked for again. `tried` is what the
+    cluster was last asked about pods as the spec wants them. `signs` are the last ones of runs at work, or of a
+    search's drivers; `stalled` counts those that give none. `lingering` is since when (monotonic) pods, by uid, go on
+    although their work is done. `queue_problem` is why nobody admits what waits in a queue, as of the monotonic time
+    `queue_asked`.
     """
 
     indexes: dict[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
@@ -31,6 +36,12 @@ class LookMemory:
     reporting: frozenset[str] | None = None
     reports_failed: frozenset[str] = frozenset()
     tried: str | None = None
+    short_of_pods: dict[str, float] = field(default_factory=dict)
+    signs: dict[str, Sign] = field(default_factory=dict)
+    stalled: int = 0
+    lingering: dict[str, float] = field(default_factory=dict)
+    queue_asked: float | None = None
+    queue_problem: str | None = None
     connection: Connection | None = None
     connected_for: Storage | None = None
     connected_at: float = 0.0
@@ -53,6 +64,7 @@ class Memory(LookMemory):
     failure reports by their key, without tracebacks, `given_up` what follows from them for a revision without a Job;
     `newer` says whether tuned hyperparameters have changed since they were pinned, as of the monotonic time
     `newer_asked`; `tracking_checked` is the block whose Secret was there.
+    `progress_from` is where the next reading of progress begins: many are read in turns.
     """
 
     plan: Plan | None = None
@@ -65,6 +77,7 @@ class Memory(LookMemory):
     errors: dict[str, FailureCause] = field(default_factory=dict)
     progress: dict[str, Progress] = field(default_factory=dict)
     progress_read: float = 0.0
+    progress_from: int = 0
     report: ReportView | None = None
     newer: bool = False
     newer_asked: float | None = None

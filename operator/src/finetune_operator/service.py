@@ -186,6 +186,7 @@ class Service:
         self._telemetry.show_others(self._claims.others() if self._claims else {})
         self._telemetry.queue_length.set(len(self._queue))
         self._telemetry.living.set(sum(reconciler.remembered() for reconciler in self._reconcilers.values()))
+        self._telemetry.stalled.set(sum(reconciler.stalled() for reconciler in self._reconcilers.values()))
         body = generate_latest(self._telemetry.registry)
         return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 

@@ -45,6 +45,7 @@ class S3Store:
         self._bucket = _checked_bucket(bucket)
         self._prefix = checked_folder(prefix)
         self._endpoint = connection.endpoint or AWS_ENDPOINT
+        self._signed = connection.access_key is not None or connection.workload_identity
         self._retry_seconds = retry_seconds
         self._client = connect(connection, timeout_seconds=timeout_seconds)
         self._bucket_seen = False
@@ -181,7 +182,7 @@ class S3Store:
         return checked_key(join(self._prefix, checked_key(key)))
 
     def _call(self, action: str, key: str, request: Callable[[], T]) -> T:
-        place = Place(action, self.uri(key), way_to(self._endpoint))
+        place = Place(action, self.uri(key), way_to(self._endpoint), signed=self._signed)
 
         def attempt() -> T:
             check_deadline(place)

@@ -35,6 +35,7 @@ class Place:
     action: str
     uri: str
     endpoint: str
+    signed: bool = True
 
     def __str__(self) -> str:
         return f"cannot {self.action} {self.uri} at {self.endpoint}"
@@ -53,6 +54,10 @@ def check_deadline(place: Place, cause: Exception | None = None) -> None:
 
 _KEYS_REMEDY = "check the Secret that storage.secretRef names"
 _REGION_REMEDY = "set storage.region to the bucket's region"
+_UNSIGNED = (
+    "it was asked without any keys, and lets nobody in without: name a Secret with keys in storage.secretRef, or give "
+    "the pods an identity of their own"
+)
 _AGAIN = "the server asks to try again later"
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList
 _BY_CODE: dict[str, tuple[type[StoreError], str]] = {
@@ -124,15 +129,20 @@ def _from_s3(error: S3Error, place: Place) -> StoreError:
     region = error.response.headers.get("x-amz-bucket-region")
     hint = f" (the bucket is in {region})" if region else ""
     if error.code in _BY_CODE:
-        kind, remedy = _BY_CODE[error.code]
+        kind, remedy = _meaning(error.code, place)
         return kind(f"{place}: {said}{hint}; {remedy}")
     return _from_status(error.response.status, said, place)
+
+
+def _meaning(code: str, place: Place) -> tuple[type[StoreError], str]:
+    kind, remedy = _BY_CODE[code]
+    return kind, remedy if place.signed or kind is not AccessDeniedError else _UNSIGNED
 
 
 def _from_status(status: int, said: str, place: Place) -> StoreError:
     told = f"{place}: HTTP status {status}{': ' if said else ''}{said}"
     if status in _BY_STATUS:
-        kind, remedy = _BY_CODE[_BY_STATUS[status]]
+        kind, remedy = _meaning(_BY_STATUS[status], place)
         return kind(f"{told}; {remedy}")
     if status >= 500:
         return UnreachableError(f"{told}; {_AGAIN}")

@@ -1,5 +1,6 @@
 """What all API models share: camelCase names, closed fields, CEL rules beside the fields that they span."""
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any
 
@@ -53,6 +54,13 @@ def _form(error: str, fits: Callable[[str], bool], message: str) -> AfterValidat
         return value
 
     return AfterValidator(check)
+
+
+def worded(error: str, pattern: str, message: str) -> tuple[AfterValidator, Any]:
+    """A form that is refused in words by the API server too, which would tell of a pattern as it is."""
+    fits = re.compile(pattern)
+    rule = (f"self.matches('{pattern}')", f"this is {message}")
+    return _form(error, lambda text: fits.fullmatch(text) is not None, message), Field(json_schema_extra=rules(rule))
 
 
 def _name(longest: int) -> tuple[AfterValidator, Any]:

@@ -11,13 +11,20 @@ GROUP = "finetune.dev"
 VERSION = "v1alpha1"
 CATEGORY = "finetune"
 
-_NAME_RULE = {
-    "rule": f"size(self.metadata.name) <= {MAX_NAME_LENGTH}",
-    "message": f"metadata.name may have at most {MAX_NAME_LENGTH} characters, because the names of Jobs and pods "
-    "are made from it: choose a shorter name",
-    "fieldPath": ".metadata.name",
-    "reason": "FieldValueInvalid",
-}
+_NAME_RULES = tuple(
+    {"rule": rule, "message": message, "fieldPath": ".metadata.name", "reason": "FieldValueInvalid"}
+    for rule, message in (
+        (
+            f"size(self.metadata.name) <= {MAX_NAME_LENGTH}",
+            f"metadata.name may have at most {MAX_NAME_LENGTH} characters, because the names of Jobs and pods "
+            "are made from it: choose a shorter name",
+        ),
+        (
+            "!self.metadata.name.contains('.')",
+            "metadata.name may hold no dots, because the host names of pods are made from it: write - instead",
+        ),
+    )
+)
 _OBJECT_META: Schema = {
     "apiVersion": {"type": "string"},
     "kind": {"type": "string"},
@@ -31,13 +38,9 @@ def _condition(kind: str, field: str) -> str:
 
 
 def _column(name: str, path: str, description: str, *, kind: str = "string", wide: bool = False) -> dict[str, Any]:
-    return {
-        "name": name,
-        "type": kind,
-        "description": description,
-        "jsonPath": path,
-        "priority": 1 if wide else 0,
-    }
+    column = {"name": name, "type": kind, "description": description, "jsonPath": path}
+    # The API server stores no priority of 0, and what is stored otherwise than it was given is never "unchanged".
+    return column | ({"priority": 1} if wide else {})
 
 
 _EXPERIMENT_COLUMNS = (
@@ -131,5 +134,5 @@ def _root_schema(purpose: str, spec: type[BaseModel], status: type[BaseModel]) -
             "spec": structural_schema(spec),
             "status": structural_schema(status, defaults=False),
         },
-        "x-kubernetes-validations": [_NAME_RULE],
+        "x-kubernetes-validations": list(_NAME_RULES),
     }

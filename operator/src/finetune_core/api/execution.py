@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from finetune_core.api.common import ApiModel, Key, Name, QueueName, Uri, cel_list, rules
+from finetune_core.api.common import ApiModel, Key, Name, QueueName, Uri, cel_list, rules, worded
 from finetune_core.api.pods import PodTemplate, Resources
 from finetune_core.tasks.sparse import SPARSE_TYPES
 
@@ -121,6 +121,15 @@ class Execution(ApiModel):
         int,
         Field(ge=1, le=3600, description="What an interrupted pod gets to upload its checkpoint."),
     ] = 120
+    stall_timeout_seconds: Annotated[
+        int,
+        Field(
+            ge=600,
+            le=31_536_000,
+            description="How long a run may give no sign of life before its pod is ended; it goes on from its "
+            "checkpoint, and no retry is spent. Mode Jobs; elsewhere it is said only.",
+        ),
+    ] = 3600
     queue_name: Annotated[
         QueueName | None, Field(description="Kueue LocalQueue; Kueue then decides when the Job starts.")
     ] = None
@@ -136,6 +145,32 @@ class Execution(ApiModel):
             description="How long Jobs, and with them the logs, are kept once all has ended; at least a minute.",
         ),
     ] = 86_400
+
+
+Endpoint = Annotated[
+    str,
+    *worded(
+        "endpoint",
+        "^https?://[^/]+/?$",
+        "no endpoint: write http://host[:port] or https://host[:port] and no more; a path belongs in storage.bucket "
+        "and storage.prefix",
+    ),
+    Field(max_length=1024),
+]
+Bucket = Annotated[
+    str,
+    *worded(
+        "bucket",
+        "^[a-z0-9][a-z0-9.-]*[a-z0-9]$",
+        "no name of a bucket: use lower-case letters, digits, - and ., and begin and end with a letter or digit",
+    ),
+    Field(min_length=3, max_length=63),
+]
+Prefix = Annotated[
+    str,
+    *worded("prefix", "^[^/](.*[^/])?$", "no prefix: begin and end without a slash, as in team/a"),
+    Field(max_length=512),
+]
 
 
 class SecretRef(ApiModel):
@@ -157,23 +192,13 @@ class ConfigMapKeyRef(ApiModel):
 class Storage(ApiModel):
     """A bucket of an S3 server; s3:// URIs are read from the same server."""
 
-    endpoint: Annotated[
-        str | None,
-        Field(
-            max_length=1024,
-            pattern=r"^https?://[^/]+/?$",
-            description="http(s)://host:port of the S3 server. Default: AWS.",
-        ),
-    ] = None
-    bucket: Annotated[str, Field(min_length=3, max_length=63, description="Bucket; it must exist already.")]
-    prefix: Annotated[
-        str | None,
-        Field(
-            max_length=512,
-            pattern=r"^[^/].*[^/]$|^[^/]$",
-            description="Folder in the bucket, without leading or trailing slash.",
-        ),
-    ] = None
+    endpoint: Annotated[Endpoint | None, Field(description="http(s)://host:port of the S3 server. Default: AWS.")] = (
+        None
+    )
+    bucket: Annotated[Bucket, Field(description="Bucket; it must exist already.")]
+    prefix: Annotated[Prefix | None, Field(description="Folder in the bucket, without leading or trailing slash.")] = (
+        None
+    )
     region: Annotated[str | None, Field(max_length=64, description="Region of the bucket.")] = None
     secret_ref: SecretRef | None = Field(
         default=None, description="Credentials. Default: the pod's own identity, or anonymous."

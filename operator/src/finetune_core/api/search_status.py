@@ -77,7 +77,7 @@ class HPSearchStatus(ApiModel):
     conditions: Annotated[
         tuple[Condition, ...],
         Field(
-            description="Valid, Succeeded, BestHyperparametersReady.",
+            description="Valid, Succeeded, BestHyperparametersReady, Finished.",
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
         ),
     ] = ()

@@ -24,6 +24,7 @@ class ConditionType(StrEnum):
     LEADERBOARD_READY = "LeaderboardReady"
     BEST_HYPERPARAMETERS_READY = "BestHyperparametersReady"
     STORAGE_SAFE = "StorageSafe"
+    FINISHED = "Finished"
 
 
 class ConditionStatus(StrEnum):
@@ -55,6 +56,7 @@ class Reason(StrEnum):
     QUEUED = "Queued"
     RUNNING = "Running"
     BLOCKED = "Blocked"
+    STALLED = "Stalled"
     INTERNAL_ERROR = "InternalError"
     SUSPENDED = "Suspended"
     REPLACING_JOB = "ReplacingJob"
@@ -84,7 +86,8 @@ class Condition(ApiModel):
     type: Annotated[
         str,
         Field(
-            description="Valid, Succeeded; LeaderboardReady or BestHyperparametersReady; StorageSafe where it is False."
+            description="Valid, Succeeded, Finished; LeaderboardReady or BestHyperparametersReady; StorageSafe where "
+            "it is False."
         ),
     ]
     status: Annotated[ConditionStatus, Field(description="True, False or Unknown (not decided yet).")]
@@ -178,7 +181,7 @@ class ExperimentStatus(ApiModel):
     conditions: Annotated[
         tuple[Condition, ...],
         Field(
-            description="Valid, Succeeded, LeaderboardReady.",
+            description="Valid, Succeeded, LeaderboardReady, Finished.",
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
         ),
     ] = ()

@@ -82,7 +82,7 @@ def _convert(node: Schema, definitions: Mapping[str, Schema], path: str) -> Sche
     schema = {key: node[key] for key in _SAME if node.get(key) is not None}
     if "description" in schema:
         schema["description"] = " ".join(schema["description"].split())
-    return schema | _number(node) | _int_or_string(node) | _children(node, definitions, path)
+    return schema | _default(node) | _number(node) | _int_or_string(node) | _children(node, definitions, path)
 
 
 def _inline(node: Schema, definitions: Mapping[str, Schema], path: str) -> Schema:
@@ -106,6 +106,13 @@ def _merge(target: Schema, field: Schema) -> Schema:
     if merged.get("type") == "object" and descriptions:
         merged["description"] = " ".join(descriptions)
     return merged
+
+
+def _default(node: Schema) -> Schema:
+    """Whole numbers without a fraction, as the API server stores them: a CRD that says 0.0 is never unchanged."""
+    default = node.get("default")
+    whole = isinstance(default, float) and default.is_integer()
+    return {"default": int(default)} if whole and default is not None else {}
 
 
 def _number(node: Schema) -> Schema:

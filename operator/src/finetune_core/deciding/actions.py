@@ -63,6 +63,14 @@ class ExpireJob:
 
 
 @dataclass(frozen=True)
+class EndPod:
+    """End the pod `uid` as an interruption, which costs its run no retry."""
+
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True)
 class CreateReportJob:
     """Create the Job that writes tables, best predictions and the zip."""
 
@@ -89,4 +97,4 @@ class ReopenTask:
     name: str
 
 
-Action = CreateTrainJob | PatchJob | DeleteJob | ExpireJob | CreateReportJob | PutHyperparameters | ReopenTask
+Action = CreateTrainJob | PatchJob | DeleteJob | ExpireJob | EndPod | CreateReportJob | PutHyperparameters | ReopenTask

@@ -16,6 +16,7 @@ from finetune_core.deciding.job_sequence import JobSequence, SequenceState, adva
 from finetune_core.deciding.observation import FailureCause, JobRole, JobView, Observation
 from finetune_core.deciding.report_digest import report_digest
 from finetune_core.deciding.reporting import Reporting, report_step
+from finetune_core.deciding.stalls import told
 from finetune_core.planning.plan import ExecutionLimits, JobPlan, job_plan
 
 ATTEMPT_ALLOWANCE = 50
@@ -43,9 +44,11 @@ def decide(seen: Observation) -> Decision:
     # Inputs are resolved by now, so a pod that looks at them looks for nobody.
     obsolete = delete_jobs(job for job in seen.of_role(JobRole.RESOLVE) if not job.finished)
     if not state.idle:
+        names = {run.run_id: f"{run.task} run {run.run}" for run in seen.plan.runs}
+        reason, message, ends = told(seen.stalls, seen.execution, names.__getitem__, state.reason, state.message)
         # A report before the last run has ended is a report of less than there will be.
-        actions = (*obsolete, *delete_jobs(seen.of_role(JobRole.REPORT)), *state.actions)
-        return Decision(state.reason, state.message, actions, state.failed, state.current)
+        actions = (*obsolete, *delete_jobs(seen.of_role(JobRole.REPORT)), *state.actions, *ends)
+        return Decision(reason, message, actions, state.failed, state.current)
     return _after_runs(seen, replace(state, actions=(*obsolete, *state.actions)))
 
 

@@ -46,7 +46,7 @@ class Conditions:
         self._generation = generation
         self._now = now
 
-    def make(self, type_: ConditionType, status: ConditionStatus, reason: Reason, message: str) -> Condition:
+    def make(self, type_: ConditionType, status: ConditionStatus, reason: str, message: str) -> Condition:
         """A condition; `lastTransitionTime` moves only when `status` does, as Kubernetes has it."""
         before = self._previous.get(type_)
         same = before is not None and before.status == status

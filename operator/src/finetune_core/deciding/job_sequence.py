@@ -81,7 +81,7 @@ def advance(sequence: JobSequence) -> SequenceState:
     current = _current(sequence)
     others = tuple(sorted((job for job in sequence.jobs if job is not current), key=lambda job: job.name))
     if not sequence.pending:
-        return _after_work(current, others, {})
+        return _after_work(sequence, current, others, {})
     if any(not job.finished or job.deleting for job in others):
         return _retire(others, current)
     if current is None:
@@ -151,7 +151,7 @@ def _begin(sequence: JobSequence, others: tuple[JobView, ...]) -> SequenceState:
     failed = {unit: why for unit, why in sequence.given_up.items() if unit in sequence.pending}
     left = sequence.pending - failed.keys()
     if not left:
-        return _after_work(None, others, failed)
+        return _after_work(sequence, None, others, failed)
     return replace(_create(sequence, others, round_=0, units=left), failed=failed)
 
 
@@ -218,8 +218,7 @@ def _working_phase(sequence: JobSequence, current: JobView, failed: int) -> tupl
         return Reason.SUSPENDED, f"{counted}. execution.parallelism is 0: raise it to go on."
     if blocked is None or waits_its_turn(current, blocked):
         return Reason.RUNNING, f"{counted}."
-    problem = f"Pod {blocked.name} cannot start: {blocked.blocked}: {blocked.blocked_message}"
-    return (Reason.RUNNING if current.ready else Reason.BLOCKED), f"{counted}. {problem}"
+    return (Reason.RUNNING if current.ready else Reason.BLOCKED), f"{counted}. {blocked.why_blocked}"
 
 
 def _failed_units(sequence: JobSequence, job: JobView) -> dict[str, FailureCause]:
@@ -255,7 +254,7 @@ def _ended(sequence: JobSequence, current: JobView, others: tuple[JobView, ...])
             else f"The pod ended well but left no result, {sequence.max_rounds + 1} times; see its logs."
         )
         failed[unit] = sequence.errors.get(unit, FailureCause("ResultMissing", why))
-    return _after_work(current, others, failed)
+    return _after_work(sequence, current, others, failed)
 
 
 def _lost_units(sequence: JobSequence, current: JobView) -> frozenset[str]:
@@ -271,7 +270,9 @@ def _lost_units(sequence: JobSequence, current: JobView) -> frozenset[str]:
     return frozenset(unit for unit in sequence.pending if current.index_of(unit) not in current.failed | {None})
 
 
-def _after_work(current: JobView | None, others: tuple[JobView, ...], failed: dict[str, FailureCause]) -> SequenceState:
+def _after_work(
+    sequence: JobSequence, current: JobView | None, others: tuple[JobView, ...], failed: dict[str, FailureCause]
+) -> SequenceState:
     if any(not job.finished for job in others):
         # Nothing has ended while a Job of another revision may still work, or waits for ever.
         return replace(_retire(others, current), failed=failed)
@@ -282,4 +283,7 @@ def _after_work(current: JobView | None, others: tuple[JobView, ...], failed: di
     waiting = PatchJob(current.name, suspend=False, kind=current.kind, uid=current.uid)
     actions = (*cleanup, waiting) if current.suspended and not current.queued else cleanup
     message = "Every result is there; waiting for the last pod to end."
-    return SequenceState(Reason.RUNNING, message, actions, failed, current)
+    blocked = blocked_pod(sequence.pods, current.name)
+    if blocked is None:
+        return SequenceState(Reason.RUNNING, message, actions, failed, current)
+    return SequenceState(Reason.BLOCKED, f"{message} {blocked.why_blocked}", actions, failed, current)

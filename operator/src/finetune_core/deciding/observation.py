@@ -1,9 +1,10 @@
 """What the operator sees of an experiment: its children and its results, as plain values for `decide()`."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
+from typing import Self
 
 from finetune_core.api import Execution
 from finetune_core.canonical import short_hash
@@ -98,7 +99,11 @@ class JobView:
 
 @dataclass(frozen=True)
 class PodView:
-    """A pod of a Job: why it does not start (`blocked`), or why it failed; `index` is its completion index."""
+    """A pod of a Job: why it does not start (`blocked`), or why it failed; `index` is its completion index.
+
+    `lingering` is the container that goes on although its work is done, which blocks it too. `running`: its
+    containers run, and nobody has asked it to end.
+    """
 
     name: str
     job: str
@@ -110,6 +115,35 @@ class PodView:
     failure_reason: str | None = None
     failure_message: str = ""
     failed_run: str | None = None
+    lingering: str | None = None
+    uid: str = ""
+    node: str = ""
+    running: bool = False
+
+    @classmethod
+    def refused(cls, job: str, role: JobRole, why: FailureCause) -> Self:
+        """A pod that the cluster does not let an object create, so that there is none."""
+        pod = cls(name=f"of {job}", job=job, role=role, index=None, ended=False)
+        return replace(pod, blocked=why.reason, blocked_message=why.message)
+
+    @property
+    def why_blocked(self) -> str:
+        """A sentence in the cluster's words."""
+        if self.lingering is not None:
+            return f"Pod {self.name} cannot end: {self.blocked_message}"
+        return f"Pod {self.name} cannot start: {self.blocked}: {self.blocked_message}"
+
+
+@dataclass(frozen=True)
+class Stall:
+    """A run at work (its id), or a search's driver, that has given no sign for so many seconds.
+
+    `pod` is None where a driver shares out pods.
+    """
+
+    ident: str
+    seconds: float
+    pod: PodView | None = None
 
 
 @dataclass(frozen=True)
@@ -142,6 +176,7 @@ class Observation:
     given_up: Mapping[str, FailureCause] = field(default_factory=dict)
     unreadable: Mapping[str, str] = field(default_factory=dict)
     report: ReportView | None = None
+    stalls: tuple[Stall, ...] = ()
 
     @cached_property
     def revision(self) -> str:

@@ -96,8 +96,7 @@ def _at_work(seen: Reporting, job: JobView, stale: tuple[Action, ...]) -> Report
     if blocked is not None:
         if job.outdated and not job.ready and not job.deleting:
             stale = (*stale, DeleteJob.of(job))
-        problem = f" Pod {blocked.name} cannot start: {blocked.blocked}: {blocked.blocked_message}"
-        return ReportStep(Reason.REPORTING, f"{_WRITING}{problem}", stale)
+        return ReportStep(Reason.BLOCKED, f"{_WRITING} {blocked.why_blocked}", stale)
     away = None if job.active else without_store(seen.pods, job.name)
     if away is not None:
         return ReportStep(Reason.STORAGE_UNAVAILABLE, f"{away} The report is tried again by itself.", stale)

@@ -17,6 +17,7 @@ from finetune_core.deciding.job_sequence import JobSequence, SequenceState, adva
 from finetune_core.deciding.observation import FailureCause, JobRole, JobView
 from finetune_core.deciding.reporting import Reporting, report_step
 from finetune_core.deciding.search_observation import SearchObservation
+from finetune_core.deciding.stalls import told
 from finetune_core.planning.search_plan import SearchJobPlan, unit_name
 from finetune_core.results.hyperparameter_files import all_tasks_yaml, task_yaml
 
@@ -51,8 +52,8 @@ def decide_search(seen: SearchObservation) -> SearchDecision:
     # A report before the last trial has ended is a report of less than there will be.
     early = (*delete_jobs(seen.of_role(JobRole.REPORT)), *actions)
     if not all(state.idle for state in states):
-        reason, message = _phase(states)
-        return SearchDecision(reason, _counted(seen, message), early, failed, current)
+        reason, message, ends = told(seen.stalls, seen.execution, "driver {}".format, *_phase(states))
+        return SearchDecision(reason, _counted(seen, message), (*early, *ends), failed, current)
     if any(not job.finished or job.deleting for job in orphans):
         names = ", ".join(job.name for job in orphans)
         return SearchDecision(Reason.REPLACING_JOB, f"Waiting for {names} to end.", early, failed, current)

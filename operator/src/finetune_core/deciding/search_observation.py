@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from finetune_core.api import Execution
 from finetune_core.canonical import short_hash
 from finetune_core.deciding.executor import ExecutorTraits
-from finetune_core.deciding.observation import FailureCause, JobRole, JobView, PodView
+from finetune_core.deciding.observation import FailureCause, JobRole, JobView, PodView, Stall
 from finetune_core.planning.search_plan import SearchPlan
 from finetune_core.results.export import BestHyperparameters, export_digest
 from finetune_core.results.selection import best_hyperparameters
@@ -39,6 +39,7 @@ class SearchObservation:
     errors: Mapping[str, FailureCause] = field(default_factory=dict)
     report: str | None = None
     config_map: str | None = None
+    stalls: tuple[Stall, ...] = ()
 
     def of_role(self, role: JobRole) -> tuple[JobView, ...]:
         """The Jobs of a role, by name."""

@@ -1,6 +1,7 @@
 """The children of an experiment or a search, as the API server has them."""
 
 import logging
+from collections.abc import Iterator
 from dataclasses import replace
 
 from pydantic import ValidationError
@@ -12,6 +13,7 @@ from finetune_kube import names
 from finetune_kube.errors import KindMissingError
 from finetune_kube.kinds import SEARCH
 from finetune_kube.ownership import claimed_plan, is_owned_by, own_plan, plan_text
+from finetune_operator.children.events import pod_hindrance
 from finetune_operator.children.views import hangs_silently, object_view, pod_view, role_of
 from finetune_operator.cluster import Cluster, Json
 from finetune_operator.executors import Executor, Executors, Look, first_release
@@ -23,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 _UNREADABLE = "unreadable plan"
 _MAX_ASKED = 3
+_SIDECAR_SECONDS = 15.0
 
 
 class Children:
@@ -39,15 +42,17 @@ class Children:
         store: Store,
         executors: Executors,
         settings: PodSettings,
+        *,
+        now: float,
     ) -> None:
         self._cluster = cluster
         self._owner = owner
         self._memory = memory
-        self._store = store
         self._executors = executors
         self._settings = settings
         self._mode = executors.of(settings.execution)
         self._made_by = settings.made_by
+        self._look = Look(owner, store, memory, self._found_pods, self._events, now)
         self._labels = names.children_of(owner.name, owner.kind)
         self._hindered: tuple[PodView, ...] = ()
         self._pods: list[Json] | None = None
@@ -56,23 +61,37 @@ class Children:
         """The owner's Jobs and the like; KindMissingError if the mode's kind is not there."""
         found = {executor: self._found(executor) for executor in self._executors.all}
         self._forget_gone({item["metadata"]["name"] for items in found.values() for item in items})
-        jobs = tuple(self._view(executor, item) for executor, items in found.items() for item in items)
-        look = self._seen()
-        hindered = (executor.hindered_pods(item, look) for executor, items in found.items() for item in items)
+        views = [(executor, item, self._view(executor, item)) for executor, items in found.items() for item in items]
+        jobs = tuple(job for _, _, job in views)
+        hindered = (executor.hindered_pods(item, job, self._look) for executor, item, job in views)
         self._hindered = tuple(pod for pod in hindered if pod is not None)
         # Plans of Jobs that are gone are forgotten.
         self._memory.indexes = {job.plan: job.indexes for job in jobs if job.indexes}
         return jobs
 
+    def hindered(self) -> tuple[PodView, ...]:
+        """A pod that cannot be created for each object of `jobs()` that is kept from creating one."""
+        return self._hindered
+
     def pods(self) -> tuple[PodView, ...]:
-        """The owner's pods, with what events say of those that hang silently."""
+        """The owner's pods, with what events say of those that hang silently, and those that are refused."""
         found = self._found_pods()
         # A request each, so only of a few: the others hang for the same reason.
         silent = sorted((pod for pod in found if hangs_silently(pod)), key=lambda pod: str(pod["metadata"]["name"]))
-        told = {pod["metadata"]["uid"]: self._warning(pod) for pod in silent[:_MAX_ASKED]}
+        told = {
+            uid: pod_hindrance(self._events(uid)) for uid in (pod["metadata"]["uid"] for pod in silent[:_MAX_ASKED])
+        }
         labels = self._executors.pod_labels
-        views = (pod_view(pod, told.get(pod["metadata"]["uid"]), job_labels=labels) for pod in found)
-        return (*views, *self._hindered)
+        views = [pod_view(pod, told.get(pod["metadata"]["uid"]), job_labels=labels) for pod in found]
+        return (*self._patiently(views), *self._hindered)
+
+    def _patiently(self, pods: list[PodView]) -> Iterator[PodView]:
+        """Sidecars get some seconds to end after the work is done."""
+        memory, now = self._memory, self._look.now
+        memory.lingering = {pod.uid: memory.lingering.get(pod.uid, now) for pod in pods if pod.lingering}
+        for pod in pods:
+            patient = pod.lingering and now - memory.lingering[pod.uid] < _SIDECAR_SECONDS
+            yield replace(pod, lingering=None, blocked=None, blocked_message="") if patient else pod
 
     def _found_pods(self) -> list[Json]:
         if self._pods is None:
@@ -99,14 +118,12 @@ class Children:
         memory = self._memory
         memory.reports = {name: report for name, report in memory.reports.items() if name in there}
         memory.hindrances = {name: hindrance for name, hindrance in memory.hindrances.items() if name in there}
+        memory.short_of_pods = {name: since for name, since in memory.short_of_pods.items() if name in there}
 
     def _view(self, executor: Executor, item: Json) -> JobView:
         plan, indexes = self._plan(item)
         seen = object_view(item, executor.traits, owner_uid=self._owner.uid, indexes=indexes, plan=plan)
-        return self._judged(_readable(executor.view(item, seen, self._seen())), item)
-
-    def _seen(self) -> Look:
-        return Look(self._owner, self._store, self._memory, self._found_pods)
+        return self._judged(_readable(executor.view(item, seen, self._look)), item)
 
     def _judged(self, job: JobView, item: Json) -> JobView:
         """By which rules, and with which of the operator's settings, an object was made."""
@@ -116,12 +133,8 @@ class Children:
         earlier = () if rules is not None else first_release.templates(self._settings, item)
         return replace(job, templates=earlier, outdated=said.get(names.SETTINGS_ANNOTATION) != wanted)
 
-    def _warning(self, pod: Json) -> str | None:
-        warnings = self._cluster.pod_warnings(self._owner.namespace, pod["metadata"]["uid"])
-        mounts = [
-            event["message"] for event in warnings if event.get("reason") in {"FailedMount", "FailedAttachVolume"}
-        ]
-        return mounts[-1] if mounts else None
+    def _events(self, uid: str) -> list[Json]:
+        return self._cluster.list_events(self._owner.namespace, uid)
 
     def _plan(self, job: Json) -> tuple[str, tuple[tuple[str, ...], ...]]:
         """Name and indexes of the Job's own plan, both empty if there is none.

@@ -6,24 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from finetune_core.deciding.executor import ExecutorTraits
-from finetune_core.deciding.observation import JobRole, JobView, PodView
+from finetune_core.deciding.observation import FailureCause, JobRole, JobView, PodView
 from finetune_kube import names
 from finetune_kube.ownership import is_owned_by
 
 _NUMBER = re.compile("[0-9]{1,9}")
 # Of a pod's own limit: a node that is short of disk evicts pods too, which is no fault of theirs.
 _FULL = re.compile("(EmptyDir|ephemeral).* exceed|exceed.* ephemeral")
-_STUCK = frozenset(
-    {
-        "ImagePullBackOff",
-        "ErrImagePull",
-        "InvalidImageName",
-        "ErrImageNeverPull",
-        "CreateContainerConfigError",
-        "CreateContainerError",
-        "RunContainerError",
-    }
-)
+_STARTING = frozenset({"", "ContainerCreating", "PodInitializing"})
+"""Reasons of a container that waits for nothing but its turn: each other one is an error of image or runtime."""
 
 
 def object_view(
@@ -65,26 +56,33 @@ def number(text: str | None) -> int | None:
     return int(text) if text is not None and _NUMBER.fullmatch(text) else None
 
 
-def pod_view(pod: Mapping[str, Any], warning: str | None = None, *, job_labels: Iterable[str] = ()) -> PodView:
-    """A pod of ours; `warning` is what events say about a pod that hangs without a reason of its own.
+def pod_view(
+    pod: Mapping[str, Any], hindrance: FailureCause | None = None, *, job_labels: Iterable[str] = ()
+) -> PodView:
+    """A pod of ours; `hindrance` is what events say about a pod that hangs without a reason of its own.
 
     The first of `job_labels` that it carries names the object that it works for.
     """
     metadata, status = pod["metadata"], pod.get("status") or {}
     labels = metadata.get("labels") or {}
     reason, message, run = _failure(status)
-    blocked = _blocked(status) or (("VolumeNotReady", warning) if warning else None)
+    lingering = _lingering(status)
+    blocked = _blocked(status) or hindrance or (_goes_on(lingering) if lingering else None)
     return PodView(
         name=metadata["name"],
         job=next((labels[label] for label in job_labels if labels.get(label)), ""),
         role=role_of(metadata) or JobRole.TRAIN,
         index=number((metadata.get("annotations") or {}).get(names.INDEX_ANNOTATION)),
         ended=status.get("phase") in {"Succeeded", "Failed"},
-        blocked=blocked[0] if blocked else None,
-        blocked_message=blocked[1] if blocked else "",
+        blocked=blocked.reason if blocked else None,
+        blocked_message=blocked.message if blocked else "",
         failure_reason=reason,
         failure_message=message,
         failed_run=run,
+        lingering=lingering,
+        uid=metadata.get("uid", ""),
+        node=(pod.get("spec") or {}).get("nodeName", ""),
+        running=status.get("phase") == "Running" and "deletionTimestamp" not in metadata,
     )
 
 
@@ -94,23 +92,40 @@ def hangs_silently(pod: Mapping[str, Any]) -> bool:
     scheduled = any(c["type"] == "PodScheduled" and c["status"] == "True" for c in status.get("conditions") or ())
     # KubeRay's workers wait for their head in an init container.
     starting = any("running" in (init.get("state") or {}) for init in status.get("initContainerStatuses") or ())
-    waiting = {reason for reason, _ in _waiting(status)}
-    silent = not starting and waiting <= {"ContainerCreating", "PodInitializing"}
+    silent = not starting and all(waiting.reason in _STARTING for waiting in _waiting(status))
     return status.get("phase") == "Pending" and scheduled and silent
 
 
-def _blocked(status: Mapping[str, Any]) -> tuple[str, str] | None:
+def _blocked(status: Mapping[str, Any]) -> FailureCause | None:
     for condition in status.get("conditions") or ():
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return condition.get("reason", "Unschedulable"), condition.get("message", "")
-    return next(((reason, message) for reason, message in _waiting(status) if reason in _STUCK), None)
+            return FailureCause(condition.get("reason", "Unschedulable"), condition.get("message", ""))
+    return next((waiting for waiting in _waiting(status) if waiting.reason not in _STARTING), None)
 
 
-def _waiting(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _lingering(status: Mapping[str, Any]) -> str | None:
+    """A container that runs on after ours has ended; native sidecars are init containers, and end by themselves."""
+    containers = status.get("containerStatuses") or ()
+    states = {container["name"]: container.get("state") or {} for container in containers}
+    if status.get("phase") != "Running" or "terminated" not in states.get(names.CONTAINER, {}):
+        return None
+    return next((name for name, state in states.items() if "running" in state), None)
+
+
+def _goes_on(container: str) -> FailureCause:
+    message = (
+        f"its work is done, and its container {container}, which is not ours, goes on. Have whoever adds it make it a "
+        "native sidecar (an init container with restartPolicy: Always), or leave these pods out (for Istio: "
+        'execution.podTemplate.labels: {sidecar.istio.io/inject: "false"})'
+    )
+    return FailureCause("SidecarGoesOn", message)
+
+
+def _waiting(status: Mapping[str, Any]) -> Iterator[FailureCause]:
     for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
         waiting = (container.get("state") or {}).get("waiting")
         if waiting:
-            yield waiting.get("reason", ""), waiting.get("message", "")
+            yield FailureCause(waiting.get("reason", ""), waiting.get("message", ""))
 
 
 def _failure(status: Mapping[str, Any]) -> tuple[str | None, str, str | None]:

@@ -32,12 +32,17 @@ class Absent:
 
 @dataclass(frozen=True)
 class Look:
-    """What a view may read beside the object itself; `pods` gives all pods of the owner as JSON."""
+    """What a view may read beside the object itself: all pods of the owner and the events about a uid, as JSON.
+
+    `now` is the monotonic time of the look.
+    """
 
     owner: Owner
     store: Store
     memory: LookMemory
     pods: Callable[[], list[Json]]
+    events: Callable[[str], list[Json]]
+    now: float
 
 
 class Executor(ABC):
@@ -79,7 +84,7 @@ class Executor(ABC):
         """What to say where the cluster's version of the kind lacks fields of the manifest; None for other errors."""
         return None
 
-    def hindered_pods(self, item: Json, look: Look) -> PodView | None:
+    def hindered_pods(self, item: Json, seen: JobView, look: Look) -> PodView | None:
         """Pods that cannot be created or come to life, where only the object or all of them together say so."""
         return None
 

@@ -7,12 +7,13 @@ from typing import Any
 from finetune_core.canonical import short_hash
 from finetune_core.deciding import executor as core
 from finetune_core.deciding.actions import CreateTrainJob
-from finetune_core.deciding.observation import JobRole, JobView
+from finetune_core.deciding.observation import JobRole, JobView, PodView
 from finetune_core.planning.plan import JobPlan
 from finetune_core.planning.search_plan import SearchJobPlan
 from finetune_core.results.run import ExitCode
 from finetune_kube import names
 from finetune_kube.kinds import JOB
+from finetune_operator.children.events import job_hindrance
 from finetune_operator.executors.base import Executor, Look
 from finetune_operator.manifests.config_maps import plan_name
 from finetune_operator.manifests.owners import Json, Owner, metadata_of, work_metadata
@@ -28,6 +29,7 @@ from finetune_operator.manifests.pods import (
     training_resources,
 )
 
+_CREATION_SECONDS = 5.0
 _RUN = ["finetune-trainer", "run", *PLAN_OPTION]
 _SEARCH = ["finetune-trainer", "search", *PLAN_OPTION, "--index", "$(JOB_COMPLETION_INDEX)"]
 
@@ -77,6 +79,28 @@ class JobExecutor(Executor):
             failed_for=failed_for(conditions.get("Failed")),
             ttl=spec.get("ttlSecondsAfterFinished"),
         )
+
+    def hindered_pods(self, item: Json, seen: JobView, look: Look) -> PodView | None:
+        """Asked of the Job's events once it has been short of pods for some seconds."""
+        if not _is_short_of_pods(item, seen):
+            look.memory.short_of_pods.pop(seen.name, None)
+            return None
+        since = look.memory.short_of_pods.setdefault(seen.name, look.now)
+        if look.now - since < _CREATION_SECONDS:
+            return None
+        return _refused(seen, look)
+
+
+def _is_short_of_pods(item: Json, seen: JobView) -> bool:
+    idle = seen.finished or seen.deleting or seen.suspended or not seen.owned or seen.terminating
+    open_ = item["spec"].get("completions", 1) - len(seen.completed | seen.failed)
+    return not idle and seen.active < min(seen.parallelism, open_)
+
+
+def _refused(seen: JobView, look: Look) -> PodView | None:
+    pods = (pod["metadata"] for pod in look.pods() if pod["metadata"]["labels"].get(names.JOB_NAME_LABEL) == seen.name)
+    why = job_hindrance(look.events(seen.uid), [pod["creationTimestamp"] for pod in pods])
+    return None if why is None else PodView.refused(seen.name, seen.role, why)
 
 
 def _work_command(job_plan: JobPlan | SearchJobPlan) -> list[str]:

@@ -86,16 +86,8 @@ def refused_pods(ray_job: Mapping[str, Any]) -> PodView | None:
     cluster = (ray_job.get("status") or {}).get("rayClusterStatus") or {}
     for condition in cluster.get("conditions") or ():
         if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
-            name = ray_job["metadata"]["name"]
-            return PodView(
-                name=f"of {name}",
-                job=name,
-                role=JobRole.TRAIN,
-                index=None,
-                ended=False,
-                blocked=condition.get("reason") or "Refused",
-                blocked_message=condition.get("message", ""),
-            )
+            why = FailureCause(condition.get("reason") or "Refused", condition.get("message", ""))
+            return PodView.refused(ray_job["metadata"]["name"], JobRole.TRAIN, why)
     return None
 
 

@@ -70,7 +70,7 @@ class RayJobExecutor(Executor):
         unknown = _UNKNOWN_FIELD.search(error.reason)
         return _too_old(unknown[1]) if unknown else None
 
-    def hindered_pods(self, item: Json, look: Look) -> PodView | None:
+    def hindered_pods(self, item: Json, seen: JobView, look: Look) -> PodView | None:
         """Pods that KubeRay may not create, or that it gave no token, while the RayJob lives."""
         if not is_living(item):
             return None

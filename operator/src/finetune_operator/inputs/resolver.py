@@ -58,8 +58,7 @@ class Resolver:
             if job.outdated and not job.ready:
                 # The operator's settings have changed since, and nothing of it runs: it is made anew.
                 self.actor.delete_job(DeleteJob.of(job))
-            why = f"pod {blocked.name} cannot start: {blocked.blocked}: {blocked.blocked_message}"
-            return WaitingError(Reason.BLOCKED, f"{need}: {why}")
+            return WaitingError(Reason.BLOCKED, f"{need}. {blocked.why_blocked}")
         away = without_store(tuple(pods), name) if job.failed_for is None and not job.active else None
         if away is not None:
             return WaitingError(Reason.STORAGE_UNAVAILABLE, f"{away} It is tried again by itself.")

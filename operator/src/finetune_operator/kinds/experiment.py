@@ -1,7 +1,6 @@
 """One experiment, one look: observe, decide, act, write status."""
 
 import logging
-import time
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -26,6 +25,7 @@ from finetune_operator.cluster import Cluster, Json
 from finetune_operator.inputs.planner import Planner
 from finetune_operator.inputs.resolver import Resolver
 from finetune_operator.kinds.experiment_observer import Observer
+from finetune_operator.kinds.queues import with_queue
 from finetune_operator.memory import Memory
 from finetune_operator.problems import CannotRunError
 from finetune_store import StoreError
@@ -74,26 +74,29 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
         once = connection.creates_once(manifests.store_uri(storage), subject.owner.namespace)
         store = connection.open(manifests.store_uri(storage))
         executor = self._executors.of(spec.execution)
-        children = Children(self._cluster, subject.owner, subject.memory, store, self._executors, settings)
+        now = self._monotonic()
+        children = Children(self._cluster, subject.owner, subject.memory, store, self._executors, settings, now=now)
         observer = Observer(children, subject.memory, owner_uid=subject.owner.uid)
         actor = ActionExecutor(self._cluster, subject.owner, settings, self._executors)
         root = ExperimentLayout(subject.owner.namespace, subject.owner.name).root
         tuned = TunedReader(lambda: _Namespace(self._cluster, subject.owner.namespace), connection.open_input)
         resolver = Resolver(subject.owner, connection, store, children, actor, self._http, root)
         plan = Planner(subject.owner, store, resolver).experiment(spec, subject.memory, tuned)
-        seen = observer.observe(store, plan, spec.execution, executor.traits, executor.template(settings))
-        decision = decide(seen)
+        seen = observer.observe(store, plan, spec.execution, executor.traits, executor.template(settings), now=now)
+        decision = with_queue(
+            decide(seen), self._cluster, subject.memory, subject.owner.namespace, spec.execution.queue_name, now
+        )
         for action in decision.actions:
             actor.act(action, store=store, plan=plan)
         if decision.done:
             # Before the status says so: what is cut off here is done again by the next look.
             for expiry in expiring(seen.jobs, spec.execution.ttl_seconds_after_finished):
                 actor.act(expiry, store=store, plan=plan)
-        eta = observer.eta(store, seen, decision.current, time.monotonic(), self._resync_seconds())
+        eta = observer.eta(store, seen, decision.current, now, self._resync_seconds())
         newer = self._newer(subject.memory, plan, tuned)
         status = self._status(subject, spec, seen, decision, uri=store.uri(root), eta=eta, newer=newer)
         return self._with_guarantees(subject, status, store, once), self._next_look(
-            acted=bool(decision.actions), done=decision.done
+            subject.memory, acted=bool(decision.actions), done=decision.done
         )
 
     def _check_tracking(self, subject: ExperimentSubject, tracking: Tracking | None) -> None:
@@ -135,7 +138,7 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
 
     def _newer(self, memory: Memory, plan: Plan, tuned: TunedReader) -> bool:
         """Whether tuned hyperparameters have changed since they were pinned; asked now and then."""
-        now = time.monotonic()
+        now = self._monotonic()
         if plan.tuned is None or (memory.newer_asked is not None and now - memory.newer_asked < _NEWER_SECONDS):
             return memory.newer
         memory.newer_asked = now

@@ -14,9 +14,11 @@ from finetune_core.deciding.observation import (
     Observation,
     PodView,
     ReportView,
+    Stall,
     errors_of,
 )
 from finetune_core.deciding.outcome import Outcome
+from finetune_core.deciding.stalls import renewed
 from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import Plan, PlannedRun
 from finetune_core.results.run import ExitCode, Failure, Progress, RunResult, failure_scope
@@ -24,6 +26,7 @@ from finetune_core.results.schema import ResultsDocument
 from finetune_core.tables import figures
 from finetune_operator.children.reader import Children, are_quiet
 from finetune_operator.kinds.reports import look_again_after_failed_reports, reports_under_way
+from finetune_operator.kinds.stalled import stalled
 from finetune_operator.memory import Memory
 from finetune_store import ObjectInfo, Store, UnreadableError, documents
 
@@ -41,7 +44,14 @@ class Observer:
         self._owner_uid = owner_uid
 
     def observe(
-        self, store: Store, plan: Plan, execution: Execution, executor: ExecutorTraits, template: str
+        self,
+        store: Store,
+        plan: Plan,
+        execution: Execution,
+        executor: ExecutorTraits,
+        template: str,
+        *,
+        now: float,
     ) -> Observation:
         """Everything that a decision needs; StoreError or ClusterError if one side cannot be reached."""
         jobs = self._children.jobs()
@@ -63,6 +73,7 @@ class Observer:
             errors={key: value for key, value in {**self._memory.errors, **driver}.items() if key in planned},
             unreadable={key: value for key, value in self._memory.unreadable.items() if key in planned},
             report=self._memory.report,
+            stalls=self._stalls(jobs, plan, now),
         )
         return replace(seen, given_up=self._given_up(store, seen))
 
@@ -105,7 +116,9 @@ class Observer:
 
     def _pods(self, jobs: tuple[JobView, ...], plan: Plan) -> tuple[PodView, ...]:
         """Pods, where they can say something that the Jobs' counters do not."""
-        return () if are_quiet(jobs) else self._children.pods()
+        pending = any(run.run_id not in self._memory.outcomes for run in plan.runs)
+        about_to_start = pending and not any(job.role == JobRole.TRAIN for job in jobs)
+        return self._children.hindered() if are_quiet(jobs) and not about_to_start else self._children.pods()
 
     def _given_up(self, store: Store, seen: Observation) -> dict[str, FailureCause]:
         """Runs that failed for good in a Job of this revision that is gone; looked for once, before another is made."""
@@ -141,6 +154,13 @@ class Observer:
                 found.append(failure)
         return found
 
+    def _stalls(self, jobs: tuple[JobView, ...], plan: Plan, now: float) -> tuple[Stall, ...]:
+        """By the signs that were read until now; pods are asked for where one of them is old."""
+        at_work = {run.run_id for run in plan.runs} - self._memory.outcomes.keys()
+        self._memory.signs = {run_id: sign for run_id, sign in self._memory.signs.items() if run_id in at_work}
+        driven = any(job.executor.driven and not job.finished for job in jobs)
+        return stalled(self._memory, self._children, now, driven=driven)
+
     def _read_errors(self, store: Store, plan: Plan, jobs: Iterable[JobView], told: Set[str]) -> None:
         """Why runs failed, of which nobody has told yet."""
         layout = ExperimentLayout(plan.namespace, plan.experiment)
@@ -166,7 +186,7 @@ class Observer:
             return None
         if current.active and now - self._memory.progress_read >= every:
             self._memory.progress_read = now
-            self._read_progress(store, seen, current)
+            self._read_progress(store, seen, current, now, every)
         left = remaining_seconds(
             seen.plan,
             seen.outcomes,
@@ -176,7 +196,7 @@ class Observer:
         )
         return figures.eta(left)
 
-    def _read_progress(self, store: Store, seen: Observation, current: JobView) -> None:
+    def _read_progress(self, store: Store, seen: Observation, current: JobView, now: float, every: float) -> None:
         layout = ExperimentLayout(seen.plan.namespace, seen.plan.experiment)
         planned = {run.run_id: run for run in seen.plan.runs}
         self._memory.progress.clear()
@@ -185,8 +205,24 @@ class Observer:
             for index in sorted(current.running) or range(len(current.indexes))
             if index not in current.completed | current.failed
         ]
-        for index in open_[: min(len(current.running) or current.active, _MAX_PROGRESS)]:
-            self._read_progress_of(store, layout, [planned[run] for run in current.indexes[index] if run in planned])
+        at_work = open_[: len(current.running) or current.active]
+        for index in self._in_turns(at_work):
+            runs = [planned[run] for run in current.indexes[index] if run in planned]
+            self._read_progress_of(store, layout, runs)
+        self._note_signs(now, every * max(1.0, len(at_work) / _MAX_PROGRESS))
+
+    def _note_signs(self, now: float, every: float) -> None:
+        for run_id, progress in self._memory.progress.items():
+            before, mark = self._memory.signs.get(run_id), f"{progress.time} {progress.step}"
+            self._memory.signs[run_id] = renewed(before, progress.attempt, mark, now, every=every)
+
+    def _in_turns(self, indexes: list[int]) -> list[int]:
+        """As many as are read at a time, the next ones at each reading."""
+        if len(indexes) <= _MAX_PROGRESS:
+            return indexes
+        first = self._memory.progress_from % len(indexes)
+        self._memory.progress_from = first + _MAX_PROGRESS
+        return [*indexes, *indexes][first : first + _MAX_PROGRESS]
 
     def _read_progress_of(self, store: Store, layout: ExperimentLayout, runs: list[PlannedRun]) -> None:
         """The first run of a pod that has no result is the one at work; those before it count already."""

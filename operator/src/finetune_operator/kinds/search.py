@@ -1,7 +1,6 @@
 """One search, one look: observe, decide, act, write status."""
 
 import logging
-import time
 from dataclasses import replace
 
 from pydantic import ValidationError
@@ -26,6 +25,7 @@ from finetune_operator.children.reader import Children
 from finetune_operator.cluster import Json
 from finetune_operator.inputs.planner import Planner
 from finetune_operator.inputs.resolver import Resolver
+from finetune_operator.kinds.queues import with_queue
 from finetune_operator.kinds.search_observer import SearchObserver
 from finetune_operator.memory import SearchMemory
 from finetune_operator.problems import CannotRunError
@@ -74,18 +74,19 @@ class SearchReconciler(BaseReconciler[HPSearchStatus, SearchMemory]):
         if not once and (problem := shared_search(store.uri(), spec.clusters)):
             raise CannotRunError((problem,), Reason.STORAGE_REFUSED, retry=True)
         executor = self._executors.of(spec.execution)
-        children = Children(self._cluster, owner, subject.memory, store, self._executors, settings)
+        now = self._monotonic()
+        children = Children(self._cluster, owner, subject.memory, store, self._executors, settings, now=now)
         actor = ActionExecutor(self._cluster, owner, settings, self._executors)
         root = SearchLayout(owner.namespace, owner.name).root
         resolver = Resolver(owner, connection, store, children, actor, self._http, root)
         plan = Planner(owner, store, resolver).search(spec, subject.memory)
         template = executor.template(settings)
         observer = SearchObserver(children, subject.memory)
-        seen = observer.observe(
-            store, plan, spec, executor.traits, template, now=time.monotonic(), every=self._resync_seconds()
-        )
+        seen = observer.observe(store, plan, spec, executor.traits, template, now=now, every=self._resync_seconds())
         seen = self._with_config_map(owner, seen)
-        decision = decide_search(seen)
+        decision = with_queue(
+            decide_search(seen), self._cluster, subject.memory, owner.namespace, spec.execution.queue_name, now
+        )
         for action in decision.actions:
             actor.act(action, store=store, plan=plan)
         if decision.done:
@@ -105,7 +106,7 @@ class SearchReconciler(BaseReconciler[HPSearchStatus, SearchMemory]):
             now=self._now(),
         )
         return self._with_guarantees(subject, status, store, once), self._next_look(
-            acted=bool(decision.actions), done=decision.done
+            subject.memory, acted=bool(decision.actions), done=decision.done
         )
 
     def _with_config_map(self, owner: manifests.Owner, seen: SearchObservation) -> SearchObservation:

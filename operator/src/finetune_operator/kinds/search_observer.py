@@ -7,14 +7,16 @@ from typing import Any
 
 from finetune_core.api import HPSearchSpec
 from finetune_core.deciding.executor import ExecutorTraits
-from finetune_core.deciding.observation import JobView, PodView, errors_of
+from finetune_core.deciding.observation import JobRole, JobView, PodView, errors_of
 from finetune_core.deciding.search_observation import SearchObservation
+from finetune_core.deciding.stalls import renewed
 from finetune_core.planning.search_plan import SearchPlan
 from finetune_core.results.search_summary import SearchSummary
 from finetune_core.results.trial import TaskEnd, TrialResult
 from finetune_core.search_layout import SearchLayout, TrialKind
 from finetune_operator.children.reader import Children, are_quiet
 from finetune_operator.kinds.reports import look_again_after_failed_reports, reports_under_way
+from finetune_operator.kinds.stalled import stalled
 from finetune_operator.memory import SearchMemory, Unreadable
 from finetune_store import ObjectInfo, Store, UnreadableError, documents
 
@@ -54,6 +56,7 @@ class SearchObserver:
             # Ends first: the trials that one of them comes after are then in the listing.
             self._read_ends(store, layout, plan)
             self._read_trials(store, layout)
+            self._note_signs(store, layout, jobs, now, every)
             self._memory.listed, self._memory.jobs_ended = now, ended
         pods = self._pods(jobs)
         self._read_report(store, layout, jobs, pods)
@@ -73,6 +76,7 @@ class SearchObserver:
             ends=dict(self._memory.ends),
             errors=errors_of(jobs),
             report=self._memory.report,
+            stalls=stalled(self._memory, self._children, now),
         )
 
     def _results(self, layout: SearchLayout, plan: SearchPlan, kind: TrialKind) -> dict[str, tuple[TrialResult, ...]]:
@@ -132,6 +136,17 @@ class SearchObserver:
         }
         self._memory.results[key] = result.model_copy(update=left_out)
 
+    def _note_signs(
+        self, store: Store, layout: SearchLayout, jobs: tuple[JobView, ...], now: float, every: float
+    ) -> None:
+        """A driver rewrites its heartbeat: when the store says that it did so last is enough to see that."""
+        at_work = any(job.role == JobRole.TRAIN and job.active and not job.executor.driven for job in jobs)
+        before, self._memory.signs = self._memory.signs, {}
+        for info in store.list(layout.drivers) if at_work else ():
+            driver = info.key.rpartition("/")[2].removesuffix(".json")
+            attempt, mark = driver.partition("-")[2], info.modified.isoformat()
+            self._memory.signs[driver] = renewed(before.get(driver), attempt, mark, now, every=every)
+
     def _read_ends(self, store: Store, layout: SearchLayout, plan: SearchPlan) -> None:
         ends = {layout.end(task) for task in plan.order}
         there = {info.key for info in store.list(layout.ends, wanted=ends.__contains__, limit=len(ends))}
@@ -156,7 +171,7 @@ class SearchObserver:
 
     def _pods(self, jobs: tuple[JobView, ...]) -> tuple[PodView, ...]:
         """Pods, where they can say something that the Jobs' counters do not."""
-        return () if are_quiet(jobs) else self._children.pods()
+        return self._children.hindered() if are_quiet(jobs) else self._children.pods()
 
 
 def _is_of_a_trial(key: str) -> bool:

@@ -22,7 +22,6 @@ PLAN_OPTION = ("--plan", f"{PLAN_FOLDER}/{PLAN_FILE}")
 CA_FOLDER = "/etc/finetune/ca"
 PVC_ROOT = "/mnt/pvc"
 WORK_FOLDER = "/work"
-CONTAINER = "trainer"
 EPHEMERAL = "ephemeral-storage"
 
 RULES = "2"
@@ -106,7 +105,7 @@ def failure_policy(action: str, *final: int) -> Json:
     def on_exit(what: str, codes: Iterable[int]) -> Json:
         return {
             "action": what,
-            "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": list(codes)},
+            "onExitCodes": {"containerName": names.CONTAINER, "operator": "In", "values": list(codes)},
         }
 
     # Neither preemption, eviction and node loss nor a store that is away cost a retry, however long they last.
@@ -120,7 +119,7 @@ def pod_container(settings: PodSettings, command: list[str], resources: Json, *,
     policy = (execution.image_pull_policy if image is None else None) or settings.default_pull_policy
     extra = execution.pod_template or PodTemplate()
     return {
-        "name": CONTAINER,
+        "name": names.CONTAINER,
         "image": image or execution.image or settings.default_image,
         **({"imagePullPolicy": str(policy)} if policy else {}),
         "command": command,

@@ -1,9 +1,8 @@
 """Whether anything is left to do about an object as it is. Pure."""
 
-from finetune_core.api.status import ConditionStatus, ConditionType, Reason
+from finetune_core.api.status import ConditionStatus, ConditionType
+from finetune_core.deciding.finish import is_final
 from finetune_operator.cluster import Json
-
-_SETTLED_INVALID = frozenset({Reason.INVALID_SPEC})
 
 
 def is_settled(resource: Json) -> bool:
@@ -11,9 +10,14 @@ def is_settled(resource: Json) -> bool:
     status = resource.get("status") or {}
     if status.get("observedGeneration") != resource["metadata"]["generation"]:
         return False
-    conditions = {condition["type"]: condition for condition in status.get("conditions") or ()}
-    valid = conditions.get(ConditionType.VALID, {})
-    if valid.get("status") == ConditionStatus.FALSE:
-        return valid.get("reason") in _SETTLED_INVALID
-    succeeded = conditions.get(ConditionType.SUCCEEDED, {})
-    return succeeded.get("status") in {ConditionStatus.TRUE, ConditionStatus.FALSE}
+    valid, succeeded = _condition(status, ConditionType.VALID), _condition(status, ConditionType.SUCCEEDED)
+    return is_final((valid.get("status", ""), valid.get("reason", "")), succeeded.get("status", ""))
+
+
+def says_that_it_ended(resource: Json) -> bool:
+    """Whether a settled one has the condition `Finished`, which earlier versions did not write."""
+    return _condition(resource["status"], ConditionType.FINISHED).get("status") == ConditionStatus.TRUE
+
+
+def _condition(status: Json, kind: ConditionType) -> Json:
+    return next((condition for condition in status.get("conditions") or () if condition["type"] == kind), {})

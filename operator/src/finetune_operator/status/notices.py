@@ -10,6 +10,7 @@ from finetune_core.deciding.experiment_status import StatusT
 _WARNINGS = frozenset(
     {
         Reason.BLOCKED,
+        Reason.STALLED,
         Reason.STORAGE_UNAVAILABLE,
         Reason.SOME_RUNS_FAILED,
         Reason.SOME_TRIALS_FAILED,
@@ -62,7 +63,7 @@ def _worth_telling(condition: Condition) -> bool:
         return condition.reason in {Reason.TASKS_MISSING, Reason.COMPLETE, Reason.WITH_PLACEHOLDERS}
     if condition.type == ConditionType.BEST_HYPERPARAMETERS_READY:
         return condition.reason in {Reason.EXPORTED, Reason.NOTHING_TO_EXPORT}
-    return condition.reason != Reason.INVALID_SPEC
+    return condition.type == ConditionType.SUCCEEDED and condition.reason != Reason.INVALID_SPEC
 
 
 def _type(condition: Condition) -> str:

@@ -31,6 +31,9 @@ class Telemetry:
         self.living = Gauge(
             "finetune_living_experiments", "Experiments that have not ended and are remembered.", registry=self.registry
         )
+        self.stalled = Gauge(
+            "finetune_stalled_runs", "Runs at work that have given no sign of life for minutes.", registry=self.registry
+        )
         self.leader = Gauge(
             "finetune_is_leader", "1 where this replica leads, 0 where it stands by.", registry=self.registry
         )

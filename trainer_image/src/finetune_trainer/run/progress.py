@@ -84,6 +84,8 @@ class Reporter:
         clock: Clock,
         now: Callable[[], str],
         observe: Observer = unobserved,
+        *,
+        every: float = _EVERY_SECONDS,
     ) -> None:
         self._store = store
         self._layout = layout
@@ -91,16 +93,18 @@ class Reporter:
         self._clock = clock
         self._now = now
         self._observe = observe
+        self._every = every
         self._sent = 0.0
         self._phase = Phase.TRAINING
         self._at: tuple[int, int, float | None] = (0, 0, None)
+        self._last: Progress | None = None
         self.evaluations: list[Evaluation] = []
 
     def progress(self, step: int, total: int, seconds_left: float | None, *, force: bool = False) -> None:
         """Tell where the run is, at most every few seconds unless forced."""
         self._clock.step = step
         self._at = step, total, seconds_left
-        if not force and time.monotonic() - self._sent < _EVERY_SECONDS:
+        if not force and time.monotonic() - self._sent < self._every:
             return
         self._sent = time.monotonic()
         progress = Progress(
@@ -112,6 +116,7 @@ class Reporter:
             time=self._now(),
             phase=self._phase,
         )
+        self._last = progress
         self._send(self._layout.progress, progress.to_json())
 
     @contextmanager
@@ -127,6 +132,14 @@ class Reporter:
         """Tell what the run does from now on; that it evaluates, at most every few seconds."""
         self._phase = phase
         self.progress(*self._at, force=phase != Phase.EVALUATING)
+
+    def renew(self) -> None:
+        """Send the last progress with the time that it is now, unless it was sent just now."""
+        last = self._last
+        if last is None or time.monotonic() - self._sent < self._every:
+            return
+        now = {"time": self._now(), "elapsed_seconds": round(self._clock.elapsed, 1), "phase": self._phase}
+        self._send(self._layout.progress, last.model_copy(update=now).to_json())
 
     def evaluation(self, evaluation: Evaluation) -> None:
         """Add a line to metrics.jsonl, with the time that it is now, and send the whole file."""

@@ -26,6 +26,7 @@ from finetune_trainer.run.checkpoints import Checkpoints
 from finetune_trainer.run.pace import FORWARD_SHARE, Pace
 from finetune_trainer.run.preparing import Preparation
 from finetune_trainer.run.progress import Clock, Observer, Reporter, elapsed_before, unobserved
+from finetune_trainer.run.signs import Signs
 from finetune_trainer.run.training import RunCallback, RunTrainer, make_trainer
 from finetune_trainer.signals import Stop
 from finetune_trainer.sparse import SparsityGuard
@@ -90,7 +91,8 @@ class Run:
         self._clock.check()
         self._reporter.progress(0, self._task.settings.max_steps or 0, None, force=True)
         try:
-            return self._train_and_publish(attempts)
+            with Signs(self._reporter.renew):
+                return self._train_and_publish(attempts)
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
 

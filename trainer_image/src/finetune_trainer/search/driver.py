@@ -59,7 +59,7 @@ class Driver:
         self._patience = patience
         self._layout = SearchLayout(self._plan.namespace, self._plan.search)
         self._cluster = units[0][1]
-        self._name = f"c{self._cluster}-{uuid.uuid4().hex[:12]}"
+        self._name = f"c{self._cluster}-{os.environ.get('FINETUNE_ATTEMPT') or uuid.uuid4().hex[:12]}"
         self._current: TrialStore | None = None
         self._lease = float(os.environ.get("FINETUNE_LEASE_SECONDS", _LEASE_SECONDS))
         self._leases = Leases(self._store, self._layout, seconds=self._lease)
