@@ -75,14 +75,15 @@ def test_a_job_at_work_goes_on_where_its_successor_would_be_refused(world: World
 
 
 class OlderApi:
-    """An API server that does not know some fields of RayJobs."""
+    """An API server that does not know some fields of Jobs and RayJobs."""
 
     def __init__(self, api: RecordingApi, *unknown: str) -> None:
         self._answer = api.answer
         self._unknown = unknown
 
     def answer(self, request: Request) -> tuple[int, Json]:
-        if request.path.endswith("/rayjobs") and request.query.get("fieldValidation") == ["Strict"]:
+        work = request.path.endswith(("/rayjobs", "/jobs")) and "dryRun" not in request.query
+        if work and request.query.get("fieldValidation") == ["Strict"]:
             told = ", ".join(f'unknown field "{path}"' for path in self._unknown)
             return 400, {"kind": "Status", "message": f"RayJob cannot be handled: strict decoding error: {told}"}
         return self._answer(request)
@@ -95,7 +96,7 @@ def made_by_an_older_cluster(folder: Path, execution: Json, *unknown: str) -> tu
         place.api.answer = OlderApi(place.api, *unknown).answer  # type: ignore[method-assign]
         place.put(kind, {**BASES[kind], "execution": {"mode": "RayCluster", **execution}})
         place.look(kind, times=2)
-        return [path for path in place.api.objects if "/rayjobs/" in path], place.valid(kind)
+        return [path for path in place.api.objects if "/rayjobs/" in path or "/jobs/" in path], place.valid(kind)
 
 
 @pytest.mark.parametrize(
@@ -129,8 +130,9 @@ HEAD = "spec.rayClusterSpec.headGroupSpec.template.spec"
 
 
 def test_a_cluster_that_is_older_than_the_operator_does_without_the_operators_own_fields(tmp_path: Path) -> None:
-    own = (f"{HEAD}.containers[0].env[0].newer", f"{HEAD}.volumes[0].newer", "spec.preRunningDeadlineSeconds")
-    made, valid = made_by_an_older_cluster(tmp_path, {}, *own)
+    pod = "spec.template.spec"
+    own = (f"{pod}.containers[0].env[0].newer", f"{pod}.volumes[0].newer", "spec.podReplacementPolicy")
+    made, valid = made_by_an_older_cluster(tmp_path, {"mode": "Jobs"}, *own)
     assert (len(made), valid["status"]) == (1, "True")
 
 
