@@ -118,7 +118,7 @@ def test_a_real_bucket_gives_what_is_within_the_limit(s3_store: Store) -> None:
 
 def test_a_bucket_that_announces_too_much_is_not_read(anyone: OpenStore) -> None:
     with scripted(Answer(200, b"{", {"Content-Length": str(HUGE)})) as server, no_memory():
-        with pytest.raises(UnreadableError, match="it has more than 16,777,216 bytes"):
+        with pytest.raises(UnreadableError, match="it has more than 8,388,608 bytes"):
             documents.read(anyone(server.endpoint), KEY, Plan)
         assert len(server.requests) == 1
 
@@ -163,9 +163,9 @@ def test_what_is_malformed_many_times_over_is_told_a_few_times(
             assert caught.value.error_count() < 50
 
 
-def test_more_lists_and_objects_than_any_document_has_are_not_parsed(folder: DirectoryStore) -> None:
+def test_more_values_than_any_document_has_are_not_parsed(folder: DirectoryStore) -> None:
     folder.put(KEY, b"[" + b"{}," * 300_000 + b"{}]")
-    with no_memory(), pytest.raises(UnreadableError, match="more than 250,000 lists and objects"):
+    with no_memory(), pytest.raises(UnreadableError, match="more than 500,000 values"):
         documents.read(folder, KEY, Plan)
 
 

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from finetune_store import DirectoryStore, ObjectInfo
+from finetune_store import DirectoryStore, ObjectInfo, every
 
 Pause = Callable[[], None]
 
@@ -76,10 +76,12 @@ class PausingStore(DirectoryStore):
         self._pause()
         super().put(key, data, content_type=content_type)
 
-    def list(self, prefix: str = "", *, limit: int | None = None) -> Iterator[ObjectInfo]:
+    def list(
+        self, prefix: str = "", *, limit: int | None = None, wanted: Callable[[str], bool] = every
+    ) -> Iterator[ObjectInfo]:
         """See Store."""
         self._pause()
-        return super().list(prefix, limit=limit)
+        return super().list(prefix, limit=limit, wanted=wanted)
 
     def delete(self, key: str) -> None:
         """See Store."""

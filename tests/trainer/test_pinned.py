@@ -1,6 +1,6 @@
 """What a run fetches from a bucket is what its plan pinned, or the run fails with both digests."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from hashlib import md5
 from pathlib import Path
@@ -11,7 +11,7 @@ import pytest
 from finetune_core.planning.identity import FileEntry, content_digest
 from finetune_core.planning.plan import ResolvedData
 from finetune_core.tasks.data_files import DataLayout, SplitFiles
-from finetune_store import DirectoryStore, ObjectInfo, S3Connection, Store
+from finetune_store import DirectoryStore, ObjectInfo, S3Connection, Store, every
 from finetune_trainer.errors import UserError
 from finetune_trainer.inputs import Inputs
 
@@ -24,8 +24,10 @@ class Bucket(DirectoryStore):
 
     etags: dict[str, str | None]
 
-    def list(self, prefix: str = "", *, limit: int | None = None) -> Iterator[ObjectInfo]:
-        for info in super().list(prefix, limit=limit):
+    def list(
+        self, prefix: str = "", *, limit: int | None = None, wanted: Callable[[str], bool] = every
+    ) -> Iterator[ObjectInfo]:
+        for info in super().list(prefix, limit=limit, wanted=wanted):
             plain = ObjectInfo(info.key, info.size, info.md5, info.modified)
             yield replace(plain, md5=self.etags[info.key]) if info.key in self.etags else plain
 

@@ -1,9 +1,9 @@
 """A store in memory that can be away."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
-from finetune_store import NotFoundError, ObjectInfo
+from finetune_store import NotFoundError, ObjectInfo, every
 from finetune_store._errors import UnreachableError
 
 _BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -39,9 +39,11 @@ class MemoryStore:
         self._ask()
         self._objects.pop(key, None)
 
-    def list(self, prefix: str = "", *, limit: int | None = None) -> Iterator[ObjectInfo]:
+    def list(
+        self, prefix: str = "", *, limit: int | None = None, wanted: Callable[[str], bool] = every
+    ) -> Iterator[ObjectInfo]:
         self._ask()
-        found = sorted(key for key in self._objects if key.startswith(f"{prefix}/"))
+        found = sorted(key for key in self._objects if key.startswith(f"{prefix}/") and wanted(key))
         return iter([ObjectInfo(key, len(self._objects[key][0]), None, self._objects[key][1]) for key in found])
 
     def uri(self, key: str = "") -> str:
