@@ -3,15 +3,19 @@
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
+from typing import get_args
 
 from finetune_core.planning.argument_table import Argument
-from finetune_core.planning.arguments import ARGUMENTS
+from finetune_core.planning.arguments import ARGUMENTS, ModuleNames
 from finetune_core.problems import InvalidInputError, Problem
 
 TRAINING: Mapping[str, Argument] = MappingProxyType(
     {theirs: argument for argument in ARGUMENTS.values() for theirs in argument.script_names}
 )
 """Arguments that have the same meaning here, by their names there."""
+
+LISTS = frozenset(theirs for theirs, argument in TRAINING.items() if ModuleNames in get_args(argument.kind))
+"""Those that take several words."""
 
 TASK_NAMES = MappingProxyType({"sst-2": "sst2", "sts-b": "stsb", "mnli-mm": "mnli", "mnli-m": "mnli"})
 """Spellings of GLUE's tasks."""
@@ -96,7 +100,11 @@ def _pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:
             place += 1
         elif not equals:
             value = "true"
-        yield name.replace("-", "_"), value
+        name = name.replace("-", "_")
+        while name in LISTS and place < len(words) and not words[place].startswith("--"):
+            value = f"{value} {words[place]}"
+            place += 1
+        yield name, value
 
 
 def number(text: str) -> int | float | str:

@@ -5,10 +5,10 @@ https://github.com/huggingface/transformers/tree/main/examples/pytorch/text-clas
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import quote
 
-from finetune_cli.convert.arguments import TASK_NAMES, TRAINING, boolean, number, parse_command, unknown
+from finetune_cli.convert.arguments import LISTS, TASK_NAMES, TRAINING, boolean, number, parse_command, unknown
 from finetune_cli.manifest.crds import API_VERSION, EXPERIMENT
 from finetune_core.api import MAX_NAME_LENGTH
 from finetune_core.names import name_from
@@ -94,7 +94,7 @@ def training_of(arguments: Mapping[str, str], devices: int, notes: list[str]) ->
     training: dict[str, Any] = {}
     for theirs, ours in TRAINING.items():
         if theirs in arguments:
-            training[ours.api_name] = (boolean if ours.kind is bool else number)(arguments[theirs])
+            training[ours.api_name] = _value(theirs, arguments[theirs])
     if training.get("maxSteps", 0) in (-1, 0):
         training.pop("maxSteps", None)
         training.setdefault("numTrainEpochs", 3)
@@ -116,6 +116,13 @@ def training_of(arguments: Mapping[str, str], devices: int, notes: list[str]) ->
             stopping["threshold"] = number(arguments["early_stopping_threshold"])
         training["earlyStopping"] = stopping
     return training
+
+
+def _value(theirs: str, text: str) -> Any:
+    if theirs in LISTS:
+        return text.replace(",", " ").split()
+    kind = TRAINING[theirs].kind
+    return boolean(text) if bool in (kind, *get_args(kind)) else number(text)
 
 
 def _batch(arguments: Mapping[str, str], devices: int, notes: list[str]) -> Any:

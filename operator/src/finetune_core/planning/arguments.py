@@ -34,6 +34,29 @@ class Scheduler(StrEnum):
     CONSTANT = "constant"
     CONSTANT_WITH_WARMUP = "constant_with_warmup"
     POLYNOMIAL = "polynomial"
+    INVERSE_SQRT = "inverse_sqrt"
+
+
+class Optimizer(StrEnum):
+    """Optimizers by Hugging Face's names that need no other package and no arguments of their own."""
+
+    ADAMW_TORCH_FUSED = "adamw_torch_fused"
+    ADAMW_TORCH = "adamw_torch"
+    ADAFACTOR = "adafactor"
+    SGD = "sgd"
+    ADAGRAD = "adagrad"
+    RMSPROP = "rmsprop"
+
+
+class PeftType(StrEnum):
+    """Adapters by PEFT's names."""
+
+    LORA = "LORA"
+    IA3 = "IA3"
+
+
+ModuleNames = tuple[Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9_.-]+$")], ...]
+"""The ends of modules' dotted names, as PEFT compares them."""
 
 
 class EarlyStopping(Frozen):
@@ -190,6 +213,106 @@ class Arguments(Frozen, Generic[Unset]):
         EarlyStopping | None,
         Field(description="Stop a run whose metric no longer improves. Default: off."),
         Argument(hugging_face=()),
+    ]
+    optim: Annotated[
+        Optimizer | Unset,
+        Field(description="Optimizer by Hugging Face's name. Default: adamw_torch_fused."),
+        Argument(Optimizer.ADAMW_TORCH_FUSED, since="0.2.0", passed=True, searchable=True, label="optimizer"),
+    ]
+    gradient_checkpointing: Annotated[
+        bool | None,
+        Field(description="Activations are computed again in the backward pass: less memory, more time. Default: off."),
+        Argument(since="0.2.0", passed=True, decides=False),
+    ]
+    freeze_embeddings: Annotated[
+        bool | Unset,
+        Field(description="Embeddings keep their pretrained values. Default: false."),
+        Argument(default=False, since="0.2.0"),
+    ]
+    freeze_layers: Annotated[
+        int | Unset,
+        Field(
+            ge=0,
+            le=1_000,
+            description="The lowest so many layers keep their pretrained values; the embeddings do so by "
+            "freezeEmbeddings. Default: 0.",
+        ),
+        Argument(0, since="0.2.0", searchable=True, label="frozen layers"),
+    ]
+    layerwise_lr_decay: Annotated[
+        float | Unset,
+        Field(
+            gt=0,
+            le=1,
+            description="The head has the learning rate; each layer below has so many times that of the one above, "
+            "the embeddings the least. Default: 1.",
+        ),
+        Argument(1.0, since="0.2.0", searchable=True, label="learning rate decay (per layer)"),
+    ]
+    peft_type: Annotated[
+        PeftType | None,
+        Field(
+            description="Train an adapter (LORA or IA3, by the PEFT library) and the head; all other weights keep "
+            "their values. Default: all weights are trained."
+        ),
+        Argument(since="0.2.0"),
+    ]
+    lora_r: Annotated[
+        int | Unset,
+        Field(ge=1, le=4_096, description="Rank of LoRA's matrices. Default: 8."),
+        Argument(8, since="0.2.0", searchable=True, label="LoRA rank"),
+    ]
+    lora_alpha: Annotated[
+        int | Unset,
+        Field(ge=1, le=65_536, description="LoRA's update is scaled by loraAlpha / loraR. Default: 8."),
+        Argument(8, since="0.2.0", searchable=True, label="LoRA alpha"),
+    ]
+    lora_dropout: Annotated[
+        float | Unset,
+        Field(ge=0, lt=1, description="Dropout of what goes into LoRA's matrices. Default: 0."),
+        Argument(0.0, since="0.2.0", searchable=True, label="LoRA dropout"),
+    ]
+    use_rslora: Annotated[
+        bool | Unset,
+        Field(description="Scale LoRA's update by loraAlpha / sqrt(loraR) instead. Default: false."),
+        Argument(default=False, since="0.2.0"),
+    ]
+    target_modules: Annotated[
+        ModuleNames | None,
+        Field(
+            min_length=1,
+            max_length=64,
+            description="Modules that the adapter changes, by the ends of their names, e.g. query, value. "
+            "Default: what PEFT knows of the architecture.",
+        ),
+        Argument(since="0.2.0", hugging_face=("lora_target_modules", "target_modules")),
+    ]
+    feedforward_modules: Annotated[
+        ModuleNames | None,
+        Field(
+            min_length=1,
+            max_length=64,
+            description="Those of targetModules whose input IA3 scales, not their output. "
+            "Default: what PEFT knows of the architecture.",
+        ),
+        Argument(since="0.2.0"),
+    ]
+    modules_to_save: Annotated[
+        ModuleNames | None,
+        Field(
+            min_length=1,
+            max_length=64,
+            description="Modules that are trained whole beside the adapter. The head always is.",
+        ),
+        Argument(since="0.2.0", hugging_face=("lora_modules_to_save", "modules_to_save")),
+    ]
+    merge_adapter: Annotated[
+        bool | Unset,
+        Field(
+            description="The model that is kept has the adapter merged into its weights, and the adapter beside it in "
+            "adapter/; false keeps the adapter alone. Default: true."
+        ),
+        Argument(default=True, since="0.2.0", hugging_face=(), decides=False),
     ]
 
 

@@ -10,6 +10,7 @@ from finetune_core.planning.execution_checks import execution_problems
 from finetune_core.planning.settings import Settings, resolve_settings
 from finetune_core.planning.task_checks import definition_problems, definition_warnings
 from finetune_core.planning.training_checks import (
+    adapter_problems,
     metric_problems,
     smoothing_problems,
     steps_problems,
@@ -156,6 +157,7 @@ def _task_problems(spec: ExperimentSpec, task: TaskSpec, tuned: Training | None)
     settings = settings_of(spec, task, tuned)
     yield from steps_problems(f"{field}.training", settings)
     yield from metric_problems(f"{field}.training", define(task), settings)
+    yield from adapter_problems(f"{field}.training", settings, spec.model.type)
     yield from smoothing_problems(f"{field}.training", define(task), smoothed=settings.label_smoothing_factor > 0)
 
 

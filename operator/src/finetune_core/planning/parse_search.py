@@ -12,6 +12,7 @@ from finetune_core.planning.parse import define, read_spec, task_specs
 from finetune_core.planning.search import base_settings, space_of, trials_of
 from finetune_core.planning.task_checks import definition_problems, definition_warnings
 from finetune_core.planning.training_checks import (
+    adapter_problems,
     metric_problems,
     smoothing_problems,
     steps_problems,
@@ -103,6 +104,7 @@ def _judging_problems(spec: HPSearchSpec, task: SearchTask, field: str) -> Itera
         known = ", ".join(definition.measured)
         yield Problem("spec.objective.metric", f"{metric} is not measured in {task.name}: use one of {known}")
     yield from smoothing_problems(f"{field}.training", definition, smoothed=settings.label_smoothing_factor > 0)
+    yield from adapter_problems(f"{field}.training", settings, spec.model.type, space_of(spec, task))
     if not _steps_are_searched(spec, task):
         yield from steps_problems(f"{field}.training", settings)
 

@@ -1,14 +1,17 @@
 """What can be wrong with training arguments, wherever they are from: a spec, a task of one, a tuned set of values."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+
+from pydantic.alias_generators import to_camel
 
 from finetune_core.api import Training
 from finetune_core.planning.argument_table import exclusive_groups
-from finetune_core.planning.arguments import ARGUMENTS
+from finetune_core.planning.arguments import ARGUMENTS, PeftType
 from finetune_core.planning.settings import Settings
 from finetune_core.problems import Problem
 from finetune_core.tasks.recipes import recipe_for
 from finetune_core.tasks.registry import ProblemType, TaskDefinition
+from finetune_core.tasks.sparse import SPARSE_TYPES
 
 
 def training_problems(field: str, training: Training | None) -> Iterator[Problem]:
@@ -43,6 +46,45 @@ def metric_problems(field: str, definition: TaskDefinition, settings: Settings) 
             f"{settings.metric_for_best_model} is not measured in {definition.name}: use one of "
             f"{', '.join(definition.measured)}",
         )
+
+
+_OF_LORA = ("lora_r", "lora_alpha", "lora_dropout", "use_rslora")
+_OF_IA3 = ("feedforward_modules",)
+_OF_ADAPTERS = ("target_modules", "modules_to_save", "merge_adapter")
+_OF_LAYERS = ("freeze_embeddings", "freeze_layers", "layerwise_lr_decay")
+
+
+def adapter_problems(
+    field: str, settings: Settings, model_type: str | None, searched: Collection[str] = ()
+) -> Iterator[Problem]:
+    """Arguments of an adapter that there is none for, and what does not go with one; `searched` by the API's names."""
+    said = _said(settings, searched)
+    for wanted, names in (("LORA", _OF_LORA), ("IA3", _OF_IA3), ("LORA or IA3", _OF_ADAPTERS)):
+        if settings.peft_type is None or settings.peft_type not in wanted:
+            for name in filter(said.__contains__, names):
+                yield Problem(f"{field}.{to_camel(name)}", f"needs peftType {wanted}: set it, or remove this")
+    if settings.peft_type is None:
+        return
+    for name in filter(said.__contains__, _OF_LAYERS):
+        remedy = f"with peftType {settings.peft_type} only the adapter and the head are trained: remove one of them"
+        yield Problem(f"{field}.{to_camel(name)}", remedy)
+    if settings.peft_type == PeftType.IA3 and bool(settings.target_modules) != bool(settings.feedforward_modules):
+        yield Problem(f"{field}.targetModules", "IA3 needs targetModules and feedforwardModules, or neither: set both")
+    if outside := set(settings.feedforward_modules or ()) - set(settings.target_modules or ()):
+        names = ", ".join(sorted(outside))
+        yield Problem(f"{field}.feedforwardModules", f"{names}: not among targetModules; add them there")
+    if model_type in SPARSE_TYPES:
+        remedy = f"zeros of {model_type} would not be kept in a merged model: remove it, or use model.type bert"
+        yield Problem(f"{field}.peftType", remedy)
+
+
+def _said(settings: Settings, searched: Collection[str]) -> set[str]:
+    """Arguments that are not at their defaults, or that a search varies."""
+    return {
+        name
+        for name, entry in ARGUMENTS.items()
+        if entry.told and (entry.api_name in searched or getattr(settings, name) != entry.default)
+    }
 
 
 def smoothing_problems(field: str, definition: TaskDefinition, *, smoothed: bool) -> Iterator[Problem]:

@@ -144,6 +144,13 @@ class SparsityRecord(Document):
     after: Sparsity
 
 
+class ParameterCount(Document):
+    """Parameters of a model of which not all are trained, the head's and an adapter's among them."""
+
+    trainable: Count
+    total: Count
+
+
 class RunResult(Document):
     """A run that succeeded. `metrics` are those of the best step; `value` is None if none was finite."""
 
@@ -180,6 +187,8 @@ class RunResult(Document):
     token_cache: str | None = None
     sparsity: SparsityRecord | None = None
     """None for dense models."""
+    parameters: Annotated[ParameterCount | None, Field(exclude_if=lambda counted: counted is None)] = None
+    """None where all are trained."""
     warnings: tuple[str, ...] = ()
     """What a reader has to know: parts of the model below its head that are new, trackers that could not be reached."""
 

@@ -5,10 +5,14 @@ same inputs give the same bytes, whoever writes them and however often.
 """
 
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
 
 from finetune_core.frozen import Document
 from finetune_core.layout import ExperimentLayout
 from finetune_core.leaderboard.submission import SubmissionState
+from finetune_core.results.run import ParameterCount
 from finetune_core.stored import RelativePath, Segment, Slug, Stored
 from finetune_core.tables import figures
 
@@ -124,6 +128,7 @@ class RunRow(Document):
     score: float | None = None
     metrics: dict[Slug, float | None] = {}
     last_step: int | None = None
+    parameters: Annotated[ParameterCount | None, Field(exclude_if=lambda counted: counted is None)] = None
     train_seconds: float | None = None
     attempts: int | None = None
     started_at: str | None = None

@@ -27,12 +27,14 @@ _UNNAMED = re.compile(r"label_\d+")
 class Head:
     """Label names in the order of the model's outputs; `order[definition id] = model id`, None for regression.
 
-    `warnings` are what readers of the result have to know of how the model was loaded.
+    `warnings` are what readers of the result have to know of how the model was loaded, `new` are the weights that the
+    checkpoint did not give.
     """
 
     names: tuple[str, ...]
     order: npt.NDArray[np.int64] | None
     warnings: tuple[str, ...] = ()
+    new: frozenset[str] = frozenset()
 
 
 def load_model(
@@ -68,7 +70,7 @@ def load_model(
     require_sparse(model)
     for warning in warnings:
         logger.warning("%s", warning)
-    return model, Head(names, order, warnings)
+    return model, Head(names, order, warnings, loading.new)
 
 
 def _config(folder: Path, raw: dict[str, Any], model_type: str | None) -> Any:

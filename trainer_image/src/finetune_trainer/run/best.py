@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from finetune_core.planning.settings import Settings
 from finetune_core.results.evaluation import Evaluation
 from finetune_core.stored import finite
+from finetune_trainer.model.trained import trained_state
 
 _STATE = "finetune.json"
 _WEIGHTS = "best.safetensors"
@@ -39,7 +40,7 @@ class Best:
         if self._improves(value, 0.0) or not self._settings.load_best_model_at_end:
             self.value, self.step, self.metrics = value, step, values
             if self._settings.load_best_model_at_end:
-                self._weights = {name: one.detach().cpu().clone() for name, one in model.state_dict().items()}
+                self._weights = {name: one.detach().cpu().clone() for name, one in trained_state(model).items()}
 
     def _improves(self, value: float | None, threshold: float) -> bool:
         if value is None:
@@ -57,7 +58,7 @@ class Best:
     def load_into(self, model: torch.nn.Module) -> None:
         """Give the model its best weights back; it keeps its own if no value was ever finite."""
         if self._weights is not None:
-            model.load_state_dict(self._weights)
+            model.load_state_dict({**model.state_dict(), **self._weights})
         elif not self.metrics:
             self.step, self.metrics = self.last_step, self.last_metrics
 

@@ -8,7 +8,9 @@ from finetune_core.planning.plan import ResolvedModel, TaskPlan
 from finetune_trainer.data.splits import Splits
 from finetune_trainer.data.tokens import Tokens
 from finetune_trainer.inputs import Inputs
+from finetune_trainer.model.adapters import Adapter, make_adapter
 from finetune_trainer.model.fits import vocabulary_warning
+from finetune_trainer.model.layers import freeze
 from finetune_trainer.model.loading import Head, load_model
 from finetune_trainer.model.tokenizer import load_tokenizer
 from finetune_trainer.run.assess import Assessor
@@ -22,10 +24,12 @@ class Preparation:
     dev: dict[str, Tokens]
     model: Any
     head: Head
+    adapter: Adapter | None = None
 
     def __init__(self, plan: ResolvedModel, task: TaskPlan, inputs: Inputs, splits: Splits, clock: Clock) -> None:
         self._plan = plan
         self._definition = task.definition
+        self._settings = task.settings
         self._folder = inputs.model(plan.uri, plan.digest)
         self.tokenizer, digest = load_tokenizer(self._folder)
         self.assessor = Assessor(task, splits, self.tokenizer, digest, clock)
@@ -41,10 +45,12 @@ class Preparation:
         return sum(map(len, self.dev.values()))
 
     def load_model(self, seed: int) -> None:
-        """The model; its new head is drawn by the seed."""
+        """The model, its new head and adapter drawn by the seed; what is not trained is frozen."""
         transformers.set_seed(seed)
         pad_id = self.tokenizer.pad_token_id
         self.model, self.head = load_model(self._folder, self._definition, self._plan.type, pad_id=pad_id)
+        self.adapter = make_adapter(self.model, self._settings, self._plan.uri, self.head.new)
+        freeze(self.model, self._settings)
 
     def require_fit(self) -> None:
         """Whether the model can take the data."""

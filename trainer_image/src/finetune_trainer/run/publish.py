@@ -18,11 +18,13 @@ from finetune_core.results.best_run import with_weights
 from finetune_core.results.run import PredictionFile, RunResult
 from finetune_store import Store, upload_tree
 from finetune_store.documents import find_or_warn
+from finetune_trainer.model.adapters import Adapter
 from finetune_trainer.run.checkpoints import Checkpoints
 
 logger = logging.getLogger(__name__)
 
 PREDICTIONS = "predictions"
+ADAPTER = "adapter"
 
 _PACKAGES = ("finetune-operator", "torch", "transformers", "tokenizers", "accelerate", "numpy", "scikit-learn", "scipy")
 
@@ -34,6 +36,7 @@ def publish(
     result: RunResult,
     *,
     model: Any,
+    adapter: Adapter | None,
     tokenizer: Any,
     predictions: dict[str, PredictionFile],
     metrics: bytes,
@@ -50,7 +53,7 @@ def publish(
     kept = None
     if _keeps_model(store, plan, result):
         kept = layout.model(result.attempt)
-        _upload_model(store, kept, model, tokenizer, folder / "model")
+        _upload_model(store, kept, model, adapter, tokenizer, folder / "model")
     final = result.model_copy(update={"predictions": predictions, "model": kept})
     if not store.create(layout.result, final.to_json()):
         # Two attempts at once (a node that came back): the first result stays, whatever has been read of it.
@@ -80,13 +83,22 @@ def _others(store: Store, plan: Plan, result: RunResult) -> Iterator[RunResult]:
                 yield other
 
 
-def _upload_model(store: Store, key: str, model: Any, tokenizer: Any, folder: Path) -> None:
-    """A folder for `from_pretrained`; the weights go to the store without a detour over the pod's disk."""
-    model.config.architectures = [type(model).__name__]
-    model.config.save_pretrained(folder)
+def _upload_model(store: Store, key: str, model: Any, adapter: Adapter | None, tokenizer: Any, folder: Path) -> None:
+    """A folder for `from_pretrained`; the weights go to the store without a detour over the pod's disk.
+
+    A merged adapter lies in a folder beside them; one that is not merged is all that there is.
+    """
     tokenizer.save_pretrained(folder)
+    if adapter is not None:
+        adapter.save(folder / ADAPTER if adapter.merge else folder)
+    if adapter is not None and not adapter.merge:
+        upload_tree(store, folder, key)
+        return
+    whole = adapter.merged() if adapter else model
+    whole.config.architectures = [type(whole).__name__]
+    whole.config.save_pretrained(folder)
     upload_tree(store, folder, key)
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in _untied(model).items()}
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in _untied(whole).items()}
     store.put(f"{key}/model.safetensors", safetensors.torch.save(weights, metadata={"format": "pt"}))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from finetune_core.layout import ExperimentLayout, RunLayout
 from finetune_core.planning.identity import RECIPE_VERSION
 from finetune_core.planning.plan import ExecutionLimits, Plan, PlannedRun, TaskPlan
-from finetune_core.results.run import FailureReason, Phase, PredictionFile, RunResult, SparsityRecord
+from finetune_core.results.run import FailureReason, ParameterCount, Phase, PredictionFile, RunResult, SparsityRecord
 from finetune_core.tracking import TrackedRun
 from finetune_store import Store
 from finetune_trainer import hardware
@@ -19,6 +19,7 @@ from finetune_trainer.data.splits import Splits
 from finetune_trainer.errors import GaveUpError, RunError, StoppedError
 from finetune_trainer.inputs import Inputs
 from finetune_trainer.model.loading import Head
+from finetune_trainer.model.trained import count_parameters
 from finetune_trainer.run import publish
 from finetune_trainer.run.assess import Assessor
 from finetune_trainer.run.best import Best
@@ -119,7 +120,7 @@ class Run:
         prepared.load_model(self._planned.seed)
         prepared.require_fit()
         model, head, assessor = prepared.model, prepared.head, prepared.assessor
-        zeros = SparsityGuard(model)
+        zeros, parameters = SparsityGuard(model), count_parameters(model)
         self.loaded = True
         prepared.require_length()
         best = Best(settings)
@@ -153,7 +154,7 @@ class Run:
         best.load_into(model)
         predictions = self._predict(trainer, assessor, head) if self._pod.plan.predict else {}
         warnings = (*prepared.warnings(), *tracking.warnings)
-        result = self._result(best, resumed, attempts, zeros.record(), warnings, assessor.sources)
+        result = self._result(best, resumed, attempts, zeros.record(), warnings, assessor.sources, parameters)
         self._reporter.enter(Phase.UPLOADING)
         return publish.publish(
             self._pod.patient,
@@ -161,6 +162,7 @@ class Run:
             self._pod.plan,
             result,
             model=model,
+            adapter=prepared.adapter,
             tokenizer=prepared.tokenizer,
             predictions=predictions,
             metrics=self._reporter.metrics_bytes(),
@@ -208,6 +210,7 @@ class Run:
         sparsity: SparsityRecord | None,
         warnings: tuple[str, ...],
         sources: set[str],
+        parameters: ParameterCount | None,
     ) -> RunResult:
         plan, planned, settings = self._pod.plan, self._planned, self._task.settings
         if not best.last_metrics:
@@ -242,5 +245,6 @@ class Run:
             peak_memory_bytes=publish.peak_memory(),
             token_cache=" ".join(sorted(sources)),
             sparsity=sparsity,
+            parameters=parameters,
             warnings=warnings,
         )

@@ -10,12 +10,16 @@ from typing import Any
 
 import torch
 import transformers
+from safetensors.torch import save_file
+from transformers.utils import SAFE_WEIGHTS_NAME
 
 from finetune_core.api import Precision
 from finetune_core.planning.settings import Settings
 from finetune_core.results.evaluation import Evaluation
 from finetune_trainer.data.tokens import Collator, TokenDataset, Tokens
 from finetune_trainer.errors import RunError, UserError
+from finetune_trainer.model.layers import depths
+from finetune_trainer.model.trained import frozen_names, trained_state
 from finetune_trainer.run.best import Best
 from finetune_trainer.run.checkpoints import Checkpoints
 from finetune_trainer.run.finite import LossWatch
@@ -31,7 +35,14 @@ class RunTrainer(transformers.Trainer):
     """A Trainer whose evaluation and order of examples are ours."""
 
     def __init__(
-        self, *, evaluate: Evaluate, tokens: Tokens, order_seed: int, losses: LossWatch, **arguments: Any
+        self,
+        *,
+        evaluate: Evaluate,
+        tokens: Tokens,
+        order_seed: int,
+        losses: LossWatch,
+        lr_decay: float = 1,
+        **arguments: Any,
     ) -> None:
         super().__init__(**arguments)
         # Our models take the count of examples in a step and do not divide their loss by it; left on, accumulated
@@ -43,6 +54,7 @@ class RunTrainer(transformers.Trainer):
         self._losses = losses
         self._tokens = tokens
         self._order_seed = order_seed
+        self._lr_decay = lr_decay
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """All metrics over all dev sets, with `eval_` before their names; callbacks see them once.
@@ -73,6 +85,31 @@ class RunTrainer(transformers.Trainer):
         self._losses.note(loss, self.state.global_step + 1)
         return loss
 
+    def create_optimizer(self, *_: Any, **__: Any) -> torch.optim.Optimizer:
+        """As Trainer's, with a learning rate that falls with depth where the settings say so."""
+        if self._lr_decay == 1 or self.optimizer is not None:
+            return super().create_optimizer()
+        kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+        self.optimizer = kind(self._groups(), **options)
+        return self.optimizer
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """A group for each depth and weight decay, the head's first: its learning rate is the one that is logged."""
+        model: Any = self.model
+        decayed, deep = set(self.get_decay_parameter_names(model)), depths(model)
+        groups: dict[tuple[int, bool], list[Any]] = {}
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                groups.setdefault((deep[name], name not in decayed), []).append(parameter)
+        return [
+            {
+                "params": groups[depth, plain],
+                "weight_decay": 0.0 if plain else self.args.weight_decay,
+                "lr": self.args.learning_rate * self._lr_decay**depth,
+            }
+            for depth, plain in sorted(groups)
+        ]
+
     def save_state(self) -> None:
         """A checkpoint outside of training: of a run that is told to stop after its last step."""
         assert self.model is not None  # Trainer's type allows for a model that is made later
@@ -86,13 +123,20 @@ class RunTrainer(transformers.Trainer):
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         # By the model's own names: Trainer takes no others back, and leaves out in silence what a hub names otherwise.
         model: Any = self.model
+        if frozen_names(model):
+            # The rest comes from the pretrained model again.
+            state = {name: one.contiguous() for name, one in trained_state(model).items()}
+            save_file(state, Path(output_dir or self.args.output_dir) / SAFE_WEIGHTS_NAME)
+            return
         model.save_pretrained(output_dir, state_dict=state_dict, save_original_format=False)
 
     def _issue_warnings_after_load(self, load_result: Any) -> None:
         """RunError if a checkpoint gave the model not all of its weights; those that are tied lie in it once."""
         model: Any = self.model
         tied = model.all_tied_weights_keys
-        lost = sorted({*load_result.missing_keys} - {*tied, *tied.values()} | {*load_result.unexpected_keys})
+        lost = sorted(
+            {*load_result.missing_keys} - {*tied, *tied.values()} - frozen_names(model) | {*load_result.unexpected_keys}
+        )
         if lost:
             raise RunError(
                 f"the run's checkpoint does not fit its model ({len(lost)} weights, {lost[0]} for one): delete it in "
@@ -209,6 +253,7 @@ def make_trainer(
         tokens=tokens,
         order_seed=seed,
         losses=LossWatch(settings.precision),
+        lr_decay=settings.layerwise_lr_decay,
         model=model,
         args=arguments,
         train_dataset=TokenDataset(tokens),
