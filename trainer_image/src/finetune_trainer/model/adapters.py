@@ -11,8 +11,8 @@ from typing import Any
 
 import peft
 import torch
-import transformers
 from peft.utils import constants
+from transformers.pytorch_utils import Conv1D
 
 from finetune_core.planning.arguments import PeftType
 from finetune_core.planning.settings import Settings
@@ -25,7 +25,7 @@ _KNOWN = {
     PeftType.IA3: constants.TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING,
 }
 _KNOWN_FEEDFORWARD = constants.TRANSFORMERS_MODELS_TO_IA3_FEEDFORWARD_MODULES_MAPPING
-_CHANGED = (torch.nn.Linear, transformers.pytorch_utils.Conv1D)
+_CHANGED = (torch.nn.Linear, Conv1D)
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _matching(model: Any, field: str, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _config(model: Any, settings: Settings, targets: list[str], saved: tuple[str, ...]) -> Any:
-    rows_first = any(isinstance(part, transformers.pytorch_utils.Conv1D) for part in model.modules())
+    rows_first = any(isinstance(part, Conv1D) for part in model.modules())
     shared = {
         "task_type": peft.TaskType.SEQ_CLS,
         "target_modules": targets,
