@@ -30,8 +30,13 @@ def test_frozen_are_the_embeddings_and_the_lowest_layers() -> None:
 
 @pytest.mark.parametrize(
     ("place", "depth"),
-    [("classifier.", 0), ("bert.pooler.", 0), ("bert.encoder.layer.2.", 1), ("bert.encoder.layer.0.", 3)]
-    + [("bert.embeddings.", 4)],
+    [
+        ("classifier.", 0),
+        ("bert.pooler.", 0),
+        ("bert.encoder.layer.2.", 1),
+        ("bert.encoder.layer.0.", 3),
+        ("bert.embeddings.", 4),
+    ],
 )
 def test_depth_counts_from_the_head(place: str, depth: int) -> None:
     assert {found for name, found in depths(bert()).items() if name.startswith(place)} == {depth}
