@@ -92,7 +92,9 @@ def test_a_result_that_is_not_the_runs_own_is_named_and_counts_as_none(tmp_path:
     key = layout_of(plan).run("rte", result.run_id).result
     store.put(key, json.dumps({**json.loads(store.get(key)), **change}).encode())
 
-    seen = Observer(cast(Children, NoChildren()), Memory()).observe(store, plan, SPEC.execution, JOB, "template", now=0.0)
+    seen = Observer(cast(Children, NoChildren()), Memory()).observe(
+        store, plan, SPEC.execution, JOB, "template", now=0.0
+    )
 
     assert seen.outcomes == {}
     assert key in seen.unreadable[result.run_id]
