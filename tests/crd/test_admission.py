@@ -205,11 +205,3 @@ def test_a_crd_that_is_applied_again_is_unchanged_and_conflicts_with_no_other_co
     helm = kubectl(api_server, "apply", "--server-side", "--field-manager=helm", "-f", str(path))
     assert helm.returncode == 0, helm.stderr
     kubectl(api_server, "delete", "-f", str(path))
-
-
-@pytest.mark.parametrize("name", ["bert.base", "a.b"])
-def test_a_name_with_a_dot_is_refused_with_its_remedy(api_client: client.ApiClient, name: str) -> None:
-    refusal = errors(api_client, experiment(name))
-    assert refusal is not None
-    assert "metadata.name may hold no dots" in refusal
-    assert "write - instead" in refusal

@@ -8,7 +8,7 @@ import pytest
 from kubernetes import client
 
 from finetune_core.api import Execution, Storage
-from finetune_core.deciding.actions import CreateTrainJob
+from finetune_core.deciding.actions import CreateReportJob, CreateTrainJob
 from finetune_core.planning.plan import ExecutionLimits, job_plan
 from finetune_operator import manifests
 from finetune_operator.executors.job import JobExecutor
@@ -36,7 +36,7 @@ ASKS = replace(SETTINGS, execution=Execution.model_validate({"resources": BOUNDE
 
 
 def report(settings: PodSettings, owner: Owner) -> Json:
-    return manifests.report_job(owner, settings, name="exp-report", revision="r", digest="d", failed=())["spec"]
+    return manifests.report_job(owner, settings, CreateReportJob("exp-report", "r", "d", ()))["spec"]
 
 
 def resolve(settings: PodSettings, owner: Owner) -> Json:
