@@ -50,6 +50,9 @@ LISTS: dict[str, Callable[[int], list[Any]]] = {
     "tasks[].data.textColumns": lambda size: [f"column-{k}" for k in range(size)],
     "tracking.reportTo": lambda size: (TRACKERS * 2)[:size],
     "quarantine": lambda size: [{"runId": f"{k:016x}", "reason": "wrong"} for k in range(size)],
+    "training.targetModules": lambda size: [f"module{k}" for k in range(size)],
+    "training.feedforwardModules": lambda size: [f"module{k}" for k in range(size)],
+    "training.modulesToSave": lambda size: [f"module{k}" for k in range(size)],
 } | {f"execution.podTemplate.{name}": lambda size: [{"name": f"n{k}"} for k in range(size)] for name in FREE_OBJECTS}
 
 

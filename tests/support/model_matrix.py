@@ -111,10 +111,10 @@ def try_cell(cell: Cell, folder: Path, data: Path) -> Outcome:
     workspace = Workspace(folder, model, data)
     job = workspace.plan([_spec(cell.task)], retention={"models": "All"})
     try:
-        whole = _run(workspace, job, "whole")
+        whole = run_attempt(workspace, job, "whole")
     except UserError as error:
         return Outcome(refused=str(error).replace(f"{folder}/", "").splitlines()[0].rstrip(": "))
-    result = _interrupted(workspace, job, whole)
+    result = interrupted(workspace, job, whole)
     saved = workspace.store / workspace.layout(job).model(result.attempt)
     _require_same_when_opened(cell, saved, data, workspace, job, result)
     return Outcome(warnings=result.warnings)
@@ -136,7 +136,7 @@ def _pod(workspace: Workspace, job: JobPlan, attempt: str, stop: _Stop) -> Pod:
         return make_pod(job.plan, job.limits, store=store, attempt=attempt, stop=stop, patience=0)
 
 
-def _run(workspace: Workspace, job: JobPlan, attempt: str, *, stop_at: int = 0) -> RunResult:
+def run_attempt(workspace: Workspace, job: JobPlan, attempt: str, *, stop_at: int = 0) -> RunResult:
     """One attempt; a refusal comes before the first step, or it is a mistake of ours."""
     stop, seen = _Stop(), list[int]()
 
@@ -153,13 +153,13 @@ def _run(workspace: Workspace, job: JobPlan, attempt: str, *, stop_at: int = 0) 
         raise
 
 
-def _interrupted(workspace: Workspace, job: JobPlan, whole: RunResult) -> RunResult:
-    """The same run, stopped half-way and taken up again: every number is that of the whole one."""
+def interrupted(workspace: Workspace, job: JobPlan, whole: RunResult) -> RunResult:
+    """The run whose attempt was `whole`, stopped half-way and taken up again: every number is that of the whole one."""
     layout = workspace.layout(job)
     (workspace.store / layout.result).unlink()
     with pytest.raises(StoppedError):
-        _run(workspace, job, "first", stop_at=STOP_AT)
-    result = _run(workspace, job, "second")
+        run_attempt(workspace, job, "first", stop_at=STOP_AT)
+    result = run_attempt(workspace, job, "second")
     assert result.resumed_from == (STOP_AT,)
     assert (result.metrics, result.predictions) == (whole.metrics, whole.predictions)
     lines = [

@@ -124,9 +124,11 @@ class RunTrainer(transformers.Trainer):
         # By the model's own names: Trainer takes no others back, and leaves out in silence what a hub names otherwise.
         model: Any = self.model
         if frozen_names(model):
-            # The rest comes from the pretrained model again.
-            state = {name: one.contiguous() for name, one in trained_state(model).items()}
-            save_file(state, Path(output_dir or self.args.output_dir) / SAFE_WEIGHTS_NAME)
+            # The rest comes from the pretrained model again. Copies: tied weights are one tensor under two names.
+            state = {name: one.clone().contiguous() for name, one in trained_state(model).items()}
+            folder = Path(output_dir or self.args.output_dir)
+            folder.mkdir(parents=True, exist_ok=True)
+            save_file(state, folder / SAFE_WEIGHTS_NAME)
             return
         model.save_pretrained(output_dir, state_dict=state_dict, save_original_format=False)
 
