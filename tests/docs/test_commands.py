@@ -32,7 +32,6 @@ NOT_RUN = {
     "--command -- finetune-trainer prune ...": "a pod, with dots for what is the reader's",
     **dict.fromkeys(
         (
-            "kubectl get raycluster",
             "kubectl get secret RAYCLUSTER -o jsonpath={.data.auth_token}",
             "kubectl port-forward service/RAYCLUSTER-head-svc 8265",
         ),

@@ -112,7 +112,7 @@ def test_cut_off_at_any_write_the_next_operator_comes_to_the_same_end(
 
 def test_cut_off_between_plan_and_job_the_job_comes_with_the_same_plan(world: World) -> None:
     world.apply("exp", spec_of(world.server, TASKS))
-    world.restart(CutOff(world.api, 1, done=False))
+    world.restart(CutOff(world.api, 2, done=False))
     with pytest.raises(Cut):
         world.look("exp")
     (plan,) = world.core.list_namespaced_config_map(world.namespace).items
