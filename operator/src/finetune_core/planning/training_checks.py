@@ -71,8 +71,8 @@ def adapter_problems(
     if settings.peft_type == PeftType.IA3 and bool(settings.target_modules) != bool(settings.feedforward_modules):
         yield Problem(f"{field}.targetModules", "IA3 needs targetModules and feedforwardModules, or neither: set both")
     if outside := set(settings.feedforward_modules or ()) - set(settings.target_modules or ()):
-        names = ", ".join(sorted(outside))
-        yield Problem(f"{field}.feedforwardModules", f"{names}: not among targetModules; add them there")
+        missing = ", ".join(sorted(outside))
+        yield Problem(f"{field}.feedforwardModules", f"{missing}: not among targetModules; add them there")
     if model_type in SPARSE_TYPES:
         remedy = f"zeros of {model_type} would not be kept in a merged model: remove it, or use model.type bert"
         yield Problem(f"{field}.peftType", remedy)

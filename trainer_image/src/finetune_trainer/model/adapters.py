@@ -4,7 +4,7 @@ The Trainer is given the model itself, whose layers PEFT has replaced: all that 
 See docs/decisions/0033-adapters.md.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from finetune_trainer.errors import UserError
 from finetune_trainer.model.files import reading
 from finetune_trainer.sparse.masks import masked_modules
 
-_KNOWN = {
+_KNOWN: Mapping[PeftType, Mapping[str, Any]] = {
     PeftType.LORA: constants.TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING,
     PeftType.IA3: constants.TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING,
 }
@@ -105,7 +105,7 @@ def _matching(model: Any, field: str, names: Iterable[str]) -> tuple[str, ...]:
 
 def _config(model: Any, settings: Settings, targets: list[str], saved: tuple[str, ...]) -> Any:
     rows_first = any(isinstance(part, Conv1D) for part in model.modules())
-    shared = {
+    shared: dict[str, Any] = {
         "task_type": peft.TaskType.SEQ_CLS,
         "target_modules": targets,
         "modules_to_save": list(saved),

@@ -89,7 +89,8 @@ class RunTrainer(transformers.Trainer):
         """As Trainer's, with a learning rate that falls with depth where the settings say so."""
         if self._lr_decay == 1 or self.optimizer is not None:
             return super().create_optimizer()
-        kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+        model: Any = self.model
+        kind, options = self.get_optimizer_cls_and_kwargs(self.args, model)
         self.optimizer = kind(self._groups(), **options)
         return self.optimizer
 
@@ -126,7 +127,7 @@ class RunTrainer(transformers.Trainer):
         if frozen_names(model):
             # The rest comes from the pretrained model again. Copies: tied weights are one tensor under two names.
             state = {name: one.clone().contiguous() for name, one in trained_state(model).items()}
-            folder = Path(output_dir or self.args.output_dir)
+            folder = Path(str(output_dir or self.args.output_dir))
             folder.mkdir(parents=True, exist_ok=True)
             save_file(state, folder / SAFE_WEIGHTS_NAME)
             return
