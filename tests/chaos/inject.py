@@ -44,7 +44,7 @@ def inject(scene: Scene, fault: Fault) -> str:
     """Have a fault happen, from its beginning to its end; what it hit, "" where there was nothing to hit."""
     if fault.kind in DAMAGES:
         return DAMAGES[fault.kind](scene.eyes, scene.subject(fault), scene.tampered, fault)
-    return _INJECTORS[fault.kind](scene, fault)
+    return INJECTORS[fault.kind](scene, fault)
 
 
 def _operator_killed(_scene: Scene, _fault: Fault) -> str:
@@ -159,7 +159,7 @@ def _retry_token(scene: Scene, fault: Fault) -> str:
     return f"token {scene.subject(fault).tokens}"
 
 
-_INJECTORS: dict[Kind, Callable[[Scene, Fault], str]] = {
+INJECTORS: dict[Kind, Callable[[Scene, Fault], str]] = {
     Kind.OPERATOR_KILLED: _operator_killed,
     Kind.OPERATOR_FROZEN: _operator_frozen,
     Kind.APISERVER_DOWN: _apiserver_down,
