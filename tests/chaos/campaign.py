@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from chaos.check_course import check_course
 from chaos.check_orphans import check_gone, check_settled
@@ -12,7 +12,7 @@ from chaos.faults import Fault, Kind, Phase, longest_outage
 from chaos.inject import Scene, inject
 from chaos.observed import Ending, Look, Violation
 from chaos.subjects import FEWER_RUNS, MORE_RUNS, Subject, experiment_spec, search_spec
-from chaos.summary import Injected, progress_after
+from chaos.summary import Injected, with_progress
 from chaos.watch import Watch
 from e2e.harness import Experiment, Search
 from finetune_store import Store
@@ -48,7 +48,7 @@ class Campaign:
             self.rounds += 1
             self._round(f"storm-{self.rounds}", _MOST_FAULTS)
         looks = self.watch.looks
-        self.injected = [replace(one, progress=progress_after(looks, one.ended)) for one in self.injected]
+        self.injected = [with_progress(one, looks) for one in self.injected]
         self._report(check_course(looks, self.scene.tampered))
 
     def _round(self, name: str, most: int) -> tuple[Ending, Ending]:
@@ -93,7 +93,8 @@ class Campaign:
         began = self.scene.eyes.now()
         self.watch.write(fault=fault)
         hit = inject(self.scene, fault)
-        self.injected.append(Injected(fault, hit, began, self.scene.eyes.now()))
+        folders = tuple(f"{subject.handle.layout.root}/" for subject in self._subjects())
+        self.injected.append(Injected(fault, hit, folders, began, self.scene.eyes.now()))
         self.watch.write(over=fault.kind, hit=hit)
 
     def _await_phase(self, fault: Fault) -> None:

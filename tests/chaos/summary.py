@@ -1,7 +1,7 @@
 """The table at the end: faults injected by kind, and how long until the next progress. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median, quantiles
 
 from chaos.faults import Fault, Kind
@@ -14,27 +14,27 @@ class Injected:
 
     fault: Fault
     hit: str
+    folders: tuple[str, ...]
+    """Of the experiment and the search of its round."""
     began: float
     ended: float
     progress: float | None = None
     """Seconds from its end until something went on; None where nothing was left to do."""
 
 
-def progress_after(looks: Sequence[Look], ended: float) -> float | None:
-    """Seconds from the end of a fault until keys in the store, or a status, are others than then."""
-    before = [look for look in looks if look.at <= ended and look.keys is not None]
-    known = _state(before[-1]) if before else {}
-    for look in looks:
-        if look.at > ended and look.keys is not None and look.owners is not None:
-            state = _state(look)
-            if state != known and before:
-                return look.at - ended
-    return None
+def with_progress(injected: Injected, looks: Sequence[Look]) -> Injected:
+    """A fault, and when both the API server and the store answered again, and something had gone on in the store."""
+    answered = [look for look in looks if look.keys is not None and look.owners is not None]
+    known = [_state(look, injected.folders) for look in answered if look.at <= injected.ended][-1:]
+    later = (look for look in answered if look.at > injected.ended)
+    went_on = (look.at - injected.ended for look in later if [_state(look, injected.folders)] != known)
+    return replace(injected, progress=next(went_on, None))
 
 
-def _state(look: Look) -> dict[str, str]:
+def _state(look: Look, folders: tuple[str, ...]) -> dict[str, str]:
     """What the work has come to; a heartbeat is no progress."""
-    return {key: seen.etag for key, seen in (look.keys or {}).items() if "/drivers/" not in key}
+    keys = (look.keys or {}).items()
+    return {key: seen.etag for key, seen in keys if key.startswith(folders) and "/drivers/" not in key}
 
 
 def table(injected: Sequence[Injected], found: Sequence[Violation]) -> str:

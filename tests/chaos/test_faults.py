@@ -5,9 +5,9 @@ from itertools import islice
 
 import pytest
 
+from chaos.damage import DAMAGES
 from chaos.faults import LONGEST, OUTAGES, SHORTEST, Fault, Kind, Phase, faults, longest_outage
 from chaos.inject import INJECTORS
-from chaos.damage import DAMAGES
 
 
 def first(count: int, *, seed: int = 7, minutes: float = 30) -> list[Fault]:
