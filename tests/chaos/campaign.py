@@ -84,6 +84,7 @@ class Campaign:
         """A look that began after now."""
         now = self.scene.eyes.now()
         while not self.watch.looks or self.watch.looks[-1].at < now:
+            self.watch.require()
             time.sleep(0.1)
         return self.watch.looks[-1]
 

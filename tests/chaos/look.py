@@ -18,6 +18,7 @@ from minio.error import MinioException
 from chaos.observed import Json, Look, Seen
 
 _SECONDS = 3.0
+_OK = 200
 _MANAGED = "app.kubernetes.io/managed-by=finetune-operator"
 _CHILDREN = {
     "pods": "/api/v1/namespaces/{}/pods",
@@ -124,16 +125,17 @@ class Eyes:
         return {one["metadata"]["name"]: one for one in found}
 
     def _listed(self, path: str, selector: str) -> list[Json]:
-        answer = self.api.call_api(
-            path.format(self.namespace),
+        request = self.api.param_serialize(
             "GET",
+            path.format(self.namespace),
             query_params=[("labelSelector", selector)],
-            response_type="object",
             auth_settings=["BearerToken"],
-            _return_http_data_only=True,
-            _request_timeout=_SECONDS,
         )
-        items: list[Json] = answer["items"]
+        answer = self.api.call_api(*request, _request_timeout=_SECONDS)
+        data = answer.read()
+        if answer.status != _OK:
+            raise ApiException(status=answer.status, reason=answer.reason)
+        items: list[Json] = json.loads(data)["items"]
         return items
 
 

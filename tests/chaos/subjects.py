@@ -15,7 +15,7 @@ _EXECUTION: Json = {
     "retries": 20,
     "parallelism": 2,
     "terminationGracePeriodSeconds": 20,
-    "checkpointIntervalSeconds": 3,
+    "checkpointIntervalSeconds": 5,
     "resources": {"requests": {"cpu": "100m"}},
     "podTemplate": {"env": [ONE_THREAD, {"name": "FINETUNE_LEASE_SECONDS", "value": str(LEASE_SECONDS)}]},
 }

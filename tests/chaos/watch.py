@@ -32,6 +32,11 @@ class Watch:
         self._thread.join()
         self._log.close()
 
+    def require(self) -> None:
+        """RuntimeError where it looks no more: nothing that depends on it would ever be seen."""
+        if not self._thread.is_alive():
+            raise RuntimeError("the thread that looks has died; its error is above")
+
     def write(self, **event: Any) -> None:
         """A line of the log, and of the screen."""
         line = {"at": round(self._eyes.now(), 1), **event}
