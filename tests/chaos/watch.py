@@ -2,7 +2,6 @@
 
 import json
 import threading
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
@@ -52,22 +51,21 @@ class Watch:
 
     def _tell(self, look: Look) -> None:
         """What is another than it was at the look before."""
-        seen = {name: value for name, value in asdict(look).items() if name not in {"at", "beats"}}
+        seen = _brief(look)
         changed = {name: value for name, value in seen.items() if self._told.get(name) != value}
         if changed:
             self._told = seen
-            self._log.write(json.dumps({"at": round(look.at, 1), "look": _short(changed)}, default=str) + "\n")
+            self._log.write(json.dumps({"at": round(look.at, 1), "look": changed}, default=str) + "\n")
 
 
-def _short(changed: Json) -> Json:
-    """What a reader needs: status, phases and keys."""
-    keys = changed.get("keys")
-    return {
-        **changed,
-        "keys": None if keys is None else sorted(key for key in keys if "/drivers/" not in key),
-        "owners": {name: one.get("status") for name, one in (changed.get("owners") or {}).items()},
-        "children": {
-            kind: [(one["metadata"]["name"], one.get("status", {}).get("phase")) for one in found]
-            for kind, found in (changed.get("children") or {}).items()
-        },
-    }
+def _brief(look: Look) -> Json:
+    """What a reader needs: status, phases and keys; None for what did not answer."""
+    statuses = look.owners and {name: one.get("status") for name, one in look.owners.items()}
+    children = look.children and {kind: list(map(_phase, found)) for kind, found in look.children.items()}
+    keys = look.keys and sorted(key for key in look.keys if "/drivers/" not in key)
+    return {"owners": statuses, "children": children, "keys": keys}
+
+
+def _phase(child: Json) -> str:
+    suspended = " suspended" if child["spec"]["suspend"] else ""
+    return f"{child['metadata']['name']} {child['status']['phase'] or ''}{suspended}"
