@@ -16,7 +16,7 @@ _EXECUTION: Json = {
     "parallelism": 2,
     "terminationGracePeriodSeconds": 20,
     "checkpointIntervalSeconds": 5,
-    "resources": {"requests": {"cpu": "100m"}},
+    "resources": {"requests": {"cpu": "300m"}},
     "podTemplate": {"env": [ONE_THREAD, {"name": "FINETUNE_LEASE_SECONDS", "value": str(LEASE_SECONDS)}]},
 }
 
