@@ -10,11 +10,13 @@ from chaos.check_results import check_calm, check_ending
 from chaos.damage import DAMAGES
 from chaos.faults import Fault, Kind, Phase, longest_outage
 from chaos.inject import Scene, inject
+from chaos.look import NO_ANSWER
 from chaos.observed import Ending, Look, Violation
 from chaos.subjects import FEWER_RUNS, MORE_RUNS, Subject, experiment_spec, search_spec
 from chaos.summary import Injected, with_progress
 from chaos.watch import Watch
 from e2e.harness import Experiment, Search
+from finetune_dev.errors import DevError
 from finetune_store import Store
 
 _MOST_FAULTS = 7
@@ -96,10 +98,18 @@ class Campaign:
         time.sleep(fault.delay)
         began = self.scene.eyes.now()
         self.watch.write(fault=fault)
-        hit = inject(self.scene, fault)
+        hit = self._inject(fault)
         folders = tuple(f"{subject.handle.layout.root}/" for subject in self._subjects())
         self.injected.append(Injected(fault, hit, folders, began, self.scene.eyes.now()))
         self.watch.write(over=fault.kind, hit=hit)
+
+    def _inject(self, fault: Fault) -> str:
+        """What was hit; "" where the cluster, still weak from the fault before, does not take this one."""
+        try:
+            return inject(self.scene, fault)
+        except (*NO_ANSWER, DevError) as error:
+            self.watch.write(not_injected=fault.kind, error=str(error)[:300])
+            return ""
 
     def _await_phase(self, fault: Fault) -> None:
         subject = self.scene.subject(fault)

@@ -27,7 +27,8 @@ _CHILDREN = {
     "networkpolicies": "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies",
 }
 _OWNERS = ("finetuneexperiments", "hpsearches")
-_NO_ANSWER = (urllib3.exceptions.HTTPError, ApiException, MinioException, OSError)
+NO_ANSWER = (urllib3.exceptions.HTTPError, ApiException, MinioException, OSError)
+"""What says that a server is away, or that what was asked for is."""
 
 
 def store_of(address: str, keys: tuple[str, str]) -> Minio:
@@ -67,7 +68,7 @@ class Eyes:
 
     def document(self, key: str) -> Any:
         """A JSON document; None where there is none, or something else."""
-        with suppress(*_NO_ANSWER, ValueError):
+        with suppress(*NO_ANSWER, ValueError):
             return json.loads(self.read(key))
         return None
 
@@ -106,21 +107,21 @@ class Eyes:
     def _keys(self) -> dict[str, Seen] | None:
         try:
             found = list(self.store.list_objects(self.bucket, f"{self.namespace}/", recursive=True))
-        except _NO_ANSWER:
+        except NO_ANSWER:
             return None
         return {str(one.object_name): Seen(str(one.etag), _timestamp(one.last_modified)) for one in found}
 
     def _children(self) -> dict[str, list[Json]] | None:
         try:
             return {kind: list(map(_brief, self._listed(path, _MANAGED))) for kind, path in _CHILDREN.items()}
-        except _NO_ANSWER:
+        except NO_ANSWER:
             return None
 
     def _owners(self) -> dict[str, Json] | None:
         path = "/apis/finetune.dev/v1alpha1/namespaces/{}/"
         try:
             found = [one for plural in _OWNERS for one in self._listed(path + plural, "")]
-        except _NO_ANSWER:
+        except NO_ANSWER:
             return None
         return {one["metadata"]["name"]: one for one in found}
 
