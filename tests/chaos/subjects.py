@@ -13,6 +13,7 @@ FEWER_RUNS, MORE_RUNS = 2, 3
 
 _EXECUTION: Json = {
     "retries": 20,
+    "runsPerPod": 2,
     "parallelism": 2,
     "terminationGracePeriodSeconds": 20,
     "checkpointIntervalSeconds": 5,
@@ -36,9 +37,9 @@ def search_spec() -> Json:
         "space": {"learningRate": {"logUniform": [1e-4, 1e-2]}, "maxSteps": {"int": [150, 300]}},
         "training": {"evalSteps": 50, "trainBatchSize": 8, "maxSeqLength": 32},
         "algorithm": "Random",
-        "trials": 6,
+        "trials": 4,
         "clusters": 2,
-        "execution": _EXECUTION,
+        "execution": {name: value for name, value in _EXECUTION.items() if name != "runsPerPod"},
     }
 
 

@@ -43,7 +43,7 @@ def test_a_flawless_end_has_nothing_wrong() -> None:
         pytest.param("status = store", lambda end: end.status["runs"].update(succeeded=5), id="succeeded"),
         pytest.param("status = store", lambda end: end.status["runs"].update(total=8), id="total"),
         pytest.param("status = store", lambda end: end.status["runs"].update(running=1), id="running"),
-        pytest.param("status = store", lambda end: end.status.update(score="61.00"), id="score"),
+        pytest.param("status = store", lambda end: end.status.update(score="61.00 (2/9)"), id="score"),
         pytest.param("status = store", lambda end: end.status.pop("score"), id="no-score"),
         pytest.param(
             "best = maximum", lambda end: end.status["tasks"][0]["best"].update(value=0.625), id="best-of-status"
