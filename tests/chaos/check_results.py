@@ -92,7 +92,7 @@ def _run_status(ending: Ending, counted: list[Json], planned: int) -> Iterator[V
     best = [max(values) for values in _values(counted).values()]
     # "62.50 (2/9)": the mean of two of GLUE's nine tasks.
     score = str(ending.status.get("score"))
-    if best and score.split()[0] != f"{100 * statistics.mean(best):.2f}":
+    if best and score.split(maxsplit=1)[0] != f"{100 * statistics.mean(best):.2f}":
         yield Violation("status = store", f"{ending.name}: score is {score}, bests are {best}")
 
 
