@@ -22,8 +22,8 @@ def results(ending: Ending) -> dict[str, Any]:
 
 
 def _is_result(key: str, places: tuple[str, ...]) -> bool:
-    place, *_, name = key.split("/")
-    return place in places and name == "result.json" and len(key.split("/")) == 4
+    parts = key.split("/")
+    return len(parts) == 4 and parts[0] in places and parts[-1] == "result.json"
 
 
 def check_calm(calm: Ending) -> Iterator[Violation]:
