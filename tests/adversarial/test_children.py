@@ -89,7 +89,10 @@ def test_so_may_those_of_a_pod(place: Place, key: str) -> None:
         metadata: Json = {"name": "pod", "labels": labels, "annotations": {names.INDEX_ANNOTATION: "0"}}
         metadata["annotations" if key in metadata["annotations"] else "labels"][key] = text
         deep = "[" * 4000
-        ended = {"containerStatuses": [{"state": {"terminated": {"exitCode": 1, "message": deep}}}], "phase": "Failed"}
+        ended = {
+            "containerStatuses": [{"name": "trainer", "state": {"terminated": {"exitCode": 1, "message": deep}}}],
+            "phase": "Failed",
+        }
         place.api.put(collection(POD), {"metadata": metadata, "status": ended})
         place.look("FinetuneExperiment", 2)
     assert place.api.foreign() == []

@@ -68,6 +68,9 @@ class NoChildren:
     def pods(self) -> tuple[Any, ...]:
         return ()
 
+    def hindered(self) -> tuple[Any, ...]:
+        return ()
+
 
 def test_the_operators_look_takes_no_memory_for_them(store: DirectoryStore) -> None:
     plan = finished_experiment(store, "demo", 0.6, 0.7)
@@ -75,7 +78,9 @@ def test_the_operators_look_takes_no_memory_for_them(store: DirectoryStore) -> N
     make_huge(store, layout_of(plan).run("rte", lost).result, DEMO.results("json"))
 
     with little_memory():
-        seen = Observer(cast(Children, NoChildren()), Memory()).observe(store, plan, Execution(), JOB, "template")
+        seen = Observer(cast(Children, NoChildren()), Memory()).observe(
+            store, plan, Execution(), JOB, "template", now=0.0
+        )
         report = read_report(store, DEMO)
 
     assert seen.outcomes.keys() == {whole}
@@ -89,7 +94,9 @@ def test_the_command_line_takes_no_memory_for_them(store: DirectoryStore, tmp_pa
     result = layout_of(plan).run("rte", plan.runs_of("rte")[0].run_id).result
     make_huge(store, {"plan": DEMO.plan, "results": DEMO.results("json"), "result": result}[what])
     with little_memory():
-        assert main(["results", "demo", "-n", "team", "--store", str(tmp_path / "store")]) in range(1, 6)
+        code = main(["results", "demo", "-n", "team", "--store", str(tmp_path / "store")])
+    # A result that cannot be read counts as none: the others are shown.
+    assert code == 0 if what == "result" else code in range(1, 6)
 
 
 def test_the_page_takes_no_memory_for_them(store: DirectoryStore) -> None:
@@ -131,10 +138,12 @@ def test_a_run_is_kept_beside_a_torn_result_of_its_sibling(
     store: DirectoryStore, caplog: pytest.LogCaptureFixture, content: bytes
 ) -> None:
     publish = pytest.importorskip("finetune_trainer.run.publish")
-    plan = plan_of({"rte": 3}).model_copy(update={"retention": ModelRetention.BEST})
+    plan = plan_of({"rte": 4}).model_copy(update={"retention": ModelRetention.BEST})
     torn = layout_of(plan).run("rte", plan.runs[0].run_id).result
     store.put(torn, content)
     assert publish._keeps_model(store, plan, result_of(plan, "rte", 1, 0.7))
     assert store.uri(torn) in caplog.text
-    finish_run(store, plan, "rte", 2, 0.8)
+    for run, value in ((2, 0.8), (3, 0.9)):
+        finish_run(store, plan, "rte", run, value)
+    # The two best are kept.
     assert not publish._keeps_model(store, plan, result_of(plan, "rte", 1, 0.7))

@@ -78,6 +78,9 @@ class NoChildren:
     def pods(self) -> tuple[Any, ...]:
         return ()
 
+    def hindered(self) -> tuple[Any, ...]:
+        return ()
+
 
 @pytest.mark.parametrize(
     "change", [{"runId": "x"}, {"task": "wnli"}, {"run": 1}, {"attempt": "../../x"}, {"step": 10**400}, {"metrics": []}]
@@ -89,7 +92,9 @@ def test_a_result_that_is_not_the_runs_own_is_named_and_counts_as_none(tmp_path:
     key = layout_of(plan).run("rte", result.run_id).result
     store.put(key, json.dumps({**json.loads(store.get(key)), **change}).encode())
 
-    seen = Observer(cast(Children, NoChildren()), Memory()).observe(store, plan, SPEC.execution, JOB, "template")
+    seen = Observer(cast(Children, NoChildren()), Memory()).observe(
+        store, plan, SPEC.execution, JOB, "template", now=0.0
+    )
 
     assert seen.outcomes == {}
     assert key in seen.unreadable[result.run_id]

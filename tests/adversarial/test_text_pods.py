@@ -8,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from finetune_core.api import Execution, Storage, Tracking
+from finetune_core.deciding.actions import CreateReportJob
 from finetune_core.tracking import to_env
 from finetune_operator import manifests
 from finetune_operator.manifests import Owner, PodSettings
@@ -79,5 +80,5 @@ def test_a_training_pod_sees_the_trackers_settings_as_they_are(text: str) -> Non
 
 @pytest.mark.parametrize("text", SHELL)
 def test_a_report_pod_is_given_run_ids_as_they_are(text: str) -> None:
-    job = manifests.report_job(OWNER, settings("x"), name="n", revision="r", digest="d", failed=(text,))
+    job = manifests.report_job(OWNER, settings("x"), CreateReportJob("n", "r", "d", (text,)))
     assert seen(job)[0][-1] == text

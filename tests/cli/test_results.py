@@ -275,20 +275,21 @@ def weights(store: DirectoryStore) -> int:
     return sum("/model/" in info.key for info in store.list("team/demo/runs"))
 
 
-def test_gc_shows_what_retention_would_delete_and_deletes_it_with_yes(
-    store: DirectoryStore, plan: Plan, run: Run
-) -> None:
-    failed = [fail_run(store, plan, "cola", 0, "no such column")]
-    publish(store, plan, failed)
-    # As after an interrupted clean-up: the weights of the lesser run are there again.
-    lesser = finish_run(store, plan, "rte", 0, 0.6, predictions={"RTE.tsv": prediction(3000)})
+def test_gc_shows_what_retention_would_delete_and_deletes_it_with_yes(store: DirectoryStore, run: Run) -> None:
+    plan = plan_of({"rte": 3, "cola": 1})
+    store.put(ExperimentLayout(plan.namespace, plan.experiment).plan, plan.to_bytes())
+    for number, value in enumerate((0.5, 0.6, 0.7)):
+        finish_run(store, plan, "rte", number, value, predictions={"RTE.tsv": prediction(3000)})
+    publish(store, plan, [fail_run(store, plan, "cola", 0, "no such column")])
+    # As after an interrupted clean-up: the weights of the third best run are there again.
+    lesser = finish_run(store, plan, "rte", 0, 0.5, predictions={"RTE.tsv": prediction(3000)})
 
     shown = run("gc", "demo", *where(store))
     before = weights(store)
     run("gc", "demo", "--yes", *where(store))
 
     assert shown.out.count(lesser.run_id) == 3
-    assert (before, weights(store)) == (6, 3)
+    assert (before, weights(store)) == (9, 6)
 
 
 def test_gc_deletes_nothing_by_a_report_that_is_older_than_the_runs(
@@ -301,7 +302,7 @@ def test_gc_deletes_nothing_by_a_report_that_is_older_than_the_runs(
 
     assert said.code == 3
     assert "older than its runs" in said.text
-    assert weights(store) == 6
+    assert weights(store) == 9
 
 
 @pytest.mark.apiserver

@@ -191,10 +191,10 @@ def test_a_list_says_how_to_write_its_entries() -> None:
 
 
 def test_ctrl_c_exits_with_130(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def interrupt(_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("finetune_cli.commands.validate.check_source", interrupt)
+    monkeypatch.setattr("finetune_cli.commands.validate.checked", interrupt)
 
     assert main(["validate", str(tmp_path / "a.yaml")]) == 130
 

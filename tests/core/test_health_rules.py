@@ -19,6 +19,7 @@ INVALID = {
     Reason.INVALID_SPEC,
     Reason.INPUT_NOT_FOUND,
     Reason.KUBERAY_MISSING,
+    Reason.KUBERAY_TOO_OLD,
     Reason.SECRET_NOT_FOUND,
     Reason.STORAGE_REFUSED,
     Reason.REJECTED,
@@ -49,6 +50,7 @@ OTHERS = {
     Reason.TASKS_MISSING,
     Reason.EXPORTED,
     Reason.NOTHING_TO_EXPORT,
+    Reason.CREATES_REPEATEDLY,
 }
 """Reasons of conditions that decide no health, and of `Valid` where it is not False."""
 

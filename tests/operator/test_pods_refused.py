@@ -76,7 +76,7 @@ def test_it_goes_on_when_the_pods_may_be_created(world: World) -> None:
     assert world.reason("exp") == "Running"
     world.play(job, active=1, ready=1)
     world.look("exp")
-    assert world.condition("exp", "Succeeded")["message"] == "0 of 1 runs ended, 1 pod at work."
+    assert world.condition("exp", "Succeeded")["message"] == "0 of 1 runs ended; pods: 1 running."
 
 
 def test_a_pod_made_since_counts_where_kubernetes_left_the_event_of_its_success_out(world: World) -> None:
@@ -134,7 +134,7 @@ def test_some_pods_that_are_refused_are_told_while_the_others_work(world: World)
     world.tell(job, "FailedCreate", "Error creating: exceeded quota: small")
     look_twice(world, lambda: world.look("exp"))
     assert world.reason("exp") == "Running"
-    assert "1 pod at work. Pod of exp-" in world.condition("exp", "Succeeded")["message"]
+    assert "pods: 1 running. Pod of exp-" in world.condition("exp", "Succeeded")["message"]
     assert "exceeded quota: small" in world.condition("exp", "Succeeded")["message"]
 
 

@@ -59,7 +59,8 @@ def test_health_and_metrics_answer(world: World, operator: OperatorProcess) -> N
     assert operator.get("/healthz") == (200, "ok")
     status, text = operator.get("/metrics")
     assert status == 200
-    assert 'finetune_api_requests_total{resource="jobs",verb="POST"} 1.0' in text
+    # Tried, then created.
+    assert 'finetune_api_requests_total{resource="jobs",verb="POST"} 2.0' in text
     assert "finetune_living_experiments 1.0" in text
 
 

@@ -220,7 +220,7 @@ def test_a_pod_template_that_is_no_pods_is_told_in_the_api_servers_words(world: 
     assert world.look("exp") is not None
     status, reason, message = valid(world)
     assert (status, reason) == ("False", "Rejected")
-    assert message.startswith("spec.execution: ")
+    assert message.startswith("spec.execution.podTemplate.nodeSelector: ")
     assert "not a label" in message
     world.apply("exp", spec_of(world.server, {"rte": 1}))
     world.look("exp")

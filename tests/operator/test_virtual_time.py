@@ -38,11 +38,11 @@ def test_whatever_happens_each_run_ends_once_and_nothing_is_left_over(first: int
 def _settled_beside_a_living_job(monkeypatch: pytest.MonkeyPatch) -> None:
     after_work = job_sequence._after_work
 
-    def hasty(current, others, failed) -> SequenceState:
+    def hasty(sequence, current, others, failed) -> SequenceState:
         if current is None or current.finished:
             cleanup = tuple(action for job in others for action in job_sequence.retire_job(job))
-            return replace(after_work(None, (), failed), actions=cleanup, current=current)
-        return after_work(current, tuple(job for job in others if job.finished), failed)
+            return replace(after_work(sequence, None, (), failed), actions=cleanup, current=current)
+        return after_work(sequence, current, tuple(job for job in others if job.finished), failed)
 
     monkeypatch.setattr(job_sequence, "_after_work", hasty)
 

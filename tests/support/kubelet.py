@@ -15,10 +15,17 @@ NODE = "played"
 _ADDRESS = "127.0.0.1"
 
 
+LAST = "step 2 of 2"
+"""Of a run of RTE, the first."""
+
+
 class Kubelet:
     """A node of a test's API server; every container's log is `LINES`."""
 
-    LINES = ("step 1 of 2", "step 2 of 2")
+    LINES = (
+        "2026-01-01T00:00:00.000+00:00 INFO    1 run to do",
+        f"2026-01-01T00:00:01.000+00:00 INFO    {LAST} task=rte run=0 run_id=id-0",
+    )
 
     def __init__(self, api: client.ApiClient, folder: Path) -> None:
         self._core = client.CoreV1Api(api)

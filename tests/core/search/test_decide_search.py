@@ -138,11 +138,10 @@ def test_a_task_that_ended_with_fewer_trials_than_are_asked_for_now_is_searched_
     assert units_of(create) == ["rte/0", "cola/0"]
 
 
-def test_a_result_that_cannot_be_read_counts_as_ended() -> None:
-    seen = observation(
-        trials={task: TRIALS[task][:2] for task in TRIALS}, ends=ENDED["ends"], unreadable=dict.fromkeys(PLAN.order, 1)
-    )
-    assert seen.open_tasks == frozenset()
+def test_a_result_that_cannot_be_read_counts_as_none() -> None:
+    unreadable = {f"trials/{task}/00002/result.json": "it is no JSON" for task in TRIALS}
+    seen = observation(trials={task: TRIALS[task][:2] for task in TRIALS}, ends=ENDED["ends"], unreadable=unreadable)
+    assert seen.open_tasks == frozenset(TRIALS)
 
 
 def test_the_report_comes_when_every_task_has_ended_then_the_config_map_then_the_end() -> None:

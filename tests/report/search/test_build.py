@@ -307,7 +307,7 @@ def test_a_task_that_was_given_up_is_reported_beside_the_others(store: Directory
     plan = search_plan(("rte", "mrpc"))
     trials = [*mixed_trials(plan, 4, "rte"), *mixed_trials(plan, 2, "mrpc")]
     summary = build(store, leave(store, plan, trials, ended=["rte"]))
-    assert [task.end_reason for task in summary.tasks] == ["AllTrials", None]
+    assert [task.end_reason for task in summary.tasks] == ["TimeBudget", None]
     assert "The search was given up" in store.get("team/hunt/summary.md").decode()
 
 

@@ -92,7 +92,7 @@ class World:
         self.store.put(LAYOUT.plan, b"")
         self.cluster.plan_in_store = plan(*self.spec)
         observer = Observer(children, self.memory, owner_uid=UID)
-        return observer.observe(cast(Any, self.store), plan(*self.spec), self.execution, JOB, "template")
+        return observer.observe(cast(Any, self.store), plan(*self.spec), self.execution, JOB, "template", now=0.0)
 
     def _act(self, action: Action) -> None:
         cluster = self.cluster
@@ -268,3 +268,7 @@ class _Children:
 
     def pods(self) -> tuple[PodView, ...]:
         return self._cluster.pod_views()
+
+    def hindered(self) -> tuple[PodView, ...]:
+        """Nobody refuses pods here."""
+        return ()

@@ -8,6 +8,7 @@ from finetune_core.api import ExperimentSpec, HPSearchSpec
 from finetune_core.api.status import Reason
 from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import Plan, pin_key
+from finetune_core.planning.plan_size import size_problems
 from finetune_core.planning.search import search_pin_key
 from finetune_core.planning.search_plan import SearchPlan
 from finetune_core.problems import InvalidInputError
@@ -37,6 +38,7 @@ class Planner:
             memory.plan = experiment_plan(
                 spec, layout, self.store, pin=pin, sources=sources, read_tuned=tuned.read, known=memory.plan
             )
+        _check_size(memory.plan)
         return memory.plan
 
     def search(self, spec: HPSearchSpec, memory: SearchMemory) -> SearchPlan:
@@ -45,10 +47,17 @@ class Planner:
         layout = SearchLayout(self.owner.namespace, self.owner.name)
         with _in_operators_terms(), self.resolver.sources(spec, pin) as sources:
             plan = search_plan(spec, layout, self.store, pin=pin, sources=sources, known=memory.plan)
+        _check_size(plan)
         if plan is not memory.plan:
             # A new plan lets tasks go on that had ended: their ends are listed again.
             memory.plan, memory.ends, memory.listed = plan, {}, None
         return plan
+
+
+def _check_size(plan: Plan | SearchPlan) -> None:
+    problems = size_problems(plan)
+    if problems:
+        raise CannotRunError(problems, Reason.INVALID_SPEC, retry=False)
 
 
 @contextmanager
