@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from chaos.check_course import check_course
 from chaos.check_orphans import check_gone, check_settled
@@ -97,7 +97,7 @@ class Campaign:
         self._await_phase(fault)
         time.sleep(fault.delay)
         began = self.scene.eyes.now()
-        self.watch.write(fault=fault)
+        self.watch.write(fault=asdict(fault))
         hit = self._inject(fault)
         folders = tuple(f"{subject.handle.layout.root}/" for subject in self._subjects())
         self.injected.append(Injected(fault, hit, folders, began, self.scene.eyes.now()))
