@@ -13,7 +13,7 @@ PYTHON := PYTHONPATH=dev:bench $(BIN)/python
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs
 PACKAGES := operator/src trainer_image/src tests dev bench
 
-.PHONY: help setup lint format test e2e e2e-hostile demo demo-local demo-down up down status images crds lock bench-trainer bench-cluster bench-operator bench-search bench-sparse bench-memory docs docs-serve clean
+.PHONY: help setup lint format test e2e e2e-hostile chaos demo demo-local demo-down up down status images crds lock bench-trainer bench-cluster bench-operator bench-search bench-sparse bench-memory docs docs-serve clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,11 @@ e2e-hostile: $(READY) ## One tenant attacks the operator for 10 minutes while an
 	@$(PYTHON) -m finetune_dev up
 	@$(PYTHON) -m finetune_dev images
 	HOSTILE_MINUTES=$${HOSTILE_MINUTES:-10} $(BIN)/pytest -s -m e2e tests/e2e/test_hostile_tenants.py
+
+chaos: $(READY) ## Random faults on the real cluster, and whether all comes to the same end (CHAOS_SEED=..., CHAOS_MINUTES=30)
+	@$(PYTHON) -m finetune_dev up
+	@$(PYTHON) -m finetune_dev images
+	OMP_NUM_THREADS=1 PYTHONPATH=tests:dev:bench $(BIN)/python -m chaos
 
 demo: $(READY) ## The main job for real: cluster, operator, an experiment, its results (GLUE_DIR=... for real data)
 	@$(PYTHON) -m finetune_dev up

@@ -113,7 +113,15 @@ class BuiltCluster:
 
     def _start_control_plane(self, built: dict[str, Path]) -> None:
         self.daemons.ensure(programs.etcd(self._paths.cluster / "etcd"))
-        self.daemons.ensure(programs.apiserver(built["kube-apiserver"], self._authority))
+        self.start_apiserver(built["kube-apiserver"])
+        kubectl("apply", "--server-side", "--filename", _MANIFESTS)
+        manager, scheduler = built["kube-controller-manager"], built["kube-scheduler"]
+        self.daemons.ensure(programs.controller_manager(manager, self._authority, self._kubeconfig(programs.MANAGER)))
+        self.daemons.ensure(programs.scheduler(scheduler, self._kubeconfig(programs.SCHEDULER)))
+
+    def start_apiserver(self, program: Path) -> None:
+        """Have the API server running, and wait until it answers."""
+        self.daemons.ensure(programs.apiserver(program, self._authority))
         token = self._authority.identities(USERS)[ADMIN].token
         with step("waiting for the API server"):
             self.daemons.wait(
@@ -122,10 +130,6 @@ class BuiltCluster:
                 lambda: answers(f"{CLUSTER_ENDPOINT.url}/readyz", authority=self._authority.certificate, token=token),
                 seconds=_READY_SECONDS,
             )
-        kubectl("apply", "--server-side", "--filename", _MANIFESTS)
-        manager, scheduler = built["kube-controller-manager"], built["kube-scheduler"]
-        self.daemons.ensure(programs.controller_manager(manager, self._authority, self._kubeconfig(programs.MANAGER)))
-        self.daemons.ensure(programs.scheduler(scheduler, self._kubeconfig(programs.SCHEDULER)))
 
     def _start_node(self, built: dict[str, Path]) -> None:
         self._start_containerd()

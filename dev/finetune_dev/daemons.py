@@ -80,6 +80,13 @@ class Daemons:
         say(f"starting {daemon.name} (log: {self.log(daemon.name)})")
         self._start(daemon, fingerprint)
 
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to a program; DaemonError where it does not run."""
+        record = self._read(name)
+        if record is None or not record.is_running():
+            raise DaemonError(f"{name} does not run, so it gets no {number.name}: python -m finetune_dev status")
+        os.kill(record.pid, number)
+
     def stop(self, name: str) -> None:
         """End a program and forget it: asks first, and kills after a while."""
         record = self._read(name)

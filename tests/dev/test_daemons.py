@@ -1,5 +1,6 @@
 """Programs that keep running: recognised, left alone, mended, ended."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from finetune_dev.daemons import Daemon, Daemons, began_of
 from finetune_dev.errors import DaemonError
+from finetune_dev.shell import wait_for
 
 SLEEPER = Daemon("sleeper", ("sleep", "300"))
 
@@ -91,3 +93,12 @@ def test_start_time_is_read_behind_a_name_with_blanks_and_brackets() -> None:
 
 def test_zombie_has_ended() -> None:
     assert began_of("12 (a) " + " ".join(["Z", *map(str, range(4, 53))])) is None
+
+
+def test_a_signal_reaches_the_program_and_no_successor_of_its_id(daemons: Daemons) -> None:
+    daemons.ensure(SLEEPER)
+    daemons.signal("sleeper", signal.SIGKILL)
+    wait_for("it to end", lambda: not daemons.is_running("sleeper"), seconds=10)
+
+    with pytest.raises(DaemonError, match="sleeper does not run, so it gets no SIGCONT"):
+        daemons.signal("sleeper", signal.SIGCONT)

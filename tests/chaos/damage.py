@@ -1,0 +1,55 @@
+"""Tearing and deleting objects in the store."""
+
+from collections.abc import Callable
+
+from chaos.faults import Fault, Kind
+from chaos.look import Eyes
+from chaos.observed import Tampered
+from chaos.subjects import Subject
+
+Damage = Callable[[Eyes, Subject, Tampered, Fault], str]
+
+
+def _tear(eyes: Eyes, key: str) -> None:
+    """Half of it, as a store leaves it that lost the rest."""
+    data = eyes.read(key)
+    eyes.write(key, data[: len(data) // 2])
+
+
+def _chosen(eyes: Eyes, subject: Subject, place: str, name: str, draw: float) -> str:
+    """A key below one of the subject's folders; "" where there is none."""
+    root = f"{eyes.namespace}/{subject.handle.name}/{place}/"
+    keys = sorted(key for key in eyes.look().keys or () if key.startswith(root) and name in key.removeprefix(root))
+    return keys[int(draw * len(keys))] if keys else ""
+
+
+def _of_result(place: str, act: Callable[[Eyes, str], None]) -> Damage:
+    def damage(eyes: Eyes, subject: Subject, tampered: Tampered, fault: Fault) -> str:
+        key = _chosen(eyes, subject, place, "/result.json", fault.draw)
+        if key:
+            tampered.keys[key] = eyes.now()
+            act(eyes, key)
+        return key
+
+    return damage
+
+
+def _of_claim(act: Callable[[Eyes, str], None]) -> Damage:
+    def damage(eyes: Eyes, subject: Subject, tampered: Tampered, fault: Fault) -> str:
+        key = _chosen(eyes, subject, "trials", "/claims/", fault.draw)
+        if key:
+            tampered.trials.add(key.partition("/claims/")[0])
+            act(eyes, key)
+        return key
+
+    return damage
+
+
+DAMAGES: dict[Kind, Damage] = {
+    Kind.RESULT_TORN: _of_result("runs", _tear),
+    Kind.RESULT_DELETED: _of_result("runs", Eyes.remove),
+    Kind.TRIAL_TORN: _of_result("trials", _tear),
+    Kind.TRIAL_DELETED: _of_result("trials", Eyes.remove),
+    Kind.CLAIM_TORN: _of_claim(_tear),
+    Kind.CLAIM_DELETED: _of_claim(Eyes.remove),
+}

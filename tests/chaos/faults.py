@@ -1,0 +1,104 @@
+"""What goes wrong, when and for how long: a plan that a seed decides. Pure.
+
+Kinds come in shuffled decks, so that each has had its turn before one has its second.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+SHORTEST, LONGEST = 10.0, 600.0
+"""Seconds that an outage takes."""
+_SHARE_OF_CAMPAIGN = 1 / 12
+"""Of a campaign's time, the longest that one outage may take."""
+
+
+class Kind(StrEnum):
+    """What a fault does."""
+
+    OPERATOR_KILLED = "operator killed"
+    OPERATOR_FROZEN = "operator frozen"
+    APISERVER_DOWN = "API server down"
+    APISERVER_HANGS = "API server hangs"
+    STORE_KILLED = "store killed"
+    STORE_HANGS = "store hangs"
+    POD_EVICTED = "pod evicted"
+    POD_FORCED = "pod deleted by force"
+    POD_KILLED = "pod's processes killed"
+    DRIVER_FROZEN = "driver frozen"
+    RESULT_TORN = "result torn"
+    RESULT_DELETED = "result deleted"
+    TRIAL_TORN = "trial's result torn"
+    TRIAL_DELETED = "trial's result deleted"
+    CLAIM_TORN = "claim torn"
+    CLAIM_DELETED = "claim deleted"
+    RUNS_ADDED = "runs added"
+    VALUES_AND_BACK = "values changed and back"
+    SUSPENDED = "suspended and resumed"
+    RETRY_TOKEN = "retry token"
+
+
+class Phase(StrEnum):
+    """When it happens: in which phase of the experiment or search."""
+
+    RESOLVING = "resolving"
+    WORKING = "working"
+    REPORTING = "reporting"
+
+
+OUTAGES = frozenset(
+    {Kind.OPERATOR_FROZEN, Kind.APISERVER_DOWN, Kind.APISERVER_HANGS, Kind.STORE_HANGS, Kind.DRIVER_FROZEN}
+)
+_SEARCH_ONLY = frozenset({Kind.DRIVER_FROZEN, Kind.TRIAL_TORN, Kind.TRIAL_DELETED, Kind.CLAIM_TORN, Kind.CLAIM_DELETED})
+_EXPERIMENT_ONLY = frozenset({Kind.RESULT_TORN, Kind.RESULT_DELETED, Kind.RUNS_ADDED, Kind.VALUES_AND_BACK})
+_ONLY_WHILE_WORKING = frozenset({Kind.DRIVER_FROZEN, Kind.CLAIM_TORN, Kind.CLAIM_DELETED})
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault: `delay` seconds after its phase began, for `seconds`; `draw` (0 to 1) picks among targets."""
+
+    number: int
+    kind: Kind
+    phase: Phase
+    on_search: bool
+    delay: float
+    seconds: float
+    draw: float
+
+
+def longest_outage(minutes: float) -> float:
+    """The longest outage of a campaign of so many minutes."""
+    return min(LONGEST, max(SHORTEST, 60 * minutes * _SHARE_OF_CAMPAIGN))
+
+
+def faults(seed: int, minutes: float) -> Iterator[Fault]:
+    """The faults of a campaign, without end."""
+    source = random.Random(seed)
+    longest = longest_outage(minutes)
+    for number, kind in enumerate(_kinds(source)):
+        yield _fault(source, number, kind, longest)
+
+
+def _kinds(source: random.Random) -> Iterator[Kind]:
+    while True:
+        deck = list(Kind)
+        source.shuffle(deck)
+        yield from deck
+
+
+def _fault(source: random.Random, number: int, kind: Kind, longest: float) -> Fault:
+    on_search = source.random() < 0.5
+    phase = source.choice(list(Phase))
+    seconds = SHORTEST * (longest / SHORTEST) ** source.random()
+    return Fault(
+        number=number,
+        kind=kind,
+        phase=Phase.WORKING if kind in _ONLY_WHILE_WORKING else phase,
+        on_search=kind in _SEARCH_ONLY or (on_search and kind not in _EXPERIMENT_ONLY),
+        delay=source.uniform(0, 5),
+        # What is changed and changed back stays so for a moment only: longer than a look, or not.
+        seconds=seconds if kind in OUTAGES else source.uniform(0, 6),
+        draw=source.random(),
+    )

@@ -1,0 +1,93 @@
+"""Observations as a flawless campaign makes them; tests spoil one thing each."""
+
+import copy
+import hashlib
+from typing import Any
+
+from chaos.observed import Ending, Json, Look, Seen
+
+NAMESPACE = "space"
+OWNER = "uid-owner"
+
+
+def sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def run_result(task: str, run: int, value: float) -> Json:
+    predictions = {f"{task}.tsv": {"rows": 8, "sha256": sha(f"{task}{run}")}}
+    metrics = {"accuracy": value}
+    return {
+        "task": task,
+        "run": run,
+        "seed": 100 + run,
+        "metric": "accuracy",
+        "value": value,
+        "metrics": metrics,
+        "step": 4,
+        "settings": {"learningRate": 0.001},
+        "attempt": f"pod-{task}-{run}",
+        "predictions": predictions,
+    }
+
+
+VALUES = {"rte": [0.5, 0.75, 0.625], "wnli": [0.25, 0.5, 0.375]}
+
+
+def experiment(runs: int = 3, name: str = "storm") -> Ending:
+    """Two tasks with these values; its bests are 0.75 and 0.5, its score is 62.5."""
+    documents: dict[str, Any] = {"plan.json": {}, "runs/rte/id-rte-0/config.json": {}}
+    digests = {}
+    for task, values in VALUES.items():
+        for run, value in enumerate(values[:runs]):
+            folder = f"runs/{task}/id-{task}-{run}"
+            documents[f"{folder}/result.json"] = run_result(task, run, value)
+            digests[f"{folder}/attempts/pod-{task}-{run}/predictions/{task}.tsv"] = sha(f"{task}{run}")
+        documents[f"best/{task}.json"] = {"task": task, "value": max(values[:runs])}
+    status = {
+        "runs": {"total": 2 * runs, "pending": 0, "running": 0, "succeeded": 2 * runs, "failed": 0},
+        "score": "62.50 (2/9)",
+        "tasks": [{"name": task, "best": {"value": max(values[:runs])}} for task, values in VALUES.items()],
+    }
+    return Ending(name, status, documents, digests, runs)
+
+
+def search(name: str = "storm-search") -> Ending:
+    """Three trials; the best is 0.75."""
+    documents: dict[str, Any] = {}
+    for index, value in enumerate([0.5, 0.75, 0.625]):
+        documents[f"trials/rte/0000{index}/result.json"] = {
+            "task": "rte",
+            "index": index,
+            "state": "Completed",
+            "value": value,
+            "metrics": {"accuracy": value},
+            "config": {"learningRate": 0.001 * (index + 1)},
+            "step": 4,
+        }
+    counts = {"total": 3, "running": 0, "completed": 3, "stopped": 0, "failed": 0}
+    return Ending(name, {"trials": counts, "tasks": [{"name": "rte", "best": {"value": 0.75}}]}, documents)
+
+
+def child(name: str, *, uid: str = "", owner: str = OWNER, **rest: Any) -> Json:
+    owners = [{"uid": owner, "controller": True}] if owner else []
+    return {"metadata": {"name": name, "uid": uid or f"uid-{name}", "ownerReferences": owners}, **rest}
+
+
+def job(name: str, *, owner: str = OWNER, ended: bool = False, suspend: bool = False, plan: str = "plan") -> Json:
+    conditions = [{"type": "Complete", "status": "True"}] if ended else []
+    volumes = [{"name": "plan", "configMap": {"name": plan}}]
+    spec = {"suspend": suspend, "template": {"spec": {"volumes": volumes}}}
+    return child(name, owner=owner, spec=spec, status={"conditions": conditions})
+
+
+def pod(uid: str, phase: str = "Running", owner: str = "uid-job") -> Json:
+    return child(f"pod-{uid}", uid=uid, owner=owner, status={"phase": phase})
+
+
+def look(at: float = 0, *, keys: dict[str, Seen] | None = None, **changed: Any) -> Look:
+    """A moment at which an ended Job with its plan is all that there is."""
+    children = {"pods": [pod("a", "Succeeded")], "jobs": [job("job", ended=True)], "configmaps": [child("plan")]}
+    children = {**children, "networkpolicies": [], **changed}
+    owners = {"storm": {"metadata": {"uid": OWNER}, "status": {}}}
+    return Look(at, copy.deepcopy(children), owners, keys or {})
