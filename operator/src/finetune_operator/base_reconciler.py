@@ -14,24 +14,19 @@ from typing import Generic, TypeVar
 import urllib3
 
 from finetune_core.api import ExperimentSpec, Storage
-from finetune_core.api.search_status import HPSearchStatus
-from finetune_core.api.status import ConditionStatus, ConditionType, ExperimentStatus, Reason
-from finetune_core.deciding.experiment_status import StatusT, invalid_status, waiting_status, with_unsafe_storage
+from finetune_core.api.status import Reason
+from finetune_core.deciding.experiment_status import StatusT, with_unsafe_storage
 from finetune_core.deciding.finish import with_finished
 from finetune_core.planning.parse import AnySpec
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_kube.errors import (
     ClusterError,
     ConflictError,
-    ForbiddenError,
-    InvalidNameError,
-    KindMissingError,
-    RejectedError,
 )
 from finetune_operator import manifests
 from finetune_operator.cluster import Cluster, Json
 from finetune_operator.config import Config
-from finetune_operator.executors import EXECUTORS, Absent, Executors
+from finetune_operator.executors import EXECUTORS, Executors
 from finetune_operator.inputs.resolver import claims
 from finetune_operator.memory import LookMemory
 from finetune_operator.pod_checks import check_pods
@@ -39,6 +34,7 @@ from finetune_operator.problems import CannotRunError, NotLeadingError, WaitingE
 from finetune_operator.status.end import is_settled, says_that_it_ended
 from finetune_operator.status.notices import notices
 from finetune_operator.status.patch import merge_patch
+from finetune_operator.status.refusals import TOLD, Refusals, Told, is_valid, unexpected
 from finetune_operator.storage import Connection, StorageConnector
 from finetune_store import Store, StoreError, bounded_pool, deadline
 from finetune_work.guarantees import unsafe_storage
@@ -145,7 +141,7 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
             raise
         except Exception as error:
             # The queue logs it and tries again; without this nobody who applied the object would ever know.
-            self._tell(subject, raw_spec, self._waiting(subject, Reason.INTERNAL_ERROR, _unexpected(error)))
+            self._tell(subject, raw_spec, self._refusals(subject).waiting(Reason.INTERNAL_ERROR, unexpected(error)))
             raise
         self._tell(subject, raw_spec, status)
         if delay is None:
@@ -199,71 +195,21 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
     def _look(self, subject: Subject[StatusT, MemoryT], raw_spec: Json) -> tuple[StatusT, float | None]:
         try:
             return self._advance(subject, raw_spec)
-        except InvalidInputError as error:
-            unsaid = CannotRunError(error.problems, Reason.INVALID_SPEC, retry=True)
-            known = error if isinstance(error, CannotRunError) else unsaid
-            status = self._invalid(subject, known.problems, known.reason)
-            return status, _SLOW_SECONDS if known.retry else None
-        except WaitingError as error:
-            return self._waiting(subject, error.reason, str(error)), self._next_look(
-                subject.memory, acted=False, done=False
-            )
-        except StoreError as error:
-            return self._without_storage(subject, error)
-        except (InvalidNameError, RejectedError) as error:
-            return self._refused(subject, error)
-        except ForbiddenError as error:
-            # A quota that is used up, or a rule that the operator's role lacks: the message says which.
-            return self._waiting(subject, Reason.BLOCKED, str(error)), _SLOW_SECONDS
+        except TOLD as error:
+            if isinstance(error, StoreError):
+                # The Secret is read anew at the next look: it may be what was wrong.
+                subject.memory.connection = None
+            status, again = self._refusals(subject).told(error)
+            return status, self._next_try(subject.memory, error) if again else None
 
-    def _without_storage(self, subject: Subject[StatusT, MemoryT], error: StoreError) -> tuple[StatusT, float]:
-        # The Secret is read anew at the next look: it may be what was wrong.
-        subject.memory.connection = None
-        if not error.transient:
-            problem = Problem("spec.storage", str(error))
-            return self._invalid(subject, (problem,), Reason.STORAGE_REFUSED), _SLOW_SECONDS
-        since = (
-            "Runs go on by themselves; results are counted when it is back."
-            if _is_valid(subject.status)
-            else "Nothing has been started; it is tried again by itself."
-        )
-        return self._waiting(subject, Reason.STORAGE_UNAVAILABLE, f"{error}. {since}"), self._resync_seconds()
+    def _next_try(self, memory: LookMemory, error: Told) -> float | None:
+        """What is waited for comes by events or soon; what people have to mend is looked at more slowly."""
+        if isinstance(error, WaitingError):
+            return self._next_look(memory, acted=False, done=False)
+        return self._resync_seconds() if isinstance(error, StoreError) and error.transient else _SLOW_SECONDS
 
-    def _refused(
-        self, subject: Subject[StatusT, MemoryT], error: InvalidNameError | RejectedError
-    ) -> tuple[StatusT, float | None]:
-        if isinstance(error, InvalidNameError):
-            # The patterns of the spec come first: this is for what they do not know yet.
-            return self._invalid(subject, (Problem("spec", str(error)),), Reason.INVALID_SPEC), None
-        absent = (
-            self._executors.absent(error) if isinstance(error, KindMissingError) else self._executors.outdated(error)
-        )
-        if absent is not None:
-            return self._without_kind(subject, absent), _SLOW_SECONDS
-        # What CEL and the checks of specs cannot see: a pod template that is no pod's, a policy of the cluster.
-        problem = Problem("spec.execution", f"the cluster refuses what it asks for, correct it: {error}")
-        return self._invalid(subject, (problem,), Reason.REJECTED), _SLOW_SECONDS
-
-    def _without_kind(self, subject: Subject[StatusT, MemoryT], absent: Absent) -> StatusT:
-        status = self._waiting(subject, absent.reason, f"{absent.message}.")
-        # The spec may stay as it is, and so nothing has failed: it goes on when the kind is there.
-        invalid = self._invalid(subject, (Problem("spec.execution.mode", absent.message),), absent.reason)
-        valid = {condition.type: condition for condition in invalid.conditions}[ConditionType.VALID]
-        conditions = tuple(valid if known.type == valid.type else known for known in status.conditions)
-        return status.model_copy(update={"conditions": conditions})
-
-    def _invalid(self, subject: Subject[StatusT, MemoryT], problems: tuple[Problem, ...], reason: Reason) -> StatusT:
-        return invalid_status(subject.status, problems, reason=reason, generation=subject.generation, now=self._now())
-
-    def _waiting(self, subject: Subject[StatusT, MemoryT], reason: Reason, message: str) -> StatusT:
-        return waiting_status(
-            subject.status,
-            reason,
-            message,
-            valid=_is_valid(subject.status),
-            generation=subject.generation,
-            now=self._now(),
-        )
+    def _refusals(self, subject: Subject[StatusT, MemoryT]) -> Refusals[StatusT]:
+        return Refusals(subject.status, subject.generation, self._now(), self._executors)
 
     def _storage(self, storage: Storage | None) -> Storage:
         """The spec's storage or the operator's default; CannotRunError where there is neither."""
@@ -292,7 +238,7 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
 
     def _check_pods(self, subject: Subject[StatusT, MemoryT], settings: manifests.PodSettings) -> None:
         # What an operator before this one has accepted needs no trial: there are as many as living objects.
-        accepted = subject.status.observed_generation == subject.generation and _is_valid(subject.status)
+        accepted = subject.status.observed_generation == subject.generation and is_valid(subject.status)
         check_pods(self._cluster, subject.owner, settings, subject.memory, accepted=accepted)
 
     def _connect(self, subject: Subject[StatusT, MemoryT], storage: Storage) -> Connection:
@@ -349,14 +295,3 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
 
     def _now(self) -> str:
         return self._utc_now().strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _is_valid(status: ExperimentStatus | HPSearchStatus) -> bool:
-    valid = (condition for condition in status.conditions if condition.type == ConditionType.VALID)
-    return any(condition.status == ConditionStatus.TRUE for condition in valid)
-
-
-def _unexpected(error: Exception) -> str:
-    # Its type alone: what libraries say in their errors may hold keys.
-    kind = type(error).__name__
-    return f"The operator met an error that it does not know ({kind}; its log says more), and tries again by itself."
