@@ -9,6 +9,7 @@ from kubernetes import client
 
 from finetune_core.layout import ExperimentLayout
 from finetune_core.results.run import ExitCode, Failure, FailureReason, failure_scope
+from finetune_operator import base_reconciler
 from finetune_operator.config import Config
 from support.seaweed import SeaweedS3
 from support.world import IMAGE, Json, World, create_secret, fill_bucket, job_ended, spec_of
@@ -19,8 +20,9 @@ CONTAINER = {"name": "trainer", "image": "i", "imageID": "", "ready": False, "re
 
 
 @pytest.fixture
-def fragile(api_client: client.ApiClient, namespace: str) -> Iterator[World]:
+def fragile(api_client: client.ApiClient, namespace: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """A world whose store is its own, and is asked for at every look."""
+    monkeypatch.setattr(base_reconciler, "_RESYNC_SECONDS_EACH", 0)
     with SeaweedS3() as server:
         fill_bucket(server)
         create_secret(api_client, namespace, server)
