@@ -107,7 +107,7 @@ class ActionExecutor:
         self._children.create_config_map(manifests.plan_config_map(self._owner, action.name, action.job_plan))
         policy = executor.network_policy(self._owner, action.name)
         if policy is not None:
-            # Before its pods, so that nobody else ever reaches one.
+            # The policy comes before the pods, so that nobody else ever reaches one.
             self._children.create_network_policy(policy)
         self._create(executor.kind, executor.manifest(self._owner, self._settings, action))
 

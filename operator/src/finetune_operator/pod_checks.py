@@ -67,7 +67,7 @@ def _tried(cluster: Cluster, owner: Owner, settings: PodSettings, asked: Asked) 
     try:
         cluster.create_work(JOB, owner.namespace, job, dry_run=True)
     except (ForbiddenError, ConflictError):
-        # Quotas, and policies that let go what is not there yet: the Job itself is told of them.
+        # A quota may have room by then, and a policy may change: the Job itself meets them, and its events say so.
         return ()
     except MissingError:
         raise

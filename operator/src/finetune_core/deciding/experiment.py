@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from finetune_core.api import Execution
 from finetune_core.api.status import Reason
 from finetune_core.deciding.actions import Action
-from finetune_core.deciding.job_sequence import JobSequence, SequenceState, advance, delete_jobs
+from finetune_core.deciding.job_sequence import JobSequence, SequenceState, advance, delete_jobs, end_resolvers
 from finetune_core.deciding.observation import FailureCause, JobRole, JobView, Observation
 from finetune_core.deciding.report_digest import report_digest
 from finetune_core.deciding.reporting import Reporting, report_step
@@ -41,8 +41,7 @@ class Decision:
 def decide(seen: Observation) -> Decision:
     """The next actions and the phase of an experiment whose spec is valid and whose inputs are resolved."""
     state = advance(_sequence(seen))
-    # Inputs are resolved by now, so a pod that looks at them looks for nobody.
-    obsolete = delete_jobs(job for job in seen.of_role(JobRole.RESOLVE) if not job.finished)
+    obsolete = end_resolvers(seen.of_role(JobRole.RESOLVE))
     if not state.idle:
         names = {run.run_id: f"{run.task} run {run.run}" for run in seen.plan.runs}
         reason, message, ends = told(seen.stalls, seen.execution, names.__getitem__, state.reason, state.message)

@@ -131,6 +131,11 @@ def delete_jobs(jobs: Iterable[JobView]) -> tuple[DeleteJob, ...]:
     return tuple(DeleteJob.of(job) for job in jobs if job.owned and not job.deleting)
 
 
+def end_resolvers(jobs: Iterable[JobView]) -> tuple[Action, ...]:
+    """Delete Jobs that still look at inputs: these are resolved by now, so they look for nobody."""
+    return delete_jobs(job for job in jobs if not job.finished)
+
+
 def _current(sequence: JobSequence) -> JobView | None:
     mine = [
         job

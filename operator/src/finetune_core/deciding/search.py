@@ -13,7 +13,14 @@ from dataclasses import dataclass, field
 from finetune_core.api.status import Reason
 from finetune_core.deciding.actions import Action, PutHyperparameters, ReopenTask
 from finetune_core.deciding.experiment import execution_limits
-from finetune_core.deciding.job_sequence import JobSequence, SequenceState, advance, delete_jobs, retire_job
+from finetune_core.deciding.job_sequence import (
+    JobSequence,
+    SequenceState,
+    advance,
+    delete_jobs,
+    end_resolvers,
+    retire_job,
+)
 from finetune_core.deciding.observation import FailureCause, JobRole, JobView
 from finetune_core.deciding.reporting import Reporting, report_step
 from finetune_core.deciding.search_observation import SearchObservation
@@ -44,8 +51,7 @@ def decide_search(seen: SearchObservation) -> SearchDecision:
     orphans = _orphans(seen, sequences)
     retiring = tuple(action for job in orphans for action in retire_job(job))
     reopening = tuple(ReopenTask(task) for task in seen.stale_ends)
-    # Inputs are resolved by now, so a pod that looks at them looks for nobody.
-    obsolete = delete_jobs(job for job in seen.of_role(JobRole.RESOLVE) if not job.finished)
+    obsolete = end_resolvers(seen.of_role(JobRole.RESOLVE))
     actions = (*obsolete, *reopening, *(action for state in states for action in state.actions), *retiring)
     failed = {unit: error for state in states for unit, error in state.failed.items()}
     current = tuple(state.current for state in states if state.current)
