@@ -6,7 +6,8 @@ from types import MappingProxyType
 from typing import get_args
 
 from finetune_core.planning.argument_table import Argument
-from finetune_core.planning.arguments import ARGUMENTS, ModuleNames
+from finetune_core.planning.argument_values import ModuleNames
+from finetune_core.planning.arguments import ARGUMENTS
 from finetune_core.problems import InvalidInputError, Problem
 
 TRAINING: Mapping[str, Argument] = MappingProxyType(

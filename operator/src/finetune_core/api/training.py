@@ -5,7 +5,8 @@ from itertools import combinations
 from pydantic import ConfigDict
 
 from finetune_core.api.common import rules
-from finetune_core.planning.arguments import API_GROUPS, EarlyStopping, Given, Precision, Scheduler
+from finetune_core.planning.argument_values import EarlyStopping, Precision, Scheduler
+from finetune_core.planning.arguments import API_GROUPS, Given
 
 __all__ = ["EarlyStopping", "Precision", "Scheduler", "Training"]
 

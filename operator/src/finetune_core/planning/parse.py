@@ -6,10 +6,9 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from finetune_core.api import MAX_RUNS, ExperimentSpec, HPSearchSpec, Precision, TaskSpec, Training
-from finetune_core.planning.execution_checks import execution_problems
-from finetune_core.planning.settings import Settings, resolve_settings
-from finetune_core.planning.task_checks import definition_problems, definition_warnings
-from finetune_core.planning.training_checks import (
+from finetune_core.planning.checks.execution import execution_problems
+from finetune_core.planning.checks.tasks import definition_problems, definition_warnings
+from finetune_core.planning.checks.training import (
     adapter_problems,
     metric_problems,
     smoothing_problems,
@@ -17,6 +16,7 @@ from finetune_core.planning.training_checks import (
     steps_warnings,
     training_problems,
 )
+from finetune_core.planning.settings import Settings, resolve_settings
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_core.tasks.metrics import REGRESSION_METRICS, classification_metrics
 from finetune_core.tasks.recipes import recipe_for

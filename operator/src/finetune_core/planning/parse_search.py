@@ -7,11 +7,9 @@ from pydantic import ValidationError
 
 from finetune_core.api import Algorithm, Distribution, HPSearchSpec, SearchTask, Training
 from finetune_core.planning.arguments import SEARCHABLE
-from finetune_core.planning.execution_checks import execution_problems
-from finetune_core.planning.parse import define, read_spec, task_specs
-from finetune_core.planning.search import base_settings, space_of, trials_of
-from finetune_core.planning.task_checks import definition_problems, definition_warnings
-from finetune_core.planning.training_checks import (
+from finetune_core.planning.checks.execution import execution_problems
+from finetune_core.planning.checks.tasks import definition_problems, definition_warnings
+from finetune_core.planning.checks.training import (
     adapter_problems,
     metric_problems,
     smoothing_problems,
@@ -19,6 +17,8 @@ from finetune_core.planning.training_checks import (
     steps_warnings,
     training_problems,
 )
+from finetune_core.planning.parse import define, read_spec, task_specs
+from finetune_core.planning.search import base_settings, space_of, trials_of
 from finetune_core.problems import Problem
 from finetune_core.tasks.metrics import canonical_metric
 from finetune_core.tasks.sparse import misspelt_type

@@ -9,7 +9,8 @@ from typing import Any
 
 from finetune_core.api import Training
 from finetune_core.planning.argument_table import overlay
-from finetune_core.planning.arguments import ARGUMENTS, GROUPS, Precision, Resolved
+from finetune_core.planning.argument_values import Precision
+from finetune_core.planning.arguments import ARGUMENTS, GROUPS, Resolved
 from finetune_core.tasks.metrics import canonical_metric, greater_is_better
 from finetune_core.tasks.recipes import CUSTOM_EPOCHS, Recipe, recipe_for
 from finetune_core.tasks.registry import TaskDefinition
