@@ -35,6 +35,7 @@ class Workspace:
     root: Path
     model: Path
     data: Path
+    processes: int = 1
 
     @property
     def store(self) -> Path:
@@ -107,6 +108,7 @@ class Workspace:
             "FINETUNE_STORE": f"file://{self.store}",
             "FINETUNE_WORK": str(self.root / f"work-{attempt}"),
             "FINETUNE_ATTEMPT": attempt,
+            "FINETUNE_PROCESSES_PER_RUN": str(self.processes),
             "FINETUNE_TERMINATION_LOG": str(self.termination_log),
         }
 

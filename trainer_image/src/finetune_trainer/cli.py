@@ -9,16 +9,18 @@ import logging
 import os
 import sys
 import uuid
+from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from finetune_core.planning.plan import JobPlan
+from finetune_core.planning.plan import JobPlan, PlannedRun
 from finetune_core.results.run import ExitCode, FailureReason
 from finetune_core.tasks.sparse import SPARSE_TYPES
 from finetune_store import POD_RETRY_SECONDS, S3Connection, StoreError, open_store
 from finetune_trainer import logs
 from finetune_trainer.errors import RunError, UserError
+from finetune_trainer.signals import Stop
 
 logger = logging.getLogger(__name__)
 
@@ -94,8 +96,35 @@ def _run(arguments: argparse.Namespace) -> int:
         runs = plan.runs_at(arguments.index)
     except (IndexError, KeyError) as error:
         raise UserError(f"the plan has no index {arguments.index}: it has {len(plan.indexes)}") from error
-    from finetune_trainer.pod import make_pod  # noqa: PLC0415 - imports torch, after signals are heeded
-    from finetune_trainer.run.session import run_all  # noqa: PLC0415
+    from finetune_trainer.drive.crews import processes_per_run  # noqa: PLC0415 - after signals are heeded
+
+    if (processes := processes_per_run()) > 1:
+        return _run_by_crew(arguments, plan, runs, processes, stop)
+    return _run_alone(arguments, plan, runs, stop)
+
+
+def _run_by_crew(
+    arguments: argparse.Namespace, plan: JobPlan, runs: tuple[PlannedRun, ...], processes: int, stop: Stop
+) -> int:
+    from finetune_trainer.drive.crew_runs import run_by_crew  # noqa: PLC0415
+
+    return run_by_crew(
+        plan,
+        runs,
+        processes=processes,
+        store=arguments.store,
+        connection=S3Connection.from_env(os.environ),
+        patience=POD_RETRY_SECONDS,
+        attempt=arguments.attempt,
+        stop=stop,
+        termination_log=arguments.termination_log,
+    )
+
+
+def _run_alone(arguments: argparse.Namespace, plan: JobPlan, runs: tuple[PlannedRun, ...], stop: Stop) -> int:
+    from finetune_trainer.pod import make_pod  # noqa: PLC0415 - imports torch
+    from finetune_trainer.run.endings import run_all  # noqa: PLC0415
+    from finetune_trainer.run.session import do_run  # noqa: PLC0415
 
     pod = make_pod(
         plan.plan,
@@ -105,7 +134,7 @@ def _run(arguments: argparse.Namespace) -> int:
         stop=stop,
         patience=POD_RETRY_SECONDS,
     )
-    code = run_all(pod, runs, arguments.termination_log)
+    code = run_all(runs, partial(do_run, pod), arguments.termination_log)
     pod.trackers.leave(code)
     return code
 

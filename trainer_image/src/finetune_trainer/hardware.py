@@ -18,14 +18,15 @@ def best_precision() -> Precision:
     return Precision.BF16 if any(flag in _cpu_info() for flag in _CPU_BF16) else Precision.FP32
 
 
-def describe() -> dict[str, str | int | float | None]:
-    """Processor, cores that may be used, and the GPU if there is one."""
+def describe(processes: int = 1) -> dict[str, str | int | float | None]:
+    """Processor, cores that may be used, and the GPU if there is one; the run's processes if there are several."""
     import torch  # noqa: PLC0415
 
     lines = (line.partition(":") for line in _cpu_info().splitlines())
     model = next((value.strip() for name, _, value in lines if name.strip() == "model name"), platform.machine())
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return {"cpu": model, "cores": usable_cores(), "gpu": gpu, "gpus": torch.cuda.device_count()}
+    several = {"processes": processes} if processes > 1 else {}
+    return {"cpu": model, "cores": usable_cores(), "gpu": gpu, "gpus": torch.cuda.device_count(), **several}
 
 
 def usable_cores() -> int:

@@ -49,6 +49,16 @@ class Inputs:
         """The folder of a model or data that is here already."""
         return self._folders.get(uri)
 
+    def found(self) -> tuple[dict[str, Path], set[str]]:
+        """What is here already: the folders by URI, and digests that were compared."""
+        return self._folders, self._pinned
+
+    def take_over(self, found: tuple[dict[str, Path], set[str]]) -> None:
+        """Take what another process of this machine has found."""
+        folders, pinned = found
+        self._folders |= folders
+        self._pinned |= pinned
+
     def data_files(self, data: ResolvedData, paths: Iterable[str], decisive: Collection[str]) -> list[Path]:
         """Files of a task's data; UserError where the decisive ones, which its digest covers, have changed."""
         if data.uri.startswith(_S3):

@@ -8,6 +8,7 @@ from finetune_core.planning.plan import JobPlan, PlannedRun
 from finetune_core.results.run import ExitCode
 from finetune_store import S3Connection, Store, open_store
 from finetune_trainer import drain
+from finetune_trainer.drive.crews import crew_pool, processes_per_run
 from finetune_trainer.drive.driver import Driver
 from finetune_trainer.drive.local_pool import local_pool, visible_gpus
 from finetune_trainer.drive.pool import Pool
@@ -38,8 +39,10 @@ def drive(job: JobPlan, arguments: argparse.Namespace, *, connection: S3Connecti
 
 
 def _local(work: RunWork, workers: int | None) -> AbstractContextManager[Pool]:
-    gpus = visible_gpus()
-    count = workers or max(1, len(gpus))
+    gpus, processes = visible_gpus(), processes_per_run()
+    count = workers or max(1, len(gpus) // processes)
+    if processes > 1:
+        return crew_pool(work, count, processes, gpus)
     # A run takes one GPU, also where there are more of them than workers.
     return local_pool(work, count, gpus[:count])
 

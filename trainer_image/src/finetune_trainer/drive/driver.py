@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 
 from finetune_core.planning.plan import JobPlan, PlannedRun
-from finetune_core.results.run import ExitCode, Failure, FailureReason
-from finetune_trainer.drive.pool import Answer, LostError, Pool, WorkerDiedError
+from finetune_core.results.run import ExitCode, Failure
+from finetune_trainer.drive.pool import Answer, LostError, Pool, WorkerDiedError, death
 from finetune_trainer.drive.queue import RunQueue
 from finetune_trainer.drive.worker import Report
 from finetune_trainer.driver_report import DriverReporter
@@ -75,7 +75,7 @@ class Driver:
         elif isinstance(outcome, LostError):
             self._give_back(run_id, "its worker's pod is gone")
         elif isinstance(outcome, WorkerDiedError):
-            self._fail(run_id, self._death(run_id, outcome))
+            self._fail(run_id, death(self._runs[run_id], outcome, attempt=""))
         elif outcome.exit_code == ExitCode.INTERRUPTED:
             self._give_back(run_id, "its worker's pod is to end")
         else:
@@ -105,19 +105,6 @@ class Driver:
         if not codes:
             return ExitCode.SUCCESS
         return ExitCode.USER_ERROR if ExitCode.USER_ERROR in codes else ExitCode.GAVE_UP
-
-    def _death(self, run_id: str, error: WorkerDiedError) -> Failure:
-        run = self._runs[run_id]
-        return Failure(
-            reason=FailureReason.WORKER_DIED,
-            message=str(error),
-            run_id=run_id,
-            task=run.task,
-            run=run.run,
-            attempt="",
-            exit_code=ExitCode.RETRY,
-            time="",
-        )
 
     def _about(self, run_id: str) -> dict[str, object]:
         run = self._runs[run_id]

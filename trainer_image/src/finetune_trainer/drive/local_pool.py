@@ -30,14 +30,16 @@ def visible_gpus() -> list[str]:
 
 
 def shares(workers: int, gpus: Sequence[str]) -> list[dict[str, str]]:
-    """The environment of each worker: its part of the cores, and its GPUs: equally many, or one that it shares."""
-    threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, usable_cores() // workers))
-    each = max(1, len(gpus) // workers)
-    parts = [gpus[first : first + each] for first in range(0, len(gpus) - each + 1, each)]
+    """The environment of each worker: its part of the cores, and one GPU, of its own as long as there are enough."""
     return [
-        {"OMP_NUM_THREADS": threads, **({"CUDA_VISIBLE_DEVICES": ",".join(parts[place % len(parts)])} if gpus else {})}
+        {**threads_of(workers), **({"CUDA_VISIBLE_DEVICES": gpus[place % len(gpus)]} if gpus else {})}
         for place in range(workers)
     ]
+
+
+def threads_of(processes: int) -> dict[str, str]:
+    """The environment of each of so many processes on this machine's cores."""
+    return {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS") or str(max(1, usable_cores() // processes))}
 
 
 @contextmanager
@@ -61,13 +63,16 @@ def end_with_parent() -> None:
 
 
 @dataclass
-class _Member:
+class Member:
+    """A worker's process, and what its driver hears of it."""
+
     process: SpawnProcess
     connection: Connection
     environment: Mapping[str, str]
     name: str = ""
 
     def tell(self, what: str, *arguments: object) -> None:
+        """Ask something of it."""
         try:
             self.connection.send((what, *arguments))
         except OSError:
@@ -81,9 +86,9 @@ class LocalPool:
     def __init__(self, work: Work, environments: Sequence[Mapping[str, str]]) -> None:
         self._work = work
         self._free = list(reversed(environments))
-        self._idle: list[_Member] = []
-        self._busy: list[_Member] = []
-        self._waiting: dict[str, _Member] = {}
+        self._idle: list[Member] = []
+        self._busy: list[Member] = []
+        self._waiting: dict[str, Member] = {}
 
     def room(self, wanted: int) -> int:
         """How many pieces could begin now, of so many that are wanted."""
@@ -117,6 +122,18 @@ class LocalPool:
         for member in (*self._busy, *self._waiting.values()):
             member.process.terminate()
 
+    @property
+    def connections(self) -> list[Connection]:
+        """What can be waited for: one of them is ready when `wait` has an answer."""
+        return [member.connection for member in self._busy]
+
+    def kill(self) -> None:
+        """End the processes at once, whatever they are at."""
+        for member in (*self._idle, *self._busy, *self._waiting.values()):
+            member.process.kill()
+            self._part_from(member)
+        self._idle, self._busy, self._waiting = [], [], {}
+
     def close(self) -> None:
         """End the processes; one that still has work, since the driver failed, saves its state first."""
         self.stop()
@@ -126,19 +143,19 @@ class LocalPool:
         for member in members:
             member.process.join()
 
-    def _launch(self, environment: Mapping[str, str]) -> _Member:
+    def _launch(self, environment: Mapping[str, str]) -> Member:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, self._work, dict(environment), os.getpid()), daemon=True)
         process.start()
         theirs.close()
-        return _Member(process, ours, environment)
+        return Member(process, ours, environment)
 
-    def _ask(self, member: _Member, what: str, *arguments: object) -> None:
+    def _ask(self, member: Member, what: str, *arguments: object) -> None:
         member.tell(what, *arguments)
         self._busy.append(member)
 
-    def _answer(self, member: _Member) -> Answer:
+    def _answer(self, member: Member) -> Answer:
         try:
             outcome: Report | Failure | None = member.connection.recv()
         except (EOFError, OSError):
@@ -153,7 +170,7 @@ class LocalPool:
             self._idle.append(member)
         return Answer(member.name, outcome)
 
-    def _part_from(self, member: _Member) -> None:
+    def _part_from(self, member: Member) -> None:
         member.connection.close()
         member.process.join()
         self._free.append(member.environment)

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from finetune_core.results.run import Failure
+from finetune_core.planning.plan import PlannedRun
+from finetune_core.results.run import ExitCode, Failure, FailureReason
 from finetune_trainer.drive.worker import Report
+from finetune_trainer.run.endings import MAX_MESSAGE, now
 
 WORKER_DIED = (
     "the worker's process ended and its pod did not: most often it was killed for want of memory. Raise the memory "
@@ -21,6 +23,20 @@ class LostError(Exception):
 
 class WorkerDiedError(Exception):
     """The worker's process ended, and its node lives: out of memory, or a crash."""
+
+
+def death(run: PlannedRun, error: WorkerDiedError, *, attempt: str) -> Failure:
+    """A worker's death as the failure of the run that it was at."""
+    return Failure(
+        reason=FailureReason.WORKER_DIED,
+        message=str(error)[:MAX_MESSAGE],
+        run_id=run.run_id,
+        task=run.task,
+        run=run.run,
+        attempt=attempt,
+        exit_code=ExitCode.RETRY,
+        time=now(),
+    )
 
 
 @dataclass(frozen=True)

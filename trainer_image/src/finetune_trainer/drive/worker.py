@@ -4,13 +4,17 @@ import os
 import uuid
 from collections.abc import Generator
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from finetune_core.planning.plan import JobPlan
 from finetune_core.results.run import ExitCode, Failure
 from finetune_core.results.trial import TrialReport
 from finetune_trainer import drain, logs
+from finetune_trainer.errors import RunError
 from finetune_trainer.signals import Stop
+
+if TYPE_CHECKING:
+    from finetune_trainer.run.ranks import Ranks
 
 
 @dataclass(frozen=True)
@@ -79,11 +83,15 @@ class Station:
 
 @dataclass(frozen=True)
 class RunWork:
-    """The runs of a plan, by run id: the plan, the store's URI, seconds of patience with it."""
+    """The runs of a plan, by run id: the plan, the store's URI, seconds of patience with it.
+
+    `attempt` is the name of each attempt, where no run is begun twice; by default it is made for each.
+    """
 
     job: JobPlan
     store: str
     patience: float
+    attempt: str | None = None
 
     def worker(self, stop: Stop) -> "RunWorker":
         """A worker in this process; imports torch."""
@@ -91,11 +99,12 @@ class RunWork:
 
 
 class RunWorker:
-    """Does runs."""
+    """Does runs, alone or as one of the processes that its environment tells of."""
 
     def __init__(self, work: RunWork, stop: Stop) -> None:
         from finetune_trainer.pod import make_pod  # noqa: PLC0415 - torch takes seconds, and drivers do without it
 
+        self._attempt = work.attempt
         self._prefix = os.environ.get("FINETUNE_ATTEMPT") or uuid.uuid4().hex
         self._runs = {run.run_id: run for run in work.job.plan.runs}
         self._pod = make_pod(
@@ -106,17 +115,31 @@ class RunWorker:
             stop=stop,
             patience=work.patience,
         )
+        self._ranks: Ranks | None = None
 
     def do(self, run_id: str) -> Steps:
         """An attempt at a run, which reports to the store alone."""
-        from finetune_trainer.run.session import do_run  # noqa: PLC0415 - imports torch
+        from finetune_trainer.run.session import do_run, failure_of  # noqa: PLC0415 - imports torch
 
         yield from ()
         # The pod's uid, and one more: a run may be begun twice in the same pod.
-        pod = replace(self._pod, attempt=f"{self._prefix}-{uuid.uuid4().hex[:8]}")
+        attempt = self._attempt or f"{self._prefix}-{uuid.uuid4().hex[:8]}"
+        pod, run = replace(self._pod, attempt=attempt), self._runs[run_id]
         with drain.busy():
-            return do_run(pod, self._runs[run_id])
+            try:
+                pod = replace(pod, ranks=self._join())
+            except RunError as error:
+                return failure_of(pod, run, error)
+            return do_run(pod, run)
+
+    def _join(self) -> "Ranks":
+        from finetune_trainer.run.ranks import join  # noqa: PLC0415 - imports torch
+
+        self._ranks = self._ranks or join()
+        return self._ranks
 
     def leave(self) -> None:
         """No more runs will come."""
         self._pod.trackers.leave(ExitCode.SUCCESS)
+        if self._ranks is not None:
+            self._ranks.leave()

@@ -1,5 +1,6 @@
 """The tokenised splits of a run, and its model measured on the dev sets and applied to the test sets."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -13,6 +14,7 @@ from finetune_core.tasks.registry import SubmissionFile
 from finetune_trainer.data.padding import settle_padding
 from finetune_trainer.data.splits import Splits
 from finetune_trainer.data.tokens import Collator, Tokens
+from finetune_trainer.errors import StoppedError
 from finetune_trainer.model.fits import needs_all_splits, require_blind_to_padding, require_fit, require_length
 from finetune_trainer.model.loading import Head
 from finetune_trainer.model.pairs import pair_warnings
@@ -20,6 +22,7 @@ from finetune_trainer.run.finite import require_finite
 from finetune_trainer.run.metrics import measure
 from finetune_trainer.run.predict import Logits, predict_logits, write_predictions
 from finetune_trainer.run.progress import Clock
+from finetune_trainer.run.ranks import ALONE, Ranks
 
 Autocast = Callable[[], AbstractContextManager[Any]]
 """The context that a forward pass runs in, by the run's precision."""
@@ -28,8 +31,17 @@ Autocast = Callable[[], AbstractContextManager[Any]]
 class Assessor:
     """Data of one run for one tokenizer; `sources` says where tokenised splits came from."""
 
-    def __init__(self, task: TaskPlan, splits: Splits, tokenizer: Any, tokenizer_digest: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        task: TaskPlan,
+        splits: Splits,
+        tokenizer: Any,
+        tokenizer_digest: str,
+        clock: Clock,
+        ranks: Ranks = ALONE,
+    ) -> None:
         self._task = task
+        self._ranks = ranks
         self._splits = splits
         self._tokenizer = tokenizer
         self._tokenizer_digest = tokenizer_digest
@@ -66,11 +78,17 @@ class Assessor:
         return Collator(tokens, padding=settle_padding(model, self._tokenizer), label_order=head.order)
 
     def evaluate(self, model: Any, head: Head, dev: dict[str, Tokens], autocast: Autocast) -> dict[str, float]:
-        """All metrics that the task measures; `dev` maps the prefix of their names to a dev set."""
+        """All metrics that the task measures; `dev` maps the prefix of their names to a dev set.
+
+        Of a run's processes the first gets them, the others nothing.
+        """
         metrics: dict[str, float] = {}
         for prefix, tokens in dev.items():
             # A signal is heeded after the evaluation, so that what it found is in the checkpoint.
-            logits = np.concatenate(list(self._logits(model, head, tokens, autocast, where="the dev set")))
+            windows = list(self._logits(model, head, tokens, autocast, where="the dev set"))
+            if not self._ranks.leads:
+                continue
+            logits = np.concatenate(windows)
             labels = tokens.labels if tokens.labels is not None else np.zeros(len(tokens), np.float32)
             truth = labels if head.order is None else head.order[labels.astype(np.int64)]
             found = measure(self._task.definition, logits, truth)
@@ -79,15 +97,19 @@ class Assessor:
         return {name: value for name, value in metrics.items() if name in wanted}
 
     def predict(self, model: Any, head: Head, autocast: Autocast, folder: Path) -> dict[str, PredictionFile]:
-        """Every test set that there is, written to `folder`: file name -> its record."""
+        """Every test set that there is, written to `folder` by a run's first process: file name -> its record."""
         definition = self._task.definition
         available = self._splits.available(self._task)
         folder.mkdir(parents=True, exist_ok=True)
         predictions = {}
         for name, (split, file) in self._files().items():
             if split in available:
-                logits = self._logits(model, head, self.load(split), autocast, where=split, signals=True)
-                predictions[name] = write_predictions(folder / name, definition, logits, head.names, file)
+                tokens = self._ranks.after_first(lambda split=split: self.load(split))
+                logits = self._logits(model, head, tokens, autocast, where=split, signals=True)
+                if self._ranks.leads:
+                    predictions[name] = write_predictions(folder / name, definition, logits, head.names, file)
+                else:
+                    deque(logits, maxlen=0)
         return predictions
 
     def _files(self) -> dict[str, tuple[str, SubmissionFile | None]]:
@@ -111,8 +133,15 @@ class Assessor:
             self.collate(model, tokens, head),
             batch_size=settings.eval_batch_size,
             autocast=autocast,
-            on_batch=lambda: self._clock.check(signals=signals),
+            on_batch=lambda: self._look(signals=signals),
+            ranks=self._ranks,
         )
         for window in windows:
             require_finite(window, where, step=self._clock.step, precision=settings.precision)
             yield window
+
+    def _look(self, *, signals: bool) -> None:
+        """Whether to go on; what the first process of the run is told holds for all."""
+        self._clock.check(signals=False)
+        if signals and self._ranks.told(self._clock.stopping):
+            raise StoppedError("told to stop")

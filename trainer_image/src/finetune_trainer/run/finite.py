@@ -6,6 +6,7 @@ import torch
 
 from finetune_core.api import Precision
 from finetune_trainer.errors import DivergedError
+from finetune_trainer.run.ranks import ALONE, Ranks
 
 _EVERY_STEPS = 50
 """How often the device is asked: it has to wait for the answer."""
@@ -14,22 +15,23 @@ _EVERY_STEPS = 50
 class LossWatch:
     """Remembers, on the device, the first step whose loss was NaN or infinite."""
 
-    def __init__(self, precision: Precision) -> None:
+    def __init__(self, precision: Precision, ranks: Ranks = ALONE) -> None:
         self._precision = precision
+        self._ranks = ranks
         self._first: torch.Tensor | None = None
-        self._noted = 0
+        self._asked_at = 0
 
     def note(self, loss: torch.Tensor, step: int) -> None:
-        """A loss of the step (1-based), one number; asks nothing of the device but every 50th time. As `check`."""
+        """A loss of the step (1-based), one number; asks nothing of the device but at every 50th step. As `check`."""
         now = torch.where(torch.isfinite(loss.detach()), torch.inf, float(step))
         self._first = now if self._first is None else torch.minimum(self._first, now)
-        self._noted += 1
-        if self._noted % _EVERY_STEPS == 0:
+        if step % _EVERY_STEPS == 0 and step != self._asked_at:
+            self._asked_at = step
             self.check()
 
     def check(self) -> None:
-        """DivergedError if a loss was not finite."""
-        first = torch.inf if self._first is None else float(self._first)
+        """DivergedError if a loss was not finite, of whichever process of the run; all of them ask at once."""
+        first = self._ranks.least(torch.inf if self._first is None else float(self._first))
         if first != torch.inf:
             raise DivergedError(f"the training loss is not finite at step {first:.0f}: {remedy(self._precision)}")
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from finetune_core.results.run import PredictionFile
 from finetune_core.tasks.registry import REGRESSION_RANGE, ProblemType, SubmissionFile, TaskDefinition
 from finetune_trainer.data.tokens import Collator, Tokens
+from finetune_trainer.run.ranks import ALONE, Ranks
 
 Logits = npt.NDArray[np.float32]
 """(rows, outputs)."""
@@ -29,25 +31,37 @@ def predict_logits(
     batch_size: int,
     autocast: Callable[[], AbstractContextManager[Any]],
     on_batch: Callable[[], None],
+    ranks: Ranks = ALONE,
 ) -> Iterator[Logits]:
     """The logits of all rows in their order, in parts; batches hold rows of like length, so little is padded.
 
-    `on_batch` is called before each batch and may raise to stop. ValueError for a split without rows.
+    The processes of a run take batches in turn; the first of them alone gets the logits. `on_batch` is called before
+    each batch, equally often in all of them, and may raise to stop. ValueError for a split without rows.
     """
     if not len(tokens):
         raise ValueError("a split without rows cannot be predicted")
     lengths = tokens.lengths
     for start in range(0, len(tokens), _WINDOW):
         order = np.argsort(-lengths[start : start + _WINDOW], kind="stable")
+        batches = [order[first : first + batch_size] for first in range(0, len(order), batch_size)]
+        own = iter(ranks.share(batches))
         parts = []
-        for first in range(0, len(order), batch_size):
+        for _ in range(0, len(batches), ranks.count):
             on_batch()
-            batch = collator([start + int(place) for place in order[first : first + batch_size]])
-            parts.append(_forward(model, batch, autocast))
-        window = np.empty((len(order), parts[0].shape[1]), np.float32)
-        window[order] = np.concatenate(parts)
+            if (places := next(own, None)) is not None:
+                batch = collator([start + int(place) for place in places])
+                parts.append(_forward(model, batch, autocast))
+        found = ranks.collected(parts)
         tokens.release()
-        yield window
+        if ranks.leads:
+            yield _in_order(order, [one for turn in zip_longest(*found) for one in turn if one is not None])
+
+
+def _in_order(order: npt.NDArray[np.int64], parts: list[Logits]) -> Logits:
+    """Logits that came in the order of `order`, by row."""
+    window = np.empty((len(order), parts[0].shape[1]), np.float32)
+    window[order] = np.concatenate(parts)
+    return window
 
 
 def _forward(model: Any, batch: dict[str, torch.Tensor], autocast: Callable[[], AbstractContextManager[Any]]) -> Logits:

@@ -15,6 +15,7 @@ from finetune_trainer.model.loading import Head, load_model
 from finetune_trainer.model.tokenizer import load_tokenizer
 from finetune_trainer.run.assess import Assessor
 from finetune_trainer.run.progress import Clock
+from finetune_trainer.run.ranks import ALONE, Ranks
 
 
 class Preparation:
@@ -26,13 +27,21 @@ class Preparation:
     head: Head
     adapter: Adapter | None = None
 
-    def __init__(self, plan: ResolvedModel, task: TaskPlan, inputs: Inputs, splits: Splits, clock: Clock) -> None:
+    def __init__(
+        self,
+        plan: ResolvedModel,
+        task: TaskPlan,
+        inputs: Inputs,
+        splits: Splits,
+        clock: Clock,
+        ranks: Ranks = ALONE,
+    ) -> None:
         self._plan = plan
         self._definition = task.definition
         self._settings = task.settings
         self._folder = inputs.model(plan.uri, plan.digest)
         self.tokenizer, digest = load_tokenizer(self._folder)
-        self.assessor = Assessor(task, splits, self.tokenizer, digest, clock)
+        self.assessor = Assessor(task, splits, self.tokenizer, digest, clock, ranks)
 
     def read_data(self) -> None:
         """What is trained on and scored."""

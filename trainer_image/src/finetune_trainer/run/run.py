@@ -4,7 +4,6 @@ import logging
 import shutil
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,15 @@ from finetune_trainer.model.trained import count_parameters
 from finetune_trainer.run import publish
 from finetune_trainer.run.assess import Assessor
 from finetune_trainer.run.best import Best
+from finetune_trainer.run.callbacks import RunCallback
 from finetune_trainer.run.checkpoints import Checkpoints
+from finetune_trainer.run.endings import now
 from finetune_trainer.run.pace import FORWARD_SHARE, Pace
 from finetune_trainer.run.preparing import Preparation
 from finetune_trainer.run.progress import Clock, Observer, Reporter, elapsed_before, unobserved
+from finetune_trainer.run.ranks import ALONE, Ranks
 from finetune_trainer.run.signs import Signs
-from finetune_trainer.run.training import RunCallback, RunTrainer, make_trainer
+from finetune_trainer.run.training import RunTrainer, make_trainer
 from finetune_trainer.signals import Stop
 from finetune_trainer.sparse import SparsityGuard
 from finetune_trainer.tracking import RunTracking, Trackers
@@ -36,16 +38,11 @@ from finetune_trainer.tracking import RunTracking, Trackers
 logger = logging.getLogger(__name__)
 
 
-def now() -> str:
-    """UTC, to the second."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 @dataclass(frozen=True)
 class Pod:
     """What the runs of a pod share; `patient` waits long for the store, `hasty` does not wait.
 
-    `scope` is what failures count for, see `failure_scope`.
+    `scope` is what failures count for, see `failure_scope`; `ranks` are the processes that do its runs together.
     """
 
     plan: Plan
@@ -60,10 +57,14 @@ class Pod:
     work: Path
     trackers: Trackers
     scope: str = ""
+    ranks: Ranks = ALONE
 
 
 class Run:
-    """One attempt at one run; `observe` sees its evaluations and may end it by raising."""
+    """One attempt at one run; `observe` sees its evaluations and may end it by raising.
+
+    Of several processes this is the first one, see `Follower` for the others.
+    """
 
     def __init__(self, pod: Pod, planned: PlannedRun, *, observe: Observer = unobserved) -> None:
         self._pod = pod
@@ -114,9 +115,11 @@ class Run:
 
     def _train_and_publish(self, attempts: int) -> RunResult:
         settings = self._task.settings
-        prepared = Preparation(self._pod.plan.model, self._task, self._pod.inputs, self._pod.splits, self._clock)
+        pod, ranks = self._pod, self._pod.ranks
+        prepared = Preparation(pod.plan.model, self._task, pod.inputs, pod.splits, self._clock, ranks)
         prepared.read_data()
         self._clock.check()
+        ranks.told(pod.inputs.found())
         prepared.load_model(self._planned.seed)
         prepared.require_fit()
         model, head, assessor = prepared.model, prepared.head, prepared.assessor
@@ -149,9 +152,11 @@ class Run:
                 callbacks=[*zeros.callbacks, callback, *tracking.callbacks],
                 folder=self._folder,
                 seed=self._planned.seed,
+                ranks=ranks,
             )
             resumed = self._train(trainer, checkpoints, best)
         best.load_into(model)
+        ranks.same_weights(model)
         predictions = self._predict(trainer, assessor, head) if self._pod.plan.predict else {}
         warnings = (*prepared.warnings(), *tracking.warnings)
         result = self._result(best, resumed, attempts, zeros.record(), warnings, assessor.sources, parameters)
@@ -183,12 +188,9 @@ class Run:
         if folder is not None:
             self._reporter.restore(best.restore(folder))
             logger.info("going on from the checkpoint of step %d", step)
-        if folder is not None and best.exhausted:
-            # Trainer would take one more step before it looks.
-            trainer.load_state(folder)
-        else:
-            trainer.train(resume_from_checkpoint=str(folder) if folder else None)
-        if self._pod.stop.is_set and trainer.state.global_step < trainer.state.max_steps:
+        ranks = self._pod.ranks
+        trainer.go_on(*ranks.told((folder, folder is not None and best.exhausted)))
+        if ranks.told(self._pod.stop.is_set and trainer.state.global_step < trainer.state.max_steps):
             raise StoppedError(f"told to stop; step {trainer.state.global_step} is saved")
         return (found[1],) if found else ()
 
@@ -196,11 +198,9 @@ class Run:
         """Predict the test sets; told to stop, the next attempt starts from here and not from the last checkpoint."""
         autocast = trainer.compute_loss_context_manager
         self._reporter.enter(Phase.PREDICTING)
-        try:
-            return assessor.predict(trainer.model, head, autocast, self._folder / publish.PREDICTIONS)
-        except StoppedError:
-            trainer.save_state()
-            raise
+        return trainer.saving_state(
+            lambda: assessor.predict(trainer.model, head, autocast, self._folder / publish.PREDICTIONS)
+        )
 
     def _result(
         self,
@@ -239,7 +239,7 @@ class Run:
             model_digest=plan.model.digest,
             data_digest=self._task.data.digest,
             recipe_version=RECIPE_VERSION,
-            hardware=hardware.describe(),
+            hardware=hardware.describe(self._pod.ranks.count),
             versions=publish.versions(),
             image=self._pod.image,
             peak_memory_bytes=publish.peak_memory(),

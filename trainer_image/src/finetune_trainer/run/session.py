@@ -1,39 +1,23 @@
-"""The runs of a pod, one after another, and the exit code that says how they ended."""
+"""An attempt at a run, and what its failure means."""
 
-import json
 import logging
 import traceback
-from pathlib import Path
 
 from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import PlannedRun
 from finetune_core.results.run import ExitCode, Failure, FailureReason, RunResult
-from finetune_store import Store, StoreError
+from finetune_store import StoreError
 from finetune_store.documents import find_or_set_aside
 from finetune_trainer import logs
 from finetune_trainer.errors import MemoryExceededError, RunError
 from finetune_trainer.run.disk import disk_full, is_full
-from finetune_trainer.run.run import Pod, Run, now
+from finetune_trainer.run.endings import MAX_MESSAGE, now, record
+from finetune_trainer.run.follower import Follower
+from finetune_trainer.run.run import Pod, Run
 
 logger = logging.getLogger(__name__)
 
-_MAX_MESSAGE = 2000
 _MAX_TRACEBACK = 8000
-
-
-def run_all(pod: Pod, runs: tuple[PlannedRun, ...], termination_log: Path) -> int:
-    """Do the runs that have no result; the exit code of the pod."""
-    failures: list[Failure] = []
-    for planned in runs:
-        failure = do_run(pod, planned)
-        if failure is None:
-            continue
-        if failure.exit_code == ExitCode.INTERRUPTED:
-            return ExitCode.INTERRUPTED
-        failures.append(failure)
-    if failures:
-        _explain(failures, termination_log)
-    return exit_code([failure.exit_code for failure in failures])
 
 
 def do_run(pod: Pod, planned: PlannedRun) -> Failure | None:
@@ -42,7 +26,7 @@ def do_run(pod: Pod, planned: PlannedRun) -> Failure | None:
     An interrupted attempt is no failure of the run: it leaves no trace but its checkpoint.
     """
     about = {"task": planned.task, "run": planned.run, "run_id": planned.run_id}
-    if _has_result(pod, planned):
+    if pod.ranks.told(pod.ranks.leads and _has_result(pod, planned)):
         logger.info("has its result already", extra=about)
         return None
     failure = _attempt(pod, planned)
@@ -52,26 +36,16 @@ def do_run(pod: Pod, planned: PlannedRun) -> Failure | None:
         logger.info("%s", failure.message, extra=about)
     else:
         logger.error("%s: %s", failure.reason.value, failure.message, extra=about)
-        _record(pod, planned, failure)
+        record(pod.hasty, pod.plan, planned, failure)
     return failure
-
-
-def exit_code(codes: list[int]) -> int:
-    """Tried again if any failure may pass; else the user's mistake before giving up; 0 without failures.
-
-    No retry is used up where nothing but the store is in the way.
-    """
-    if not codes:
-        return ExitCode.SUCCESS
-    passing = set(codes) - {ExitCode.USER_ERROR, ExitCode.GAVE_UP}
-    if passing:
-        return ExitCode.STORE if passing == {ExitCode.STORE} else ExitCode.RETRY
-    return ExitCode.USER_ERROR if ExitCode.USER_ERROR in codes else ExitCode.GAVE_UP
 
 
 def _attempt(pod: Pod, planned: PlannedRun) -> Failure | None:
     try:
         with logs.about(task=planned.task, run=planned.run, run_id=planned.run_id):
+            if not pod.ranks.leads:
+                Follower(pod, planned).execute()
+                return None
             result = Run(pod, planned).execute()
     except Exception as error:  # noqa: BLE001 - the boundary: one run's failure must not stop the pod's other runs
         return failure_of(pod, planned, error)
@@ -92,7 +66,7 @@ def failure_of(pod: Pod, planned: PlannedRun, error: Exception) -> Failure:
     known = classify(pod, planned, error)
     return Failure(
         reason=known.reason,
-        message=str(known)[:_MAX_MESSAGE],
+        message=str(known)[:MAX_MESSAGE],
         run_id=planned.run_id,
         task=planned.task,
         run=planned.run,
@@ -137,22 +111,3 @@ def _has_result(pod: Pod, planned: PlannedRun) -> bool:
     layout = ExperimentLayout(pod.plan.namespace, pod.plan.experiment).run(planned.task, planned.run_id)
     aside = layout.unreadable(pod.attempt)
     return find_or_set_aside(pod.patient, layout.result, RunResult, aside, own=planned.wrote) is not None
-
-
-def _record(pod: Pod, planned: PlannedRun, failure: Failure) -> None:
-    layout = ExperimentLayout(pod.plan.namespace, pod.plan.experiment).run(planned.task, planned.run_id)
-    store: Store = pod.hasty
-    try:
-        store.put(layout.failure(pod.attempt), failure.to_json())
-    except StoreError as error:
-        logger.warning("the failure report is not saved: %s", error)
-
-
-def _explain(failures: list[Failure], termination_log: Path) -> None:
-    """The pod's termination message: the last failure without its traceback, within Kubernetes' 4,096 bytes."""
-    if not termination_log.exists():
-        return
-    brief = failures[-1].model_copy(update={"traceback": None})
-    text = brief.model_dump(mode="json", by_alias=True, exclude_none=True)
-    text["message"] = text["message"].encode()[:_MAX_MESSAGE].decode(errors="ignore")
-    termination_log.write_text(json.dumps(text, ensure_ascii=False))

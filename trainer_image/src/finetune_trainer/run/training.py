@@ -3,32 +3,29 @@
 No checkpoint is written at an evaluation; a resumable one is saved at intervals and when the process is told to stop.
 """
 
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import transformers
+from accelerate.data_loader import prepare_data_loader
 from safetensors.torch import save_file
 from transformers.utils import SAFE_WEIGHTS_NAME
 
-from finetune_core.api import Precision
 from finetune_core.planning.settings import Settings
-from finetune_core.results.evaluation import Evaluation
 from finetune_trainer.data.tokens import Collator, TokenDataset, Tokens
-from finetune_trainer.errors import RunError, UserError
+from finetune_trainer.errors import RunError, StoppedError
 from finetune_trainer.model.layers import depths
 from finetune_trainer.model.trained import frozen_names, trained_state
-from finetune_trainer.run.best import Best
-from finetune_trainer.run.checkpoints import Checkpoints
+from finetune_trainer.run.arguments import training_arguments
+from finetune_trainer.run.callbacks import Agreement
 from finetune_trainer.run.finite import LossWatch
-from finetune_trainer.run.pace import Pace
-from finetune_trainer.run.progress import Clock, Reporter
-from finetune_trainer.run.sampling import EpochSampler
-from finetune_trainer.sparse import SparsityGuard
+from finetune_trainer.run.ranks import ALONE, Ranks
+from finetune_trainer.run.sampling import EpochSampler, StepBatches
 
 Evaluate = Callable[[Any], dict[str, float]]
+Done = TypeVar("Done")
 
 
 class RunTrainer(transformers.Trainer):
@@ -42,6 +39,7 @@ class RunTrainer(transformers.Trainer):
         order_seed: int,
         losses: LossWatch,
         lr_decay: float = 1,
+        ranks: Ranks = ALONE,
         **arguments: Any,
     ) -> None:
         super().__init__(**arguments)
@@ -49,12 +47,16 @@ class RunTrainer(transformers.Trainer):
         # passes add up to so many times the gradient. Each pass is weighted by its examples here, see `compute_loss`.
         self.model_accepts_loss_kwargs = False
         self.loss_is_scaled_for_ga = True
-        self._examples: int | None = None
+        self._examples: tuple[int, int] | None = None
         self._evaluate_all = evaluate
         self._losses = losses
-        self._tokens = tokens
-        self._order_seed = order_seed
+        self._ranks = ranks
+        share = self.args.train_batch_size * self.args.gradient_accumulation_steps
+        batch = share * ranks.count
+        order = EpochSampler(tokens.lengths.tolist(), batch_size=batch, seed=order_seed)
+        self._batches = StepBatches(order, batch_size=batch, pass_size=self.args.train_batch_size, ranks=ranks)
         self._lr_decay = lr_decay
+        self._vary_chance()
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """All metrics over all dev sets, with `eval_` before their names; callbacks see them once.
@@ -62,22 +64,43 @@ class RunTrainer(transformers.Trainer):
         DivergedError if a loss since the last evaluation, or a logit now, is not finite.
         """
         self._losses.check()
-        metrics = {f"eval_{name}": value for name, value in self._evaluate_all(self.model).items()}
+        # The first process alone knows them all.
+        found = self._ranks.told(self._evaluate_all(self.model))
+        metrics = {f"eval_{name}": value for name, value in found.items()}
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
+    def get_train_dataloader(self) -> torch.utils.data.DataLoader[Any]:
+        """This process' batches, on its device."""
+        loader = torch.utils.data.DataLoader(
+            self.train_dataset,
+            batch_sampler=self._batches,
+            collate_fn=self.data_collator,
+            pin_memory=self.args.dataloader_pin_memory,
+        )
+        # They are shared out already: told of one process, accelerate shares out nothing.
+        return prepare_data_loader(
+            loader, device=self.accelerator.device, num_processes=1, process_index=0, put_on_device=True
+        )
+
     def get_batch_samples(self, *arguments: Any, **named: Any) -> tuple[list[Any], Any]:
-        """As Trainer's; how many examples the passes of a step have is remembered."""
-        passes, count = super().get_batch_samples(*arguments, **named)
-        self._examples = sum(len(batch["input_ids"]) for batch in passes)
-        return passes, count
+        """As Trainer's; how many examples the step has, and how many of them are this process', is remembered."""
+        self._examples = self._batches.shares(self.state.global_step)
+        return super().get_batch_samples(*arguments, **named)
 
     def compute_loss(self, model: Any, inputs: Any, *arguments: Any, **named: Any) -> Any:
-        """The pass's share of the step's mean loss: an epoch's last step can have passes of different sizes."""
-        # Outside of a step a batch is all that there is.
-        share = len(inputs["input_ids"]) / self._examples if self._examples else 1.0
+        """The pass's share of the step's mean loss: an epoch's last step can have passes of different sizes.
+
+        Processes' gradients are averaged, so that shares of theirs add up to as many as there are processes.
+        """
         loss: Any = super().compute_loss(model, inputs, *arguments, **named)
-        return loss * share
+        # Outside of a step a batch is all that there is.
+        return loss * self._share(len(inputs["input_ids"])) if self._examples else loss
+
+    def _share(self, examples: int) -> float:
+        assert self._examples is not None
+        whole, own = self._examples
+        return self._ranks.count * examples / whole if own else 0.0
 
     def training_step(self, *arguments: Any, **named: Any) -> torch.Tensor:
         """As Trainer's; what the loss is at this step is remembered."""
@@ -111,15 +134,26 @@ class RunTrainer(transformers.Trainer):
             for depth, plain in sorted(groups)
         ]
 
-    def save_state(self) -> None:
-        """A checkpoint outside of training: of a run that is told to stop after its last step."""
-        assert self.model is not None  # Trainer's type allows for a model that is made later
-        self._save_checkpoint(self.model, trial=None)
-        self.control = self.callback_handler.on_save(self.args, self.state, self.control)
+    def go_on(self, folder: Path | None, ended: bool) -> None:
+        """Train to the end, from a checkpoint if there is one; where nothing is left to train, take its weights."""
+        if folder is not None and ended:
+            # Trainer would take one more step before it looks.
+            self._load_from_checkpoint(str(folder))
+        else:
+            self.train(resume_from_checkpoint=str(folder) if folder else None)
 
-    def load_state(self, folder: Path) -> None:
-        """The weights of a checkpoint of a run that has nothing left to train."""
-        self._load_from_checkpoint(str(folder))
+    def saving_state(self, work: Callable[[], Done]) -> Done:
+        """What comes of work after the last step; told to stop, a checkpoint is saved for the next attempt.
+
+        StoppedError then.
+        """
+        try:
+            return work()
+        except StoppedError:
+            assert self.model is not None  # Trainer's type allows for a model that is made later
+            self._save_checkpoint(self.model, trial=None)
+            self.control = self.callback_handler.on_save(self.args, self.state, self.control)
+            raise
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         # By the model's own names: Trainer takes no others back, and leaves out in silence what a hub names otherwise.
@@ -150,92 +184,19 @@ class RunTrainer(transformers.Trainer):
         # The next attempt would not know at which step it began.
         self._losses.check()
         super()._save_checkpoint(*arguments, **named)
+        self._ranks.wait()
 
-    def _get_train_sampler(self, *_: Any) -> EpochSampler:
-        batch = self.args.train_batch_size * self.args.gradient_accumulation_steps
-        return EpochSampler(self._tokens.lengths.tolist(), batch_size=batch, seed=self._order_seed)
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        super()._load_rng_state(checkpoint)
+        file = f"rng_state_{self._ranks.rank}.pth" if self._ranks.count > 1 else "rng_state.pth"
+        if checkpoint is not None and not (Path(checkpoint) / file).exists():
+            # It was saved by another number of processes. What chance decides then is no repetition of what it was.
+            self._vary_chance(self.state.global_step)
 
-
-class RunCallback(transformers.TrainerCallback):
-    """Evaluates at the last step, keeps the best, tells progress, saves checkpoints, heeds signals and timeouts."""
-
-    def __init__(
-        self,
-        *,
-        best: Best,
-        clock: Clock,
-        reporter: Reporter,
-        checkpoints: Checkpoints,
-        zeros: SparsityGuard,
-        interval_seconds: int,
-        pace: Pace,
-    ) -> None:
-        self._best = best
-        self._clock = clock
-        self._reporter = reporter
-        self._checkpoints = checkpoints
-        self._zeros = zeros
-        self._interval = interval_seconds
-        self._saved_at = time.monotonic()
-        self._pace = pace
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Time is counted from here."""
-        self._saved_at = time.monotonic()
-        self._pace.begin(self._saved_at)
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Decide what happens after this step."""
-        self._pace.stepped(time.monotonic())
-        self._tell(state)
-        self._clock.check(signals=False)
-        if state.global_step >= state.max_steps:
-            control.should_evaluate = True
-        self._decide(control)
-
-    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Keep the best; a line in metrics.jsonl."""
-        self._pace.evaluated(time.monotonic())
-        self._tell(state)
-        values = {name.removeprefix("eval_"): value for name, value in kwargs["metrics"].items()}
-        self._best.offer(state.global_step, values, kwargs["model"])
-        rate = next((log["learning_rate"] for log in reversed(state.log_history) if "learning_rate" in log), None)
-        loss = next((log["loss"] for log in reversed(state.log_history) if "loss" in log), None)
-        zeros = self._zeros.census(f"at step {state.global_step}")
-        self._reporter.evaluation(
-            Evaluation(
-                step=state.global_step,
-                epoch=round(state.epoch or 0.0, 4),
-                learning_rate=rate,
-                train_loss=loss,
-                sparsity=zeros and zeros.sparsity,
-                non_zero_parameters=zeros and zeros.non_zero_parameters,
-                metrics=values,
-            )
-        )
-        if self._best.exhausted:
-            control.should_training_stop = True
-        self._decide(control)
-
-    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """A checkpoint lies in the local folder: complete it and send it."""
-        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        self._best.save(folder, self._reporter.evaluations)
-        self._checkpoints.save(folder, state.global_step)
-        self._saved_at = time.monotonic()
-        self._pace.begin(self._saved_at)
-        self._tell(state, force=True)
-
-    def _decide(self, control: Any) -> None:
-        due = time.monotonic() - self._saved_at >= self._interval
-        if self._clock.stopping:
-            control.should_training_stop = True
-        if self._clock.stopping or (due and not control.should_training_stop):
-            control.should_save = True
-
-    def _tell(self, state: Any, *, force: bool = False) -> None:
-        left = self._pace.left(state.global_step, state.max_steps)
-        self._reporter.progress(state.global_step, state.max_steps, left, force=force)
+    def _vary_chance(self, step: int = 0) -> None:
+        """Dropout differs between processes; the first one's is that of a process alone."""
+        if self._ranks.rank or step:
+            transformers.set_seed((self.args.seed + 1_000_003 * (self._ranks.rank + step * self._ranks.count)) % 2**32)
 
 
 def make_trainer(
@@ -248,74 +209,24 @@ def make_trainer(
     callbacks: list[transformers.TrainerCallback],
     folder: Path,
     seed: int,
+    ranks: Ranks = ALONE,
 ) -> RunTrainer:
-    """The Trainer of one run; UserError if the hardware lacks the precision."""
-    arguments = training_arguments(settings, folder=folder, seed=seed)
+    """The Trainer of one run, or of a process' part of it; UserError as `training_arguments`."""
+    arguments = training_arguments(settings, folder=folder, seed=seed, processes=ranks.count)
     trainer = RunTrainer(
         evaluate=evaluate,
         tokens=tokens,
         order_seed=seed,
-        losses=LossWatch(settings.precision),
+        losses=LossWatch(settings.precision, ranks),
         lr_decay=settings.layerwise_lr_decay,
+        ranks=ranks,
         model=model,
         args=arguments,
         train_dataset=TokenDataset(tokens),
         eval_dataset=TokenDataset(tokens),
         data_collator=collator,
-        callbacks=callbacks,
+        callbacks=[*callbacks, *([Agreement(ranks)] if ranks.count > 1 else [])],
     )
     for unwanted in (transformers.PrinterCallback, transformers.ProgressCallback):
         trainer.remove_callback(unwanted)
     return trainer
-
-
-def training_arguments(settings: Settings, *, folder: Path, seed: int) -> transformers.TrainingArguments:
-    """Our settings in Hugging Face's terms; the global batch is cut into device batches and accumulation steps."""
-    devices = max(1, torch.cuda.device_count())
-    device_batch, accumulation = split_batch(settings, devices)
-    warmup = settings.warmup_steps if settings.warmup_steps is not None else settings.warmup_ratio or 0.0
-    _require_precision(settings.precision)
-    return transformers.TrainingArguments(
-        output_dir=str(folder),
-        **settings.hugging_face(),
-        seed=seed,
-        data_seed=seed,
-        per_device_train_batch_size=device_batch,
-        gradient_accumulation_steps=accumulation,
-        warmup_steps=min(warmup, 1 - 1e-9) if settings.warmup_steps is None else warmup,
-        bf16=settings.precision == Precision.BF16,
-        fp16=settings.precision == Precision.FP16,
-        eval_strategy="steps",
-        logging_strategy="steps",
-        logging_steps=settings.eval_steps,
-        logging_nan_inf_filter=False,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        remove_unused_columns=False,
-        dataloader_pin_memory=torch.cuda.is_available(),
-        use_cpu=not torch.cuda.is_available(),
-        log_level="error",
-    )
-
-
-def split_batch(settings: Settings, devices: int) -> tuple[int, int]:
-    """(examples a device and pass, passes a step) whose product over the devices is the global batch.
-
-    UserError if the global batch cannot be cut evenly.
-    """
-    total = settings.train_batch_size
-    if total % devices:
-        raise UserError(f"training.trainBatchSize {total} is no multiple of the {devices} GPUs: change one of them")
-    share = total // devices
-    most = min(share, settings.per_device_train_batch_size or share)
-    size = next(size for size in range(most, 0, -1) if share % size == 0)
-    return size, share // size
-
-
-def _require_precision(precision: Precision) -> None:
-    if precision == Precision.FP16 and not torch.cuda.is_available():
-        raise UserError("training.precision fp16 needs a GPU: use bf16 or fp32 on a CPU")
-    lacks_bf16 = torch.cuda.is_available() and not torch.cuda.is_bf16_supported(including_emulation=False)
-    if precision == Precision.BF16 and lacks_bf16:
-        raise UserError(f"{torch.cuda.get_device_name()} has no bf16: set training.precision to fp16 or fp32")
