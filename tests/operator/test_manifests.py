@@ -219,6 +219,38 @@ def test_resources_are_those_of_the_spec_and_only_in_training_pods() -> None:
     assert "nvidia.com/gpu" not in str(report_job())
 
 
+@pytest.mark.parametrize(
+    ("execution", "expected"),
+    [
+        ({}, None),
+        ({"processesPerRun": 1}, None),
+        ({"processesPerRun": 2}, "2"),
+        ({"resources": {"limits": {"nvidia.com/gpu": 1}}}, None),
+        ({"resources": {"limits": {"nvidia.com/gpu": "4"}}}, "4"),
+    ],
+)
+def test_pods_are_told_of_the_processes_of_a_run_and_give_them_shared_memory(
+    execution: Json, expected: str | None
+) -> None:
+    job = train_job(**execution)
+    told = {variable["name"]: variable.get("value") for variable in container_of(job)["env"]}
+    assert told.get("FINETUNE_PROCESSES_PER_RUN") == expected
+    shared = [mount["name"] for mount in container_of(job)["volumeMounts"] if mount["mountPath"] == "/dev/shm"]
+    volumes = {volume["name"]: volume for volume in pod_of(job)["volumes"]}
+    memory = [volumes[name]["emptyDir"] for name in shared]
+    assert memory == ([{"medium": "Memory", "sizeLimit": "2Gi"}] if expected else [])
+
+
+def test_a_specs_own_shared_memory_goes_before_ours() -> None:
+    own = {
+        "volumes": [{"name": "mine", "emptyDir": {"medium": "Memory"}}],
+        "volumeMounts": [{"name": "mine", "mountPath": "/dev/shm/"}],
+    }
+    job = train_job(processesPerRun=2, podTemplate=own)
+    assert [mount["name"] for mount in container_of(job)["volumeMounts"] if "shm" in mount["mountPath"]] == ["mine"]
+    assert "shared-memory" not in str(job)
+
+
 def test_an_image_of_the_spec_wins_over_the_operators() -> None:
     assert container_of(train_job())["image"] == "example.test/trainer:1"
     changed = container_of(train_job(image="mine:2", imagePullPolicy="Always"))

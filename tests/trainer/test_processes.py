@@ -1,55 +1,132 @@
-"""Several processes a run (torch's DistributedDataParallel), here two of them on processors, by gloo."""
+"""Several processes a run (torch's DistributedDataParallel), here two of them on processors, by gloo.
 
-import csv
+91 examples in steps of 18 are six steps an epoch, the last with one example: one process has none there. The passes of
+a step are of 5 examples at most.
+"""
+
 import json
 import shutil
+import signal
 from dataclasses import replace
-from pathlib import Path
 
+import psutil
 import pytest
 from safetensors.torch import load_file
 
 from finetune_core.planning.plan import ExecutionLimits
-from finetune_core.results.run import ExitCode
-from finetune_core.results.evaluation import Evaluation
+from finetune_core.results.run import ExitCode, Failure
+from finetune_dev.shell import wait_for
+from glue_demo import write
+from support.checkpoints import pointers
+from support.trainer_runs import Workspace
 
-# 96 examples in steps of 20 are five steps an epoch, the last with 16; by passes of 3 of 20 / 2 there are several.
 TRAINING = {
-    "maxSteps": 12,
-    "evalSteps": 4,
-    "trainBatchSize": 20,
+    "maxSteps": 40,
+    "evalSteps": 20,
+    "trainBatchSize": 18,
     "perDeviceTrainBatchSize": 5,
     "evalBatchSize": 7,
-    "learningRate": 1e-3,
+    "learningRate": 2e-4,
     "precision": "fp32",
 }
-TASK = {"name": "rte", "runs": 1, "training": TRAINING}
+AT_EACH_STEP = ExecutionLimits(checkpoint_interval_seconds=0)
 
 
 @pytest.fixture(scope="module")
-def steady(shared, tmp_path_factory):
-    """The tiny model without dropout."""
-    folder = tmp_path_factory.mktemp("steady") / "model"
-    shutil.copytree(shared / "model", folder)
-    config = json.loads((folder / "config.json").read_text())
-    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    (folder / "config.json").write_text(json.dumps(config))
+def place(shared, tmp_path_factory):
+    """The tiny model without dropout, which alone differs between processes; and an odd number of examples."""
+    folder = tmp_path_factory.mktemp("place")
+    shutil.copytree(shared / "model", folder / "model")
+    file = folder / "model" / "config.json"
+    still = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    file.write_text(json.dumps(json.loads(file.read_text()) | still))
+    write(folder / "glue", train_rows=91, dev_rows=24, test_rows=24)
     return folder
 
 
-def test_two_processes_do_what_one_does(workspace, steady, tmp_path):
-    alone = replace(workspace, root=tmp_path / "alone", model=steady)
-    both = replace(workspace, root=tmp_path / "both", model=steady, processes=2)
-    done = []
-    for one in (alone, both):
-        one.root.mkdir()
-        job = one.plan([TASK], retention={"models": "All"})
-        code, log = one.run(job)
-        assert code == 0, log
-        result = one.result(job)
-        weights = load_file(one.store / result.model / "model.safetensors")
-        done.append((job, result, weights))
-    (first, expected, ours), (second, found, theirs) = done
-    assert first.plan.runs == second.plan.runs
-    print(expected.metrics, found.metrics)
-    print(max(float((ours[name] - theirs[name]).abs().max()) for name in ours))
+@pytest.fixture
+def both(place, tmp_path):
+    return Workspace(tmp_path, place / "model", place / "glue", processes=2)
+
+
+@pytest.fixture(scope="module")
+def expected(place, tmp_path_factory):
+    """What one process makes of it."""
+    alone = Workspace(tmp_path_factory.mktemp("alone"), place / "model", place / "glue")
+    job = plan(alone)
+    code, log = alone.run(job)
+    assert code == ExitCode.SUCCESS, log
+    return outcome(alone, job)
+
+
+def plan(workspace):
+    task = {"name": "rte", "runs": 1, "training": TRAINING}
+    return workspace.plan([task], limits=AT_EACH_STEP, retention={"models": "All"})
+
+
+def outcome(workspace, job):
+    result = workspace.result(job)
+    weights = load_file(workspace.store / result.model / "model.safetensors")
+    predicted = (workspace.store / workspace.layout(job).predictions(result.attempt, "RTE.tsv")).read_text()
+    return result, weights, predicted
+
+
+def assert_same(found, expected):
+    (result, weights, predicted), (first, ours, guessed) = found, expected
+    assert (result.run_id, result.step, result.last_step) == (first.run_id, first.step, first.last_step)
+    assert result.metrics == pytest.approx(first.metrics, rel=1e-4)
+    assert result.last_metrics == pytest.approx(first.last_metrics, rel=1e-4)
+    assert weights.keys() == ours.keys()
+    for name, tensor in ours.items():
+        assert weights[name].numpy() == pytest.approx(tensor.numpy(), abs=1e-5), name
+    assert predicted == guessed
+
+
+def test_two_processes_make_of_a_run_what_one_makes(both, expected):
+    job = plan(both)
+    code, log = both.run(job)
+    assert code == ExitCode.SUCCESS, log
+    assert_same(outcome(both, job), expected)
+    assert both.result(job).hardware["processes"] == 2
+    assert len(list((both.store / both.layout(job).attempts).iterdir())) == 1
+
+
+def test_one_process_killed_ends_all_and_one_alone_goes_on_from_the_checkpoint(both, expected):
+    job = plan(both)
+    crew = both.start(job)
+    wait_for("a checkpoint", lambda: pointers(both.store, both.layout(job)), seconds=300)
+    processes = psutil.Process(crew.pid).children(recursive=True)
+    processes[-1].kill()
+    assert crew.wait(120) == ExitCode.RETRY
+    assert psutil.wait_procs(processes, timeout=10)[1] == []
+    failure = Failure.model_validate_json((both.store / both.layout(job).failure("attempt-1")).read_bytes())
+    assert failure.reason == "WorkerDied"
+    assert "of 2: the worker's process ended" in failure.message
+    assert json.loads(both.termination_log.read_text())["reason"] == "WorkerDied"
+
+    alone = replace(both, processes=1)
+    code, log = alone.run(job, attempt="attempt-2")
+    assert code == ExitCode.SUCCESS, log
+    assert alone.result(job).resumed_from
+    assert_same(outcome(alone, job), expected)
+
+
+def test_two_processes_go_on_from_the_checkpoint_of_one_and_stop_when_told(both, expected):
+    job = plan(both)
+    alone = replace(both, processes=1).start(job)
+    wait_for("a checkpoint", lambda: pointers(both.store, both.layout(job)), seconds=300)
+    alone.send_signal(signal.SIGTERM)
+    assert alone.wait(120) == ExitCode.INTERRUPTED
+    before = both.layout(job)
+
+    crew = both.start(job, attempt="attempt-2")
+    wait_for(
+        "its checkpoint", lambda: any("attempt-2" in str(one) for one in pointers(both.store, before)), seconds=300
+    )
+    crew.send_signal(signal.SIGTERM)
+    assert crew.wait(120) == ExitCode.INTERRUPTED
+
+    code, log = both.run(job, attempt="attempt-3")
+    assert code == ExitCode.SUCCESS, log
+    assert both.result(job).attempts == 3
+    assert_same(outcome(both, job), expected)

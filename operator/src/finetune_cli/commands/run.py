@@ -16,6 +16,7 @@ from finetune_cli.output import console, error_console, note
 from finetune_cli.shown.results import results_page
 from finetune_client.errors import ClientError, UsageError
 from finetune_client.exits import Exit
+from finetune_core.planning.devices import PROCESSES
 from finetune_core.tracking import to_env
 from finetune_store import S3Connection, Store, creates_once, open_store
 from finetune_work.guarantees import unsafe_storage
@@ -67,7 +68,8 @@ def run(
         for warning in planned.warnings:
             note(f"warning: {warning}")
         log = log_file(uri, f"{manifest.namespace}/{manifest.name}")
-        programs = Programs(uri, log, lock, to_env(planned.tracking))
+        environment = {**to_env(planned.tracking), PROCESSES: str(planned.processes)}
+        programs = Programs(uri, log, lock, environment)
         session = LocalRun(planned, opened, programs, workers)
         if not session.runs():
             note("interrupted; the same command goes on from here")

@@ -60,12 +60,16 @@ def as_uri(text: str) -> str:
 
 @dataclass(frozen=True)
 class Planned:
-    """A plan, the runs of it that have no result yet, what is probably not meant, and the trackers to report to."""
+    """A plan, the runs of it that have no result yet, what is probably not meant, and the trackers to report to.
+
+    `processes` do a run together.
+    """
 
     plan: Plan
     job: JobPlan
     warnings: tuple[str, ...]
     tracking: Tracking | None
+    processes: int = 1
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ def plan_locally(manifest: Manifest, store: Store, connection: S3Connection) -> 
     )
     pending = frozenset(run.run_id for run in plan.runs) - finished(store, plan)
     job = job_plan(plan, pending, runs_per_pod=1, limits=execution_limits(spec.execution))
-    return Planned(plan, job, plan_warnings(spec, plan), spec.tracking)
+    return Planned(plan, job, plan_warnings(spec, plan), spec.tracking, spec.execution.processes_per_run or 1)
 
 
 def plan_search_locally(manifest: Manifest, store: Store, connection: S3Connection) -> PlannedSearch:

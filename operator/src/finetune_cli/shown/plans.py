@@ -10,6 +10,7 @@ from rich.text import Text
 
 from finetune_cli.fitted import table
 from finetune_core.api import Execution, ExecutionMode, ExperimentSpec, HPSearchSpec
+from finetune_core.planning.devices import gpus_of_pod, processes_per_run
 from finetune_core.planning.parse import define, runs_of, settings_of, task_specs
 from finetune_core.planning.plan import ResolvedData, ResolvedModel, TaskPlan, expected_cost
 from finetune_core.planning.search import make_search_plan, trials_of
@@ -114,7 +115,7 @@ def forecast_experiment(
     total = sum(task.runs for task in tasks)
     uris = [spec.model.uri, *([spec.data.uri] if spec.data else [])]
     objects = (*_work(spec.execution, total), *_around(uris), "report Job: tables, best predictions, zip")
-    gpus, parallelism = _gpus(spec.execution), max(1, spec.execution.parallelism)
+    gpus, parallelism = gpus_of_pod(spec.execution), max(1, spec.execution.parallelism)
     notes = tuple(_tuned_notes(tasks, tuned, unknown))
     return Forecast("FinetuneExperiment", name, tuple(tasks), objects, gpus, parallelism, notes)
 
@@ -147,7 +148,7 @@ def forecast_search(name: str, spec: HPSearchSpec, rates: Rates) -> Forecast:
         "report Job: tables, plots, best hyperparameters",
     )
     parallelism = max(1, min(spec.execution.parallelism, pods)) * spec.concurrent_trials
-    return Forecast("HPSearch", name, tuple(tasks), objects, _gpus(spec.execution), parallelism)
+    return Forecast("HPSearch", name, tuple(tasks), objects, gpus_of_pod(spec.execution), parallelism)
 
 
 def forecast_page(forecast: Forecast, *, wide: bool = False) -> RenderableType:
@@ -212,18 +213,13 @@ def _work(execution: Execution, runs: int) -> tuple[str, ...]:
         return (f"RayJob: {runs} runs on {execution.parallelism} worker pods", "ConfigMap: the plan")
     indexes = ceil(runs / execution.runs_per_pod)
     several = f" of up to {execution.runs_per_pod} runs" if execution.runs_per_pod > 1 else ""
-    return (f"Indexed Job: {indexes} pods{several}, {execution.parallelism} at a time", "ConfigMap: the plan")
+    processes = processes_per_run(execution)
+    shared = f"; {processes} processes share each run" if processes > 1 else ""
+    return (f"Indexed Job: {indexes} pods{several}, {execution.parallelism} at a time{shared}", "ConfigMap: the plan")
 
 
 def _around(uris: Iterable[str]) -> tuple[str, ...]:
     return ("resolve Job: digests of the files on volumes",) if any(uri.startswith("pvc://") for uri in uris) else ()
-
-
-def _gpus(execution: Execution) -> float:
-    """GPUs of a pod, by what it asks for."""
-    asked = execution.resources
-    limits = {**(asked.requests or {}), **(asked.limits or {})} if asked else {}
-    return sum(float(count) for name, count in limits.items() if name.endswith("/gpu"))
 
 
 def _experiment_row(task: TaskForecast) -> tuple[object, ...]:

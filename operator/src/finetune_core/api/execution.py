@@ -72,6 +72,16 @@ class Execution(ApiModel):
             "loaded once. Worth it for runs of a minute or less.",
         ),
     ] = 1
+    processes_per_run: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=16,
+            description="Processes that do a run together in its pod, each with a share of every batch "
+            "(DistributedDataParallel). trainBatchSize stays the batch of all of them. Default: one for each GPU that "
+            "the pod asks for; on CPUs one. Mode Jobs, experiments only.",
+        ),
+    ] = None
     image: Annotated[
         str | None,
         Field(min_length=1, max_length=1024, description="Trainer image. Default: the operator's."),

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from finetune_core.api import MAX_RUNS, ExperimentSpec, HPSearchSpec, Precision, TaskSpec, Training
-from finetune_core.planning.checks.execution import execution_problems
+from finetune_core.planning.checks.execution import execution_problems, process_problems
 from finetune_core.planning.checks.tasks import definition_problems, definition_warnings
 from finetune_core.planning.checks.training import (
     adapter_problems,
@@ -123,8 +123,13 @@ def _spec_problems(spec: ExperimentSpec, *, in_cluster: bool, tuned: Mapping[str
         yield Problem("spec.runs", f"{total} runs in all; at most {MAX_RUNS}: lower runs or split the experiment")
     yield from training_problems("spec.training", spec.training)
     yield from execution_problems(spec.execution)
+    batch_sizes = {}
     for task in tasks:
-        yield from _task_problems(spec, task, tuned.get(task.name))
+        unclear = list(_task_problems(spec, task, tuned.get(task.name)))
+        yield from unclear
+        if not unclear:
+            batch_sizes[task.name] = settings_of(spec, task, tuned.get(task.name)).train_batch_size
+    yield from process_problems(spec.execution, batch_sizes, in_cluster=in_cluster)
 
 
 def _tuned_source_problems(spec: ExperimentSpec) -> Iterator[Problem]:

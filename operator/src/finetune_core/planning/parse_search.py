@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from finetune_core.api import Algorithm, Distribution, HPSearchSpec, SearchTask, Training
 from finetune_core.planning.arguments import SEARCHABLE
-from finetune_core.planning.checks.execution import execution_problems
+from finetune_core.planning.checks.execution import execution_problems, trial_problems
 from finetune_core.planning.checks.tasks import definition_problems, definition_warnings
 from finetune_core.planning.checks.training import (
     adapter_problems,
@@ -67,6 +67,8 @@ def _problems(spec: HPSearchSpec, *, in_cluster: bool) -> Iterator[Problem]:
         yield Problem("spec.model.type", message)
     yield from training_problems("spec.training", spec.training)
     yield from execution_problems(spec.execution)
+    if in_cluster:
+        yield from trial_problems(spec.execution, spec.concurrent_trials)
     yield from _proxy_problems(spec)
     for task in spec.tasks:
         yield from _task_problems(spec, task)

@@ -20,6 +20,7 @@ from finetune_operator.manifests.owners import Json, Owner, metadata_of, work_me
 from finetune_operator.manifests.pods import (
     PLAN_OPTION,
     PodSettings,
+    add_processes,
     add_scope,
     add_tracking,
     failure_policy,
@@ -54,13 +55,15 @@ class JobExecutor(Executor):
         )
         label_pods(spec, owner, JobRole.TRAIN)
         add_scope(spec["template"], owner, work.revision)
+        if isinstance(work.job_plan, JobPlan):
+            add_processes(spec["template"], settings.execution)
         queue = settings.execution.queue_name
         metadata = work_metadata(owner, work, plan=plan, queue=queue, made_by=settings.made_by)
         return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
 
     def fingerprint(self, settings: PodSettings) -> list[object]:
         """All that a live Job cannot change: what is asked of its pods, retries."""
-        return [self.kind.kind, *settings.asked_of_pods("retries", "runs_per_pod")]
+        return [self.kind.kind, *settings.asked_of_pods("retries", "runs_per_pod", "processes_per_run")]
 
     def view(self, item: Json, seen: JobView, look: Look) -> JobView:
         """A Job of ours, of any role."""

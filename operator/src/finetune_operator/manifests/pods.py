@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from finetune_core.api import Execution, PodTemplate, Storage, Tracking
 from finetune_core.canonical import short_hash
 from finetune_core.deciding.observation import JobRole
+from finetune_core.planning.devices import PROCESSES, processes_per_run
 from finetune_core.results.run import ExitCode, failure_scope
 from finetune_core.tracking import to_env
 from finetune_kube import names
@@ -22,6 +23,7 @@ PLAN_OPTION = ("--plan", f"{PLAN_FOLDER}/{PLAN_FILE}")
 CA_FOLDER = "/etc/finetune/ca"
 PVC_ROOT = "/mnt/pvc"
 WORK_FOLDER = "/work"
+SHARED_MEMORY = "/dev/shm"
 EPHEMERAL = "ephemeral-storage"
 
 RULES = "2"
@@ -97,6 +99,23 @@ def add_scope(template: Json, owner: Owner, revision: str) -> None:
     """Tell training pods what their failures count for."""
     (container,) = template["spec"]["containers"]
     container["env"].append({"name": "FINETUNE_SCOPE", "value": failure_scope(owner.uid, revision)})
+
+
+def add_processes(template: Json, execution: Execution) -> None:
+    """Tell a pod that its runs have several processes, and give those memory to exchange gradients through.
+
+    A container has 64 MiB at /dev/shm, which NCCL fails on where GPUs cannot reach each other
+    (https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/troubleshooting.html#shared-memory). What lies there
+    counts as the container's memory; a spec's own mount goes before it.
+    """
+    if (processes := processes_per_run(execution)) == 1:
+        return
+    (container,) = template["spec"]["containers"]
+    container["env"].append({"name": PROCESSES, "value": str(processes)})
+    if all(mount.get("mountPath", "").rstrip("/") != SHARED_MEMORY for mount in container["volumeMounts"]):
+        memory = {"medium": "Memory", "sizeLimit": "2Gi"}
+        template["spec"]["volumes"].append({"name": "shared-memory", "emptyDir": memory})
+        container["volumeMounts"].append({"name": "shared-memory", "mountPath": SHARED_MEMORY})
 
 
 def failure_policy(action: str, *final: int) -> Json:

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import wait
 from pathlib import Path
 
+from finetune_core.planning.devices import PROCESSES
 from finetune_core.results.run import ExitCode, Failure
 from finetune_trainer.drive.local_pool import LocalPool, Member, end_with_parent, threads_of
 from finetune_trainer.drive.pool import Answer, WorkerDiedError
@@ -25,9 +26,6 @@ from finetune_trainer.drive.worker import Work
 from finetune_trainer.errors import UserError
 
 logger = logging.getLogger(__name__)
-
-PROCESSES = "FINETUNE_PROCESSES_PER_RUN"
-"""How many processes do a run together."""
 
 _SETTLING_SECONDS = 3.0
 """After the first bad answer: one that fails because another has died may be heard before it."""

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ class Assessor:
         predictions = {}
         for name, (split, file) in self._files().items():
             if split in available:
-                tokens = self._ranks.after_first(lambda split=split: self.load(split))
+                tokens = self._ranks.after_first(partial(self.load, split))
                 logits = self._logits(model, head, tokens, autocast, where=split, signals=True)
                 if self._ranks.leads:
                     predictions[name] = write_predictions(folder / name, definition, logits, head.names, file)

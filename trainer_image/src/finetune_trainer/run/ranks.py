@@ -32,7 +32,7 @@ class Ranks:
         self.rank = rank
         self.count = count
         # Of the processors: a GPU would have to be waited for at each question.
-        self._group = dist.new_group(backend="gloo", timeout=_PATIENCE) if count > 1 else None
+        self._group: Any = dist.new_group(backend="gloo", timeout=_PATIENCE) if count > 1 else None
 
     @property
     def leads(self) -> bool:

@@ -50,6 +50,7 @@ class RunTrainer(transformers.Trainer):
         self._examples: tuple[int, int] | None = None
         self._evaluate_all = evaluate
         self._losses = losses
+        self._tokens = tokens
         self._ranks = ranks
         share = self.args.train_batch_size * self.args.gradient_accumulation_steps
         batch = share * ranks.count
@@ -70,10 +71,10 @@ class RunTrainer(transformers.Trainer):
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
-    def get_train_dataloader(self) -> torch.utils.data.DataLoader[Any]:
+    def get_train_dataloader(self) -> Any:
         """This process' batches, on its device."""
-        loader = torch.utils.data.DataLoader(
-            self.train_dataset,
+        loader: Any = torch.utils.data.DataLoader(
+            TokenDataset(self._tokens),
             batch_sampler=self._batches,
             collate_fn=self.data_collator,
             pin_memory=self.args.dataloader_pin_memory,
