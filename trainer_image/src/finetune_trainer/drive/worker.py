@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from finetune_core.planning.plan import JobPlan
 from finetune_core.results.run import ExitCode, Failure
 from finetune_core.results.trial import TrialReport
+from finetune_store import StoreError
 from finetune_trainer import drain, logs
 from finetune_trainer.errors import RunError
 from finetune_trainer.signals import Stop
@@ -127,10 +128,10 @@ class RunWorker:
         pod, run = replace(self._pod, attempt=attempt), self._runs[run_id]
         with drain.busy():
             try:
-                pod = replace(pod, ranks=self._join())
-            except RunError as error:
+                return do_run(replace(pod, ranks=self._join()), run)
+            except (RunError, StoreError) as error:
+                # What it meets before its attempt begins: too few GPUs, a store that is away.
                 return failure_of(pod, run, error)
-            return do_run(pod, run)
 
     def _join(self) -> "Ranks":
         from finetune_trainer.run.ranks import join  # noqa: PLC0415 - imports torch

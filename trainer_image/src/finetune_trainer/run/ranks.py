@@ -85,7 +85,10 @@ class Ranks:
         """Give the model of each process the weights that the first one's has."""
         if self._group is not None:
             for tensor in model.state_dict().values():
-                dist.broadcast(tensor, src=0)
+                # NCCL takes no others.
+                whole = tensor.contiguous()
+                dist.broadcast(whole, src=0)
+                tensor.copy_(whole)
 
     def leave(self) -> None:
         """Part from the others for good."""
