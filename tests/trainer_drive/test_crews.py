@@ -31,9 +31,11 @@ class Part:
             os.kill(os.getpid(), signal.SIGKILL)
         if what == "saves":
             time.sleep(SAVING_SECONDS)
+        if what == "pauses":
+            time.sleep(SAVING_SECONDS / 10)
         while what == "hangs":
             time.sleep(0.01)
-        return None if what == "done" else failure(what)
+        return None if what in {"done", "pauses"} else failure(what)
 
     def leave(self):
         pass
@@ -92,6 +94,8 @@ def test_a_death_is_told_before_what_it_made_others_fail_of(pool):
 
 
 def test_told_to_stop_the_first_may_still_be_saving_when_the_others_have_ended(pool):
+    # Also where they have worked before, and answered in another order.
+    assert outcome(pool, "pauses", "done") is None
     pool.start("work", ("saves", "interrupted"))
     answers = []
     while not answers:

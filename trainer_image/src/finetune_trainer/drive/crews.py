@@ -27,6 +27,7 @@ from finetune_trainer.errors import UserError
 
 logger = logging.getLogger(__name__)
 
+_FIRST = "0"
 _SETTLING_SECONDS = 3.0
 """After the first bad answer: one that fails because another has died may be heard before it."""
 
@@ -73,6 +74,13 @@ def _visible(gpus: Sequence[str], crew: int, each: int) -> dict[str, str]:
 
 
 class _Processes(LocalPool):
+    """Workers whose names are their ranks."""
+
+    def start(self, name: str, order: object) -> None:
+        # Of idle workers the pool takes the last.
+        self._idle.sort(key=lambda member: member.environment["RANK"] == name)
+        super().start(name, order)
+
     def _part_from(self, member: Member) -> None:
         # It has said all that it has to say, and may wait for others for ever.
         member.process.kill()
@@ -112,18 +120,18 @@ class _Crew:
         bad = [answer for answer in self._answers.values() if self._ends_all(answer)]
         if bad and self._bad_since is None:
             self._bad_since = now
-        if len(self._answers) < len(self._members) and (not bad or now - (self._bad_since or now) < _SETTLING_SECONDS):
+        settled = self._bad_since is not None and now - self._bad_since >= _SETTLING_SECONDS
+        if len(self._answers) < len(self._members) and not settled:
             return None
-        outcome = self._outcome(bad)
-        if outcome is not None:
+        if len(self._answers) < len(self._members) or any(answer.outcome for answer in self._answers.values()):
             self.kill()
-        return Answer(self.name, outcome)
+        return Answer(self.name, self._outcome(bad))
 
     def _ends_all(self, answer: Answer) -> bool:
-        """All but success, and a process that stops as the first has told it: that one may still be saving."""
-        follows = answer.name != "0" and isinstance(answer.outcome, Failure)
-        stopped = follows and isinstance(answer.outcome, Failure) and answer.outcome.exit_code == ExitCode.INTERRUPTED
-        return answer.outcome is not None and not stopped
+        """All but success, and that another stops as the first has told it: that one may still be saving."""
+        outcome = answer.outcome
+        follows = answer.name != _FIRST and isinstance(outcome, Failure) and outcome.exit_code == ExitCode.INTERRUPTED
+        return outcome is not None and not follows
 
     def _outcome(self, bad: Sequence[Answer]) -> Failure | WorkerDiedError | None:
         """A death before all that it may have caused; else the first thing that went wrong."""
