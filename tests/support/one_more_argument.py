@@ -43,7 +43,7 @@ def facts() -> dict[str, Any]:
     from finetune_core.planning.tuned import from_config_map
     from finetune_dev.docs_reference import crd_page
     from finetune_report.canvas import label_of
-    from finetune_trainer.run.training import training_arguments
+    from finetune_trainer.run.arguments import training_arguments
     from support.corpus import written
     from support.corpus_plans import plan_files
     from support.results import plan_of, settings_for

@@ -14,7 +14,8 @@ from finetune_core.planning.arguments import ARGUMENTS
 from finetune_core.results.run import ExitCode
 from finetune_trainer.data.padding import Padding
 from finetune_trainer.data.tokens import Collator
-from finetune_trainer.run.training import RunTrainer, make_trainer, training_arguments
+from finetune_trainer.run.arguments import training_arguments
+from finetune_trainer.run.training import RunTrainer, make_trainer
 from support.results import settings_for
 from support.sparse_models import random_tokens
 
