@@ -20,7 +20,7 @@ class ExitCode:
     """What the exit of a pod of ours says to Kubernetes (see the Job's podFailurePolicy).
 
     RESULTS_CHANGED: a report was ordered of other results than there are; the operator looks again.
-    STORE: the store was waited for in vain; tried again for as long as it takes, and costs nothing.
+    STORE: the store was waited for in vain, or has to be mended; tried again for as long as it takes, at no cost.
     (The numbers are those of sysexits.h.)
     """
 
