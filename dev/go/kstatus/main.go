@@ -1,4 +1,4 @@
-// Kstatus tells how Flux and kpt see objects: it reads a JSON array of them and writes one of their statuses, in order.
+// Kstatus tells how Flux and kpt see objects: it reads a JSON array of them and writes their statuses, in order.
 package main
 
 import (
@@ -11,17 +11,17 @@ import (
 )
 
 func main() {
-	var objects []map[string]any
+	var objects []*unstructured.Unstructured
 	if err := json.NewDecoder(os.Stdin).Decode(&objects); err != nil {
 		log.Fatal(err)
 	}
-	found := make([]*status.Result, len(objects))
+	found := []status.Status{}
 	for place, object := range objects {
-		result, err := status.Compute(&unstructured.Unstructured{Object: object})
+		result, err := status.Compute(object)
 		if err != nil {
 			log.Fatalf("object %d: %v", place, err)
 		}
-		found[place] = result
+		found = append(found, result.Status)
 	}
 	if err := json.NewEncoder(os.Stdout).Encode(found); err != nil {
 		log.Fatal(err)
