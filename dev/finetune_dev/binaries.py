@@ -1,8 +1,9 @@
 """Programs built from Go modules, cached by what they are built from.
 
 Kubernetes' programs come from the module in `dev/go/kubernetes`, KubeRay's operator from that in `dev/go/kuberay`, the
-health that Flux sees by itself from `dev/go/kstatus`: they pin them with all their dependencies. The others are commands that their own modules can build. A program appears in the
-cache only when it is complete: it is built under another name and renamed.
+health that Flux sees by itself from `dev/go/kstatus`: they pin them with all their dependencies. The others are
+commands that their own modules can build. A program appears in the cache only when it is complete: it is built under
+another name and renamed.
 """
 
 import fcntl

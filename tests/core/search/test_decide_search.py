@@ -146,14 +146,10 @@ FINALS = search_plan(("rte",), trials=3, finalists={"trials": 1, "seeds": 2})
     [
         pytest.param(FINALS, END, False, id="an earlier release's, which says nothing"),
         pytest.param(FINALS, {"ending": FINALS.ending("rte"), "finalists": 0}, False, id="by this plan"),
-        pytest.param(
-            FINALS, {"ending": PLAN.ending("rte")}, True, id="by a driver of the plan before, without finalists"
-        ),
-        pytest.param(
-            FINALS, {"ending": FINALS.ending("rte"), "finalists": 1}, True, id="after a finalist that is gone"
-        ),
+        pytest.param(FINALS, {"ending": PLAN.ending("rte")}, True, id="by the plan before, without finalists"),
+        pytest.param(FINALS, {"ending": FINALS.ending("rte"), "finalists": 1}, True, id="a finalist is gone"),
         pytest.param(PLAN, {"reason": EndReason.GOAL_REACHED, "trials": 3}, False, id="after all that is there"),
-        pytest.param(PLAN, {"reason": EndReason.GOAL_REACHED, "trials": 4}, True, id="after a trial that is gone"),
+        pytest.param(PLAN, {"reason": EndReason.GOAL_REACHED, "trials": 4}, True, id="a trial is gone"),
     ],
 )
 def test_an_end_holds_for_its_own_plan_and_for_what_it_came_after(plan, end, stale: bool) -> None:
