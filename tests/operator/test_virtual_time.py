@@ -15,7 +15,8 @@ from support.simulated.experiments import ExperimentWorld
 from support.simulated.searches import SearchWorld
 from support.simulated.world import World
 
-LIVES = 10_000
+LIVES = 5_000
+"""Of each kind."""
 _AT_ONCE = 500
 
 
@@ -32,8 +33,6 @@ def live(seeds: Iterable[int], kind: type[World] = ExperimentWorld, *, born_with
 def _quiet(caplog: pytest.LogCaptureFixture) -> None:
     """Every damaged result is told of, and drivers tell of each trial."""
     caplog.set_level("CRITICAL")
-    for name in ("finetune.documents", "finetune_trainer"):
-        caplog.set_level("CRITICAL", logger=name)
 
 
 @pytest.mark.parametrize("first", range(0, LIVES, _AT_ONCE))
