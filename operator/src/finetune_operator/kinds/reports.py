@@ -30,12 +30,12 @@ def look_again_after_failed_reports(memory: LookMemory, jobs: Iterable[JobView])
 def look_again_at_the_end(memory: LookMemory, look: Callable[[], tuple[SeenT, DecisionT]]) -> tuple[SeenT, DecisionT]:
     """What is seen and decided; that all has ended, only of results that were all read again since it first seemed so.
 
-    Nobody looks at them after that. A reading that takes several looks is gone on with.
+    Nobody looks at them after that. A reading that is cut off by its deadline is gone on with by the next look.
     """
     seen, decision = look()
-    if decision.done and not memory.looked_again:
-        memory.looked_again = True
+    if decision.done and not memory.reading_again:
+        memory.reading_again = True
         memory.forget_results()
         seen, decision = look()
-    memory.looked_again = decision.done
+    memory.reading_again = False
     return seen, decision
