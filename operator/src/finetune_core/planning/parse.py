@@ -5,9 +5,9 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from finetune_core.api import MAX_RUNS, ExperimentSpec, HPSearchSpec, Precision, TaskSpec, Training
+from finetune_core.api import MAX_RUNS, Data, ExperimentSpec, HPSearchSpec, Precision, TaskSpec, Training
 from finetune_core.planning.checks.execution import execution_problems
-from finetune_core.planning.checks.tasks import definition_problems, definition_warnings
+from finetune_core.planning.checks.tasks import definition_problems, definition_warnings, split_problems
 from finetune_core.planning.checks.training import (
     adapter_problems,
     metric_problems,
@@ -26,6 +26,7 @@ from finetune_core.tasks.sparse import misspelt_type
 AnySpec = ExperimentSpec | HPSearchSpec
 _Spec = TypeVar("_Spec", ExperimentSpec, HPSearchSpec)
 
+HUB = "hf://"
 _GPU_SUFFIX = "/gpu"
 _MAX_SHOWN = 60
 
@@ -54,6 +55,20 @@ def read_spec(kind: type[_Spec], raw: Mapping[str, Any]) -> _Spec:
 def task_specs(spec: AnySpec) -> tuple[TaskSpec, ...]:
     """The spec's tasks; all nine of GLUE where it lists none."""
     return spec.tasks or tuple(TaskSpec(name=name) for name in GLUE_TASKS)
+
+
+def data_place(spec: AnySpec, task: TaskSpec) -> tuple[str, str]:
+    """Where a task's data lie, and the field that says it."""
+    if task.data and task.data.uri:
+        return task.data.uri, f"spec.tasks[{task.name}].data.uri"
+    return (spec.data or Data()).uri, "spec.data.uri"
+
+
+def place_problems(spec: AnySpec, task: TaskSpec) -> Iterator[Problem]:
+    """What a task says of its files that fits no folder such as its own."""
+    uri, _ = data_place(spec, task)
+    if task.data and not uri.startswith(HUB):
+        yield from split_problems(f"spec.tasks[{task.name}].data", task.data, uri)
 
 
 def define(task: TaskSpec) -> TaskDefinition:
@@ -150,7 +165,7 @@ def _task_problems(spec: ExperimentSpec, task: TaskSpec, tuned: Training | None)
     field = f"spec.tasks[{task.name}]"
     yield from training_problems(f"{field}.training", task.training)
     yield from training_problems(f"spec.hyperparametersFrom[{task.name}]", tuned)
-    unclear = list(definition_problems(field, task))
+    unclear = [*definition_problems(field, task), *place_problems(spec, task)]
     yield from unclear
     if unclear:
         return
