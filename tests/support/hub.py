@@ -78,6 +78,8 @@ class _Handler(BaseHTTPRequestHandler):
         # The card is answered from another address, as the hub does.
         if asked.path.startswith("/moved/"):
             return self._file(*parts[:3], "/".join(parts[3:]), redirect=False)
+        if len(parts) < 4:
+            return 404, b"{}", {}
         name, verb, revision, rest = "/".join(parts[:2]), parts[2], parts[3], "/".join(parts[4:])
         repository = self.hub.repositories.get(name)
         if repository is None or (repository.token and token != f"Bearer {repository.token}"):
@@ -96,7 +98,9 @@ class _Handler(BaseHTTPRequestHandler):
         siblings = [_sibling(path, content, blobs) for path, content in repository.files.items()]
         return 200, json.dumps({"sha": repository.commit, "siblings": siblings}).encode(), {}
 
-    def _file(self, org: str, name: str, revision: str, path: str, *, redirect: bool) -> tuple[int, bytes, dict[str, str]]:
+    def _file(
+        self, org: str, name: str, revision: str, path: str, *, redirect: bool
+    ) -> tuple[int, bytes, dict[str, str]]:
         repository = self.hub.repositories[f"{org}/{name}"]
         content = repository.files.get(path)
         if content is None:

@@ -45,7 +45,9 @@ def hub_listing(uri: str, *, field: str, http: urllib3.PoolManager) -> HubListin
     commit, answer = _revision(uri, "dataset", field, http, "?blobs=true")
     siblings = answer.get("siblings")
     if not isinstance(siblings, list) or len(siblings) > MOST_FILES:
-        message = f"{uri} has more than {MOST_FILES:,} files, or does not tell them: put those that you need into a bucket"
+        message = (
+            f"{uri} has more than {MOST_FILES:,} files, or does not tell them: put those that you need into a bucket"
+        )
         raise InvalidInputError((Problem(field, message),))
     files = tuple(found for one in siblings if (found := _file(one)) is not None)
     if not files and siblings:

@@ -91,9 +91,9 @@ class TaskData(ApiModel):
     validation: Annotated[
         FileName | None, Field(description="Dev file below uri, or a split; decides the best run.")
     ] = None
-    test: Annotated[
-        FileName | None, Field(description="Test file below uri, or a split; predicted, never scored.")
-    ] = None
+    test: Annotated[FileName | None, Field(description="Test file below uri, or a split; predicted, never scored.")] = (
+        None
+    )
     text_columns: Annotated[
         tuple[Column, ...] | None,
         Field(min_length=1, max_length=2, description="One column, or two for pairs of texts."),

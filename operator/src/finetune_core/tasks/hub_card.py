@@ -1,6 +1,7 @@
 """The configurations of a data set that the card of its repository (README.md) declares. Pure.
 
-Their form: https://huggingface.co/docs/hub/datasets-manual-configuration; they are read as `datasets.load_dataset` does.
+Their form: https://huggingface.co/docs/hub/datasets-manual-configuration; they are read as `datasets.load_dataset`
+does.
 """
 
 from collections.abc import Iterator, Mapping

@@ -20,11 +20,9 @@ MOST_BYTES = 16 << 30
 _MOST_FILES = 256
 
 _TABLES = frozenset({".csv", ".tsv", ".json", ".jsonl", ".parquet"})
-_OTHER_DATA = frozenset(
-    f".{kind}"
-    for kind in "arrow bz2 conll conllu feather geoparquet gpq h5 hdf5 lance lz4 ndjson pkl tar tgz txt vortex xlsx xml "
-    "xz zip zst".split()
-)
+_ARCHIVES = ("bz2", "lz4", "tar", "tgz", "xz", "zip", "zst")
+_OTHER_TABLES = ("arrow", "conll", "conllu", "feather", "geoparquet", "gpq", "h5", "hdf5", "lance", "ndjson", "pkl")
+_OTHER_DATA = frozenset(f".{kind}" for kind in (*_ARCHIVES, *_OTHER_TABLES, "txt", "vortex", "xlsx", "xml"))
 _NO_DATA = frozenset({"config.json", "dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"})
 
 _DEFAULT = "default"

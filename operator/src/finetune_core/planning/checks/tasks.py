@@ -43,7 +43,9 @@ def _custom_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
 def split_problems(field: str, data: TaskData, uri: str) -> Iterator[Problem]:
     """What only a data set on the hub has, said of other data."""
     if data.config:
-        yield Problem(f"{field}.config", f"{uri} has no configurations, only data sets on the hub (hf://) do: remove it")
+        yield Problem(
+            f"{field}.config", f"{uri} has no configurations, only data sets on the hub (hf://) do: remove it"
+        )
     for split, name in (("train", data.train), ("validation", data.validation), ("test", data.test)):
         if name and not is_file_name(name):
             yield Problem(
