@@ -178,8 +178,8 @@ def test_a_file_with_something_else_is_refused(run: Run, tmp_path: Path) -> None
 
 
 def test_a_data_set_of_the_hub_becomes_a_task_with_its_splits() -> None:
-    command = f"run_glue.py --model_name_or_path org/model --dataset_name org/reviews --dataset_config_name plain --do_predict"
-    converted = from_run_glue(command)
+    asked = "--dataset_name org/reviews --dataset_config_name plain --do_predict"
+    converted = from_run_glue(f"run_glue.py --model_name_or_path org/model {asked}")
     (task,) = converted.manifest["spec"]["tasks"]
     assert task["data"] == {
         "uri": "hf://org/reviews",

@@ -284,7 +284,7 @@ def test_only_data_sets_on_the_hub_have_configurations_and_splits(uri: str) -> N
     data = {"train": "train", "validation": "dev.csv", "config": "plain", "textColumns": ["text"]}
     assert problems(data={"uri": uri}, tasks=[custom(data=data)]) == [
         f"spec.tasks[mine].data.config: {uri} has no configurations, only data sets on the hub (hf://) do: remove it",
-        "spec.tasks[mine].data.train: train is no file: write its name with .csv, .tsv, .jsonl or .parquet; splits have "
-        f"names only in data sets on the hub (hf://), and this task's data are {uri}",
+        "spec.tasks[mine].data.train: train is no file: write its name with .csv, .tsv, .jsonl or .parquet; splits "
+        f"have names only in data sets on the hub (hf://), and this task's data are {uri}",
     ]
     assert problems(tasks=[custom(data={**data, "uri": "hf://org/data"})]) == []

@@ -1,4 +1,4 @@
-"""A hub of the test's own: data sets from memory, answered as the hub's API does, so that its own client downloads them.
+"""A hub of the test's own: data sets from memory, answered as the hub does, so that its own client downloads them.
 
 What it answers is that of https://huggingface.co/docs/hub/api and of the headers that `huggingface_hub` reads.
 """
@@ -68,9 +68,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer(*self._found())
 
-    do_HEAD = do_GET
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
-    def _found(self) -> tuple[int, bytes, dict[str, str]]:
+    def _found(self) -> tuple[int, bytes, dict[str, str]]:  # noqa: PLR0911 - an answer each
         asked = urlsplit(self.path)
         token = self.headers.get("Authorization")
         self.hub.asked.append((unquote(asked.path), token))
@@ -90,8 +91,6 @@ class _Handler(BaseHTTPRequestHandler):
             return 404, b"{}", {"X-Error-Code": "RevisionNotFound"}
         if verb == "revision":
             return self._revision(repository, blobs="blobs" in asked.query)
-        if repository.gated and token is None:
-            return 403, b"{}", {"X-Error-Code": "GatedRepo"}
         return self._file(*parts[:2], revision, rest, redirect=rest == "README.md")
 
     def _revision(self, repository: Repository, *, blobs: bool) -> tuple[int, bytes, dict[str, str]]:
@@ -102,6 +101,8 @@ class _Handler(BaseHTTPRequestHandler):
         self, org: str, name: str, revision: str, path: str, *, redirect: bool
     ) -> tuple[int, bytes, dict[str, str]]:
         repository = self.hub.repositories[f"{org}/{name}"]
+        if repository.gated and "Authorization" not in self.headers:
+            return 403, b"{}", {"X-Error-Code": "GatedRepo"}
         content = repository.files.get(path)
         if content is None:
             return 404, b"", {"X-Error-Code": "EntryNotFound"}

@@ -1,4 +1,4 @@
-"""Data of the hub in a run: its own client fetches the planned files and no others, and they are what was planned with."""
+"""Data of the hub in a run: its own client fetches the planned files alone, and they are what was planned with."""
 
 import io
 

@@ -41,7 +41,7 @@ def require_hash(file: Path, what: str, planned: str | None) -> None:
             digest.update(block)
     if digest.hexdigest() != planned:
         raise UserError(
-            f"{what} is not what was planned with: its hash is {digest.hexdigest()}, the plan's {planned or 'not there'}. "
+            f"{what} is not what was planned with: its hash is {digest.hexdigest()}, the plan's {planned}. "
             "Remove it from the hub's cache (HF_HOME) if it is damaged, or set execution.retryToken to plan anew"
         )
 
