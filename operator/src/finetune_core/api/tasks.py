@@ -13,6 +13,7 @@ from finetune_core.tasks.metrics import (
     metric_spellings,
 )
 from finetune_core.tasks.registry import GLUE_TASKS, ProblemType, Quoting, TaskDefinition
+from finetune_core.tasks.superglue import SUPERGLUE_TASKS
 
 _GLUE = cel_list(GLUE_TASKS)
 _ALL_METRICS = (*CLASSIFICATION_METRICS, *REGRESSION_METRICS)
@@ -124,8 +125,9 @@ class TaskSpec(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=rules(
             (
-                f"self.name in {_GLUE} || has(self.problemType)",
-                f"name is none of GLUE's tasks ({', '.join(GLUE_TASKS)}): correct it, or declare a custom "
+                f"self.name in {cel_list((*GLUE_TASKS, *SUPERGLUE_TASKS))} || has(self.problemType)",
+                f"name is none of GLUE's tasks ({', '.join(GLUE_TASKS)}), nor {' or '.join(SUPERGLUE_TASKS)} of "
+                "SuperGLUE: correct it, or declare a custom "
                 "task by problemType, data.train, data.validation and data.textColumns",
             ),
             (
@@ -171,7 +173,8 @@ class TaskSpec(ApiModel):
             min_length=1,
             max_length=40,
             pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
-            description=f"A GLUE task ({', '.join(GLUE_TASKS)}) or the name of a custom task.",
+            description=f"A GLUE task ({', '.join(GLUE_TASKS)}), {' or '.join(SUPERGLUE_TASKS)} of SuperGLUE, or the "
+            "name of a custom task.",
         ),
     ]
     runs: Annotated[

@@ -17,6 +17,7 @@ from finetune_core.planning.checks.training import (
     training_problems,
 )
 from finetune_core.planning.settings import Settings, resolve_settings
+from finetune_core.planning.superglue import fill_in, recipe_layer
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_core.tasks.metrics import REGRESSION_METRICS, classification_metrics
 from finetune_core.tasks.recipes import recipe_for
@@ -39,7 +40,7 @@ def parse_spec(raw: Mapping[str, Any]) -> ExperimentSpec:
 def read_spec(kind: type[_Spec], raw: Mapping[str, Any]) -> _Spec:
     """A spec of a kind from its JSON form; InvalidInputError lists every field that does not fit, by its path."""
     try:
-        return kind.model_validate(raw)
+        return fill_in(kind.model_validate(raw))
     except ValidationError as error:
         found = [(one["type"], one["loc"], one["msg"]) for one in error.errors()]
         # A list whose entries are all wrong is counted as empty too: only its entries need correcting.
@@ -105,7 +106,7 @@ def default_precision(spec: AnySpec) -> Precision:
 
 def settings_of(spec: ExperimentSpec, task: TaskSpec, tuned: Training | None = None) -> Settings:
     """A task's settings: recipe < spec.training < tuned < tasks[].training."""
-    layers = (spec.training, tuned, task.training)
+    layers = (recipe_layer(task), spec.training, tuned, task.training)
     return resolve_settings(define(task), layers, default_precision=default_precision(spec))
 
 

@@ -10,6 +10,7 @@ from finetune_core.tasks.hub_files import is_file_name
 from finetune_core.tasks.labels import are_numbers, as_number
 from finetune_core.tasks.metrics import REGRESSION_METRICS, canonical_metric, classification_metrics
 from finetune_core.tasks.registry import GLUE_TASKS, ProblemType
+from finetune_core.tasks.superglue import NOT_BUILT_IN, SUPERGLUE_TASKS
 
 
 def definition_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
@@ -21,10 +22,14 @@ def definition_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
 
 
 def _custom_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
+    if task.problem_type is None and task.name in NOT_BUILT_IN:
+        yield Problem(f"{field}.name", f"this task of SuperGLUE is not built in: {NOT_BUILT_IN[task.name]}: remove it")
+        return
     if task.problem_type is None:
         yield Problem(
             f"{field}.name",
-            f"none of GLUE's tasks ({', '.join(GLUE_TASKS)}): correct it, or declare a custom task by problemType, "
+            f"none of GLUE's tasks ({', '.join(GLUE_TASKS)}), nor {' or '.join(SUPERGLUE_TASKS)}: correct it, or "
+            "declare a custom task by problemType, "
             "data.train, data.validation and data.textColumns",
         )
         return
