@@ -87,6 +87,13 @@ TASK_CASES = (
         bad=on_task(name="cola", data={"uri": "s3://bucket/cola", "labelColumn": "y"}),
     ),
     Case(
+        "configurations are of data sets on the hub",
+        "tasks[].data",
+        "only data sets on the hub (uri: hf://...) have configurations",
+        good=on_task(**CUSTOM | {"data": {**CUSTOM["data"], "uri": "hf://org/data", "config": "plain"}}),
+        bad=on_task(**CUSTOM | {"data": {**CUSTOM["data"], "uri": "s3://bucket/data", "config": "plain"}}),
+    ),
+    Case(
         "a custom task names its files and columns",
         "tasks[]",
         "a custom task needs data.train, data.validation and data.textColumns",

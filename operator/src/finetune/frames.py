@@ -18,7 +18,7 @@ from finetune_core.results.comparison import compare as compared
 from finetune_core.search_layout import SearchLayout
 from finetune_core.tables.comparison_formats import comparison_csv
 from finetune_core.tables.csv import csv_text
-from finetune_core.tables.experiment import results_csv
+from finetune_core.tables.experiment import PARAMETER_FIELDS, results_csv
 from finetune_core.tables.trials import trials_csv
 from finetune_kube.kinds import EXPERIMENT, SEARCH, Kind
 from finetune_report.records import RunRecord, read_records
@@ -197,6 +197,8 @@ def _run_row(record: RunRecord) -> dict[str, object]:
         row |= {"metric": result.metric, "value": result.value, "step": result.step, "steps": result.last_step}
         row |= {"seconds": result.train_seconds, "attempt": result.attempt}
         row |= {f"metric_{name}": value for name, value in sorted(result.metrics.items())}
+        counted = result.parameters
+        row |= {} if counted is None else {name: count(counted) for name, count in PARAMETER_FIELDS.items()}
     elif progress is not None:
         row |= {"step": progress.step, "steps": progress.total_steps, "seconds": progress.elapsed_seconds}
         row |= {"attempt": progress.attempt}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from finetune_core.canonical import short_hash
+from finetune_core.tasks.hub_files import HubFile
 
 RECIPE_VERSION = 1
 """Raised by hand when a change to the trainer changes what a run's result means."""
@@ -40,6 +41,12 @@ def content_digest(entries: Iterable[FileEntry]) -> str:
     """`md5s:<32 hex>`: the same for the same files in a bucket and in a local folder, in any order."""
     lines = sorted(f"{entry.path}\0{entry.md5}\0{entry.size}\n" for entry in entries)
     return "md5s:" + hashlib.sha256("".join(lines).encode()).hexdigest()[:32]
+
+
+def hub_digest(files: Iterable[HubFile]) -> str:
+    """`oids:<32 hex>`: the same for the same files, in any order and at any commit."""
+    lines = sorted(f"{file.path}\0{file.oid}\0{file.size}\n" for file in files)
+    return "oids:" + hashlib.sha256("".join(lines).encode()).hexdigest()[:32]
 
 
 def run_id(

@@ -6,9 +6,9 @@ A plan is a pure function of the spec and of what its inputs were resolved to; t
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from finetune_core.api import ExperimentSpec, MissingTasks, ModelRetention
 from finetune_core.canonical import canonical_json, short_hash
@@ -18,7 +18,7 @@ from finetune_core.planning.identity import RECIPE_VERSION, derive_seed, run_id
 from finetune_core.planning.settings import Settings
 from finetune_core.planning.tuned import TunedTasks
 from finetune_core.results.run import RunResult
-from finetune_core.stored import Count, Segment, Slug, Stored
+from finetune_core.stored import Count, RelativePath, Segment, Slug, Stored
 from finetune_core.tasks.data_files import SplitFiles
 from finetune_core.tasks.registry import TaskDefinition
 
@@ -35,12 +35,16 @@ class ResolvedModel(Record):
 
 
 class ResolvedData(Record):
-    """A task's data pinned to its content. `digest` covers training and dev files: what decides a result."""
+    """A task's data pinned to its content. `digest` covers training and dev files: what decides a result.
+
+    `hashes` are those of files on the hub, as it has them: the SHA-256 of the content, or its git blob id.
+    """
 
     uri: str
     digest: str
     pinned: bool = True
     splits: SplitFiles
+    hashes: Annotated[dict[RelativePath, str], Field(exclude_if=lambda hashes: not hashes)] = {}
 
 
 class TaskPlan(Record):

@@ -1,6 +1,6 @@
 """From plan, results and failures to the results document."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from finetune_core.deciding.outcome import Outcome
 from finetune_core.deciding.report_digest import report_digest
@@ -105,9 +105,14 @@ def _task_rows(
             data_uri=plan.tasks[row.task].data.uri,
             data_digest=plan.tasks[row.task].data.digest,
             pinned=plan.tasks[row.task].data.pinned,
+            parameters=next((done.parameters for done in _done(plan, row.task, results)), None),
         )
         for row in summary.tasks
     )
+
+
+def _done(plan: Plan, task: str, results: Mapping[str, RunResult]) -> Iterator[RunResult]:
+    return (results[run.run_id] for run in plan.runs_of(task) if run.run_id in results)
 
 
 def _pointer(

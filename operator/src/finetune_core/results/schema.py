@@ -68,7 +68,8 @@ class BestPointer(Document):
 class TaskRow(Document):
     """A task's runs and figures; `score` and `mean_score` are x100.
 
-    `data_digest` is of training and dev files; None in reports that are older than the field.
+    `data_digest` is of training and dev files; None in reports that are older than the field. `parameters` are those of
+    its runs, all of which have the same settings; None where all are trained.
     """
 
     task: Slug
@@ -84,6 +85,7 @@ class TaskRow(Document):
     data_uri: str
     data_digest: str | None = None
     pinned: bool
+    parameters: Annotated[ParameterCount | None, Field(exclude_if=lambda counted: counted is None)] = None
 
 
 class ScoreRow(Document):

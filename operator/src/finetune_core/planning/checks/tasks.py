@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from decimal import Decimal
 from posixpath import normpath
 
-from finetune_core.api import TaskSpec
+from finetune_core.api import TaskData, TaskSpec
 from finetune_core.problems import Problem
+from finetune_core.tasks.hub_files import is_file_name
 from finetune_core.tasks.labels import are_numbers, as_number
 from finetune_core.tasks.metrics import REGRESSION_METRICS, canonical_metric, classification_metrics
 from finetune_core.tasks.registry import GLUE_TASKS, ProblemType
+from finetune_core.tasks.superglue import NOT_BUILT_IN, SUPERGLUE_TASKS
 
 
 def definition_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
@@ -20,10 +22,14 @@ def definition_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
 
 
 def _custom_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
+    if task.problem_type is None and task.name in NOT_BUILT_IN:
+        yield Problem(f"{field}.name", f"this task of SuperGLUE is not built in: {NOT_BUILT_IN[task.name]}: remove it")
+        return
     if task.problem_type is None:
         yield Problem(
             f"{field}.name",
-            f"none of GLUE's tasks ({', '.join(GLUE_TASKS)}): correct it, or declare a custom task by problemType, "
+            f"none of GLUE's tasks ({', '.join(GLUE_TASKS)}), nor {' or '.join(SUPERGLUE_TASKS)}: correct it, or "
+            "declare a custom task by problemType, "
             "data.train, data.validation and data.textColumns",
         )
         return
@@ -37,6 +43,21 @@ def _custom_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
     elif task.labels:
         yield Problem(f"{field}.labels", "a regression task has no labels: remove them")
     yield from _metric_problems(field, task)
+
+
+def split_problems(field: str, data: TaskData, uri: str) -> Iterator[Problem]:
+    """What only a data set on the hub has, said of other data."""
+    if data.config:
+        yield Problem(
+            f"{field}.config", f"{uri} has no configurations, only data sets on the hub (hf://) do: remove it"
+        )
+    for split, name in (("train", data.train), ("validation", data.validation), ("test", data.test)):
+        if name and not is_file_name(name):
+            yield Problem(
+                f"{field}.{split}",
+                f"{name} is no file: write its name with .csv, .tsv, .jsonl or .parquet; splits have names only in "
+                f"data sets on the hub (hf://), and this task's data are {uri}",
+            )
 
 
 def _label_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
