@@ -10,23 +10,26 @@ import pandas as pd
 
 from finetune.typed import typed
 from finetune_client.errors import ClientError, UsageError
-from finetune_client.reports import plan_of
-from finetune_client.result_sets import Where, all_documents, both_documents, documents_of
+from finetune_client.reports import layout_of, plan_of
+from finetune_client.result_sets import Where, all_documents, both_documents, both_places, documents_of
+from finetune_client.row_by_row import compare_runs, with_items
 from finetune_client.stores import Results, is_place, results_at, results_of
 from finetune_core.planning.plan import Plan
 from finetune_core.results.comparison import compare as compared
 from finetune_core.search_layout import SearchLayout
-from finetune_core.tables.comparison_formats import comparison_csv
+from finetune_core.tables.comparison_formats import comparison_csv, items_csv
 from finetune_core.tables.csv import csv_text
 from finetune_core.tables.experiment import results_csv
 from finetune_core.tables.trials import trials_csv
 from finetune_kube.kinds import EXPERIMENT, SEARCH, Kind
+from finetune_report.predictions import dev_predictions as file_of_run
+from finetune_report.predictions import results_of_runs
 from finetune_report.records import RunRecord, read_records
 from finetune_report.search.gather import gather, read_ends, read_plan
 
 _TEXT = (
     "task", "best_run_id", "runId", "trialId", "kind", "seeds", "runIds", "duplicateOf", "error", "cluster", "driver",
-    "before", "after", "verdict", "reason", "test",
+    "before", "after", "verdict", "reason", "test", "data", "before_run", "after_run",
 )  # fmt: skip
 """Columns that are text even where every cell looks like a number: an id may be all digits."""
 
@@ -87,8 +90,7 @@ def metrics(
 
     def of(place: Results) -> pd.DataFrame:
         plan = plan_of(place)
-        if task is not None and task not in plan.tasks:
-            raise UsageError(f"{place.name} has no task {task}", f"It has {', '.join(plan.task_names)}.")
+        _require_task(place, plan, task)
         rows = [
             _identity(record) | evaluation.row()
             for record in read_records(place.store, plan)
@@ -135,6 +137,85 @@ def compare(
     with _in_python():
         documents = both_documents(before, after, _where(namespace, store, context))
         return typed(_table(comparison_csv(compared(*documents, t_test))))
+
+
+def compare_items(
+    before: str,
+    after: str,
+    *,
+    runs: tuple[str, str] | None = None,
+    namespace: str | None = None,
+    store: str | None = None,
+    context: str | None = None,
+) -> pd.DataFrame:
+    """Two experiments, or two runs (ids or `task/run`), row by row over the dev sets, by the predictions that runs keep.
+
+    Of each task a row of kind `bootstrap`, over all its models, and one of kind `mcnemar` for each pair of models; see
+    `ItemComparison` and `ModelPair`. `reason` says why a task is not compared. NotFoundError, UsageError, ClientError.
+    """
+    from finetune_report import item_tests  # noqa: PLC0415
+    from finetune_report.significance import t_test  # noqa: PLC0415
+
+    with _in_python():
+        where = _where(namespace, store, context)
+        places = both_places(before, after, where)
+        if runs is not None:
+            items = (compare_runs((places[0], runs[0]), (places[1], runs[1]), item_tests),)
+        else:
+            documents = both_documents(before, after, where)
+            whole = with_items(
+                compared(*documents, t_test), (places[0], documents[0]), (places[1], documents[1]), item_tests
+            )
+            for warning in whole.warnings:
+                where.tell(warning)
+            items = whole.items
+        return typed(_table(items_csv(items)))
+
+
+def dev_predictions(
+    *names: str,
+    task: str | None = None,
+    namespace: str | None = None,
+    store: str | None = None,
+    context: str | None = None,
+) -> pd.DataFrame:
+    """What the best evaluation of every run of experiments (of one task) said of each row of its dev sets.
+
+    A row a run and row of a dev set: namespace, experiment, model, task, run, run_id, seed, split, data (a digest of the
+    dev set), index (the row in its file, from 0 on), label, prediction, probability (of the prediction; missing for
+    scores). Runs that kept none, those of earlier versions, have no rows. NotFoundError; UsageError without a name, or
+    for a task that an experiment does not have.
+    """
+    columns = ("task", "run", "run_id", "seed", "split", "data", "index", "label", "prediction", "probability")
+
+    def of(place: Results) -> pd.DataFrame:
+        plan = plan_of(place)
+        _require_task(place, plan, task)
+        layout = layout_of(place)
+        wanted = [(run.task, run.run_id) for run in plan.runs if task in (None, run.task)]
+        parts = []
+        for result in results_of_runs(place.store, layout, wanted):
+            facts = {"task": result.task, "run": result.run, "run_id": result.run_id, "seed": result.seed}
+            for name, record in result.dev_predictions.items():
+                read = file_of_run(place.store, layout, result, name)
+                part = pd.DataFrame(
+                    {
+                        "index": read.index,
+                        "label": pd.Series(read.label, dtype="float64" if record.regression else "str"),
+                        "prediction": pd.Series(read.prediction, dtype="float64" if record.regression else "str"),
+                        "probability": pd.Series(read.probability, dtype="float64"),
+                    }
+                )
+                parts.append(part.assign(**facts, split=name.removesuffix(".tsv"), data=record.data))
+        frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+        return _of_experiment(frame.pipe(_ordered, columns), place, plan)
+
+    return _of_each(names, EXPERIMENT, namespace, store, context, of)
+
+
+def _require_task(place: Results, plan: Plan, task: str | None) -> None:
+    if task is not None and task not in plan.tasks:
+        raise UsageError(f"{place.name} has no task {task}", f"It has {', '.join(plan.task_names)}.")
 
 
 def _of_each(

@@ -30,13 +30,19 @@ def documents_of(names: Sequence[str], where: Where) -> list[ResultsDocument]:
 
 def both_documents(before: str, after: str, where: Where) -> tuple[ResultsDocument, ResultsDocument]:
     """The results of two experiments, each a name, or the URI or path of its folder; NotFoundError, UsageError."""
-    places = [results_at(name) if is_place(name) else _place(name, where) for name in (before, after)]
+    places = both_places(before, after, where)
     if len({(place.store.uri(), place.namespace, place.name) for place in places}) == 1:
         raise UsageError(
             f"{before} and {after} are one experiment" if before != after else f"{before} is named twice",
             "Name two: finetune compare untuned tuned.",
         )
     first, second = _told((report_of(place) for place in places), where)
+    return first, second
+
+
+def both_places(before: str, after: str, where: Where) -> tuple[Results, Results]:
+    """Where the results of two experiments lie, each a name, or the URI or path of its folder; UsageError."""
+    first, second = (results_at(name) if is_place(name) else _place(name, where) for name in (before, after))
     return first, second
 
 

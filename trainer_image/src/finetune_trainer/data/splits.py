@@ -39,6 +39,7 @@ class Splits:
         self._namespace = namespace
         self._memory: dict[str, Tokens] = {}
         self._keys: dict[tuple[str, str], str] = {}
+        self._contents: dict[tuple[str, str], str] = {}
         self.last_source = "miss"
 
     def available(self, task: TaskPlan) -> set[str]:
@@ -58,6 +59,7 @@ class Splits:
             [CACHE_VERSION, tokenizer_digest, content, split, task.settings.max_seq_length, definition], 32
         )
         self._keys[task.definition.name, split] = key
+        self._contents[task.definition.name, split] = short_hash(content if paths else [*content, split])
         if key in self._memory:
             self.last_source = "memory"
             return self._memory[key]
@@ -73,6 +75,10 @@ class Splits:
             tokens = Tokens.open(self._work / key)
         self._memory[key] = tokens
         return tokens
+
+    def digest(self, task: TaskPlan, split: str) -> str:
+        """16 hex digits over the content that a split was loaded from: the same rows in the same order."""
+        return self._contents[task.definition.name, split]
 
     def warnings(self, task: TaskPlan) -> tuple[str, ...]:
         """What is to be known of the splits that were loaded: of their files, and of texts that train shares."""

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from finetune_core.planning.plan import TaskPlan
-from finetune_core.results.run import PredictionFile
+from finetune_core.results.dev_predictions import MOST_ROWS
+from finetune_core.results.run import DevPredictionFile, PredictionFile
 from finetune_core.tasks.registry import SubmissionFile
 from finetune_trainer.data.padding import settle_padding
 from finetune_trainer.data.splits import Splits
@@ -16,6 +17,7 @@ from finetune_trainer.data.tokens import Collator, Tokens
 from finetune_trainer.model.fits import needs_all_splits, require_blind_to_padding, require_fit, require_length
 from finetune_trainer.model.loading import Head
 from finetune_trainer.model.pairs import pair_warnings
+from finetune_trainer.run.answers import Answers, answers_of, write_answers
 from finetune_trainer.run.finite import require_finite
 from finetune_trainer.run.metrics import measure
 from finetune_trainer.run.predict import Logits, predict_logits, write_predictions
@@ -65,9 +67,15 @@ class Assessor:
         """Batches of a split, labels in the model's order."""
         return Collator(tokens, padding=settle_padding(model, self._tokenizer), label_order=head.order)
 
-    def evaluate(self, model: Any, head: Head, dev: dict[str, Tokens], autocast: Autocast) -> dict[str, float]:
-        """All metrics that the task measures; `dev` maps the prefix of their names to a dev set."""
+    def evaluate(
+        self, model: Any, head: Head, dev: dict[str, Tokens], autocast: Autocast
+    ) -> tuple[dict[str, float], Answers]:
+        """All metrics that the task measures, and what is said of each row of dev sets that are not too large.
+
+        `dev` maps the prefix of the metrics' names to a dev set.
+        """
         metrics: dict[str, float] = {}
+        answers = {}
         for prefix, tokens in dev.items():
             # A signal is heeded after the evaluation, so that what it found is in the checkpoint.
             logits = np.concatenate(list(self._logits(model, head, tokens, autocast, where="the dev set")))
@@ -75,8 +83,22 @@ class Assessor:
             truth = labels if head.order is None else head.order[labels.astype(np.int64)]
             found = measure(self._task.definition, logits, truth)
             metrics |= {f"{prefix}{name}": value for name, value in found.items()}
+            if len(tokens) <= MOST_ROWS:
+                answers[prefix] = answers_of(self._task.definition, logits)
         wanted = set(self._task.definition.measured)
-        return {name: value for name, value in metrics.items() if name in wanted}
+        return {name: value for name, value in metrics.items() if name in wanted}, answers
+
+    def write_answers(
+        self, answers: Answers, head: Head, dev: dict[str, Tokens], folder: Path
+    ) -> dict[str, DevPredictionFile]:
+        """The dev sets as they were predicted, written to `folder`: file name -> its record."""
+        folder.mkdir(parents=True, exist_ok=True)
+        definition, files = self._task.definition, {}
+        for prefix, found in answers.items():
+            split = definition.evaluation_splits[prefix]
+            name, data = f"{split}.tsv", self._splits.digest(self._task, split)
+            files[name] = write_answers(folder / name, definition, head, found, dev[prefix], data=data, prefix=prefix)
+        return files
 
     def predict(self, model: Any, head: Head, autocast: Autocast, folder: Path) -> dict[str, PredictionFile]:
         """Every test set that there is, written to `folder`: file name -> its record."""
