@@ -5,7 +5,7 @@ those of the dev set. The tests themselves need libraries that the core does not
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from finetune_core.results.comparison_schema import ItemComparison, ModelPair
@@ -23,7 +23,7 @@ NO_FILES = (
 
 @dataclass(frozen=True)
 class Sheet:
-    """What one run says of each row of a dev set: row -> (label, prediction)."""
+    """What one run (or the runs of all folds, their ids by blanks) says of rows of a dev set: row -> (label, guess)."""
 
     run_id: str
     seed: int
@@ -116,11 +116,23 @@ def file_of(metric: str, files: Mapping[str, DevPredictionFile]) -> str | None:
 
 
 def _chosen(before: Sequence[Sheet], after: Sequence[Sheet]) -> tuple[list[Sheet], list[Sheet]]:
-    olds, news = ({sheet.seed: sheet for sheet in sheets} for sheets in (before, after))
+    olds, news = map(_by_seed, (before, after))
     common = sorted(olds.keys() & news.keys())
     if common:
         return [olds[seed] for seed in common], [news[seed] for seed in common]
     return [olds[seed] for seed in sorted(olds)], [news[seed] for seed in sorted(news)]
+
+
+def _by_seed(sheets: Sequence[Sheet]) -> dict[int, Sheet]:
+    """One sheet a seed: the folds of a seed say something of different rows of one file."""
+    made: dict[int, Sheet] = {}
+    for sheet in sheets:
+        first = made.get(sheet.seed)
+        if first is not None:
+            run_id, answers = f"{first.run_id} {sheet.run_id}", {**first.answers, **sheet.answers}
+            sheet = replace(first, run_id=run_id, answers=answers)  # noqa: PLW2901
+        made[sheet.seed] = sheet
+    return made
 
 
 def _incomparable(before: Sequence[Sheet], after: Sequence[Sheet]) -> str | None:

@@ -124,7 +124,7 @@ class PredictionFile(Document):
 class DevPredictionFile(PredictionFile):
     """A predicted dev set: `data` is a digest of its content, `prefix` stands before the names of its metrics.
 
-    `positive` is the label that F1 and its kin are of, where the task has two; `regression` says that values are scores.
+    `positive` is the label that F1 and its kin are of, where the task has two; `regression`: values are scores.
     """
 
     data: str

@@ -15,7 +15,7 @@ from finetune_trainer.model.loading import Head
 from finetune_trainer.run.predict import Logits
 
 Answers = Mapping[str, npt.NDArray[np.float32]]
-"""Prefix of a dev set's metrics -> (2, rows): the class in the model's order and its probability; of scores (1, rows)."""
+"""Prefix of a dev set's metrics -> (2, rows): classes in the model's order, their probabilities; (1, rows): scores."""
 
 
 def answers_of(definition: TaskDefinition, logits: Logits) -> npt.NDArray[np.float32]:
