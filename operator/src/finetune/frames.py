@@ -122,7 +122,9 @@ def compare(
 
 def _identity(record: RunRecord) -> dict[str, object]:
     run = record.run
-    return {"task": run.task, "run": run.run, "run_id": run.run_id, "seed": run.seed, "state": record.state.value}
+    fold = {} if run.fold is None else {"fold": run.fold}
+    facts = {"task": run.task, "run": run.run, "run_id": run.run_id, "seed": run.seed, "state": record.state.value}
+    return facts | fold
 
 
 def _run_row(record: RunRecord) -> dict[str, object]:

@@ -79,8 +79,9 @@ class TaskData(ApiModel):
     group_column: Annotated[
         Column | None,
         Field(
+            exclude_if=lambda column: column is None,
             description="With folds: rows that have the same value in this column (a document, a speaker) are in the "
-            "same fold. Default: each row by itself."
+            "same fold. Default: each row by itself.",
         ),
     ] = None
     quoting: Annotated[
@@ -96,10 +97,8 @@ class TaskData(ApiModel):
     def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields: dict[str, Any] = handler(self)
         # A spec of before there was such a field stays what its inputs were pinned for.
-        for name, key in (("quoting", "quoting"), ("group_column", "groupColumn")):
-            if getattr(self, name) is None:
-                fields.pop(name, None)
-                fields.pop(key, None)
+        if self.quoting is None:
+            fields.pop("quoting", None)
         return fields
 
 

@@ -188,9 +188,7 @@ def expand_seeds(task: TaskPlan, model: ResolvedModel, seeds: Iterable[int]) -> 
     return [next(_takes(task, model, k, seed)) for k, seed in enumerate(seeds)]
 
 
-def _takes(
-    task: TaskPlan, model: ResolvedModel, k: int, seed: int, fold: int | None = None
-) -> Iterator[PlannedRun]:
+def _takes(task: TaskPlan, model: ResolvedModel, k: int, seed: int, fold: int | None = None) -> Iterator[PlannedRun]:
     """Run k of a task, and the runs that would take its place, one after another."""
     for retake in count():
         identifier = run_id(

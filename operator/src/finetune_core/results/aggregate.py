@@ -142,8 +142,7 @@ def _folds(task: TaskPlan, outcomes: Sequence[Outcome], metrics: Sequence[str]) 
             fold=fold,
             succeeded=len(part),
             metrics={
-                metric: statistics.mean(values) if (values := _values((), part, metric)) else None
-                for metric in metrics
+                metric: statistics.mean(values) if (values := _values((), part, metric)) else None for metric in metrics
             },
         )
         for fold, part in enumerate(parts)

@@ -2,8 +2,9 @@
 
     index<TAB>label<TAB>prediction<TAB>probability
 
-`index` is the row in the file of the dev set, from 0 on, without its header. Labels are names; scores of a regression
-are floats that read back as the same float32, and have no probability. Quoted as Python's csv has it.
+`index` is the row in the file of the dev set, from 0 on, without its header; with folds, in the training file. Labels
+are names; scores of a regression are floats that read back as the same float32, and have no probability. Quoted as
+Python's csv has it.
 """
 
 import csv

@@ -28,7 +28,7 @@ class RunState(StrEnum):
 
 
 class MetricRow(Document):
-    """A metric over a task's succeeded runs (over its folds, where it has some), each at its own best step; as measured.
+    """A metric over a task's succeeded runs, or over its folds, each run at its own best step; values as measured.
 
     `n` counts the finite values, `std` is the sample standard deviation (ddof 1; None for n < 2), `best` is the value
     at the task's best run, which another metric may have chosen.

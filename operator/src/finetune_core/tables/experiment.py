@@ -118,8 +118,10 @@ def results_csv(document: ResultsDocument) -> bytes:
 def runs_csv(document: ResultsDocument) -> bytes:
     """One row a planned run, with a column for every metric that any run measured at its best step."""
     measured = sorted({metric for run in document.runs for metric in run.metrics})
-    columns = (*RUNS_COLUMNS, *(f"metric_{metric}" for metric in measured))
-    return csv_table(columns, (_run_cells(run, measured) for run in document.runs))
+    folded = any(run.fold is not None for run in document.runs)
+    facts = (*RUNS_COLUMNS, *(("fold",) if folded else ()))
+    columns = (*facts, *(f"metric_{metric}" for metric in measured))
+    return csv_table(columns, (_run_cells(run, facts, measured) for run in document.runs))
 
 
 def results_markdown(document: ResultsDocument) -> bytes:
@@ -128,6 +130,7 @@ def results_markdown(document: ResultsDocument) -> bytes:
         f"# {markdown_text(document.namespace)}/{markdown_text(document.experiment)}",
         f"Model: {markdown_text(document.model_uri)}",
         _task_table(document),
+        *_fold_block(document),
         "\n".join(score_line(score) for score in (document.glue, document.bert_average)),
         *_submission_block(document),
         *_failure_block(document),
@@ -143,9 +146,9 @@ def metric_values(task: TaskRow, row: MetricRow, names: Iterable[str] = METRIC_F
     return tuple(METRIC_FIELDS[name](task, row) for name in names)
 
 
-def _run_cells(run: RunRow, measured: Sequence[str]) -> tuple[Value, ...]:
+def _run_cells(run: RunRow, columns: Sequence[str], measured: Sequence[str]) -> tuple[Value, ...]:
     facts = run.model_dump(mode="json")
-    return (*(facts[column] for column in RUNS_COLUMNS), *(run.metrics.get(metric) for metric in measured))
+    return (*(facts.get(column) for column in columns), *(run.metrics.get(metric) for metric in measured))
 
 
 def _task_table(document: ResultsDocument) -> str:
@@ -155,6 +158,36 @@ def _task_table(document: ResultsDocument) -> str:
 def task_cells(task: TaskRow) -> tuple[str, ...]:
     """A task's line of the table for people, as TASK_HEADER has it."""
     return tuple(" / ".join(column.texts(task)) for column in TASK_COLUMNS)
+
+
+FOLD_HEADER = ("Task", "Fold", "Runs", "Metrics", "Mean over seeds")
+
+
+def fold_rows(document: ResultsDocument) -> list[tuple[str, ...]]:
+    """A line a fold, as FOLD_HEADER has it; mean and deviation over the folds are in the table of tasks."""
+    return [
+        (
+            task.task,
+            str(fold.fold),
+            figures.count(fold.succeeded, task.planned // len(task.folds)),
+            " / ".join(_metrics(task)),
+            " / ".join(figures.metric(row.metric, fold.metrics.get(row.metric)) for row in task.metrics),
+        )
+        for task in document.tasks
+        for fold in task.folds
+    ]
+
+
+FOLDS_NOTE = (
+    "Of tasks with folds, mean ± std (n) is over the n folds, of each the mean over its seeds; the best run is the "
+    "best on its own fold, which says nothing of the others."
+)
+
+
+def _fold_block(document: ResultsDocument) -> Iterator[str]:
+    if rows := fold_rows(document):
+        yield f"## Folds\n\n{FOLDS_NOTE}"
+        yield markdown_table(FOLD_HEADER, rows)
 
 
 def score_line(score: ScoreRow) -> str:

@@ -55,10 +55,11 @@ def write_answers(
 
 
 def _lines(definition: TaskDefinition, head: Head, answers: npt.NDArray[np.float32], tokens: Tokens) -> Iterator[Line]:
+    rows = range(len(tokens)) if tokens.rows is None else map(int, tokens.rows)
     truth = tokens.labels if tokens.labels is not None else np.full(len(tokens), np.nan, np.float32)
     if definition.problem_type == ProblemType.REGRESSION:
-        for index, (label, score) in enumerate(zip(truth, answers[0], strict=True)):
+        for index, label, score in zip(rows, truth, answers[0], strict=True):
             yield index, f"{label:.9g}", f"{score:.9g}", ""
         return
-    for index, (label, place, share) in enumerate(zip(truth, *answers, strict=True)):
+    for index, label, place, share in zip(rows, truth, *answers, strict=True):
         yield index, definition.labels[int(label)], head.names[int(place)], f"{share:.6g}"

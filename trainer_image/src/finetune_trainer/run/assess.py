@@ -30,8 +30,17 @@ Autocast = Callable[[], AbstractContextManager[Any]]
 class Assessor:
     """Data of one run for one tokenizer; `sources` says where tokenised splits came from."""
 
-    def __init__(self, task: TaskPlan, splits: Splits, tokenizer: Any, tokenizer_digest: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        task: TaskPlan,
+        splits: Splits,
+        tokenizer: Any,
+        tokenizer_digest: str,
+        clock: Clock,
+        fold: int | None = None,
+    ) -> None:
         self._task = task
+        self._fold = fold
         self._splits = splits
         self._tokenizer = tokenizer
         self._tokenizer_digest = tokenizer_digest
@@ -40,7 +49,7 @@ class Assessor:
 
     def load(self, split: str) -> Tokens:
         """A tokenised split."""
-        tokens = self._splits.load(self._task, split, self._tokenizer, self._tokenizer_digest)
+        tokens = self._splits.load(self._task, split, self._tokenizer, self._tokenizer_digest, self._fold)
         self.sources.add(self._splits.last_source)
         return tokens
 
@@ -57,7 +66,7 @@ class Assessor:
         """What readers of the result have to know of the data and of how the model takes them."""
         pairs = len(self._task.definition.text_columns) > 1
         told = pair_warnings(model, self._tokenizer, settle_padding(model, self._tokenizer)) if pairs else ()
-        return (*told, *self._splits.warnings(self._task))
+        return (*told, *self._splits.warnings(self._task, self._fold))
 
     def require_length(self, model: Any) -> None:
         """UserError if texts can be longer than the model takes."""

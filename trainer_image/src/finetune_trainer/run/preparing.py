@@ -28,13 +28,21 @@ class Preparation:
     head: Head
     adapter: Adapter | None = None
 
-    def __init__(self, plan: ResolvedModel, task: TaskPlan, inputs: Inputs, splits: Splits, clock: Clock) -> None:
+    def __init__(
+        self,
+        plan: ResolvedModel,
+        task: TaskPlan,
+        inputs: Inputs,
+        splits: Splits,
+        clock: Clock,
+        fold: int | None = None,
+    ) -> None:
         self._plan = plan
         self._definition = task.definition
         self._settings = task.settings
         self._folder = inputs.model(plan.uri, plan.digest)
         self.tokenizer, digest = load_tokenizer(self._folder)
-        self.assessor = Assessor(task, splits, self.tokenizer, digest, clock)
+        self.assessor = Assessor(task, splits, self.tokenizer, digest, clock, fold)
 
     def read_data(self) -> None:
         """What is trained on and scored."""

@@ -114,7 +114,8 @@ class Run:
 
     def _train_and_publish(self, attempts: int) -> RunResult:
         settings = self._task.settings
-        prepared = Preparation(self._pod.plan.model, self._task, self._pod.inputs, self._pod.splits, self._clock)
+        pod, fold = self._pod, self._planned.fold
+        prepared = Preparation(pod.plan.model, self._task, pod.inputs, pod.splits, self._clock, fold)
         prepared.read_data()
         self._clock.check()
         prepared.load_model(self._planned.seed)

@@ -38,7 +38,9 @@ def _custom_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
     if data and data.train and (data.validation or task.folds) and data.text_columns:
         yield from _column_problems(f"{field}.data.textColumns", data.text_columns, data.label_column or "label")
     else:
-        yield Problem(f"{field}.data", "a custom task needs data.train, data.validation (or folds) and data.textColumns")
+        yield Problem(
+            f"{field}.data", "a custom task needs data.train, data.validation (or folds) and data.textColumns"
+        )
     if task.problem_type == ProblemType.CLASSIFICATION:
         yield from _label_problems(field, task)
     elif task.labels:
