@@ -1,5 +1,6 @@
 """Cross-validation in plans, tables and comparisons; the cut itself is the trainer's (tests/trainer/test_folds.py)."""
 
+import re
 from statistics import mean, stdev
 from typing import Any
 
@@ -76,7 +77,7 @@ def test_the_cut_is_recorded_in_the_plan() -> None:
 
 def test_a_plan_without_folds_says_nothing_of_them() -> None:
     plan = plan_of(folds=None, data={**FOLDED["data"], "validation": "dev.csv"})
-    assert not {b'"fold"', b'"folds"'} & set(plan.to_bytes().replace(b':', b',').split(b','))
+    assert re.search(rb'"folds?"', plan.to_bytes()) is None
     assert b"group" not in TaskSpec.model_validate(FOLDED | {"folds": None}).model_dump_json(by_alias=True).encode()
 
 
@@ -133,7 +134,7 @@ def test_tables_have_a_line_a_fold() -> None:
     assert "## Folds" in text
     assert "| spam | 0 | 2/2 | accuracy | 55.00 |" in text
     assert "| spam | 2 | 1/2 | accuracy | 80.00 |" in text
-    assert "68.33 ± 12.58 (3)" in text
+    assert "70.00 ± 13.23 (3)" in text
     header, first, *_ = runs_csv(document).decode().splitlines()
     assert dict(zip(header.split(","), first.split(","), strict=True))["fold"] == "0"
 

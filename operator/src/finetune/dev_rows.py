@@ -34,11 +34,11 @@ def compare_items(
 
     with in_python():
         where = where_of(namespace, store, context)
-        places = both_places(before, after, where)
+        places = both_places(before, after, where, one_will_do=runs is not None)
         if runs is not None:
             items = (compare_runs((places[0], runs[0]), (places[1], runs[1]), item_tests),)
         else:
-            documents = both_documents(before, after, where)
+            documents = both_documents(places, where)
             whole = with_items(
                 compared(*documents, t_test), (places[0], documents[0]), (places[1], documents[1]), item_tests
             )

@@ -5,7 +5,7 @@ import pandas as pd
 from finetune.making import in_python, joined, of_each, of_experiment, ordered, require_task, table, where_of, whose
 from finetune.typed import typed
 from finetune_client.reports import plan_of
-from finetune_client.result_sets import all_documents, both_documents, documents_of
+from finetune_client.result_sets import all_documents, both_documents, both_places, documents_of
 from finetune_client.stores import Results
 from finetune_core.planning.plan import Plan
 from finetune_core.results.comparison import compare as compared
@@ -116,7 +116,8 @@ def compare(
     from finetune_report.significance import t_test  # noqa: PLC0415  scipy takes a second that only this should cost
 
     with in_python():
-        documents = both_documents(before, after, where_of(namespace, store, context))
+        where = where_of(namespace, store, context)
+        documents = both_documents(both_places(before, after, where), where)
         return typed(table(comparison_csv(compared(*documents, t_test))))
 
 

@@ -57,9 +57,10 @@ def compare(
     """
     (t_test, item_tests), where = _scipy(), Where(store, context, namespace, note)
     if runs is not None:
-        first, second = both_places(before, after, where)
+        first, second = both_places(before, after, where, one_will_do=True)
         return _show_runs(compare_runs((first, runs[0]), (second, runs[1]), item_tests), output)
-    documents = both_documents(before, after, where)
+    first, second = both_places(before, after, where)
+    documents = both_documents((first, second), where)
     made = compared(*documents, t_test)
     if not made.tasks:
         raise ClientError(
@@ -67,7 +68,6 @@ def compare(
             f"The first has {', '.join(made.only_before)}; the second {', '.join(made.only_after)}.",
         )
     if items:
-        first, second = both_places(before, after, where)
         made = with_items(made, (first, documents[0]), (second, documents[1]), item_tests)
     if output in {Format.TABLE, Format.WIDE}:
         console().print(comparison_page(made, wide=output == Format.WIDE))

@@ -13,6 +13,7 @@ from finetune_core.layout import token_cache
 from finetune_core.planning.inputs import decisive_files
 from finetune_core.planning.plan import TaskPlan
 from finetune_core.tasks.data_files import AX, TRAIN, DataLayout
+from finetune_core.tasks.registry import ProblemType
 from finetune_store import Store, StoreError, download_tree, file_md5
 from finetune_trainer.data.folds import Places, fold_rows, rare_labels
 from finetune_trainer.data.labels import LabelReader
@@ -67,7 +68,8 @@ class Splits:
         assert definition.folds is not None  # or the plan had no fold
         assert tokens.labels is not None  # of a training file
         groups = self._groups_of(task, definition.folds.group_column)
-        return fold_rows(definition.folds, fold, tokens.labels, groups, stratified=bool(definition.labels))
+        stratified = definition.problem_type == ProblemType.CLASSIFICATION
+        return fold_rows(definition.folds, fold, tokens.labels, groups, stratified=stratified)
 
     def _groups_of(self, task: TaskPlan, column: str | None) -> list[str] | None:
         if column is None:
@@ -126,7 +128,7 @@ class Splits:
 
     def _rare(self, task: TaskPlan, tokens: Tokens) -> Iterator[str]:
         definition = task.definition
-        if definition.folds is None or tokens.labels is None or not definition.labels:
+        if definition.folds is None or tokens.labels is None or definition.problem_type != ProblemType.CLASSIFICATION:
             return
         if rare := rare_labels(definition.folds, tokens.labels, definition.labels):
             yield (

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from finetune_core.results.dev_predictions import Line, to_tsv
+from finetune_core.results.dev_predictions import MOST_ROWS, Line, to_tsv
 from finetune_core.results.run import DevPredictionFile
 from finetune_core.tasks.registry import ProblemType, TaskDefinition
 from finetune_trainer.data.tokens import Tokens
@@ -16,6 +16,16 @@ from finetune_trainer.run.predict import Logits
 
 Answers = Mapping[str, npt.NDArray[np.float32]]
 """Prefix of a dev set's metrics -> (2, rows): classes in the model's order, their probabilities; (1, rows): scores."""
+
+
+_KEPT = frozenset({ProblemType.CLASSIFICATION, ProblemType.REGRESSION})
+
+
+def not_kept(definition: TaskDefinition, rows: int) -> str | None:
+    """Why what is said of a dev set of so many rows is not kept; None if it is."""
+    if definition.problem_type not in _KEPT:
+        return f"for those of {definition.problem_type} tasks are not"
+    return f"for it has {rows} rows, more than {MOST_ROWS}" if rows > MOST_ROWS else None
 
 
 def answers_of(definition: TaskDefinition, logits: Logits) -> npt.NDArray[np.float32]:

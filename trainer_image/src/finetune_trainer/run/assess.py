@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from finetune_core.planning.plan import TaskPlan
-from finetune_core.results.dev_predictions import MOST_ROWS
 from finetune_core.results.run import DevPredictionFile, PredictionFile
 from finetune_core.tasks.registry import SubmissionFile
 from finetune_trainer.data.padding import settle_padding
@@ -17,7 +16,7 @@ from finetune_trainer.data.tokens import Collator, Tokens
 from finetune_trainer.model.fits import needs_all_splits, require_blind_to_padding, require_fit, require_length
 from finetune_trainer.model.loading import Head
 from finetune_trainer.model.pairs import pair_warnings
-from finetune_trainer.run.answers import Answers, answers_of, write_answers
+from finetune_trainer.run.answers import Answers, answers_of, not_kept, write_answers
 from finetune_trainer.run.finite import require_finite
 from finetune_trainer.run.metrics import measure
 from finetune_trainer.run.predict import Logits, predict_logits, write_predictions
@@ -92,7 +91,7 @@ class Assessor:
             truth = labels if head.order is None else head.order[labels.astype(np.int64)]
             found = measure(self._task.definition, logits, truth)
             metrics |= {f"{prefix}{name}": value for name, value in found.items()}
-            if len(tokens) <= MOST_ROWS:
+            if not_kept(self._task.definition, len(tokens)) is None:
                 answers[prefix] = answers_of(self._task.definition, logits)
         wanted = set(self._task.definition.measured)
         return {name: value for name, value in metrics.items() if name in wanted}, answers

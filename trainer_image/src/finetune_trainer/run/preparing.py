@@ -5,7 +5,6 @@ from typing import Any
 import transformers
 
 from finetune_core.planning.plan import ResolvedModel, TaskPlan
-from finetune_core.results.dev_predictions import MOST_ROWS
 from finetune_trainer.data.splits import Splits
 from finetune_trainer.data.tokens import Tokens
 from finetune_trainer.inputs import Inputs
@@ -14,7 +13,7 @@ from finetune_trainer.model.fits import vocabulary_warning
 from finetune_trainer.model.layers import freeze
 from finetune_trainer.model.loading import Head, load_model
 from finetune_trainer.model.tokenizer import load_tokenizer
-from finetune_trainer.run.answers import Answers
+from finetune_trainer.run.answers import Answers, not_kept
 from finetune_trainer.run.assess import Assessor
 from finetune_trainer.run.progress import Clock
 
@@ -72,13 +71,11 @@ class Preparation:
 
     def unkept(self, answers: Answers) -> tuple[str, ...]:
         """A word on each dev set whose predictions are not kept."""
+        resumed = "for the run went on from a checkpoint of an earlier version"
+        task = self._definition
         return tuple(
-            f"{self._definition.name}, {self._definition.evaluation_splits[prefix]}: predictions are not kept, "
-            + (
-                f"for it has {len(tokens)} rows, more than {MOST_ROWS}"
-                if len(tokens) > MOST_ROWS
-                else "for the run went on from a checkpoint of an earlier version"
-            )
+            f"{task.name}, {task.evaluation_splits[prefix]}: its predictions are not kept, "
+            f"{not_kept(task, len(tokens)) or resumed}"
             for prefix, tokens in self.dev.items()
             if prefix not in answers
         )
