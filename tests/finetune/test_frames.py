@@ -130,6 +130,7 @@ def test_compare_items_has_a_row_of_all_models_and_one_of_each_pair(store: Direc
         store.put(layout_of(made).plan, made.to_bytes())
         for run in range(2):
             finish_predicted_run(store, made, "rte", run, "0110", guesses)
+        build(store, made, (), open_data=no_data, plots=False)
     where = {"namespace": "team", "store": str(folder)}
     frame = finetune.compare_items("before", "after", **where)
     assert list(frame.kind) == ["bootstrap", "mcnemar", "mcnemar"]

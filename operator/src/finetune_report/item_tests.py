@@ -93,11 +93,13 @@ def _numbers(metric: str, items: Items) -> list[Array]:
 
 def _share(part: Array, whole: Array) -> Array:
     """0 where there is nothing to take a share of, as scikit-learn has it here."""
-    return np.divide(part, whole, out=np.zeros_like(np.asarray(whole, float)), where=np.asarray(whole) != 0)
+    share: Array = np.divide(part, whole, out=np.zeros_like(np.asarray(whole, float)), where=np.asarray(whole) != 0)
+    return share
 
 
 def _count(chosen: npt.NDArray[np.bool_]) -> Array:
-    return chosen.sum(axis=-1).astype(float)
+    count: Array = chosen.sum(axis=-1).astype(float)
+    return count
 
 
 def _f1(truth: Array, guess: Array) -> Array:

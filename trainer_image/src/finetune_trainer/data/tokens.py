@@ -56,9 +56,7 @@ class Tokens:
     def take(self, rows: npt.NDArray[np.int64]) -> "Tokens":
         """Some of the rows, in memory."""
         places = [self.at(int(row)) for row in rows]
-        ids, types = (
-            np.concatenate([flat[place] for place in places]) if len(flat) else flat for flat in (self.ids, self.types)
-        )
+        ids, types = _taken(self.ids, places), _taken(self.types, places)
         labels = None if self.labels is None else self.labels[rows]
         return Tokens(ids, types, np.cumsum(self.lengths[rows]), labels, rows=rows)
 
@@ -78,6 +76,10 @@ class Tokens:
             name: np.frombuffer(mappings.get(name, b""), _TYPES[name], count=size) for name, size in sizes.items()
         }
         return cls(arrays["ids"], arrays["types"], arrays["ends"], arrays.get("labels"), tuple(mappings.values()))
+
+
+def _taken(flat: npt.NDArray[Any], places: list[slice]) -> npt.NDArray[Any]:
+    return np.concatenate([flat[place] for place in places]) if len(flat) else flat
 
 
 def _mapped(path: Path) -> mmap.mmap:
