@@ -15,6 +15,8 @@ from dataclasses import dataclass
 MOST_ROWS = 200_000
 """Of a dev set whose predictions are kept: GLUE's largest has 40,430. A row takes some 30 bytes."""
 
+_MOST_LINES = 4 * MOST_ROWS
+
 COLUMNS = ("index", "label", "prediction", "probability")
 
 Line = tuple[int, str, str, str]
@@ -40,7 +42,10 @@ def to_tsv(lines: Iterable[Line]) -> Iterator[bytes]:
 
 
 def read_tsv(content: bytes) -> DevPredictions:
-    """What `to_tsv` wrote; ValueError for anything else."""
+    """What `to_tsv` wrote; ValueError for anything else, and for more lines than any file of ours has."""
+    # A label may go on in the next line, so that a row may have several.
+    if content.count(b"\n") > _MOST_LINES:
+        raise ValueError(f"it has more than {_MOST_LINES:,} lines")
     try:
         head, *rows = csv.reader(io.StringIO(content.decode(), newline=""), delimiter="\t", strict=True)
     except csv.Error as error:

@@ -74,7 +74,7 @@ def _run(task: TaskRow, run: RunRow) -> tuple[str, ...]:
     best = task.best is not None and run.run_id == task.best.run_id
     return (
         str(run.run),
-        str(run.seed),
+        str(run.seed) if run.fold is None else f"{run.seed} (fold {run.fold})",
         run.run_id,
         "best" if best else run.state.value,
         figures.metric(task.metric, run.value),
