@@ -132,7 +132,14 @@ def test_labels_of_any_characters_come_back_from_a_file() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"index\tprediction\n", b"\xff", b"\n" * 800_001, b'index\tlabel\tprediction\tprobability\n0\t"a', b"a"],
+    [
+        b"",
+        b"index\tprediction\n",
+        b"\xff",
+        pytest.param(b"\n" * 800_001, id="lines"),
+        b'index\tlabel\tprediction\tprobability\n0\t"a',
+        b"a",
+    ],
 )
 def test_another_file_is_refused(content: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  the words are of csv, of UTF-8, or of Python
