@@ -9,6 +9,7 @@ from finetune_client.result_sets import both_documents, both_places
 from finetune_client.row_by_row import compare_runs, with_items
 from finetune_client.stores import Results
 from finetune_core.results.comparison import compare as compared
+from finetune_core.results.comparison_schema import ItemComparison
 from finetune_core.tables.comparison_formats import items_csv
 from finetune_kube.kinds import EXPERIMENT
 from finetune_report.predictions import dev_predictions as file_of_run
@@ -36,7 +37,7 @@ def compare_items(
         where = where_of(namespace, store, context)
         places = both_places(before, after, where, one_will_do=runs is not None)
         if runs is not None:
-            items = (compare_runs((places[0], runs[0]), (places[1], runs[1]), item_tests),)
+            items: tuple[ItemComparison, ...] = (compare_runs((places[0], runs[0]), (places[1], runs[1]), item_tests),)
         else:
             documents = both_documents(places, where)
             whole = with_items(
@@ -71,7 +72,12 @@ def dev_predictions(
         wanted = [(run.task, run.run_id) for run in plan.runs if task in (None, run.task)]
         parts = []
         for result in results_of_runs(place.store, layout, wanted):
-            facts = {"task": result.task, "run": result.run, "run_id": result.run_id, "seed": result.seed}
+            facts: dict[str, str | int] = {
+                "task": result.task,
+                "run": result.run,
+                "run_id": result.run_id,
+                "seed": result.seed,
+            }
             for name, record in result.dev_predictions.items():
                 read = file_of_run(place.store, layout, result, name)
                 part = pd.DataFrame(

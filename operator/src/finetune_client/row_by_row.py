@@ -78,12 +78,12 @@ def compare_runs(before: tuple[Results, str], after: tuple[Results, str], tests:
         raise ClientError(f"{before[1]} and {after[1]} are one run", "Name two.")
     old, new = _ended(before[0], first), _ended(after[0], second)
     readers = _Reader(before[0]), _Reader(after[0])
-    sheets = [list(reader.sheets([one], old.metric)) for reader, one in zip(readers, (old, new), strict=True)]
+    olds, news = list(readers[0].sheets([old], old.metric)), list(readers[1].sheets([new], old.metric))
     for reader in readers:
         for problem in reader.problems:
             raise ClientError(problem, "")
     name = "/".join(dict.fromkeys((first.task, second.task)))
-    made = compare_items(name, old.metric, *sheets, tests)
+    made = compare_items(name, old.metric, olds, news, tests)
     if made.reason is not None:
         raise ClientError(f"{before[1]} and {after[1]} cannot be compared: {made.reason}", "")
     return made
