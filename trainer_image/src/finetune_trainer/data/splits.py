@@ -76,8 +76,10 @@ class Splits:
             return None
         key = task.definition.name, self._contents[task.definition.name, TRAIN]
         if key not in self._groups:
-            (path,) = self._paths(task, TRAIN)
-            self._groups[key] = read_groups(path, task.definition, column)
+            paths = self._paths(task, TRAIN)
+            if not paths:
+                raise UserError(f"{task.data.uri} has no training file to read {column} of: remove data.groupColumn")
+            self._groups[key] = [name for path in paths for name in read_groups(path, task.definition, column)]
         return self._groups[key]
 
     def _whole(self, task: TaskPlan, split: str, tokenizer: Any, tokenizer_digest: str) -> Tokens:
