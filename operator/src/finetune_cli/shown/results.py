@@ -10,7 +10,7 @@ from rich.text import Text
 from finetune_cli.fitted import table
 from finetune_core.results.schema import ResultsDocument, ScoreRow, TaskRow
 from finetune_core.tables import figures
-from finetune_core.tables.experiment import Column, columns_of
+from finetune_core.tables.experiment import FOLD_HEADER, FOLDS_NOTE, Column, columns_of, fold_rows
 
 _BEST_COLUMNS = ("TASK", "METRICS", "BEST>", "BEST RUN", "STEP>", "RUN ID?")
 _EXTRA = frozenset({"Best run", "Step", "Trained"})
@@ -24,12 +24,11 @@ def results_page(document: ResultsDocument, *, wide: bool = False) -> Renderable
     scores = [_score(score) for score in (document.glue, document.bert_average)]
     head = Text(f"{document.namespace}/{document.experiment}  model {document.model_uri}", style="bold")
     apart = [f"Quarantined: {run.task} run {run.run} ({run.run_id}): {run.reason}" for run in document.quarantined]
+    folds = fold_rows(document)
+    parts = (table([title.upper() for title in FOLD_HEADER], folds, wide=wide), Text(""), Text(FOLDS_NOTE), Text(""))
+    lines = (Text(line) for line in (*scores, *apart))
     return Group(
-        head,
-        Text(""),
-        table(list(map(_marked, columns)), rows, wide=wide),
-        Text(""),
-        *(Text(line) for line in (*scores, *apart)),
+        head, Text(""), table(list(map(_marked, columns)), rows, wide=wide), Text(""), *(parts if folds else ()), *lines
     )
 
 

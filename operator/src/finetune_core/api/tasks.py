@@ -46,6 +46,12 @@ def _metrics_of(kind: ProblemType, metrics: tuple[str, ...]) -> tuple[str, str]:
     )
 
 
+MAX_FOLDS = 20
+FOLDS_ALONE = (
+    "folds cut data.train into dev sets, and no one model predicts a test set: remove data.validation and data.test, "
+    "or folds"
+)
+
 FileName = Annotated[
     str,
     Field(min_length=1, max_length=512, pattern=r"(\.((csv|tsv|jsonl?)(\.gz)?|parquet)|^[A-Za-z0-9_]+)$"),
@@ -100,6 +106,14 @@ class TaskData(ApiModel):
         Field(min_length=1, max_length=2, description="One column, or two for pairs of texts."),
     ] = None
     label_column: Annotated[Column | None, Field(description="Column of the label. Default: label.")] = None
+    group_column: Annotated[
+        Column | None,
+        Field(
+            exclude_if=lambda column: column is None,
+            description="With folds: rows that have the same value in this column (a document, a speaker) are in the "
+            "same fold. Default: each row by itself.",
+        ),
+    ] = None
     quoting: Annotated[
         Quoting | None,
         Field(
@@ -143,8 +157,20 @@ class TaskSpec(ApiModel):
             ),
             (
                 "!has(self.problemType) || (has(self.data) && has(self.data.train) && "
-                "has(self.data.validation) && has(self.data.textColumns))",
-                "a custom task needs data.train, data.validation and data.textColumns",
+                "(has(self.data.validation) || has(self.folds)) && has(self.data.textColumns))",
+                "a custom task needs data.train, data.validation (or folds) and data.textColumns",
+            ),
+            (
+                "!has(self.folds) || has(self.problemType)",
+                "folds are for custom tasks: a GLUE task has a dev set, and a zip needs one model of it",
+            ),
+            (
+                "!has(self.folds) || !has(self.data) || (!has(self.data.validation) && !has(self.data.test))",
+                f"{FOLDS_ALONE}",
+            ),
+            (
+                "!has(self.data) || !has(self.data.groupColumn) || has(self.folds)",
+                "data.groupColumn is for folds: set folds, or remove it",
             ),
             (
                 "!has(self.problemType) || self.problemType != 'Classification' || has(self.labels)",
@@ -180,6 +206,17 @@ class TaskSpec(ApiModel):
     runs: Annotated[
         int | None,
         Field(ge=1, le=100, description="Seeds that this task is fine-tuned with, in place of spec.runs."),
+    ] = None
+    folds: Annotated[
+        int | None,
+        Field(
+            ge=2,
+            le=MAX_FOLDS,
+            exclude_if=lambda folds: folds is None,
+            description="Of a custom task without data.validation: cross-validation. data.train is cut into so many "
+            "parts, stratified by label, and each is the dev set of runs that train on the others; runs counts seeds "
+            "of each fold.",
+        ),
     ] = None
     training: Training | None = Field(
         default=None, description="Training arguments of this task; each wins over spec.training."

@@ -58,11 +58,12 @@ def run_id(
     seed: int,
     model_type: str | None = None,
     retake: int = 0,
+    fold: int | None = None,
 ) -> str:
     """16 hex digits over model content, data content, task definition, settings, seed and recipe version.
 
     `model_type` is what the spec says beside the model's own config.json: a BERT is other work as a sparse one.
-    `retake` counts the quarantined runs that this one takes the place of.
+    `retake` counts the quarantined runs that this one takes the place of. `fold` says which part is the dev set.
     """
     facts = {
         "recipeVersion": RECIPE_VERSION,
@@ -73,5 +74,6 @@ def run_id(
         "seed": seed,
     }
     # Only where there is something to say: ids of before there was such a thing stay what they are.
-    said = {"modelType": model_type} if model_type is not None else {}
+    said: dict[str, str | int] = {"modelType": model_type} if model_type is not None else {}
+    said |= {} if fold is None else {"fold": fold}
     return short_hash({**facts, **said, **({"retake": retake} if retake else {})})

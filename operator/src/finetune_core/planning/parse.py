@@ -21,7 +21,7 @@ from finetune_core.planning.superglue import fill_in, recipe_layer
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_core.tasks.metrics import REGRESSION_METRICS, classification_metrics
 from finetune_core.tasks.recipes import recipe_for
-from finetune_core.tasks.registry import GLUE_TASKS, ProblemType, Quoting, TaskDefinition
+from finetune_core.tasks.registry import GLUE_TASKS, Folds, ProblemType, Quoting, TaskDefinition
 from finetune_core.tasks.sparse import misspelt_type
 
 AnySpec = ExperimentSpec | HPSearchSpec
@@ -88,13 +88,14 @@ def define(task: TaskSpec) -> TaskDefinition:
         quoting=(data.quoting if data and data.quoting else Quoting.AUTO),
         labels=task.labels or (),
         metrics=metrics,
+        folds=Folds(count=task.folds, group_column=data.group_column if data else None) if task.folds else None,
         measured=(*dict.fromkeys((*metrics, *measured)), "loss"),
     )
 
 
 def runs_of(spec: ExperimentSpec, task: TaskSpec) -> int:
-    """How many seeds a task is run with."""
-    return task.runs or spec.runs or recipe_for(task.name).runs
+    """How many runs a task has: one a seed, of each fold where there are folds."""
+    return (task.runs or spec.runs or recipe_for(task.name).runs) * (task.folds or 1)
 
 
 def default_precision(spec: AnySpec) -> Precision:

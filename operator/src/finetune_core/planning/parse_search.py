@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from finetune_core.api import Algorithm, Distribution, HPSearchSpec, SearchTask, Training
+from finetune_core.api.search import NO_FOLDS
 from finetune_core.planning.arguments import SEARCHABLE
 from finetune_core.planning.checks.execution import execution_problems
 from finetune_core.planning.checks.tasks import definition_problems, definition_warnings
@@ -75,6 +76,8 @@ def _problems(spec: HPSearchSpec, *, in_cluster: bool) -> Iterator[Problem]:
 def _task_problems(spec: HPSearchSpec, task: SearchTask) -> Iterator[Problem]:
     field = f"spec.tasks[{task.name}]"
     unclear = [*definition_problems(field, task), *place_problems(spec, task)]
+    if task.folds:
+        unclear.append(Problem(f"{field}.folds", NO_FOLDS))
     yield from unclear
     if unclear:
         return

@@ -106,6 +106,7 @@ def _task_rows(
             data_digest=plan.tasks[row.task].data.digest,
             pinned=plan.tasks[row.task].data.pinned,
             parameters=next((done.parameters for done in _done(plan, row.task, results)), None),
+            folds=row.folds,
         )
         for row in summary.tasks
     )
@@ -145,7 +146,7 @@ def _pointer(
 
 
 def _run_row(plan: Plan, run: PlannedRun, result: RunResult | None, failed: Mapping[str, Failure | None]) -> RunRow:
-    planned = {"task": run.task, "run": run.run, "run_id": run.run_id, "seed": run.seed}
+    planned = {"task": run.task, "run": run.run, "run_id": run.run_id, "seed": run.seed, "fold": run.fold}
     if result is None:
         failure = failed.get(run.run_id)
         state = RunState.FAILED if run.run_id in failed else RunState.MISSING

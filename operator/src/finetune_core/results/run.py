@@ -121,6 +121,18 @@ class PredictionFile(Document):
     sha256: str
 
 
+class DevPredictionFile(PredictionFile):
+    """A predicted dev set: `data` is a digest of its content, `prefix` stands before the names of its metrics.
+
+    `positive` is the label that F1 and its kin are of, where the task has two; `regression`: values are scores.
+    """
+
+    data: str
+    prefix: str = ""
+    positive: str | None = None
+    regression: bool = False
+
+
 class Sparsity(Document):
     """Zeros of a model of a sparse type, counted over the weights that the type covers.
 
@@ -174,6 +186,8 @@ class RunResult(Document):
     attempts: Count = 1
     resumed_from: tuple[Count, ...] = ()
     predictions: dict[Segment, PredictionFile] = {}
+    dev_predictions: Annotated[dict[Segment, DevPredictionFile], Field(exclude_if=lambda files: not files)] = {}
+    """Of the best evaluation, by file name; empty where none are kept, and in results that are older than the field."""
     model: str | None = None
     settings: dict[str, Any]
     model_uri: str

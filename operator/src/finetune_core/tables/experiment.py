@@ -136,10 +136,11 @@ def runs_csv(document: ResultsDocument) -> bytes:
     """One row a planned run, with a column for every metric that any run measured at its best step."""
     measured = sorted({metric for run in document.runs for metric in run.metrics})
     parameters = parameter_columns(document.runs)
-    columns = (*RUNS_COLUMNS, *(f"metric_{metric}" for metric in measured), *parameters)
+    facts = (*RUNS_COLUMNS, *(("fold",) if any(run.fold is not None for run in document.runs) else ()))
+    columns = (*facts, *(f"metric_{metric}" for metric in measured), *parameters)
     return csv_table(
         columns,
-        ((*_run_cells(run, measured), *parameter_values(run.parameters, parameters)) for run in document.runs),
+        ((*_run_cells(run, facts, measured), *parameter_values(run.parameters, parameters)) for run in document.runs),
     )
 
 
@@ -149,6 +150,7 @@ def results_markdown(document: ResultsDocument) -> bytes:
         f"# {markdown_text(document.namespace)}/{markdown_text(document.experiment)}",
         f"Model: {markdown_text(document.model_uri)}",
         _task_table(document),
+        *_fold_block(document),
         "\n".join(score_line(score) for score in (document.glue, document.bert_average)),
         *_submission_block(document),
         *_failure_block(document),
@@ -174,9 +176,9 @@ def parameter_values(counted: ParameterCount | None, names: Iterable[str]) -> tu
     return tuple(None if counted is None else PARAMETER_FIELDS[name](counted) for name in names)
 
 
-def _run_cells(run: RunRow, measured: Sequence[str]) -> tuple[Value, ...]:
+def _run_cells(run: RunRow, columns: Sequence[str], measured: Sequence[str]) -> tuple[Value, ...]:
     facts = run.model_dump(mode="json")
-    return (*(facts[column] for column in RUNS_COLUMNS), *(run.metrics.get(metric) for metric in measured))
+    return (*(facts.get(column) for column in columns), *(run.metrics.get(metric) for metric in measured))
 
 
 def _task_table(document: ResultsDocument) -> str:
@@ -197,6 +199,36 @@ def task_cells(tasks: Sequence[TaskRow]) -> tuple[tuple[str, ...], ...]:
     """A line a task, as `task_header` has it."""
     columns = columns_of(tasks)
     return tuple(tuple(" / ".join(column.texts(task)) for column in columns) for task in tasks)
+
+
+FOLD_HEADER = ("Task", "Fold", "Runs", "Metrics", "Mean over seeds")
+
+
+def fold_rows(document: ResultsDocument) -> list[tuple[str, ...]]:
+    """A line a fold, as FOLD_HEADER has it; mean and deviation over the folds are in the table of tasks."""
+    return [
+        (
+            task.task,
+            str(fold.fold),
+            figures.count(fold.succeeded, task.planned // len(task.folds)),
+            " / ".join(_metrics(task)),
+            " / ".join(figures.metric(row.metric, fold.metrics.get(row.metric)) for row in task.metrics),
+        )
+        for task in document.tasks
+        for fold in task.folds
+    ]
+
+
+FOLDS_NOTE = (
+    "Of tasks with folds, mean ± std (n) is over the n folds, of each the mean over its seeds; the best run is the "
+    "best on its own fold, which says nothing of the others."
+)
+
+
+def _fold_block(document: ResultsDocument) -> Iterator[str]:
+    if rows := fold_rows(document):
+        yield f"## Folds\n\n{FOLDS_NOTE}"
+        yield markdown_table(FOLD_HEADER, rows)
 
 
 def score_line(score: ScoreRow) -> str:
