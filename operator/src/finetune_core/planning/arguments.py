@@ -14,7 +14,16 @@ from pydantic import Field
 
 from finetune_core.frozen import Frozen
 from finetune_core.planning.argument_table import REQUIRED, Argument, Unset, exclusive_groups, given, resolved, table
-from finetune_core.planning.argument_values import EarlyStopping, ModuleNames, Optimizer, PeftType, Precision, Scheduler
+from finetune_core.planning.argument_values import (
+    ClassWeights,
+    EarlyStopping,
+    LabelWeights,
+    ModuleNames,
+    Optimizer,
+    PeftType,
+    Precision,
+    Scheduler,
+)
 
 
 class Arguments(Frozen, Generic[Unset]):
@@ -118,6 +127,25 @@ class Arguments(Frozen, Generic[Unset]):
             ge=0, lt=1, description="Share of a label that is spread evenly over all labels of the task. Default: 0."
         ),
         Argument(0.0, since="0.2.0", passed=True, searchable=True, label="label smoothing (share)"),
+    ]
+    class_weights: Annotated[
+        ClassWeights | None,
+        Field(
+            description="balanced: in the loss a label counts the more the rarer it is in the training data, as "
+            "scikit-learn's compute_class_weight has it; where a text has several labels, rows without it / rows with "
+            "it. Scores and dev losses are not weighted. Excludes labelWeights. Default: all count the same."
+        ),
+        Argument(since="0.2.0", searchable=True, group="class weights"),
+    ]
+    label_weights: Annotated[
+        LabelWeights | None,
+        Field(
+            min_length=1,
+            max_length=1000,
+            description="How much labels count in the loss, by their names; others count 1. Where a text has several "
+            "labels, how much it counts that it has the label (torch's pos_weight). Excludes classWeights.",
+        ),
+        Argument(since="0.2.0", hugging_face=(), group="class weights"),
     ]
     max_seq_length: Annotated[
         int | Unset,

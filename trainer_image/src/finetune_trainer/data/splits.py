@@ -52,7 +52,7 @@ class Splits:
         """The tokens of a split; UserError if its file is malformed."""
         paths = self._paths(task, split)
         content = [file_md5(path) for path in paths] or [task.data.digest]
-        facts = {"name", "labels", "text_columns", "label_column", "quoting"}
+        facts = {"name", "labels", "text_columns", "label_column", "label_columns", "label_delimiter", "quoting"}
         definition = task.definition.model_dump(mode="json", include=facts)
         key = short_hash(
             [CACHE_VERSION, tokenizer_digest, content, split, task.settings.max_seq_length, definition], 32
