@@ -22,7 +22,7 @@ TAKEN = frozenset(
 )
 """Names that tables of evaluations and predictions have for something else."""
 
-_LESS_IS_BETTER = re.compile(r"_(loss|error|deviance)$|^(max|mean|median|root)_.*_error$")
+_LESS_IS_BETTER = re.compile(r"_(loss|error|deviance)$")
 _MORE_IS_BETTER = re.compile(r"_score$")
 
 

@@ -22,14 +22,17 @@ LOWER_IS_BETTER = frozenset({"loss", "mm_loss", "mse", "mae", "rmse"})
 HIGHER_IS_BETTER = frozenset(
     {
         "accuracy",
+        "average_precision",
         "mm_accuracy",
         "f1",
         "f1_macro",
+        "f1_micro",
         "matthews_correlation",
         "precision",
         "recall",
         "pearson",
         "spearmanr",
+        "subset_accuracy",
     }
 )
 
@@ -69,7 +72,6 @@ _REGRESSION_SCORERS = (
 _SHARES = frozenset(
     {
         *HIGHER_IS_BETTER,
-        *MULTI_LABEL_METRICS,
         *(name for name in (*_BINARY_SCORERS, *_CLASS_SCORERS, *_LABEL_SCORERS) if not name.startswith("neg_")),
     }
 )
