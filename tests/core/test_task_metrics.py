@@ -81,7 +81,8 @@ def test_metrics_are_taken_or_refused_at_their_field_with_a_remedy(fields: dict[
 
 
 @pytest.mark.parametrize(
-    "function", ["os.system", "sklearn.metrics", "sklearn.metrics.f1_score; import os", "a b:c", "a:b:c", "../a:b", ":f"]
+    "function",
+    ["os.system", "sklearn.metrics", "sklearn.metrics.f1_score; import os", "a b:c", "a:b:c", "../a:b", ":f"],
 )
 def test_a_function_is_named_in_one_of_two_forms(function: str) -> None:
     with pytest.raises(ValueError, match="function"):
@@ -161,7 +162,7 @@ def test_training_fits_the_kind_of_task(training: dict[str, Any], fields: dict[s
 
 def test_a_weight_is_a_positive_number() -> None:
     for weight in (0, -1, float("inf"), float("nan"), 1e9):
-        with pytest.raises(ValueError, match="label_weights|labelWeights"):
+        with pytest.raises(ValueError, match=r"label_weights|labelWeights"):
             spec(training={"labelWeights": {"a": weight}})
 
 

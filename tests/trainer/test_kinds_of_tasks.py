@@ -81,9 +81,7 @@ def test_a_run_whose_metric_is_a_cost_keeps_its_cheapest_step(
     workspace = Workspace(tmp_path, shared / "model", tables)
     own = {"name": "cost", "function": "costs_of_ours:cost", "greaterIsBetter": False}
     settings = {"evalSteps": 10, "maxSteps": 40, "metricForBestModel": "cost", "classWeights": "balanced"}
-    job = workspace.plan(
-        [task(**BLUE, metrics=["roc_auc", "cost"], metricFunctions=[own], training=settings)]
-    )
+    job = workspace.plan([task(**BLUE, metrics=["roc_auc", "cost"], metricFunctions=[own], training=settings)])
     code, log = workspace.run(job)
     assert code == ExitCode.SUCCESS, log
     result = workspace.result(job)

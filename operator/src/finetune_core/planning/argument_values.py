@@ -52,7 +52,7 @@ class ClassWeights(StrEnum):
     BALANCED = "balanced"
 
 
-LabelWeights = dict[str, Annotated[float, Field(gt=0, le=1e6)]]
+LabelWeights = Annotated[dict[str, Annotated[float, Field(gt=0, le=1e6)]], Field(min_length=1, max_length=1000)]
 """How much labels count in the loss, by their names."""
 
 ModuleNames = tuple[Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9_.-]+$")], ...]

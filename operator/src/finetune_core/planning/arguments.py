@@ -131,20 +131,14 @@ class Arguments(Frozen, Generic[Unset]):
     class_weights: Annotated[
         ClassWeights | None,
         Field(
-            description="balanced: in the loss a label counts the more the rarer it is in the training data, as "
-            "scikit-learn's compute_class_weight has it; where a text has several labels, rows without it / rows with "
-            "it. Scores and dev losses are not weighted. Excludes labelWeights. Default: all count the same."
+            description="balanced: a label counts the more in the loss the rarer it is in the training data, as "
+            "scikit-learn's compute_class_weight has it. Excludes labelWeights. Default: all count the same."
         ),
-        Argument(since="0.2.0", searchable=True, group="class weights"),
+        Argument(since="0.2.0", hugging_face=(), searchable=True, group="class weights"),
     ]
     label_weights: Annotated[
         LabelWeights | None,
-        Field(
-            min_length=1,
-            max_length=1000,
-            description="How much labels count in the loss, by their names; others count 1. Where a text has several "
-            "labels, how much it counts that it has the label (torch's pos_weight). Excludes classWeights.",
-        ),
+        Field(description="How much labels count in the loss, by their names; others count 1. Excludes classWeights."),
         Argument(since="0.2.0", hugging_face=(), group="class weights"),
     ]
     max_seq_length: Annotated[

@@ -1,7 +1,7 @@
 """From what a file says to the labels of texts that can have several: a 0 or 1 for each label, in the task's order.
 
-A cell holds a list (JSON, parquet), or one text with a delimiter between the labels; or each label has a column of 0 and
-1. An empty list, and an empty text where there is a delimiter, have none of the labels; null is no label, and refused.
+A cell holds a list (JSON, parquet), or one text with a delimiter between the labels; or each label has a column of 0
+and 1. An empty list, and an empty text where there is a delimiter, have none of the labels; null is refused.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ _WORDS = {"true": 1.0, "false": 0.0}
 class LabelSetReader:
     """Reads the labels of one file; UserError names file, place, value and what is allowed.
 
-    `unit` is what places count. `end` tells which labels no row has, and how many rows have none.
+    `unit` is what places count. `end` tells which labels no row has, and how many texts between delimiters were empty.
     """
 
     def __init__(self, definition: TaskDefinition, where: str, *, unit: str = "line") -> None:
@@ -37,13 +37,16 @@ class LabelSetReader:
         rows = list(self._from_columns(columns, places) if in_columns else self._from_cells(columns[0], places))
         self._rows += len(rows)
         self._empty += sum(not any(row) for row in rows)
-        self._counts = [count + int(sum(column)) for count, column in zip(self._counts, zip(*rows, strict=True), strict=True)]
+        self._counts = [
+            count + int(sum(column)) for count, column in zip(self._counts, zip(*rows, strict=True), strict=True)
+        ]
         return rows
 
     def end(self, tell: Tell) -> None:
         """After the last row."""
-        if self._empty:
-            tell(f"{self._where}: {self._empty} of {self._rows} rows have none of the labels")
+        if self._empty and self._definition.label_delimiter:
+            # Texts of a table are empty too where somebody forgot them.
+            tell(f"{self._where}: {self._empty} of {self._rows} rows have an empty text for none of the labels")
         pairs = zip(self._definition.labels, self._counts, strict=True)
         if never := [name for name, count in pairs if not count]:
             tell(f"{self._where}: no row has the label {', '.join(never[:_SHOWN])}")

@@ -52,9 +52,10 @@ class LabelReader:
             return f"{at}: there is no label: give the row one, or remove it"
         if self._definition.problem_type == ProblemType.REGRESSION:
             return f"{at}: score {shown(value)} is not a number{_in_float32(value)}: correct the file"
+        names = self._definition.labels
         found = ", ".join(islice(dict.fromkeys(shown(one) for one in values if not is_missing(one)), _SHOWN))
         return (
-            f"{at}: label {shown(value)} is none of {allowed(self._definition.labels)}: correct the file, or the task's labels; "
+            f"{at}: label {shown(value)} is none of {allowed(names)}: correct the file, or the task's labels; "
             f"the file has {found}"
         )
 

@@ -12,9 +12,7 @@ from finetune_trainer.data.rows import PART, Columns, require_columns
 from finetune_trainer.errors import UserError
 
 
-def read_parquet(
-    path: Path, texts: Sequence[str], labels: Sequence[str], *, lists: bool = False
-) -> Iterator[Columns]:
+def read_parquet(path: Path, texts: Sequence[str], labels: Sequence[str], *, lists: bool = False) -> Iterator[Columns]:
     """The columns of the texts and of the labels in parts; ids of Hugging Face's ClassLabel become their names.
 
     `lists`: labels may be lists. UserError where a column is not there, or its type is that of no text or label.
@@ -42,9 +40,7 @@ def read_parquet(
         raise UserError(f"{path.name} cannot be read: {error}: write it again as parquet") from error
 
 
-def _check_types(
-    path: Path, schema: pa.Schema, texts: Sequence[str], labels: Sequence[str], *, lists: bool
-) -> None:
+def _check_types(path: Path, schema: pa.Schema, texts: Sequence[str], labels: Sequence[str], *, lists: bool) -> None:
     for name in [*texts, *labels]:
         kind = schema.field(name).type
         if lists and name in labels and _is_list(kind):

@@ -1,7 +1,7 @@
 """Tables with named columns: parquet (Hugging Face's GLUE), and CSV, TSV, JSON Lines or parquet of custom tasks."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from types import NoneType
 

@@ -33,9 +33,7 @@ class WeightedLoss:
         weights = self.weights.to(logits.device)
         if self.several:
             return torch.nn.functional.binary_cross_entropy_with_logits(logits.float(), labels, pos_weight=weights)
-        return torch.nn.functional.cross_entropy(
-            logits.float(), labels, weight=weights, label_smoothing=self.smoothing
-        )
+        return torch.nn.functional.cross_entropy(logits.float(), labels, weight=weights, label_smoothing=self.smoothing)
 
     def mass(self, labels: torch.Tensor) -> torch.Tensor | float:
         """What a batch counts in a step: its loss is a mean over so much."""

@@ -1,6 +1,6 @@
 """Metrics that a task lists beyond its kind's: scikit-learn's scorers, and functions of the user's own.
 
-A function is imported here and nowhere else: in the process of a run, never in the operator's, the report's or a page's.
+A function is imported here and nowhere else: in the process of a run, never in the operator's, the report's, a page's.
 What it does wrong is the user's mistake, found by a trial before training: see `OwnMetrics.require`.
 """
 
@@ -43,7 +43,7 @@ class OwnMetrics:
                 value = _scored(name, made) if own is None else _called(own, made)
         except UserError:
             raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - code of others, which may raise anything
+        except (Exception, SystemExit) as error:
             remedy = "choose another metric, or see whether it fits the dev set" if own is None else "correct it"
             raise UserError(f"{where} fails with {type(error).__name__}: {error}: {remedy}") from error
         if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
@@ -59,8 +59,8 @@ class OwnMetrics:
         for name in self.names:
             if not math.isfinite(value := self.measure(name, made)):
                 raise UserError(
-                    f"{self._where(name)} is {value} for made-up predictions on the dev set, and no finite number: see whether the "
-                    "dev set has all labels, or choose another metric"
+                    f"{self._where(name)} is {value} for made-up predictions on the dev set, and no finite number: see "
+                    "whether the dev set has all labels, or choose another metric"
                 )
 
     def _where(self, name: str) -> str:
@@ -133,10 +133,10 @@ def _imported(own: MetricFunction) -> Callable[..., Any]:
     where = f"metricFunctions[{own.name}]"
     try:
         function = getattr(importlib.import_module(module), name)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - code of others, which may raise anything
+    except (Exception, SystemExit) as error:
         raise UserError(
-            f"{where}: {own.function} cannot be imported ({type(error).__name__}: {error}): correct the name, or use an "
-            "image that has it (spec.execution.image)"
+            f"{where}: {own.function} cannot be imported ({type(error).__name__}: {error}): correct the name, or "
+            "use an image that has it (spec.execution.image)"
         ) from error
     if not callable(function):
         raise UserError(f"{where}: {own.function} is no function: name one")

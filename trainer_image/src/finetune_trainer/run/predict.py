@@ -99,11 +99,12 @@ def _values(
             scores = np.clip(scores, *REGRESSION_RANGE)
         return (f"{score:.3f}" for score in scores)
     if definition.several_labels:
-        return (_set_of(names, row) for row in given_labels(logits))
+        return (_set_of(definition, names, row) for row in given_labels(logits))
     written = [file.written[name] if file and file.written else name for name in names]
     return (written[int(place)] for place in logits.argmax(axis=1))
 
 
-def _set_of(names: tuple[str, ...], given: npt.NDArray[np.bool_]) -> str:
-    """Labels as a JSON list: a name may hold whatever else could stand between them."""
-    return json.dumps([name for name, one in zip(names, given, strict=True) if one], ensure_ascii=False)
+def _set_of(definition: TaskDefinition, names: tuple[str, ...], given: npt.NDArray[np.bool_]) -> str:
+    """Labels as a JSON list, in the task's order: a name may hold whatever else could stand between them."""
+    found = {name for name, one in zip(names, given, strict=True) if one}
+    return json.dumps([name for name in definition.labels if name in found], ensure_ascii=False)

@@ -30,7 +30,9 @@ def label_form_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
             yield Problem(f"{field}.data.labelDelimiter", f"{quoted(delimiter)} is part of label {label}: {remedy}")
 
 
-def _column_problems(field: str, task: TaskSpec, columns: tuple[str, ...], labels: tuple[str, ...]) -> Iterator[Problem]:
+def _column_problems(
+    field: str, task: TaskSpec, columns: tuple[str, ...], labels: tuple[str, ...]
+) -> Iterator[Problem]:
     data = task.data
     if data and (data.label_column or data.label_delimiter):
         yield Problem(f"{field}.labelColumns", "excludes labelColumn and labelDelimiter: remove them, or this")

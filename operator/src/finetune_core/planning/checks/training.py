@@ -96,7 +96,11 @@ def smoothing_problems(field: str, definition: TaskDefinition, *, smoothed: bool
     In a regression every loss would be 0.
     """
     if smoothed and definition.problem_type != ProblemType.CLASSIFICATION:
-        why = "a multi-label task, without one label a text" if definition.several_labels else "a regression, without labels"
+        why = (
+            "a multi-label task, without one label a text"
+            if definition.several_labels
+            else "a regression, without labels"
+        )
         remedy = "leave it to other tasks" if field.endswith("space") else "set it to 0 in the training of this task"
         yield Problem(f"{field}.labelSmoothingFactor", f"{definition.name} is {why}: {remedy}")
 
