@@ -74,15 +74,15 @@ class Outcome:
     warnings: tuple[str, ...] = ()
 
 
-_HEADS = ("bert", "distilbert", "roberta", "xlnet", "bart", "gpt2", "llama")
-"""An architecture of each kind of head: several labels are the head's and the loss's, with whatever tokenizer."""
+_SEVERAL = ("bert", "distilbert", "roberta")
+"""Architectures that are tried with several labels too: these are the head's and the loss's, with whatever tokenizer."""
 
 CELLS = [
     Cell(name, tokens, task)
     for name, kind in ARCHITECTURES.items()
     for tokens in kind.tokenizers
     for task in _TASKS
-    if task != "several" or (name in _HEADS and tokens == kind.tokenizers[0])
+    if task != "several" or (name in _SEVERAL and tokens == kind.tokenizers[0])
 ]
 
 
@@ -268,7 +268,7 @@ _HEAD = """\
 
 Which architectures work, by the tests: `make models` tries each of them and writes this page. A tiny random model of
 the architecture, with the kind of tokenizer that its family has, is trained on texts, on pairs of texts and on scores;
-one of each kind of head also on texts with several labels, which are the head's matter alone.
+some of them also on texts with several labels.
 The run is interrupted and goes on, predicts, and saves the model; `from_pretrained` opens it again. "works" means that
 
 - the interrupted run has the numbers of one that was not interrupted, to the last digit;

@@ -64,7 +64,8 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _is_list(kind: pa.DataType) -> bool:
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    types = pa.types
+    return any(known(kind) for known in (types.is_list, types.is_large_list, types.is_fixed_size_list))
 
 
 def _is_label(kind: pa.DataType) -> bool:

@@ -19,7 +19,8 @@ from finetune_trainer.model.pairs import pair_warnings
 from finetune_trainer.run.finite import require_finite
 from finetune_trainer.run.metrics import measure
 from finetune_trainer.run.own_metrics import OwnMetrics
-from finetune_trainer.run.predict import Logits, predict_logits, write_predictions
+from finetune_trainer.run.predict import predict_logits, write_predictions
+from finetune_trainer.run.predicted import Logits
 from finetune_trainer.run.progress import Clock
 
 Autocast = Callable[[], AbstractContextManager[Any]]

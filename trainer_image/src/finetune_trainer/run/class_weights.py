@@ -64,10 +64,11 @@ def _balanced(definition: TaskDefinition, labels: npt.NDArray[np.float32]) -> np
         ids = np.arange(len(definition.labels))
         weights: npt.NDArray[np.float64] = compute_class_weight("balanced", classes=ids, y=labels.astype(np.int64))
         return weights
-    having = labels.sum(axis=0, dtype=np.float64)
+    having: npt.NDArray[np.float64] = labels.sum(axis=0, dtype=np.float64)
     _require(definition, having > 0, "no row")
     _require(definition, having < len(labels), "every row")
-    return (len(labels) - having) / having
+    quotients: npt.NDArray[np.float64] = (len(labels) - having) / having
+    return quotients
 
 
 def _require(definition: TaskDefinition, fits: npt.NDArray[np.bool_], rows: str) -> None:

@@ -79,11 +79,11 @@ def _known(kind: ProblemType, made: Predicted) -> tuple[dict[str, Metric], float
 
 def _mean_average_precision(made: Predicted) -> float:
     """Mean over the labels; one that no row has counts 0, as scikit-learn has it (readers are told of it)."""
-    found = made.truth.any(axis=0)
-    if not found.any():
+    found = np.flatnonzero(made.truth.sum(axis=0))
+    if not len(found):
         return 0.0
     precisions = sk.average_precision_score(made.truth[:, found], made.logits[:, found], average=None)
-    return float(np.sum(precisions) / len(found))
+    return float(np.sum(precisions) / made.truth.shape[1])
 
 
 def _binary_cross_entropy(made: Predicted) -> float:
