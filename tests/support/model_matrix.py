@@ -75,7 +75,7 @@ class Outcome:
 
 
 _SEVERAL = ("bert", "distilbert", "roberta")
-"""Architectures that are tried with several labels too: these are the head's and the loss's, with whatever tokenizer."""
+"""Architectures that are tried with several labels too, with their first tokenizer."""
 
 CELLS = [
     Cell(name, tokens, task)
