@@ -145,7 +145,7 @@ def _failure(record: RunRecord, failure: Failure, now: datetime) -> tuple[str, .
 
 def _best_so_far(plan: Plan, task: str, record: RunRecord) -> float | None:
     metric = plan.tasks[task].settings.metric_for_best_model
-    more = plan.tasks[task].settings.greater_is_better
+    more = plan.tasks[task].greater_is_better
     measured = (evaluation.metrics.get(metric) for evaluation in record.evaluations)
     values = [value for value in measured if value is not None]
     return (max(values) if more else min(values)) if values else None

@@ -55,6 +55,8 @@ class _Look:
         if made is not None and self._whole(made, here):
             self._try(here, made.require_fit)
             self._try(f"{here}.training.maxSeqLength", made.require_length)
+            self._try(f"{here}.metrics", made.require_metrics)
+            self._try(f"{here}.training", made.weigh)
             # Warnings are those of a result; with an error there would be none.
             told = () if self._found else made.warnings()
             self._found += [Discovery(field=here, message=text, warning=True) for text in told]

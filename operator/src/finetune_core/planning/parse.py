@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from finetune_core.api import MAX_RUNS, Data, ExperimentSpec, HPSearchSpec, Precision, TaskSpec, Training
 from finetune_core.planning.checks.execution import execution_problems
+from finetune_core.planning.checks.labels import define_labels
 from finetune_core.planning.checks.tasks import definition_problems, definition_warnings, split_problems
 from finetune_core.planning.checks.training import (
     adapter_problems,
@@ -15,13 +16,14 @@ from finetune_core.planning.checks.training import (
     steps_problems,
     steps_warnings,
     training_problems,
+    weight_problems,
 )
 from finetune_core.planning.settings import Settings, resolve_settings
 from finetune_core.planning.superglue import fill_in, recipe_layer
 from finetune_core.problems import InvalidInputError, Problem
-from finetune_core.tasks.metrics import REGRESSION_METRICS, classification_metrics
+from finetune_core.tasks.metrics import DEFAULT_METRICS, ProblemType, always_measured
 from finetune_core.tasks.recipes import recipe_for
-from finetune_core.tasks.registry import GLUE_TASKS, Folds, ProblemType, Quoting, TaskDefinition
+from finetune_core.tasks.registry import GLUE_TASKS, Folds, Quoting, TaskDefinition
 from finetune_core.tasks.sparse import misspelt_type
 
 AnySpec = ExperimentSpec | HPSearchSpec
@@ -76,20 +78,23 @@ def define(task: TaskSpec) -> TaskDefinition:
     """What a task is: GLUE's by name, a custom one by its declaration (which must be complete)."""
     if task.name in GLUE_TASKS:
         return GLUE_TASKS[task.name]
-    regression = task.problem_type == ProblemType.REGRESSION
-    metrics = task.metrics or (("pearson", "spearmanr") if regression else ("accuracy",))
-    measured = REGRESSION_METRICS if regression else classification_metrics(len(task.labels or ()))
-    data = task.data
+    kind, data = task.problem_type or ProblemType.CLASSIFICATION, task.data
+    labels = define_labels(task)
+    metrics, functions = task.metrics or DEFAULT_METRICS[kind], task.metric_functions or ()
+    measured = (*metrics, *always_measured(kind, len(labels)), *(own.name for own in functions))
     return TaskDefinition(
         name=task.name,
-        problem_type=task.problem_type or ProblemType.CLASSIFICATION,
+        problem_type=kind,
         text_columns=(data.text_columns if data and data.text_columns else ()),
         label_column=(data.label_column if data and data.label_column else "label"),
+        label_columns=(data.label_columns if data and data.label_columns else ()),
+        label_delimiter=(data.label_delimiter if data else None),
         quoting=(data.quoting if data and data.quoting else Quoting.AUTO),
-        labels=task.labels or (),
+        labels=labels,
         metrics=metrics,
         folds=Folds(count=task.folds, group_column=data.group_column if data else None) if task.folds else None,
-        measured=(*dict.fromkeys((*metrics, *measured)), "loss"),
+        measured=(*dict.fromkeys(measured), "loss"),
+        metric_functions=functions,
     )
 
 
@@ -176,6 +181,7 @@ def _task_problems(spec: ExperimentSpec, task: TaskSpec, tuned: Training | None)
     yield from metric_problems(f"{field}.training", define(task), settings)
     yield from adapter_problems(f"{field}.training", settings, spec.model.type)
     yield from smoothing_problems(f"{field}.training", define(task), smoothed=settings.label_smoothing_factor > 0)
+    yield from weight_problems(f"{field}.training", define(task), settings)
 
 
 def _warnings(spec: ExperimentSpec, tuned: Mapping[str, Training]) -> Iterator[str]:

@@ -17,6 +17,7 @@ from finetune_core.planning.checks.training import (
     steps_problems,
     steps_warnings,
     training_problems,
+    weight_problems,
 )
 from finetune_core.planning.parse import define, place_problems, read_spec, task_specs
 from finetune_core.planning.search import base_settings, space_of, trials_of
@@ -107,6 +108,7 @@ def _judging_problems(spec: HPSearchSpec, task: SearchTask, field: str) -> Itera
         known = ", ".join(definition.measured)
         yield Problem("spec.objective.metric", f"{metric} is not measured in {task.name}: use one of {known}")
     yield from smoothing_problems(f"{field}.training", definition, smoothed=settings.label_smoothing_factor > 0)
+    yield from weight_problems(f"{field}.training", definition, settings, "classWeights" in space_of(spec, task))
     yield from adapter_problems(f"{field}.training", settings, spec.model.type, space_of(spec, task))
     if not _steps_are_searched(spec, task):
         yield from steps_problems(f"{field}.training", settings)

@@ -55,6 +55,11 @@ class TaskPlan(Record):
     data: ResolvedData
     hyperparameters_source: str | None = None
 
+    @property
+    def greater_is_better(self) -> bool:
+        """Direction of the metric that decides."""
+        return self.definition.greater_is_better(self.settings.metric_for_best_model)
+
 
 class PlannedRun(Record):
     """Run `run` (0, 1, ...) of a task; `fold` (0, 1, ...) is the part of the training file that it is scored on."""

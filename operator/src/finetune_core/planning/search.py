@@ -10,7 +10,6 @@ from finetune_core.planning.search_plan import SearchPlan, SearchTaskPlan
 from finetune_core.planning.settings import Settings, resolve_settings
 from finetune_core.planning.space import grid_size
 from finetune_core.planning.superglue import recipe_layer
-from finetune_core.tasks.metrics import greater_is_better
 
 DEFAULT_TRIALS = 20
 
@@ -81,9 +80,11 @@ def _task_plan(spec: HPSearchSpec, task: SearchTask, data: ResolvedData) -> Sear
     objective = spec.objective
     settings = base_settings(spec, task)
     direction = objective.direction if objective else None
-    more = greater_is_better(settings.metric_for_best_model) if direction is None else direction == Direction.MAXIMIZE
+    definition = define(task)
+    said = definition.greater_is_better(settings.metric_for_best_model)
+    more = said if direction is None else direction == Direction.MAXIMIZE
     return SearchTaskPlan(
-        definition=define(task),
+        definition=definition,
         settings=settings,
         data=data,
         trials=trials_of(spec, task),

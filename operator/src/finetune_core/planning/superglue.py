@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 from finetune_core.api import Data, ExperimentSpec, HPSearchSpec, TaskData, TaskSpec, Training
-from finetune_core.tasks.registry import ProblemType
+from finetune_core.tasks.metrics import ProblemType
 
 _Spec = TypeVar("_Spec", ExperimentSpec, HPSearchSpec)
 

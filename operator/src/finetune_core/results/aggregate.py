@@ -14,7 +14,6 @@ from finetune_core.planning.plan import Plan, TaskPlan
 from finetune_core.results.best_run import best_run
 from finetune_core.results.schema import FoldRow, MetricRow, ScoreRow
 from finetune_core.stored import finite
-from finetune_core.tasks.metrics import greater_is_better
 from finetune_core.tasks.registry import GLUE_TASKS
 
 GLUE_SCORE = "GLUE score"
@@ -103,12 +102,12 @@ def summarise(plan: Plan, outcomes: Iterable[Outcome]) -> Summary:
 def task_score(task: TaskPlan, outcome: Outcome) -> float | None:
     """Mean of the reporting metrics at the run's best step, x100.
 
-    None where one of them is not finite, and for custom tasks with a metric of which less is better: a mean of such
-    metrics says nothing.
+    None where one of them is not finite, and for custom tasks with a metric that is no share: a mean of such metrics
+    says nothing.
     """
     values = [_value(outcome, metric) for metric in task.definition.metrics]
     known = [value for value in values if value is not None]
-    if len(known) < len(values) or not all(greater_is_better(metric) for metric in task.definition.metrics):
+    if len(known) < len(values) or not all(map(task.definition.is_share, task.definition.metrics)):
         return None
     return finite(100 * statistics.mean(known))
 
@@ -124,7 +123,7 @@ def _task_figures(name: str, task: TaskPlan, planned: int, outcomes: Sequence[Ou
         planned=planned,
         succeeded=len(outcomes),
         metric=deciding,
-        metrics=tuple(_stats(metric, _values(folds, outcomes, metric), best) for metric in shown),
+        metrics=tuple(_stats(task, metric, _values(folds, outcomes, metric), best) for metric in shown),
         best=best,
         score=task_score(task, best) if best else None,
         mean_score=statistics.mean(scores) if scores else None,
@@ -165,10 +164,10 @@ def shown_metrics(task: TaskPlan) -> tuple[str, ...]:
     )
 
 
-def _stats(metric: str, values: Sequence[float], best: Outcome | None) -> MetricRow:
+def _stats(task: TaskPlan, metric: str, values: Sequence[float], best: Outcome | None) -> MetricRow:
     return MetricRow(
         metric=metric,
-        greater_is_better=greater_is_better(metric),
+        greater_is_better=task.definition.greater_is_better(metric),
         n=len(values),
         mean=statistics.mean(values) if values else None,
         std=deviation(values),

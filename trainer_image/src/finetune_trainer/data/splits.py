@@ -13,7 +13,7 @@ from finetune_core.layout import token_cache
 from finetune_core.planning.inputs import decisive_files
 from finetune_core.planning.plan import TaskPlan
 from finetune_core.tasks.data_files import AX, TRAIN, DataLayout
-from finetune_core.tasks.registry import ProblemType
+from finetune_core.tasks.metrics import ProblemType
 from finetune_store import Store, StoreError, download_tree, file_md5
 from finetune_trainer.data.folds import Places, fold_rows, rare_labels
 from finetune_trainer.data.labels import LabelReader
@@ -85,7 +85,7 @@ class Splits:
     def _whole(self, task: TaskPlan, split: str, tokenizer: Any, tokenizer_digest: str) -> Tokens:
         paths = self._paths(task, split)
         content = [file_md5(path) for path in paths] or [task.data.digest]
-        facts = {"name", "labels", "text_columns", "label_column", "quoting"}
+        facts = {"name", "labels", "text_columns", "label_column", "label_columns", "label_delimiter", "quoting"}
         definition = task.definition.model_dump(mode="json", include=facts)
         key = short_hash(
             [CACHE_VERSION, tokenizer_digest, content, split, task.settings.max_seq_length, definition], 32

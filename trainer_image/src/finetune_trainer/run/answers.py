@@ -9,10 +9,11 @@ import numpy.typing as npt
 
 from finetune_core.results.dev_predictions import MOST_ROWS, Line, to_tsv
 from finetune_core.results.run import DevPredictionFile
-from finetune_core.tasks.registry import ProblemType, TaskDefinition
+from finetune_core.tasks.metrics import ProblemType
+from finetune_core.tasks.registry import TaskDefinition
 from finetune_trainer.data.tokens import Tokens
 from finetune_trainer.model.loading import Head
-from finetune_trainer.run.predict import Logits
+from finetune_trainer.run.predicted import Logits
 
 Answers = Mapping[str, npt.NDArray[np.float32]]
 """Prefix of a dev set's metrics -> (2, rows): classes in the model's order, their probabilities; (1, rows): scores."""

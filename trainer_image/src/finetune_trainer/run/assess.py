@@ -19,7 +19,9 @@ from finetune_trainer.model.pairs import pair_warnings
 from finetune_trainer.run.answers import Answers, answers_of, not_kept, write_answers
 from finetune_trainer.run.finite import require_finite
 from finetune_trainer.run.metrics import measure
-from finetune_trainer.run.predict import Logits, predict_logits, write_predictions
+from finetune_trainer.run.own_metrics import OwnMetrics
+from finetune_trainer.run.predict import predict_logits, write_predictions
+from finetune_trainer.run.predicted import Logits
 from finetune_trainer.run.progress import Clock
 
 Autocast = Callable[[], AbstractContextManager[Any]]
@@ -61,6 +63,11 @@ class Assessor:
         require_fit(model, self._tokenizer, padding, splits)
         require_blind_to_padding(model, padding, train)
 
+    def require_metrics(self, dev: dict[str, Tokens]) -> None:
+        """UserError if a metric of the user's own fails, or has no value, for a dev set."""
+        for tokens in dev.values():
+            OwnMetrics(self._task.definition).require(_labels(tokens))
+
     def warnings(self, model: Any) -> tuple[str, ...]:
         """What readers of the result have to know of the data and of how the model takes them."""
         pairs = len(self._task.definition.text_columns) > 1
@@ -87,9 +94,8 @@ class Assessor:
         for prefix, tokens in dev.items():
             # A signal is heeded after the evaluation, so that what it found is in the checkpoint.
             logits = np.concatenate(list(self._logits(model, head, tokens, autocast, where="the dev set")))
-            labels = tokens.labels if tokens.labels is not None else np.zeros(len(tokens), np.float32)
-            truth = labels if head.order is None else head.order[labels.astype(np.int64)]
-            found = measure(self._task.definition, logits, truth)
+            # Ids count in some metrics: F1 is that of the task's second label, wherever the model has it.
+            found = measure(self._task.definition, head.in_task_order(logits), _labels(tokens))
             metrics |= {f"{prefix}{name}": value for name, value in found.items()}
             if not_kept(self._task.definition, len(tokens)) is None:
                 answers[prefix] = answers_of(self._task.definition, logits)
@@ -146,3 +152,7 @@ class Assessor:
         for window in windows:
             require_finite(window, where, step=self._clock.step, precision=settings.precision)
             yield window
+
+
+def _labels(tokens: Tokens) -> Any:
+    return tokens.labels if tokens.labels is not None else np.zeros(len(tokens), np.float32)

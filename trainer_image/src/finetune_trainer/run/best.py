@@ -8,7 +8,7 @@ import torch
 from safetensors import numpy as arrays
 from safetensors.torch import load_file, save_file
 
-from finetune_core.planning.settings import Settings
+from finetune_core.planning.plan import TaskPlan
 from finetune_core.results.evaluation import Evaluation
 from finetune_core.stored import finite
 from finetune_trainer.model.trained import trained_state
@@ -24,8 +24,9 @@ _NAMED = "dev:"
 class Best:
     """Keeps the first best finite value of the metric that decides. Values are canonical metric names to floats."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, task: TaskPlan) -> None:
+        self._settings = task.settings
+        self._more = task.greater_is_better
         self._weights: dict[str, torch.Tensor] | None = None
         self._without_improvement = 0
         self.value: float | None = None
@@ -59,7 +60,7 @@ class Best:
             return False
         if self.value is None:
             return True
-        return (value - self.value if self._settings.greater_is_better else self.value - value) > threshold
+        return (value - self.value if self._more else self.value - value) > threshold
 
     @property
     def exhausted(self) -> bool:

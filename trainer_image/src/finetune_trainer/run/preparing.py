@@ -15,6 +15,7 @@ from finetune_trainer.model.loading import Head, load_model
 from finetune_trainer.model.tokenizer import load_tokenizer
 from finetune_trainer.run.answers import Answers, not_kept
 from finetune_trainer.run.assess import Assessor
+from finetune_trainer.run.class_weights import WeightedLoss, weighted_loss
 from finetune_trainer.run.progress import Clock
 
 
@@ -64,6 +65,14 @@ class Preparation:
     def require_fit(self) -> None:
         """Whether the model can take the data."""
         self.assessor.require_fit(self.model, self.train, self.dev)
+
+    def require_metrics(self) -> None:
+        """Whether all metrics can be had for the dev sets."""
+        self.assessor.require_metrics(self.dev)
+
+    def weigh(self) -> WeightedLoss | None:
+        """How labels count in the loss; None where all count the same."""
+        return weighted_loss(self._definition, self._settings, self.train, self.head)
 
     def require_length(self) -> None:
         """Whether it can take texts as long as the settings allow."""

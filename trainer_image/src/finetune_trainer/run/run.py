@@ -124,7 +124,9 @@ class Run:
         zeros, parameters = SparsityGuard(model), count_parameters(model)
         self.loaded = True
         prepared.require_length()
-        best = Best(settings)
+        prepared.require_metrics()
+        weighted = prepared.weigh()
+        best = Best(self._task)
         checkpoints = Checkpoints(self._pod.patient, self._layout, self._pod.attempt, self._folder)
         callback = RunCallback(
             best=best,
@@ -152,6 +154,7 @@ class Run:
                 callbacks=[*zeros.callbacks, callback, *tracking.callbacks],
                 folder=self._folder,
                 seed=self._planned.seed,
+                weighted=weighted,
             )
             resumed = self._train(trainer, checkpoints, best)
         best.load_into(model)
@@ -227,7 +230,7 @@ class Run:
             seed=planned.seed,
             attempt=self._pod.attempt,
             metric=settings.metric_for_best_model,
-            greater_is_better=settings.greater_is_better,
+            greater_is_better=self._task.greater_is_better,
             value=best.value,
             step=best.step,
             metrics=best.metrics,
