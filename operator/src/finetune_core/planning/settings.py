@@ -11,18 +11,13 @@ from finetune_core.api import Training
 from finetune_core.planning.argument_table import overlay
 from finetune_core.planning.argument_values import Precision
 from finetune_core.planning.arguments import ARGUMENTS, GROUPS, Resolved
-from finetune_core.tasks.metrics import canonical_metric, greater_is_better
+from finetune_core.tasks.metrics import canonical_metric
 from finetune_core.tasks.recipes import CUSTOM_EPOCHS, Recipe, recipe_for
 from finetune_core.tasks.registry import TaskDefinition
 
 
 class Settings(Resolved):
     """Everything a run is told about training. Exactly one of `max_steps` and `num_train_epochs` is set."""
-
-    @property
-    def greater_is_better(self) -> bool:
-        """Direction of `metric_for_best_model`."""
-        return greater_is_better(self.metric_for_best_model)
 
     def identity(self) -> dict[str, Any]:
         """The values that decide a run's result, JSON-ready, without those that only cut it into pieces.

@@ -44,6 +44,8 @@ def training_arguments(
         ddp_backend="gloo" if processes > 1 and not torch.cuda.is_available() else None,
         # Ours hold positions and the like, which are the same everywhere.
         ddp_broadcast_buffers=False,
+        # Some heads leave a pooler unused. Checkpointing that does not re-enter, as Trainer's, agrees with it.
+        ddp_find_unused_parameters=True,
         log_level="error",
     )
     if arguments.n_gpu > 1:

@@ -30,13 +30,13 @@ class Follower:
         task = pod.plan.tasks[self._planned.task]
         # Time and signals are the first process' matter.
         clock = Clock(before=0, timeout=None, attempts=1, stopped=lambda: False)
-        prepared = Preparation(pod.plan.model, task, pod.inputs, pod.splits, clock, ranks)
+        prepared = Preparation(pod.plan.model, task, pod.inputs, pod.splits, clock, self._planned.fold, ranks)
         prepared.read_data()
         prepared.load_model(self._planned.seed)
         model, head, assessor = prepared.model, prepared.head, prepared.assessor
 
         def evaluate(current: Any) -> dict[str, float]:
-            return assessor.evaluate(current, head, prepared.dev, trainer.compute_loss_context_manager)
+            return assessor.evaluate(current, head, prepared.dev, trainer.compute_loss_context_manager)[0]
 
         trainer = make_trainer(
             task.settings,
@@ -47,6 +47,7 @@ class Follower:
             callbacks=SparsityGuard(model).callbacks,
             folder=self._folder,
             seed=self._planned.seed,
+            weighted=prepared.weigh(),
             ranks=ranks,
         )
         trainer.go_on(*ranks.told((None, False)))

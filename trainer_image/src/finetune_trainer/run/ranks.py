@@ -67,6 +67,14 @@ class Ranks:
         dist.all_reduce(found, dist.ReduceOp.MIN, group=self._group)
         return float(found)
 
+    def total(self, value: torch.Tensor | float, device: torch.device) -> torch.Tensor | float:
+        """The sum of what they say; on the device, so that it is not waited for."""
+        if self._group is None:
+            return value
+        whole = torch.zeros((), device=device) + value
+        dist.all_reduce(whole)
+        return whole
+
     def wait(self) -> None:
         """Until all are here."""
         if self._group is not None:

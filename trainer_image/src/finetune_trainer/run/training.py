@@ -20,6 +20,7 @@ from finetune_trainer.model.layers import depths
 from finetune_trainer.model.trained import frozen_names, trained_state
 from finetune_trainer.run.arguments import training_arguments
 from finetune_trainer.run.callbacks import Agreement
+from finetune_trainer.run.class_weights import WeightedLoss
 from finetune_trainer.run.finite import LossWatch
 from finetune_trainer.run.ranks import ALONE, Ranks
 from finetune_trainer.run.sampling import EpochSampler, StepBatches
@@ -39,15 +40,18 @@ class RunTrainer(transformers.Trainer):
         order_seed: int,
         losses: LossWatch,
         lr_decay: float = 1,
+        weighted: WeightedLoss | None = None,
         ranks: Ranks = ALONE,
         **arguments: Any,
     ) -> None:
         super().__init__(**arguments)
         # Our models take the count of examples in a step and do not divide their loss by it; left on, accumulated
-        # passes add up to so many times the gradient. Each pass is weighted by its examples here, see `compute_loss`.
+        # passes add up to so many times the gradient. Each pass counts by its examples here, see `compute_loss`.
         self.model_accepts_loss_kwargs = False
         self.loss_is_scaled_for_ga = True
-        self._examples: tuple[int, int] | None = None
+        self._mass_of_step: torch.Tensor | float | None = None
+        self._own = 1
+        self._weighted = weighted
         self._evaluate_all = evaluate
         self._losses = losses
         self._tokens = tokens
@@ -85,23 +89,33 @@ class RunTrainer(transformers.Trainer):
         )
 
     def get_batch_samples(self, *arguments: Any, **named: Any) -> tuple[list[Any], Any]:
-        """As Trainer's; how many examples the step has, and how many of them are this process', is remembered."""
-        self._examples = self._batches.shares(self.state.global_step)
-        return super().get_batch_samples(*arguments, **named)
+        """As Trainer's; what the passes of a step count together, in all processes, is remembered."""
+        passes, count = super().get_batch_samples(*arguments, **named)
+        self._mass_of_step, self._own = self._batches.shares(self.state.global_step)
+        if self._weighted is not None:
+            # The labels of others' examples are not known here.
+            self._mass_of_step = self._ranks.total(sum(map(self._mass, passes)), self.args.device)
+        return passes, count
+
+    def _mass(self, batch: Any) -> torch.Tensor | float:
+        """What a pass counts in its step: its examples, each by the weight of its label."""
+        if not self._own:
+            return 0.0
+        return len(batch["input_ids"]) if self._weighted is None else self._weighted.mass(batch["labels"])
 
     def compute_loss(self, model: Any, inputs: Any, *arguments: Any, **named: Any) -> Any:
         """The pass's share of the step's mean loss: an epoch's last step can have passes of different sizes.
 
         Processes' gradients are averaged, so that shares of theirs add up to as many as there are processes.
         """
-        loss: Any = super().compute_loss(model, inputs, *arguments, **named)
         # Outside of a step a batch is all that there is.
-        return loss * self._share(len(inputs["input_ids"])) if self._examples else loss
-
-    def _share(self, examples: int) -> float:
-        assert self._examples is not None
-        whole, own = self._examples
-        return self._ranks.count * examples / whole if own else 0.0
+        whole = self._mass_of_step
+        share = 1.0 if whole is None else self._ranks.count * self._mass(inputs) / whole
+        if self._weighted is not None:
+            logits = model(**{name: value for name, value in inputs.items() if name != "labels"}).logits
+            return self._weighted(logits, inputs["labels"]) * share
+        loss: Any = super().compute_loss(model, inputs, *arguments, **named)
+        return loss * share
 
     def training_step(self, *arguments: Any, **named: Any) -> torch.Tensor:
         """As Trainer's; what the loss is at this step is remembered."""
@@ -210,6 +224,7 @@ def make_trainer(
     callbacks: list[transformers.TrainerCallback],
     folder: Path,
     seed: int,
+    weighted: WeightedLoss | None = None,
     ranks: Ranks = ALONE,
 ) -> RunTrainer:
     """The Trainer of one run, or of a process' part of it; UserError as `training_arguments`."""
@@ -220,6 +235,7 @@ def make_trainer(
         order_seed=seed,
         losses=LossWatch(settings.precision, ranks),
         lr_decay=settings.layerwise_lr_decay,
+        weighted=weighted,
         ranks=ranks,
         model=model,
         args=arguments,
