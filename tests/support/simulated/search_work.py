@@ -11,8 +11,7 @@ from finetune_core.api.search import Finalists
 from finetune_core.canonical import canonical_json
 from finetune_core.planning.plan import Plan
 from finetune_core.planning.search_plan import SearchPlan
-from finetune_core.planning.settings import Settings
-from finetune_core.planning.trial_settings import Config
+from finetune_core.planning.settings import Config, Settings
 from finetune_core.results.run import Failure, FailureReason
 from finetune_core.results.search_summary import SearchSummary
 from finetune_core.results.trial import TrialReport

@@ -10,8 +10,7 @@ from finetune_core.canonical import canonical_json, short_hash
 from finetune_core.frozen import Record
 from finetune_core.planning.identity import RECIPE_VERSION, derive_seed
 from finetune_core.planning.plan import ExecutionLimits, Plan, ResolvedData, ResolvedModel, TaskPlan, expand_seeds
-from finetune_core.planning.settings import Settings
-from finetune_core.planning.trial_settings import Config, trial_settings
+from finetune_core.planning.settings import Config, Settings, trial_settings
 from finetune_core.search_layout import SearchLayout
 from finetune_core.stored import Segment, Slug, Stored
 from finetune_core.tasks.registry import TaskDefinition

@@ -38,8 +38,7 @@ def _metrics(task: TaskRow) -> list[str]:
 
 
 def _trained(task: TaskRow) -> str:
-    counted = task.parameters
-    return figures.NOTHING if counted is None else figures.share(counted.trainable, counted.total)
+    return figures.share(counted.trainable, counted.total) if (counted := task.parameters) else figures.NOTHING
 
 
 def _best_run(task: TaskRow, *, with_id: bool = True) -> str:

@@ -5,7 +5,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 
 from finetune_core.deciding.early_stopping import lags
-from finetune_core.planning.trial_settings import trial_settings
+from finetune_core.planning.settings import trial_settings
 from finetune_core.results.run import ExitCode, Failure, FailureReason
 from finetune_core.results.trial import TrialReport, TrialState
 from finetune_core.search_layout import TrialKind
