@@ -14,6 +14,7 @@ import pytest
 from safetensors.torch import load_file
 
 from finetune_core.planning.plan import ExecutionLimits
+from finetune_core.results.dev_predictions import read_tsv
 from finetune_core.results.run import ExitCode, Failure
 from finetune_dev.shell import wait_for
 from glue_demo import write
@@ -29,6 +30,9 @@ TRAINING = {
     "learningRate": 2e-4,
     "precision": "fp32",
 }
+WEIGHTED = {"maxSteps": 12, "evalSteps": 6, "labelWeights": {"equivalent": 5.0}, "gradientCheckpointing": True}
+"""A step's examples count unlike each other, and so do the processes' shares of it; activations are made again."""
+
 AT_EACH_STEP = ExecutionLimits(checkpoint_interval_seconds=0)
 
 
@@ -53,26 +57,29 @@ def both(place, tmp_path):
 def expected(place, tmp_path_factory):
     """What one process makes of it."""
     alone = Workspace(tmp_path_factory.mktemp("alone"), place / "model", place / "glue")
-    job = plan(alone)
+    job = plan(alone, weighted=True)
     code, log = alone.run(job)
     assert code == ExitCode.SUCCESS, log
-    return outcome(alone, job)
+    return [outcome(alone, job, place) for place in range(2)]
 
 
-def plan(workspace):
-    task = {"name": "rte", "runs": 1, "training": TRAINING}
-    return workspace.plan([task], limits=AT_EACH_STEP, retention={"models": "All"})
+def plan(workspace, *, weighted=False):
+    tasks = [{"name": "rte", "runs": 1, "training": TRAINING}]
+    if weighted:
+        tasks.append({"name": "mrpc", "runs": 1, "training": TRAINING | WEIGHTED})
+    return workspace.plan(tasks, limits=AT_EACH_STEP, runs_per_pod=2, retention={"models": "All"})
 
 
-def outcome(workspace, job):
-    result = workspace.result(job)
+def outcome(workspace, job, place=0):
+    result, layout = workspace.result(job, place), workspace.layout(job, place)
     weights = load_file(workspace.store / result.model / "model.safetensors")
-    predicted = (workspace.store / workspace.layout(job).predictions(result.attempt, "RTE.tsv")).read_text()
-    return result, weights, predicted
+    predicted = (workspace.store / layout.predictions(result.attempt, f"{result.task.upper()}.tsv")).read_text()
+    answers = (workspace.store / layout.dev_predictions(result.attempt, "validation.tsv")).read_bytes()
+    return result, weights, predicted, read_tsv(answers)
 
 
 def assert_same(found, expected):
-    (result, weights, predicted), (first, ours, guessed) = found, expected
+    (result, weights, predicted, answers), (first, ours, guessed, known) = found, expected
     assert (result.run_id, result.step, result.last_step) == (first.run_id, first.step, first.last_step)
     assert result.metrics == pytest.approx(first.metrics, rel=1e-4)
     assert result.last_metrics == pytest.approx(first.last_metrics, rel=1e-4)
@@ -80,13 +87,16 @@ def assert_same(found, expected):
     for name, tensor in ours.items():
         assert weights[name].numpy() == pytest.approx(tensor.numpy(), abs=1e-5), name
     assert predicted == guessed
+    assert (answers.index, answers.label, answers.prediction) == (known.index, known.label, known.prediction)
+    assert answers.probability == pytest.approx(known.probability, rel=1e-3)
 
 
-def test_two_processes_make_of_a_run_what_one_makes(both, expected):
-    job = plan(both)
+def test_two_processes_make_of_runs_what_one_makes(both, expected):
+    job = plan(both, weighted=True)
     code, log = both.run(job)
     assert code == ExitCode.SUCCESS, log
-    assert_same(outcome(both, job), expected)
+    for place in range(2):
+        assert_same(outcome(both, job, place), expected[place])
     assert both.result(job).hardware["processes"] == 2
     assert len(list((both.store / both.layout(job).attempts).iterdir())) == 1
 
@@ -108,7 +118,7 @@ def test_one_process_killed_ends_all_and_one_alone_goes_on_from_the_checkpoint(b
     code, log = alone.run(job, attempt="attempt-2")
     assert code == ExitCode.SUCCESS, log
     assert alone.result(job).resumed_from
-    assert_same(outcome(alone, job), expected)
+    assert_same(outcome(alone, job), expected[0])
 
 
 def test_two_processes_go_on_from_the_checkpoint_of_one_and_stop_when_told(both, expected):
@@ -129,4 +139,4 @@ def test_two_processes_go_on_from_the_checkpoint_of_one_and_stop_when_told(both,
     code, log = both.run(job, attempt="attempt-3")
     assert code == ExitCode.SUCCESS, log
     assert both.result(job).attempts == 3
-    assert_same(outcome(both, job), expected)
+    assert_same(outcome(both, job), expected[0])
