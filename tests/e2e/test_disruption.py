@@ -84,7 +84,7 @@ def _without_uris(value: object) -> object:
     return [_without_uris(inner) for inner in value] if isinstance(value, list) else value
 
 
-@pytest.mark.alone
+@pytest.mark.alone  # only that its undisturbed runs are those of the test above
 def test_ten_runs_in_one_pod_are_the_same_runs_as_in_ten_pods(undisturbed: Experiment, store: Store) -> None:
     with fresh_namespace() as namespace:
         together = Experiment(namespace, "ten", store)
