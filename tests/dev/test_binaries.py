@@ -68,7 +68,7 @@ def test_every_program_that_the_cluster_starts_has_a_recipe() -> None:
 
 
 def test_the_programs_that_tests_wait_for_are_built_first() -> None:
-    assert list(binaries.recipes())[:3] == ["kube-apiserver", "kubectl", "helm"]
+    assert list(binaries.recipes())[:4] == ["kube-apiserver", "kubectl", "helm", "kstatus"]
 
 
 def test_nothing_is_built_for_a_cluster_that_a_person_brings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
