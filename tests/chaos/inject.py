@@ -6,7 +6,7 @@ The cluster is this machine's own: processes of the control plane and of pods ar
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,7 +89,8 @@ def _store_pod() -> Any:
 
 def _store_killed(_scene: Scene, _fault: Fault) -> str:
     """Its data survives: the kubelet starts the container again in the same pod, later each time."""
-    return f"{signal_pod(_store_pod(), signal.SIGKILL)} processes"
+    killed = signal_pod(_store_pod(), signal.SIGKILL)
+    return f"{killed} processes" if killed else ""
 
 
 def _store_hangs(_scene: Scene, fault: Fault) -> str:
@@ -99,10 +100,11 @@ def _store_hangs(_scene: Scene, fault: Fault) -> str:
 
 
 @contextmanager
-def _frozen(pod: Any) -> Iterator[None]:
-    signal_pod(pod, signal.SIGSTOP)
+def _frozen(pod: Any) -> Iterator[int]:
+    """So many processes of it."""
+    found = signal_pod(pod, signal.SIGSTOP)
     try:
-        yield
+        yield found
     finally:
         signal_pod(pod, signal.SIGCONT)
 
@@ -117,10 +119,13 @@ def _on_pod(act: Callable[[Scene, Fault, Any], object]) -> Callable[[Scene, Faul
         pod = _chosen_pod(scene, fault)
         if pod is None:
             return ""
-        with suppress(ApiException):
-            # It may have ended since it was listed.
-            act(scene, fault, pod)
-        return str(pod.metadata.name)
+        try:
+            hit = act(scene, fault, pod)
+        except ApiException:
+            # It has ended since it was listed.
+            return ""
+        # A signal reaches so many processes: none, where they have just ended.
+        return "" if hit == 0 else str(pod.metadata.name)
 
     return injector
 
@@ -129,10 +134,11 @@ def _forced(_scene: Scene, _fault: Fault, pod: Any) -> None:
     K8S.core.delete_namespaced_pod(pod.metadata.name, pod.metadata.namespace, grace_period_seconds=0)
 
 
-def _driver_frozen(scene: Scene, fault: Fault, pod: Any) -> None:
+def _driver_frozen(scene: Scene, fault: Fault, pod: Any) -> int:
     scene.tampered.frozen.add(pod.metadata.uid)
-    with _frozen(pod):
-        time.sleep(LEASE_SECONDS + fault.seconds)
+    with _frozen(pod) as processes:
+        time.sleep(LEASE_SECONDS + fault.seconds if processes else 0)
+    return processes
 
 
 def _runs_added(scene: Scene, _fault: Fault) -> str:
