@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field
 from chaos.check_course import check_course
 from chaos.check_orphans import check_gone, check_settled
 from chaos.check_results import check_calm, check_ending
-from chaos.damage import DAMAGES
+from chaos.damage import AIMS
 from chaos.deck import Deck
-from chaos.faults import Fault, Kind, Phase
+from chaos.faults import Fault, Phase
 from chaos.inject import Scene, inject
 from chaos.look import NO_ANSWER
 from chaos.observed import Ending, Look, Violation
@@ -130,8 +130,8 @@ class Campaign:
         look = self._fresh()
         if subject.finished(look):
             return True
-        if fault.kind in DAMAGES:
-            return bool(_damageable(fault, subject, look))
+        if fault.kind in AIMS and not _damageable(fault, subject, look):
+            return False
         wanted = "Reporting" if fault.phase is Phase.REPORTING else "Running"
         return subject.reason(look) == wanted
 
@@ -199,6 +199,5 @@ class Campaign:
 
 def _damageable(fault: Fault, subject: Subject, look: Look) -> list[str]:
     """What a damage could hit now."""
-    place = "claims/" if fault.kind in {Kind.CLAIM_TORN, Kind.CLAIM_DELETED} else "/result.json"
-    root = f"{subject.handle.layout.root}/"
-    return [key for key in look.keys or () if key.startswith(root) and place in key]
+    root, aim = f"{subject.handle.layout.root}/", AIMS[fault.kind]
+    return [key for key in look.keys or () if key.startswith(root) and aim in key]

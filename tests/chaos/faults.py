@@ -33,6 +33,7 @@ class Kind(StrEnum):
     TRIAL_DELETED = "trial's result deleted"
     CLAIM_TORN = "claim torn"
     CLAIM_DELETED = "claim deleted"
+    CHECKPOINT_TORN = "checkpoint torn, its pod killed"
     RUNS_ADDED = "runs added"
     VALUES_AND_BACK = "values changed and back"
     SUSPENDED = "suspended and resumed"
@@ -52,7 +53,9 @@ OUTAGES = frozenset(
 )
 _SEARCH_ONLY = frozenset({Kind.DRIVER_FROZEN, Kind.TRIAL_TORN, Kind.TRIAL_DELETED, Kind.CLAIM_TORN, Kind.CLAIM_DELETED})
 _EXPERIMENT_ONLY = frozenset({Kind.RESULT_TORN, Kind.RESULT_DELETED, Kind.RUNS_ADDED, Kind.VALUES_AND_BACK})
-_ONLY_WHILE_WORKING = frozenset({Kind.DRIVER_FROZEN, Kind.CLAIM_TORN, Kind.CLAIM_DELETED})
+_ONLY_WHILE_WORKING = frozenset({Kind.DRIVER_FROZEN, Kind.CLAIM_TORN, Kind.CLAIM_DELETED, Kind.CHECKPOINT_TORN})
+_OF_RESULTS = frozenset({Kind.RESULT_TORN, Kind.RESULT_DELETED, Kind.TRIAL_TORN, Kind.TRIAL_DELETED})
+"""There are none before the work."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def _decks(source: random.Random, kinds: Sequence[Kind]) -> Iterator[Kind]:
 
 def _fault(source: random.Random, number: int, kind: Kind, longest: float) -> Fault:
     on_search = source.random() < 0.5
-    phase = source.choice(list(Phase))
+    phase = source.choice([Phase.WORKING, Phase.REPORTING] if kind in _OF_RESULTS else list(Phase))
     seconds = SHORTEST * (longest / SHORTEST) ** source.random()
     return Fault(
         number=number,

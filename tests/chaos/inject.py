@@ -12,7 +12,7 @@ from typing import Any
 
 from kubernetes.client.exceptions import ApiException
 
-from chaos.damage import DAMAGES
+from chaos.damage import AIMS, DAMAGES, tear
 from chaos.faults import Fault, Kind
 from chaos.look import Eyes
 from chaos.observed import Tampered
@@ -141,6 +141,15 @@ def _driver_frozen(scene: Scene, fault: Fault, pod: Any) -> int:
     return processes
 
 
+def _checkpoint_torn(scene: Scene, fault: Fault, pod: Any) -> int:
+    """Half of a file that the pod has saved; the next one has to notice, and to go on from what is whole."""
+    attempts = (key for key in scene.eyes.look().keys or () if AIMS[fault.kind] in key and pod.metadata.uid in key)
+    if not (keys := sorted(attempts)):
+        return 0
+    tear(scene.eyes, keys[int(fault.draw * len(keys))])
+    return signal_pod(pod, signal.SIGKILL)
+
+
 def _runs_added(scene: Scene, _fault: Fault) -> str:
     scene.experiment.change_runs()
     return f"{scene.experiment.runs} runs"
@@ -176,6 +185,7 @@ INJECTORS: dict[Kind, Callable[[Scene, Fault], str]] = {
     Kind.POD_FORCED: _on_pod(_forced),
     Kind.POD_KILLED: _on_pod(lambda _scene, _fault, pod: signal_pod(pod, signal.SIGKILL)),
     Kind.DRIVER_FROZEN: _on_pod(_driver_frozen),
+    Kind.CHECKPOINT_TORN: _on_pod(_checkpoint_torn),
     Kind.RUNS_ADDED: _runs_added,
     Kind.VALUES_AND_BACK: _values_and_back,
     Kind.SUSPENDED: _suspended,

@@ -48,6 +48,12 @@ def test_outages_meet_every_phase() -> None:
     assert met >= {(kind, phase) for kind in OUTAGES - {Kind.DRIVER_FROZEN} for phase in Phase}
 
 
+def test_results_are_damaged_when_there_may_be_some() -> None:
+    met = {fault.phase for fault in first(2000) if fault.kind in {Kind.RESULT_TORN, Kind.TRIAL_DELETED}}
+
+    assert met == {Phase.WORKING, Phase.REPORTING}
+
+
 def test_damaged_trials_are_those_of_a_search() -> None:
     on_search = {fault.kind: fault.on_search for fault in first(2000)}
 
