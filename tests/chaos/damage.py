@@ -23,6 +23,10 @@ def tear(eyes: Eyes, key: str) -> None:
     eyes.write(key, data[: len(data) // 2])
 
 
+def _remove(eyes: Eyes, key: str) -> None:
+    eyes.remove(key)
+
+
 def _chosen(eyes: Eyes, subject: Subject, place: str, name: str, draw: float) -> str:
     """A key below one of the subject's folders; "" where there is none."""
     root = f"{eyes.namespace}/{subject.handle.name}/{place}/"
@@ -54,9 +58,9 @@ def _of_claim(act: Callable[[Eyes, str], None]) -> Damage:
 
 DAMAGES: dict[Kind, Damage] = {
     Kind.RESULT_TORN: _of_result("runs", tear),
-    Kind.RESULT_DELETED: _of_result("runs", Eyes.remove),
+    Kind.RESULT_DELETED: _of_result("runs", _remove),
     Kind.TRIAL_TORN: _of_result("trials", tear),
-    Kind.TRIAL_DELETED: _of_result("trials", Eyes.remove),
+    Kind.TRIAL_DELETED: _of_result("trials", _remove),
     Kind.CLAIM_TORN: _of_claim(tear),
-    Kind.CLAIM_DELETED: _of_claim(Eyes.remove),
+    Kind.CLAIM_DELETED: _of_claim(_remove),
 }
