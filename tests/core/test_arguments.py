@@ -172,5 +172,9 @@ def test_of_a_group_the_upper_layer_replaces_all() -> None:
 
 
 def test_what_excludes_each_other() -> None:
-    assert GROUPS == (("max_steps", "num_train_epochs"), ("warmup_ratio", "warmup_steps"))
+    assert GROUPS == (
+        ("max_steps", "num_train_epochs"),
+        ("warmup_ratio", "warmup_steps"),
+        ("class_weights", "label_weights"),
+    )
     assert rivals({"maxSteps"}, API_GROUPS) == {"maxSteps", "numTrainEpochs"}

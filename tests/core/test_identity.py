@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from finetune_core.planning import identity
 from finetune_core.planning.identity import FileEntry, content_digest, run_id
 from finetune_core.planning.plan import Plan, expand_runs
-from finetune_core.tasks.registry import ProblemType, SubmissionFile, TaskDefinition
+from finetune_core.tasks.metrics import ProblemType
+from finetune_core.tasks.registry import SubmissionFile, TaskDefinition
 from support import plans
 from support.results import MODEL, definition_of, plan_of
 

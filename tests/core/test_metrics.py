@@ -11,6 +11,7 @@ from finetune_core.tasks.metrics import (
     CLASSIFICATION_METRICS,
     HIGHER_IS_BETTER,
     LOWER_IS_BETTER,
+    MULTI_LABEL_METRICS,
     REGRESSION_METRICS,
     greater_is_better,
     metric_spellings,
@@ -21,6 +22,7 @@ DATA = {"train": "train.csv", "validation": "dev.csv", "textColumns": ["text"]}
 CUSTOM_TASKS: list[dict[str, Any]] = [
     {"problemType": "Classification", "labels": ["a", "b"], "metrics": CLASSIFICATION_METRICS},
     {"problemType": "Classification", "labels": ["a", "b", "c"]},
+    {"problemType": "MultiLabelClassification", "labels": ["a", "b"], "metrics": MULTI_LABEL_METRICS},
     {"problemType": "Regression", "metrics": REGRESSION_METRICS},
     {"problemType": "Regression"},
 ]

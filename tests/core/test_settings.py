@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from finetune_core.api import Precision, Training
 from finetune_core.planning.settings import Settings, resolve_settings
+from finetune_core.tasks.metrics import greater_is_better
 from finetune_core.tasks.recipes import RECIPES
 from support.results import definition_of
 
@@ -118,7 +119,7 @@ def test_auto_precision_becomes_the_default(default: Precision) -> None:
 def test_both_spellings_of_a_metric_mean_the_same_with_its_direction(metric: str, better: bool) -> None:
     settings = resolve(Training(metric_for_best_model=metric))
     assert settings.metric_for_best_model == metric.removeprefix("eval_")
-    assert settings.greater_is_better is better
+    assert greater_is_better(settings.metric_for_best_model) is better
 
 
 def test_zero_is_a_value_and_not_an_absence() -> None:

@@ -26,8 +26,18 @@ class Case:
     bad: dict[str, Any]
 
 
+FOLDED: dict[str, Any] = CUSTOM | {"folds": 5, "data": {"train": "train.csv", "textColumns": ["text"]}}
+SEVERAL: dict[str, Any] = CUSTOM | {"problemType": "MultiLabelClassification"}
+COST = {"name": "cost", "function": "our_metrics:cost", "greaterIsBetter": False}
+
+
 def on_task(**fields: Any) -> dict[str, Any]:
     return {"tasks": [fields]}
+
+
+def without_labels(task: dict[str, Any], **data: Any) -> dict[str, Any]:
+    fields = {name: value for name, value in task.items() if name != "labels"}
+    return fields | {"data": {**task["data"], **data}}
 
 
 def with_metric(task: dict[str, Any], metric: str) -> dict[str, Any]:
@@ -55,6 +65,13 @@ TRAINING_CASES = (
         "loadBestModelAtEnd: false scores the last weights",
         good={"training": {"loadBestModelAtEnd": False, "allowLastModel": True}},
         bad={"training": {"loadBestModelAtEnd": False, "allowLastModel": False}},
+    ),
+    Case(
+        "classWeights excludes labelWeights",
+        "training",
+        "classWeights and labelWeights exclude each other",
+        good={"training": {"classWeights": "balanced"}},
+        bad={"training": {"classWeights": "balanced", "labelWeights": {"a": 2}}},
     ),
     Case(
         "warmupRatio excludes warmupSteps",
@@ -87,11 +104,53 @@ TASK_CASES = (
         bad=on_task(name="cola", data={"uri": "s3://bucket/cola", "labelColumn": "y"}),
     ),
     Case(
+        "configurations are of data sets on the hub",
+        "tasks[].data",
+        "only data sets on the hub (uri: hf://...) have configurations",
+        good=on_task(**CUSTOM | {"data": {**CUSTOM["data"], "uri": "hf://org/data", "config": "plain"}}),
+        bad=on_task(**CUSTOM | {"data": {**CUSTOM["data"], "uri": "s3://bucket/data", "config": "plain"}}),
+    ),
+    Case(
         "a custom task names its files and columns",
         "tasks[]",
-        "a custom task needs data.train, data.validation and data.textColumns",
+        "a custom task needs data.train, data.validation (or folds) and data.textColumns",
         good=on_task(**CUSTOM),
         bad=on_task(**CUSTOM | {"data": {"train": "train.csv", "textColumns": ["text"]}}),
+    ),
+    Case(
+        "folds are for custom tasks",
+        "tasks[]",
+        "folds are for custom tasks",
+        good=on_task(**FOLDED),
+        bad=on_task(name="rte", folds=5),
+    ),
+    Case(
+        "folds without a dev set",
+        "tasks[]",
+        "remove data.validation and data.test",
+        good=on_task(**FOLDED, runs=2),
+        bad=on_task(**CUSTOM, folds=5),
+    ),
+    Case(
+        "folds without a test set",
+        "tasks[]",
+        "remove data.validation and data.test",
+        good=on_task(**FOLDED),
+        bad=on_task(**FOLDED | {"data": FOLDED["data"] | {"test": "test.csv"}}),
+    ),
+    Case(
+        "a group column is for folds",
+        "tasks[]",
+        "data.groupColumn is for folds",
+        good=on_task(**FOLDED | {"data": FOLDED["data"] | {"groupColumn": "author"}}),
+        bad=on_task(**CUSTOM | {"data": CUSTOM["data"] | {"groupColumn": "author"}}),
+    ),
+    Case(
+        "runs count each fold",
+        "",
+        "at most 1000 runs over all tasks",
+        good=on_task(**FOLDED, runs=100),
+        bad={"tasks": [FOLDED | {"name": f"task-{k}", "runs": 100} for k in range(3)]},
     ),
     Case(
         "a classification task has labels",
@@ -141,6 +200,48 @@ TASK_CASES = (
         "training.metricForBestModel is not measured in a regression task",
         good=with_metric(REGRESSION, "eval_mse"),
         bad=with_metric(REGRESSION, "accuracy"),
+    ),
+    Case(
+        "a multi-label task has labels",
+        "tasks[]",
+        "a multi-label task needs labels",
+        good=on_task(**without_labels(SEVERAL, labelColumns=["a", "b"])),
+        bad=on_task(**without_labels(SEVERAL)),
+    ),
+    Case(
+        "columns of labels are those of a multi-label task",
+        "tasks[]",
+        "data.labelColumns and data.labelDelimiter are for problemType MultiLabelClassification",
+        good=on_task(**SEVERAL | {"data": {**SEVERAL["data"], "labelDelimiter": ","}}),
+        bad=on_task(**CUSTOM | {"data": {**CUSTOM["data"], "labelDelimiter": ","}}),
+    ),
+    Case(
+        "metrics of a multi-label task",
+        "tasks[]",
+        "metrics of a multi-label task can be",
+        good=on_task(**SEVERAL, metrics=["average_precision", "f1_samples"]),
+        bad=on_task(**SEVERAL, metrics=["accuracy"]),
+    ),
+    Case(
+        "metricForBestModel of a multi-label task",
+        "tasks[]",
+        "training.metricForBestModel is not measured in a multi-label task",
+        good=with_metric(SEVERAL, "average_precision"),
+        bad=with_metric(SEVERAL, "accuracy"),
+    ),
+    Case(
+        "a metric of one's own is declared",
+        "tasks[]",
+        "or one of metricFunctions",
+        good=on_task(**CUSTOM, metrics=["accuracy", "cost"], metricFunctions=[COST]),
+        bad=on_task(**CUSTOM, metrics=["accuracy", "cost"], metricFunctions=[COST | {"name": "price"}]),
+    ),
+    Case(
+        "metricForBestModel is a metric of one's own, or one that is listed",
+        "tasks[]",
+        "or list it in metrics",
+        good=with_metric(CUSTOM | {"metricFunctions": [COST]}, "eval_cost"),
+        bad=with_metric(CUSTOM | {"metricFunctions": [COST | {"name": "price"}]}, "cost"),
     ),
 )
 METRIC_CASES = tuple(

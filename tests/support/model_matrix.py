@@ -42,6 +42,7 @@ ROWS = {"train": 16, "dev": 12, "test": 10}
 STEPS, STOP_AT = 4, 2
 BATCHES = (1, 3, 12)
 LABELS = ("no", "yes")
+SEVERAL = ("red", "green", "blue")
 FP32 = 2e-4
 """Of the logits' spread over texts: what adding up in another order changes."""
 
@@ -49,6 +50,7 @@ _TASKS: dict[str, dict[str, Any]] = {
     "classification": {"problemType": "Classification", "labels": list(LABELS), "columns": ["a"], "label": "class"},
     "pair": {"problemType": "Classification", "labels": list(LABELS), "columns": ["a", "b"], "label": "class"},
     "regression": {"problemType": "Regression", "metrics": ["rmse"], "columns": ["a"], "label": "score"},
+    "several": {"problemType": "MultiLabelClassification", "columns": ["a"], "labelColumns": list(SEVERAL)},
 }
 
 
@@ -72,8 +74,15 @@ class Outcome:
     warnings: tuple[str, ...] = ()
 
 
+_SEVERAL = ("bert", "distilbert", "roberta")
+"""Architectures that are tried with several labels too, with their first tokenizer."""
+
 CELLS = [
-    Cell(name, tokens, task) for name, kind in ARCHITECTURES.items() for tokens in kind.tokenizers for task in _TASKS
+    Cell(name, tokens, task)
+    for name, kind in ARCHITECTURES.items()
+    for tokens in kind.tokenizers
+    for task in _TASKS
+    if task != "several" or (name in _SEVERAL and tokens == kind.tokenizers[0])
 ]
 
 
@@ -90,9 +99,12 @@ def write_tables(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for split, count in ROWS.items():
         texts = [[" ".join(random.choice(words, random.integers(1, 14))) for _ in "ab"] for _ in range(count)]
-        rows = [(*pair, LABELS[place % 2], round(float(random.normal()), 3)) for place, pair in enumerate(texts)]
+        rows = [
+            (*pair, LABELS[place % 2], round(float(random.normal()), 3), *(place >> bit & 1 for bit in range(3)))
+            for place, pair in enumerate(texts)
+        ]
         with (folder / f"{split}.csv").open("w", newline="") as file:
-            csv.writer(file).writerows([("a", "b", "class", "score"), *rows])
+            csv.writer(file).writerows([("a", "b", "class", "score", *SEVERAL), *rows])
     return folder
 
 
@@ -123,7 +135,8 @@ def try_cell(cell: Cell, folder: Path, data: Path) -> Outcome:
 def _spec(task: str) -> dict[str, Any]:
     known = dict(_TASKS[task])
     files = {"train": "train.csv", "validation": "dev.csv", "test": "test.csv"}
-    files |= {"textColumns": known.pop("columns"), "labelColumn": known.pop("label")}
+    files |= {"textColumns": known.pop("columns")}
+    files |= {"labelColumn": known.pop("label")} if "label" in known else {"labelColumns": known.pop("labelColumns")}
     # Learnt so fast that the weights of two steps differ; the last ones are those that are saved.
     training = {"maxSteps": STEPS, "evalSteps": STOP_AT, "learningRate": 1e-2, "trainBatchSize": 4, "evalBatchSize": 5}
     settings = {**training, "maxSeqLength": 48, "loadBestModelAtEnd": False, "precision": "fp32"}
@@ -184,6 +197,9 @@ def _require_same_when_opened(
     predicted = [row.split("\t")[1] for row in file.read_text().splitlines()[1:]]
     if cell.task == "regression":
         np.testing.assert_allclose([float(value) for value in predicted], logits["test"][:, 0], atol=1e-3)
+    elif cell.task == "several":
+        made = [[model.config.id2label[place] for place, one in enumerate(row) if one > 0] for row in logits["test"]]
+        assert [json.loads(row) for row in predicted] == made
     else:
         assert predicted == [model.config.id2label[int(place)] for place in logits["test"].argmax(axis=1)]
 
@@ -212,8 +228,11 @@ def _batches(model: Any, tokenizer: Any, rows: list[tuple[str, ...]], size: int)
 
 
 def _loss(cell: Cell, data: Path, logits: np.ndarray) -> float:
-    [*labels] = (row[0] for row in _column(data, "dev", _TASKS[cell.task]["label"]))
     made = torch.from_numpy(logits)
+    if cell.task == "several":
+        sets = torch.tensor([[float(one) for one in row] for row in _column(data, "dev", *SEVERAL)])
+        return float(torch.nn.functional.binary_cross_entropy_with_logits(made, sets))
+    [*labels] = (row[0] for row in _column(data, "dev", _TASKS[cell.task]["label"]))
     if cell.task == "regression":
         return float(torch.nn.functional.mse_loss(made[:, 0], torch.tensor([float(label) for label in labels])))
     return float(torch.nn.functional.cross_entropy(made, torch.tensor([LABELS.index(label) for label in labels])))
@@ -228,10 +247,10 @@ def found() -> dict[str, Outcome]:
 def page(outcomes: dict[str, Outcome]) -> str:
     """docs/models.md."""
     notes: dict[str, int] = {}
-    rows = [
-        f"| {name} | {_TOKENIZERS[tokens]} | {' | '.join(_shown(outcomes[str(cell)], notes) for cell in cells)} |"
-        for (name, tokens), cells in groupby(CELLS, key=lambda cell: (cell.architecture, cell.tokens))
-    ]
+    rows = []
+    for (name, tokens), cells in groupby(CELLS, key=lambda cell: (cell.architecture, cell.tokens)):
+        shown = {cell.task: _shown(outcomes[str(cell)], notes) for cell in cells}
+        rows.append(f"| {name} | {_TOKENIZERS[tokens]} | {' | '.join(shown.get(task, '') for task in _TASKS)} |")
     words = [f"{number}. {text}" for text, number in notes.items()]
     return "\n".join([_HEAD, *rows, "", "In these words:", "", *words, ""])
 
@@ -248,7 +267,8 @@ _HEAD = """\
 # Models
 
 Which architectures work, by the tests: `make models` tries each of them and writes this page. A tiny random model of
-the architecture, with the kind of tokenizer that its family has, is trained on texts, on pairs of texts and on scores.
+the architecture, with the kind of tokenizer that its family has, is trained on texts, on pairs of texts and on scores;
+some of them also on texts with several labels.
 The run is interrupted and goes on, predicts, and saves the model; `from_pretrained` opens it again. "works" means that
 
 - the interrupted run has the numbers of one that was not interrupted, to the last digit;
@@ -260,8 +280,8 @@ A number leads to the words of a refusal, which comes before the first step, or 
 status. The name is the `model_type` in config.json. Other architectures of transformers with a head for sequence
 classification are not tried here; the same checks are made on them before anything is trained.
 
-| model | tokenizer | text | pair | score |
-|---|---|---|---|---|"""
+| model | tokenizer | text | pair | score | several labels |
+|---|---|---|---|---|---|"""
 
 
 def _shown(outcome: Outcome, notes: dict[str, int]) -> str:

@@ -12,7 +12,6 @@ from finetune_core.planning.settings import Settings, resolve_settings
 from finetune_core.problems import InvalidInputError
 from finetune_core.results.run import PredictionFile, RunResult
 from finetune_core.tasks.data_files import DataLayout, SplitFiles
-from finetune_core.tasks.metrics import greater_is_better
 from finetune_core.tasks.registry import GLUE_TASKS, SubmissionFile, TaskDefinition
 
 MODEL = ResolvedModel(uri="s3://models/tiny", digest="md5s:" + "0" * 32)
@@ -97,7 +96,7 @@ def result_of(
         "seed": planned.seed,
         "attempt": f"attempt-{run}",
         "metric": metric,
-        "greater_is_better": greater_is_better(metric),
+        "greater_is_better": plan.tasks[task].greater_is_better,
         "value": value,
         "step": 75,
         "metrics": measured,

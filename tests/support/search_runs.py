@@ -59,7 +59,7 @@ class SearchWorkspace(Workspace):
             data=task.data,
             trials=trials,
             space={name: Distribution.model_validate(one) for name, one in (space or LEARNING_RATE).items()},
-            greater_is_better=task.settings.greater_is_better,
+            greater_is_better=task.greater_is_better,
             goal=goal,
         )
         plan = SearchPlan(

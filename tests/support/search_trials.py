@@ -49,7 +49,7 @@ def search_plan(
             data=base.data,
             trials=trials,
             space=parsed,
-            greater_is_better=base.settings.greater_is_better,
+            greater_is_better=base.greater_is_better,
             proxy_for=tuple((proxy_for or {}).get(task, ())),
         )
     known: dict[str, Any] = {

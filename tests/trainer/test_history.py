@@ -20,12 +20,12 @@ NESTED = Evaluation(step=20, epoch=1.5, learning_rate=1e-5, metrics={"accuracy":
 
 
 def test_evaluations_come_back_from_a_checkpoint(tmp_path: Path) -> None:
-    Best(task_plan("rte").settings).save(tmp_path, [NESTED])
-    assert Best(task_plan("rte").settings).restore(tmp_path) == [NESTED]
+    Best(task_plan("rte")).save(tmp_path, [NESTED])
+    assert Best(task_plan("rte")).restore(tmp_path) == [NESTED]
 
 
 def test_evaluations_come_back_from_a_checkpoint_of_0_1_0(tmp_path: Path) -> None:
-    Best(task_plan("rte").settings).save(tmp_path, [])
+    Best(task_plan("rte")).save(tmp_path, [])
     state = json.loads((tmp_path / "finetune.json").read_text())
     (tmp_path / "finetune.json").write_text(json.dumps(state | {"history": [FLAT]}))
-    assert Best(task_plan("rte").settings).restore(tmp_path) == [NESTED]
+    assert Best(task_plan("rte")).restore(tmp_path) == [NESTED]

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from finetune_core.tasks.registry import ProblemType, Quoting, TaskDefinition
+from finetune_core.tasks.metrics import ProblemType
+from finetune_core.tasks.registry import Quoting, TaskDefinition
 from finetune_trainer.data.rows import PART
 from finetune_trainer.data.tables import read_tables
 from finetune_trainer.errors import UserError

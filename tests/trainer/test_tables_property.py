@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from finetune_core.tasks.registry import ProblemType, Quoting, TaskDefinition
+from finetune_core.tasks.metrics import ProblemType
+from finetune_core.tasks.registry import Quoting, TaskDefinition
 from finetune_trainer.data.tables import read_tables
 from finetune_trainer.errors import UserError
 

@@ -55,6 +55,8 @@ class _Look:
         if made is not None and self._whole(made, here):
             self._try(here, made.require_fit)
             self._try(f"{here}.training.maxSeqLength", made.require_length)
+            self._try(f"{here}.metrics", made.require_metrics)
+            self._try(f"{here}.training", made.weigh)
             # Warnings are those of a result; with an error there would be none.
             told = () if self._found else made.warnings()
             self._found += [Discovery(field=here, message=text, warning=True) for text in told]
@@ -62,7 +64,9 @@ class _Look:
 
     def _prepare(self) -> Preparation:
         clock = Clock(before=0, timeout=None, attempts=1, stopped=lambda: False)
-        return Preparation(self._inspection.model, self._task, self._inputs, self._splits, clock)
+        # What can be wrong with one fold can be with all.
+        fold = 0 if self._task.definition.folds else None
+        return Preparation(self._inspection.model, self._task, self._inputs, self._splits, clock, fold)
 
     def _whole(self, made: Preparation, here: str) -> bool:
         """Whether data and model can be read; every split is looked at, not only up to the first that fails."""

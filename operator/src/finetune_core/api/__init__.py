@@ -36,7 +36,8 @@ from finetune_core.api.search import (
     Space,
     TrialScheduler,
 )
-from finetune_core.api.tasks import TaskData, TaskSpec
+from finetune_core.api.task_data import TaskData
+from finetune_core.api.tasks import TaskSpec
 from finetune_core.api.tracking import Tracker, Tracking, TrackingSecretRef
 from finetune_core.api.training import EarlyStopping, Precision, Scheduler, Training
 

@@ -4,21 +4,33 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
-from finetune_core.api.common import ApiModel, Uri, cel_list, rules
+from finetune_core.api.common import ApiModel, cel_list, rules, without_unset
+from finetune_core.api.task_data import TaskData
 from finetune_core.api.training import Training
+from finetune_core.tasks.metric_functions import MetricFunction
 from finetune_core.tasks.metrics import (
     BINARY_ONLY_METRICS,
     CLASSIFICATION_METRICS,
+    LISTED,
+    METRICS,
+    MULTI_LABEL_METRICS,
     REGRESSION_METRICS,
+    ProblemType,
     metric_spellings,
 )
-from finetune_core.tasks.registry import GLUE_TASKS, ProblemType, Quoting, TaskDefinition
+from finetune_core.tasks.registry import GLUE_TASKS, TaskDefinition
+from finetune_core.tasks.superglue import SUPERGLUE_TASKS
 
 _GLUE = cel_list(GLUE_TASKS)
-_ALL_METRICS = (*CLASSIFICATION_METRICS, *REGRESSION_METRICS)
+_KINDS = {
+    ProblemType.CLASSIFICATION: "classification",
+    ProblemType.MULTI_LABEL: "multi-label",
+    ProblemType.REGRESSION: "regression",
+}
 
 _METRIC = "self.training.metricForBestModel"
 _NO_METRIC = f"!has(self.training) || !has({_METRIC})"
+_OWN = "(has(self.metricFunctions) && self.metricFunctions.exists(own, {} == own.name))"
 
 
 def _measured_in(task: TaskDefinition) -> tuple[str, str]:
@@ -28,64 +40,34 @@ def _measured_in(task: TaskDefinition) -> tuple[str, str]:
     )
 
 
-def _measured_by(kind: ProblemType, metrics: tuple[str, ...]) -> tuple[str, str]:
-    measured = (*metrics, "loss")
+def _measured_by(kind: ProblemType) -> tuple[str, str]:
+    measured = (*METRICS[kind], "loss")
     return (
         f"!has(self.problemType) || self.problemType != '{kind}' || {_NO_METRIC} || "
-        f"{_METRIC} in {cel_list(metric_spellings(measured))}",
-        f"training.metricForBestModel is not measured in a {kind.lower()} task: use one of {', '.join(measured)}",
+        f"{_METRIC} in {cel_list(metric_spellings(measured))} || "
+        f"(has(self.metrics) && self.metrics.exists(one, {_METRIC} in [one, 'eval_' + one])) || "
+        "(has(self.metricFunctions) && "
+        f"self.metricFunctions.exists(own, {_METRIC} in [own.name, 'eval_' + own.name]))",
+        f"training.metricForBestModel is not measured in a {_KINDS[kind]} task: use one of {', '.join(measured)}, or "
+        "list it in metrics",
     )
 
 
-def _metrics_of(kind: ProblemType, metrics: tuple[str, ...]) -> tuple[str, str]:
+def _metrics_of(kind: ProblemType) -> tuple[str, str]:
+    known = (*METRICS[kind], *LISTED[kind])
     return (
         f"!has(self.problemType) || self.problemType != '{kind}' || !has(self.metrics) || "
-        f"self.metrics.all(metric, metric in {cel_list(metrics)})",
-        f"metrics of a {kind.lower()} task can be {', '.join(metrics)}: remove the others",
+        f"self.metrics.all(metric, metric in {cel_list(dict.fromkeys(known))} || {_OWN.format('metric')})",
+        f"metrics of a {_KINDS[kind]} task can be {', '.join(METRICS[kind])}, a scorer of scikit-learn, or one of "
+        "metricFunctions: correct or remove the others",
     )
 
 
-FileName = Annotated[str, Field(min_length=1, max_length=512, pattern=r"\.((csv|tsv|jsonl?)(\.gz)?|parquet)$")]
-Column = Annotated[str, Field(min_length=1, max_length=128)]
-
-
-class TaskData(ApiModel):
-    """A GLUE task needs at most `uri`; a custom task names its files and columns."""
-
-    uri: Annotated[
-        Uri | None,
-        Field(description="Folder of this task's files, in place of spec.data.uri."),
-    ] = None
-    train: Annotated[
-        FileName | None,
-        Field(
-            description="Training file below uri: .csv or .tsv (with a header), .jsonl or .json (one object a line), "
-            "each of them with .gz where it is packed, or .parquet."
-        ),
-    ] = None
-    validation: Annotated[FileName | None, Field(description="Dev file below uri; decides the best run.")] = None
-    test: Annotated[FileName | None, Field(description="Test file below uri; predicted, never scored.")] = None
-    text_columns: Annotated[
-        tuple[Column, ...] | None,
-        Field(min_length=1, max_length=2, description="One column, or two for pairs of texts."),
-    ] = None
-    label_column: Annotated[Column | None, Field(description="Column of the label. Default: label.")] = None
-    quoting: Annotated[
-        Quoting | None,
-        Field(
-            description="What quotes are in .csv and .tsv files. Minimal: they go around fields, doubled inside. "
-            "None: they are parts of the texts. Default: Auto, which is Minimal, or None for a .tsv file whose quotes "
-            "do not fit; a .tsv file that could be either is refused."
-        ),
-    ] = None
-
-    @model_serializer(mode="wrap")
-    def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields: dict[str, Any] = handler(self)
-        # A spec of before there was such a field stays what its inputs were pinned for.
-        if self.quoting is None:
-            fields.pop("quoting", None)
-        return fields
+MAX_FOLDS = 20
+FOLDS_ALONE = (
+    "folds cut data.train into dev sets, and no one model predicts a test set: remove data.validation and data.test, "
+    "or folds"
+)
 
 
 class TaskSpec(ApiModel):
@@ -94,43 +76,68 @@ class TaskSpec(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=rules(
             (
-                f"self.name in {_GLUE} || has(self.problemType)",
-                f"name is none of GLUE's tasks ({', '.join(GLUE_TASKS)}): correct it, or declare a custom "
+                f"self.name in {cel_list((*GLUE_TASKS, *SUPERGLUE_TASKS))} || has(self.problemType)",
+                f"name is none of GLUE's tasks ({', '.join(GLUE_TASKS)}), nor {' or '.join(SUPERGLUE_TASKS)} of "
+                "SuperGLUE: correct it, or declare a custom "
                 "task by problemType, data.train, data.validation and data.textColumns",
             ),
             (
-                f"!(self.name in {_GLUE}) || (!has(self.problemType) && !has(self.labels) && !has(self.metrics))",
+                f"!(self.name in {_GLUE}) || (!has(self.problemType) && !has(self.labels) && !has(self.metrics) && "
+                "!has(self.metricFunctions))",
                 "problemType, labels and metrics of a GLUE task are fixed: remove them, "
                 "or give a custom task another name",
             ),
             (
                 f"!(self.name in {_GLUE}) || !has(self.data) || (!has(self.data.train) && "
                 "!has(self.data.validation) && !has(self.data.test) && !has(self.data.textColumns) && "
-                "!has(self.data.labelColumn) && !has(self.data.quoting))",
+                "!has(self.data.labelColumn) && !has(self.data.labelColumns) && !has(self.data.labelDelimiter) && "
+                "!has(self.data.quoting) && !has(self.data.config))",
                 "files and columns of a GLUE task are fixed: only data.uri can be set",
             ),
             (
                 "!has(self.problemType) || (has(self.data) && has(self.data.train) && "
-                "has(self.data.validation) && has(self.data.textColumns))",
-                "a custom task needs data.train, data.validation and data.textColumns",
+                "(has(self.data.validation) || has(self.folds)) && has(self.data.textColumns))",
+                "a custom task needs data.train, data.validation (or folds) and data.textColumns",
+            ),
+            (
+                "!has(self.folds) || has(self.problemType)",
+                "folds are for custom tasks: a GLUE task has a dev set, and a zip needs one model of it",
+            ),
+            (
+                "!has(self.folds) || !has(self.data) || (!has(self.data.validation) && !has(self.data.test))",
+                f"{FOLDS_ALONE}",
+            ),
+            (
+                "!has(self.data) || !has(self.data.groupColumn) || has(self.folds)",
+                "data.groupColumn is for folds: set folds, or remove it",
             ),
             (
                 "!has(self.problemType) || self.problemType != 'Classification' || has(self.labels)",
                 "a classification task needs labels: the label names in the order of their ids",
             ),
             (
+                "!has(self.problemType) || self.problemType != 'MultiLabelClassification' || has(self.labels) || "
+                "(has(self.data) && has(self.data.labelColumns))",
+                "a multi-label task needs labels: the label names in the order of their ids; or data.labelColumns",
+            ),
+            (
+                "!has(self.problemType) || self.problemType == 'MultiLabelClassification' || !has(self.data) || "
+                "(!has(self.data.labelColumns) && !has(self.data.labelDelimiter))",
+                "data.labelColumns and data.labelDelimiter are for problemType MultiLabelClassification: remove them, "
+                "or change it",
+            ),
+            (
                 "!has(self.problemType) || self.problemType != 'Regression' || !has(self.labels)",
                 "a regression task has no labels: remove them",
             ),
-            _metrics_of(ProblemType.CLASSIFICATION, CLASSIFICATION_METRICS),
-            _metrics_of(ProblemType.REGRESSION, REGRESSION_METRICS),
+            *(_metrics_of(kind) for kind in ProblemType),
             (
-                "!has(self.labels) || self.labels.size() == 2 || !has(self.metrics) || "
+                "!has(self.problemType) || self.problemType != 'Classification' || !has(self.labels) || "
+                "self.labels.size() == 2 || !has(self.metrics) || "
                 f"!self.metrics.exists(metric, metric in {cel_list(sorted(BINARY_ONLY_METRICS))})",
                 f"{', '.join(sorted(BINARY_ONLY_METRICS))} need exactly two labels: use f1_macro or accuracy",
             ),
-            _measured_by(ProblemType.CLASSIFICATION, CLASSIFICATION_METRICS),
-            _measured_by(ProblemType.REGRESSION, REGRESSION_METRICS),
+            *(_measured_by(kind) for kind in ProblemType),
             *(_measured_in(task) for task in GLUE_TASKS.values()),
         )
     )
@@ -141,19 +148,35 @@ class TaskSpec(ApiModel):
             min_length=1,
             max_length=40,
             pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
-            description=f"A GLUE task ({', '.join(GLUE_TASKS)}) or the name of a custom task.",
+            description=f"A GLUE task ({', '.join(GLUE_TASKS)}), {' or '.join(SUPERGLUE_TASKS)} of SuperGLUE, or the "
+            "name of a custom task.",
         ),
     ]
     runs: Annotated[
         int | None,
         Field(ge=1, le=100, description="Seeds that this task is fine-tuned with, in place of spec.runs."),
     ] = None
+    folds: Annotated[
+        int | None,
+        Field(
+            ge=2,
+            le=MAX_FOLDS,
+            exclude_if=lambda folds: folds is None,
+            description="Of a custom task without data.validation: cross-validation. data.train is cut into so many "
+            "parts, stratified by label, and each is the dev set of runs that train on the others; runs counts seeds "
+            "of each fold.",
+        ),
+    ] = None
     training: Training | None = Field(
         default=None, description="Training arguments of this task; each wins over spec.training."
     )
     data: TaskData | None = Field(default=None, description="Where this task's examples are.")
     problem_type: Annotated[
-        ProblemType | None, Field(description="Of a custom task: Classification or Regression.")
+        ProblemType | None,
+        Field(
+            description="Of a custom task: Classification (a text has one of the labels), MultiLabelClassification "
+            "(any number of them), or Regression."
+        ),
     ] = None
     labels: Annotated[
         tuple[Annotated[str, Field(min_length=1, max_length=128)], ...] | None,
@@ -165,12 +188,27 @@ class TaskSpec(ApiModel):
         ),
     ] = None
     metrics: Annotated[
-        tuple[Annotated[str, Field(json_schema_extra={"enum": list(_ALL_METRICS)})], ...] | None,
+        tuple[Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9_]*$")], ...] | None,
         Field(
             min_length=1,
             max_length=8,
             description="Metrics of a custom task; the first one decides the best run unless "
             f"metricForBestModel says otherwise. Classification: {', '.join(CLASSIFICATION_METRICS)} "
-            f"(default accuracy). Regression: {', '.join(REGRESSION_METRICS)} (default pearson, spearmanr).",
+            f"(default accuracy). MultiLabelClassification: {', '.join(MULTI_LABEL_METRICS)} (default f1_micro). "
+            f"Regression: {', '.join(REGRESSION_METRICS)} (default pearson, spearmanr). Also scikit-learn's scorers by "
+            "their names, e.g. balanced_accuracy, roc_auc, r2; and the names of metricFunctions.",
         ),
     ] = None
+    metric_functions: Annotated[
+        tuple[MetricFunction, ...] | None,
+        Field(
+            min_length=1,
+            max_length=8,
+            description="Metrics of your own: functions that the trainer's pods import.",
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ] = None
+
+    @model_serializer(mode="wrap")
+    def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return without_unset(self, handler(self), "metric_functions")

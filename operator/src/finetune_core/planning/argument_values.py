@@ -46,6 +46,15 @@ class PeftType(StrEnum):
     IA3 = "IA3"
 
 
+class ClassWeights(StrEnum):
+    """How much each class counts in the loss, in scikit-learn's words."""
+
+    BALANCED = "balanced"
+
+
+LabelWeights = Annotated[dict[str, Annotated[float, Field(gt=0, le=1e6)]], Field(min_length=1, max_length=1000)]
+"""How much labels count in the loss, by their names."""
+
 ModuleNames = tuple[Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9_.-]+$")], ...]
 """The ends of modules' dotted names, as PEFT compares them."""
 

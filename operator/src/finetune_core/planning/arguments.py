@@ -14,7 +14,16 @@ from pydantic import Field
 
 from finetune_core.frozen import Frozen
 from finetune_core.planning.argument_table import REQUIRED, Argument, Unset, exclusive_groups, given, resolved, table
-from finetune_core.planning.argument_values import EarlyStopping, ModuleNames, Optimizer, PeftType, Precision, Scheduler
+from finetune_core.planning.argument_values import (
+    ClassWeights,
+    EarlyStopping,
+    LabelWeights,
+    ModuleNames,
+    Optimizer,
+    PeftType,
+    Precision,
+    Scheduler,
+)
 
 
 class Arguments(Frozen, Generic[Unset]):
@@ -118,6 +127,19 @@ class Arguments(Frozen, Generic[Unset]):
             ge=0, lt=1, description="Share of a label that is spread evenly over all labels of the task. Default: 0."
         ),
         Argument(0.0, since="0.2.0", passed=True, searchable=True, label="label smoothing (share)"),
+    ]
+    class_weights: Annotated[
+        ClassWeights | None,
+        Field(
+            description="balanced: a label counts the more in the loss the rarer it is in the training data, as "
+            "scikit-learn's compute_class_weight has it. Excludes labelWeights. Default: all count the same."
+        ),
+        Argument(since="0.2.0", hugging_face=(), searchable=True, group="class weights"),
+    ]
+    label_weights: Annotated[
+        LabelWeights | None,
+        Field(description="How much labels count in the loss, by their names; others count 1. Excludes classWeights."),
+        Argument(since="0.2.0", hugging_face=(), group="class weights"),
     ]
     max_seq_length: Annotated[
         int | Unset,

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from finetune_core.api import Algorithm, Distribution, HPSearchSpec, SearchTask, Training
+from finetune_core.api.search import NO_FOLDS
 from finetune_core.planning.arguments import SEARCHABLE
 from finetune_core.planning.checks.execution import execution_problems
 from finetune_core.planning.checks.tasks import definition_problems, definition_warnings
@@ -16,8 +17,9 @@ from finetune_core.planning.checks.training import (
     steps_problems,
     steps_warnings,
     training_problems,
+    weight_problems,
 )
-from finetune_core.planning.parse import define, read_spec, task_specs
+from finetune_core.planning.parse import define, place_problems, read_spec, task_specs
 from finetune_core.planning.search import base_settings, space_of, trials_of
 from finetune_core.problems import Problem
 from finetune_core.tasks.metrics import canonical_metric
@@ -74,7 +76,9 @@ def _problems(spec: HPSearchSpec, *, in_cluster: bool) -> Iterator[Problem]:
 
 def _task_problems(spec: HPSearchSpec, task: SearchTask) -> Iterator[Problem]:
     field = f"spec.tasks[{task.name}]"
-    unclear = list(definition_problems(field, task))
+    unclear = [*definition_problems(field, task), *place_problems(spec, task)]
+    if task.folds:
+        unclear.append(Problem(f"{field}.folds", NO_FOLDS))
     yield from unclear
     if unclear:
         return
@@ -104,6 +108,7 @@ def _judging_problems(spec: HPSearchSpec, task: SearchTask, field: str) -> Itera
         known = ", ".join(definition.measured)
         yield Problem("spec.objective.metric", f"{metric} is not measured in {task.name}: use one of {known}")
     yield from smoothing_problems(f"{field}.training", definition, smoothed=settings.label_smoothing_factor > 0)
+    yield from weight_problems(f"{field}.training", definition, settings, "classWeights" in space_of(spec, task))
     yield from adapter_problems(f"{field}.training", settings, spec.model.type, space_of(spec, task))
     if not _steps_are_searched(spec, task):
         yield from steps_problems(f"{field}.training", settings)

@@ -9,7 +9,7 @@ from finetune_core.planning.plan import ResolvedData, ResolvedModel
 from finetune_core.planning.search_plan import SearchPlan, SearchTaskPlan
 from finetune_core.planning.settings import Settings, resolve_settings
 from finetune_core.planning.space import grid_size
-from finetune_core.tasks.metrics import greater_is_better
+from finetune_core.planning.superglue import recipe_layer
 
 DEFAULT_TRIALS = 20
 
@@ -62,7 +62,7 @@ def trials_of(spec: HPSearchSpec, task: SearchTask) -> int:
 
 def base_settings(spec: HPSearchSpec, task: SearchTask) -> Settings:
     """A task's settings before a trial's values are put in."""
-    layers: list[Training | None] = [spec.training, task.training]
+    layers: list[Training | None] = [recipe_layer(task), spec.training, task.training]
     if spec.objective and spec.objective.metric:
         layers.append(Training(metric_for_best_model=spec.objective.metric))
     return resolve_settings(define(task), layers, default_precision=default_precision(spec))
@@ -80,9 +80,11 @@ def _task_plan(spec: HPSearchSpec, task: SearchTask, data: ResolvedData) -> Sear
     objective = spec.objective
     settings = base_settings(spec, task)
     direction = objective.direction if objective else None
-    more = greater_is_better(settings.metric_for_best_model) if direction is None else direction == Direction.MAXIMIZE
+    definition = define(task)
+    said = definition.greater_is_better(settings.metric_for_best_model)
+    more = said if direction is None else direction == Direction.MAXIMIZE
     return SearchTaskPlan(
-        definition=define(task),
+        definition=definition,
         settings=settings,
         data=data,
         trials=trials_of(spec, task),

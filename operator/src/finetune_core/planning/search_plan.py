@@ -10,8 +10,7 @@ from finetune_core.canonical import canonical_json, short_hash
 from finetune_core.frozen import Record
 from finetune_core.planning.identity import RECIPE_VERSION, derive_seed
 from finetune_core.planning.plan import ExecutionLimits, Plan, ResolvedData, ResolvedModel, TaskPlan, expand_seeds
-from finetune_core.planning.settings import Settings
-from finetune_core.planning.trial_settings import Config, trial_settings
+from finetune_core.planning.settings import Config, Settings, trial_settings
 from finetune_core.search_layout import SearchLayout
 from finetune_core.stored import Segment, Slug, Stored
 from finetune_core.tasks.registry import TaskDefinition
@@ -76,6 +75,11 @@ class SearchPlan(Record, Stored):
     def digest(self) -> str:
         """16 hex digits over the whole plan, but for what its inputs were pinned for."""
         return short_hash(self.model_dump(mode="json", by_alias=True, exclude={"resolved_for"}))
+
+    def ending(self, task: str) -> str:
+        """12 hex digits over what ends the search on a task, but for the number of its trials."""
+        finalists = self.finalists and self.finalists.model_dump(mode="json")
+        return short_hash([self.max_failed_trials, self.time_budget_seconds, finalists, self.tasks[task].goal], 12)
 
     def trial_seeds(self, task: str) -> tuple[int, ...]:
         """The seeds of every trial of a task: the same for all configurations, so that these are compared fairly."""

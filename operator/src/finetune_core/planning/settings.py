@@ -11,18 +11,13 @@ from finetune_core.api import Training
 from finetune_core.planning.argument_table import overlay
 from finetune_core.planning.argument_values import Precision
 from finetune_core.planning.arguments import ARGUMENTS, GROUPS, Resolved
-from finetune_core.tasks.metrics import canonical_metric, greater_is_better
+from finetune_core.tasks.metrics import canonical_metric
 from finetune_core.tasks.recipes import CUSTOM_EPOCHS, Recipe, recipe_for
 from finetune_core.tasks.registry import TaskDefinition
 
 
 class Settings(Resolved):
     """Everything a run is told about training. Exactly one of `max_steps` and `num_train_epochs` is set."""
-
-    @property
-    def greater_is_better(self) -> bool:
-        """Direction of `metric_for_best_model`."""
-        return greater_is_better(self.metric_for_best_model)
 
     def identity(self) -> dict[str, Any]:
         """The values that decide a run's result, JSON-ready, without those that only cut it into pieces.
@@ -66,3 +61,19 @@ def _defaults(definition: TaskDefinition, recipe: Recipe) -> dict[str, Any]:
         "precision": Precision.AUTO,
         "metric_for_best_model": definition.metrics[0],
     }
+
+
+Config = dict[str, Any]
+"""Training argument in the API's spelling (`learningRate`) -> value, in the order of the space."""
+
+
+def trial_settings(base: Settings, config: Config) -> Settings:
+    """`base` with the configuration's values; evalSteps is lowered to maxSteps where it exceeds it.
+
+    ValidationError if a value is out of the argument's bounds.
+    """
+    values = Training.model_validate(config).model_dump(exclude_none=True)
+    merged = overlay(base.model_dump(), values, GROUPS)
+    if merged.get("max_steps"):
+        merged["eval_steps"] = min(merged["eval_steps"], merged["max_steps"])
+    return Settings.model_validate(merged)

@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 from finetune_core.api.search import Algorithm, Distribution, Space
-from finetune_core.planning.trial_settings import Config
+from finetune_core.planning.settings import Config
 
 _DIGITS = 6
 """Significant digits of drawn floats: more say nothing, and are hard to read."""

@@ -9,7 +9,6 @@ from finetune_core.results.summarise import SearchFindings
 from finetune_core.results.trial import Claim, TrialReport, TrialResult
 from finetune_core.search_layout import TrialKind
 from finetune_core.tables.csv import Value, csv_table
-from finetune_core.tasks.metrics import greater_is_better
 
 UNFINISHED = "Unfinished"
 """State of a row whose trial was claimed and left no result."""
@@ -61,7 +60,7 @@ def hyperparameter_names(plan: SearchPlan, configs: Iterable[_Row]) -> tuple[str
 def _rows(plan: SearchPlan, findings: SearchFindings) -> Iterator[_Row]:
     for task in plan.order:
         for kind, results in ((TrialKind.TRIALS, findings.trials), (TrialKind.FINALISTS, findings.finalists)):
-            rows = [_result_row(kind, one) for one in results.get(task, ())]
+            rows = [_result_row(plan, kind, one) for one in results.get(task, ())]
             rows += [
                 _claim_row(kind, task, index, claim)
                 for (of_kind, of_task, index), claim in findings.unfinished.items()
@@ -70,7 +69,7 @@ def _rows(plan: SearchPlan, findings: SearchFindings) -> Iterator[_Row]:
             yield from sorted(rows, key=lambda row: int(row["index"]))
 
 
-def _result_row(kind: TrialKind, one: TrialResult) -> _Row:
+def _result_row(plan: SearchPlan, kind: TrialKind, one: TrialResult) -> _Row:
     row: _Row = {
         "task": one.task,
         "kind": kind.value,
@@ -93,8 +92,9 @@ def _result_row(kind: TrialKind, one: TrialResult) -> _Row:
         "finishedAt": one.finished_at,
         "seconds": one.seconds,
     }
+    definition = plan.tasks[one.task].definition
     for name in sorted({name for report in one.history for name in report.metrics}):
-        more = one.greater_is_better if name == one.metric else greater_is_better(name)
+        more = one.greater_is_better if name == one.metric else definition.greater_is_better(name)
         row |= _metric_cells(name, one.history, more=more)
     return row
 

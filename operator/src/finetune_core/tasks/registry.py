@@ -10,16 +10,12 @@ from types import MappingProxyType
 from typing import Any
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer
+from pydantic.alias_generators import to_camel
 
 from finetune_core.frozen import Frozen
 from finetune_core.stored import Segment, Slug
-
-
-class ProblemType(StrEnum):
-    """What a task's head predicts."""
-
-    CLASSIFICATION = "Classification"
-    REGRESSION = "Regression"
+from finetune_core.tasks.metric_functions import MetricFunction
+from finetune_core.tasks.metrics import ProblemType, greater_is_better, is_share
 
 
 class Quoting(StrEnum):
@@ -28,6 +24,18 @@ class Quoting(StrEnum):
     AUTO = "Auto"
     MINIMAL = "Minimal"
     NONE = "None"
+
+
+class Folds(Frozen):
+    """How the rows of a training file are cut into `count` parts, each of them the dev set of a fold.
+
+    By `seed` and the file's content alone, so that all runs and experiments over a file have the same folds. Rows with
+    the same value in `group_column` are in the same part.
+    """
+
+    count: int
+    seed: int = 0
+    group_column: str | None = None
 
 
 class SubmissionFile(Frozen):
@@ -43,29 +51,59 @@ class TaskDefinition(Frozen):
     """All that training and scoring must know of a task, the same for GLUE's and for custom ones.
 
     `labels` are names in the order of their ids (empty for regression); `evaluation_splits` maps the prefix that
-    the metrics of a dev set get to the split's name (`{"": "validation"}`; MNLI has two).
+    the metrics of a dev set get to the split's name (`{"": "validation"}`; MNLI has two). The labels of a text are in
+    `label_column`, or in `label_columns`, one for each label; `label_delimiter` is between the labels of one cell.
     """
 
     name: Slug
     problem_type: ProblemType
     text_columns: tuple[str, ...]
     label_column: str = "label"
+    label_columns: tuple[str, ...] = ()
+    label_delimiter: str | None = None
     quoting: Quoting = Quoting.AUTO
     labels: tuple[str, ...] = ()
     metrics: tuple[str, ...]
     measured: tuple[str, ...]
+    metric_functions: tuple[MetricFunction, ...] = ()
     folder: str | None = None
     evaluation_splits: dict[str, str] = {"": "validation"}
     test_splits: tuple[str, ...] = ("test",)
     submission: tuple[SubmissionFile, ...] = ()
+    folds: Folds | None = None
 
     @model_serializer(mode="wrap")
     def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields: dict[str, Any] = handler(self)
         # Only where there is something to say: plans and ids of before there was such a thing stay what they are.
-        if self.quoting == Quoting.AUTO:
-            fields.pop("quoting", None)
+        for name in ("quoting", "label_columns", "label_delimiter", "metric_functions", "folds"):
+            if getattr(self, name) == type(self).model_fields[name].default:
+                fields.pop(name, None)
+                fields.pop(to_camel(name), None)
         return fields
+
+    def greater_is_better(self, metric: str) -> bool:
+        """Direction of a metric that the task measures."""
+        own = self.function(metric)
+        return greater_is_better(metric) if own is None else own.greater_is_better
+
+    def is_share(self, metric: str) -> bool:
+        """Whether a metric is a share; of a function of the user's own that is not known."""
+        return self.function(metric) is None and is_share(metric)
+
+    def function(self, metric: str) -> MetricFunction | None:
+        """The function of the user's own that a metric is, if it is one."""
+        return next((own for own in self.metric_functions if own.name == metric), None)
+
+    @property
+    def several_labels(self) -> bool:
+        """Whether a text has any number of the labels, none included."""
+        return self.problem_type == ProblemType.MULTI_LABEL
+
+    @property
+    def label_fields(self) -> tuple[str, ...]:
+        """The columns of the labels."""
+        return self.label_columns or (self.label_column,)
 
     @property
     def is_glue(self) -> bool:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 
 from finetune_core.tasks.labels import are_numbers, as_number
-from finetune_core.tasks.registry import ProblemType, TaskDefinition
+from finetune_core.tasks.metrics import ProblemType
+from finetune_core.tasks.registry import TaskDefinition
 from finetune_trainer.errors import UserError
 
 _MAX_FLOAT32 = 3.4028234663852886e38
@@ -47,20 +48,22 @@ class LabelReader:
 
     def _refusal(self, value: object, place: int, values: Sequence[object]) -> str:
         at = f"{self._where}, {self._unit} {place}"
-        if _is_missing(value):
+        if is_missing(value):
             return f"{at}: there is no label: give the row one, or remove it"
         if self._definition.problem_type == ProblemType.REGRESSION:
             return f"{at}: score {shown(value)} is not a number{_in_float32(value)}: correct the file"
-        found = ", ".join(islice(dict.fromkeys(shown(one) for one in values if not _is_missing(one)), _SHOWN))
+        names = self._definition.labels
+        found = ", ".join(islice(dict.fromkeys(shown(one) for one in values if not is_missing(one)), _SHOWN))
         return (
-            f"{at}: label {shown(value)} is none of {self._allowed()}: correct the file, or the task's labels; "
+            f"{at}: label {shown(value)} is none of {allowed(names)}: correct the file, or the task's labels; "
             f"the file has {found}"
         )
 
-    def _allowed(self) -> str:
-        names = self._definition.labels
-        ids = not any(as_number(name) is not None for name in names)
-        return ", ".join(f"{place} ({name})" if ids else name for place, name in enumerate(names[:_SHOWN]))
+
+def allowed(names: Sequence[str]) -> str:
+    """What a file may hold for the labels of these names, as a message shows it."""
+    ids = not any(as_number(name) is not None for name in names)
+    return ", ".join(f"{place} ({name})" if ids else name for place, name in enumerate(names[:_SHOWN]))
 
 
 def shown(value: object) -> str:
@@ -70,9 +73,11 @@ def shown(value: object) -> str:
 
 
 def _meaning(definition: TaskDefinition) -> Callable[[object], float | None]:
-    names = definition.labels
-    if definition.problem_type == ProblemType.REGRESSION:
-        return _score
+    return _score if definition.problem_type == ProblemType.REGRESSION else label_id(definition.labels)
+
+
+def label_id(names: tuple[str, ...]) -> Callable[[object], float | None]:
+    """What finds the id of the label that a value names; None where it is none of them."""
     if are_numbers(names):
         classes = {as_number(name): float(place) for place, name in enumerate(names)}
         return lambda value: classes.get(as_number(value)) if as_number(value) is not None else None
@@ -105,7 +110,8 @@ class _ByName:
         return float(number)
 
 
-def _is_missing(value: object) -> bool:
+def is_missing(value: object) -> bool:
+    """Whether a cell says nothing."""
     if isinstance(value, float):
         return math.isnan(value)
     return value is None or (isinstance(value, str) and not value.strip())

@@ -16,10 +16,13 @@ _SHOWN = 30
 
 @dataclass(frozen=True)
 class Rows:
-    """A part of a split: one or two columns of texts; class ids (in the definition's order) or scores, or None."""
+    """A part of a split: one or two columns of texts; class ids (in the definition's order) or scores, or None.
+
+    Where a text can have several labels, `labels` holds a 0 or 1 for each of them (rows x labels).
+    """
 
     texts: tuple[list[str], ...]
-    labels: list[float] | None
+    labels: list[float] | list[list[float]] | None
 
     def __len__(self) -> int:
         return len(self.texts[0])

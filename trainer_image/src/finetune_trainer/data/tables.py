@@ -7,7 +7,9 @@ from types import NoneType
 
 from finetune_core.tasks.registry import TaskDefinition
 from finetune_trainer.data.delimited import read_delimited
+from finetune_trainer.data.folds import group_names
 from finetune_trainer.data.json_lines import read_json_lines
+from finetune_trainer.data.label_sets import LabelSetReader
 from finetune_trainer.data.labels import LabelReader, shown
 from finetune_trainer.data.parquet import read_parquet
 from finetune_trainer.data.rows import Columns, Rows, Tell, not_empty
@@ -30,9 +32,17 @@ def read_tables(
     yield from not_empty(parts, ", ".join(path.name for path in paths))
 
 
+def read_groups(path: Path, definition: TaskDefinition, column: str) -> list[str]:
+    """The group of each row of a training file, in its order."""
+    unit = "row" if path.suffix == ".parquet" else "line"
+    # Read as labels are: a group may be a number.
+    parts = _columns(path, definition.model_copy(update={"label_column": column}), scored=True, tell=logger.warning)
+    return [name for part in parts for name in group_names(part.values[-1], part.places, f"{path.name}, {unit}")]
+
+
 def _parts(path: Path, definition: TaskDefinition, *, scored: bool, tell: Tell) -> Iterator[Rows]:
     unit = "row" if path.suffix == ".parquet" else "line"
-    reader = LabelReader(definition, path.name, unit=unit)
+    reader = (LabelSetReader if definition.several_labels else LabelReader)(definition, path.name, unit=unit)
     missing: dict[str, list[int]] = {}
     for part in _columns(path, definition, scored=scored, tell=tell):
         texts = tuple(
@@ -42,17 +52,26 @@ def _parts(path: Path, definition: TaskDefinition, *, scored: bool, tell: Tell) 
             if None in column:
                 places = (place for place, value in zip(part.places, column, strict=True) if value is None)
                 missing.setdefault(name, []).extend(places)
-        yield Rows(texts, reader.read(part.values[-1], part.places) if scored else None)
+        labels = part.values[len(definition.text_columns) :]
+        yield Rows(texts, _read(reader, labels, part.places) if scored else None)
+    if scored and isinstance(reader, LabelSetReader):
+        reader.end(tell)
     for name, empty in missing.items():
         tell(f"{path.name} has no text in column {name} in {len(empty)} rows, from {unit} {empty[0]} on")
 
 
+def _read(
+    reader: LabelReader | LabelSetReader, columns: list[list[object]], places: list[int]
+) -> list[float] | list[list[float]]:
+    return reader.read(columns, places) if isinstance(reader, LabelSetReader) else reader.read(columns[0], places)
+
+
 def _columns(path: Path, definition: TaskDefinition, *, scored: bool, tell: Tell) -> Iterator[Columns]:
-    label = definition.label_column if scored else None
-    wanted = [*definition.text_columns, *([label] if label else [])]
+    labels = definition.label_fields if scored else ()
+    wanted = [*definition.text_columns, *labels]
     kind = Path(path.name.removesuffix(".gz")).suffix
     if kind == ".parquet":
-        return read_parquet(path, definition.text_columns, label)
+        return read_parquet(path, definition.text_columns, labels, lists=definition.several_labels)
     if kind in _DELIMITERS:
         return read_delimited(path, wanted, _DELIMITERS[kind], definition.quoting, tell)
     return read_json_lines(path, wanted)

@@ -30,7 +30,10 @@ _SIZES = TypeAdapter(dict[Literal["ids", "types", "ends", "labels"], Count])
 
 @dataclass(frozen=True)
 class Tokens:
-    """n examples: `ids` and `types` are flat (int32, int8), example i is [ends[i - 1], ends[i])."""
+    """n examples: `ids` and `types` are flat (int32, int8), example i is [ends[i - 1], ends[i]).
+
+    `labels` are class ids or scores (n), or a 0 or 1 for each label (n x labels) where a text can have several.
+    """
 
     ids: npt.NDArray[np.int32]
     types: npt.NDArray[np.int8]
@@ -38,6 +41,8 @@ class Tokens:
     labels: npt.NDArray[np.float32] | None
     mappings: tuple[mmap.mmap, ...] = ()
     """The files that the arrays lie in, where they do."""
+    rows: npt.NDArray[np.int64] | None = None
+    """Of a part of a split: which of its rows these are."""
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -50,6 +55,13 @@ class Tokens:
     def at(self, index: int) -> slice:
         """Where an example's ids and types are."""
         return slice(int(self.ends[index - 1]) if index else 0, int(self.ends[index]))
+
+    def take(self, rows: npt.NDArray[np.int64]) -> "Tokens":
+        """Some of the rows, in memory."""
+        places = [self.at(int(row)) for row in rows]
+        ids, types = _taken(self.ids, places), _taken(self.types, places)
+        labels = None if self.labels is None else self.labels[rows]
+        return Tokens(ids, types, np.cumsum(self.lengths[rows]), labels, rows=rows)
 
     def release(self) -> None:
         """Give the memory back that the arrays' files took so far; it is read from them again when it is needed."""
@@ -66,7 +78,14 @@ class Tokens:
         arrays = {
             name: np.frombuffer(mappings.get(name, b""), _TYPES[name], count=size) for name, size in sizes.items()
         }
-        return cls(arrays["ids"], arrays["types"], arrays["ends"], arrays.get("labels"), tuple(mappings.values()))
+        labels, rows = arrays.get("labels"), len(arrays["ends"])
+        if labels is not None and labels.size > rows:
+            labels = labels.reshape(rows, -1)
+        return cls(arrays["ids"], arrays["types"], arrays["ends"], labels, tuple(mappings.values()))
+
+
+def _taken(flat: npt.NDArray[Any], places: list[slice]) -> npt.NDArray[Any]:
+    return np.concatenate([flat[place] for place in places]) if len(flat) else flat
 
 
 def _mapped(path: Path) -> mmap.mmap:
@@ -86,7 +105,7 @@ def tokenise(parts: Iterable[Rows], tokenizer: Any, max_length: int, folder: Pat
         for part in parts:
             for name, values in _arrays(part, tokenizer, max_length, sizes).items():
                 files[name].write(values.tobytes())
-                sizes[name] = sizes.get(name, 0) + len(values)
+                sizes[name] = sizes.get(name, 0) + values.size
     (folder / MANIFEST).write_text(json.dumps(sizes))
     return Tokens.open(folder)
 
@@ -106,7 +125,7 @@ def _arrays(part: Rows, tokenizer: Any, max_length: int, before: Mapping[str, in
     return arrays
 
 
-def _labels(values: list[float], before: int) -> npt.NDArray[np.float32]:
+def _labels(values: list[float] | list[list[float]], before: int) -> npt.NDArray[np.float32]:
     """Labels as the loss takes them; `before` examples were read already."""
     with np.errstate(over="ignore"):
         labels = np.asarray(values, np.float32)
@@ -171,4 +190,8 @@ class Collator:
     def _labels(self, values: npt.NDArray[np.float32]) -> torch.Tensor:
         if self._label_order is None:
             return torch.from_numpy(values)
-        return torch.from_numpy(self._label_order[values.astype(np.int64)])
+        if values.ndim == 1:
+            return torch.from_numpy(self._label_order[values.astype(np.int64)])
+        ordered = np.empty_like(values)
+        ordered[:, self._label_order] = values
+        return torch.from_numpy(ordered)

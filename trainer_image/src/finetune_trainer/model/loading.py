@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import transformers
 
-from finetune_core.tasks.registry import ProblemType, TaskDefinition
+from finetune_core.tasks.metrics import ProblemType
+from finetune_core.tasks.registry import TaskDefinition
 from finetune_trainer.errors import UserError
 from finetune_trainer.model.files import read_config, reading
 from finetune_trainer.model.weight_files import require_weights
@@ -19,6 +20,13 @@ from finetune_trainer.model.weights import Loading, require_loaded
 from finetune_trainer.sparse import require_sparse, sparse_config
 
 logger = logging.getLogger(__name__)
+
+_PROBLEM_TYPES = {
+    ProblemType.CLASSIFICATION: "single_label_classification",
+    ProblemType.MULTI_LABEL: "multi_label_classification",
+    ProblemType.REGRESSION: "regression",
+}
+"""By these models of transformers choose their loss: cross entropy, binary cross entropy, squared error."""
 
 _UNNAMED = re.compile(r"label_\d+")
 
@@ -35,6 +43,10 @@ class Head:
     order: npt.NDArray[np.int64] | None
     warnings: tuple[str, ...] = ()
     new: frozenset[str] = frozenset()
+
+    def in_task_order(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Logits (rows, outputs) with the outputs in the order of the task's labels."""
+        return logits if self.order is None else logits[:, self.order]
 
 
 def load_model(
@@ -57,7 +69,7 @@ def load_model(
         if not regression:
             config.id2label = dict(enumerate(names))
             config.label2id = {name: place for place, name in enumerate(names)}
-        config.problem_type = "regression" if regression else "single_label_classification"
+        config.problem_type = _PROBLEM_TYPES[definition.problem_type]
         if pad_id is not None:
             _set_pad_token(config.get_text_config(), pad_id)
         model, info = transformers.AutoModelForSequenceClassification.from_pretrained(

@@ -8,13 +8,14 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 from scipy import stats
 from sklearn import metrics as sk
 
-from finetune_core.tasks.registry import ProblemType, TaskDefinition
+from finetune_core.tasks.metrics import ProblemType
+from finetune_core.tasks.registry import TaskDefinition
+from finetune_trainer.run.own_metrics import OwnMetrics
+from finetune_trainer.run.predicted import Array, Logits, Predicted
 
-Array = npt.NDArray[np.floating | np.integer]
 Metric = Callable[[Array, Array], float]
 
 _CLASSIFICATION: dict[str, Metric] = {
@@ -44,20 +45,53 @@ _REGRESSION: dict[str, Metric] = {
 }
 
 
-def measure(definition: TaskDefinition, logits: npt.NDArray[np.float32], labels: Array) -> dict[str, float]:
-    """All metrics that the task measures on one dev set; `logits` is (rows, outputs), `labels` (rows,)."""
-    if definition.problem_type == ProblemType.REGRESSION:
-        guess: Array = logits[:, 0].astype(np.float64)
-        truth: Array = labels.astype(np.float64)
-        known, loss = _REGRESSION, float(np.mean((truth - guess) ** 2))
-    else:
-        guess, truth = logits.argmax(axis=1), labels.astype(np.int64)
-        known, loss = _CLASSIFICATION, _cross_entropy(logits, truth)
-    names = [name for name in definition.measured if name in known]
-    return {**{name: known[name](truth, guess) for name in names}, "loss": loss}
+_MULTI_LABEL: dict[str, Metric] = {
+    "f1_micro": lambda truth, guess: float(sk.f1_score(truth, guess, average="micro", zero_division=0)),
+    "f1_macro": lambda truth, guess: float(sk.f1_score(truth, guess, average="macro", zero_division=0)),
+    "subset_accuracy": lambda truth, guess: float(sk.accuracy_score(truth, guess)),
+}
 
 
-def _cross_entropy(logits: npt.NDArray[np.float32], truth: Array) -> float:
+def measure(definition: TaskDefinition, logits: Logits, labels: Array) -> dict[str, float]:
+    """All metrics that the task measures on one dev set.
+
+    `logits` is (rows, outputs), the outputs in the order of the task's labels; `labels` is (rows,), or (rows, outputs)
+    where a text can have several. UserError if a function of the user's own fails.
+    """
+    made = Predicted.of(definition, logits, labels)
+    known, loss = _known(definition.problem_type, made)
+    own = OwnMetrics(definition)
+    return {
+        **{name: known[name](made.truth, made.guess) for name in definition.measured if name in known},
+        **{name: own.measure(name, made) for name in own.names},
+        "loss": loss,
+    }
+
+
+def _known(kind: ProblemType, made: Predicted) -> tuple[dict[str, Metric], float]:
+    """The metrics that are named in this module, and the loss."""
+    if kind == ProblemType.REGRESSION:
+        return _REGRESSION, float(np.mean((made.truth - made.guess) ** 2))
+    if kind == ProblemType.CLASSIFICATION:
+        return _CLASSIFICATION, _cross_entropy(made.logits, made.truth)
+    return {**_MULTI_LABEL, "average_precision": lambda *_: _mean_average_precision(made)}, _binary_cross_entropy(made)
+
+
+def _mean_average_precision(made: Predicted) -> float:
+    """Mean over the labels; one that no row has counts 0, as scikit-learn has it (readers are told of it)."""
+    found = np.flatnonzero(made.truth.sum(axis=0))
+    if not len(found):
+        return 0.0
+    precisions = sk.average_precision_score(made.truth[:, found], made.logits[:, found], average=None)
+    return float(np.sum(precisions) / made.truth.shape[1])
+
+
+def _binary_cross_entropy(made: Predicted) -> float:
+    wide = made.logits.astype(np.float64)
+    return float(np.mean(np.logaddexp(0, wide) - wide * made.truth))
+
+
+def _cross_entropy(logits: Logits, truth: Array) -> float:
     wide = logits.astype(np.float64)
     wide = wide - wide.max(axis=1, keepdims=True)
     log_sum = np.log(np.exp(wide).sum(axis=1))

@@ -1,6 +1,7 @@
 """Logits of a split in length-sorted batches, and the files of the GLUE leaderboard made from them."""
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -11,11 +12,10 @@ import numpy.typing as npt
 import torch
 
 from finetune_core.results.run import PredictionFile
-from finetune_core.tasks.registry import REGRESSION_RANGE, ProblemType, SubmissionFile, TaskDefinition
+from finetune_core.tasks.metrics import ProblemType
+from finetune_core.tasks.registry import REGRESSION_RANGE, SubmissionFile, TaskDefinition
 from finetune_trainer.data.tokens import Collator, Tokens
-
-Logits = npt.NDArray[np.float32]
-"""(rows, outputs)."""
+from finetune_trainer.run.predicted import Logits, given_labels
 
 _WINDOW = 1 << 16
 """Rows that are sorted by length at a time: every dev set of GLUE is one window, QQP's test set six."""
@@ -98,5 +98,13 @@ def _values(
         if definition.is_glue:
             scores = np.clip(scores, *REGRESSION_RANGE)
         return (f"{score:.3f}" for score in scores)
+    if definition.several_labels:
+        return (_set_of(definition, names, row) for row in given_labels(logits))
     written = [file.written[name] if file and file.written else name for name in names]
     return (written[int(place)] for place in logits.argmax(axis=1))
+
+
+def _set_of(definition: TaskDefinition, names: tuple[str, ...], given: npt.NDArray[np.bool_]) -> str:
+    """Labels as a JSON list, in the task's order: a name may hold whatever else could stand between them."""
+    found = {name for name, one in zip(names, given, strict=True) if one}
+    return json.dumps([name for name in definition.labels if name in found], ensure_ascii=False)

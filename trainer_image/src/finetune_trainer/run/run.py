@@ -114,7 +114,8 @@ class Run:
 
     def _train_and_publish(self, attempts: int) -> RunResult:
         settings = self._task.settings
-        prepared = Preparation(self._pod.plan.model, self._task, self._pod.inputs, self._pod.splits, self._clock)
+        pod, fold = self._pod, self._planned.fold
+        prepared = Preparation(pod.plan.model, self._task, pod.inputs, pod.splits, self._clock, fold)
         prepared.read_data()
         self._clock.check()
         prepared.load_model(self._planned.seed)
@@ -123,7 +124,9 @@ class Run:
         zeros, parameters = SparsityGuard(model), count_parameters(model)
         self.loaded = True
         prepared.require_length()
-        best = Best(settings)
+        prepared.require_metrics()
+        weighted = prepared.weigh()
+        best = Best(self._task)
         checkpoints = Checkpoints(self._pod.patient, self._layout, self._pod.attempt, self._folder)
         callback = RunCallback(
             best=best,
@@ -137,7 +140,9 @@ class Run:
 
         def evaluate(current: Any) -> dict[str, float]:
             with self._reporter.evaluating():
-                return assessor.evaluate(current, head, prepared.dev, trainer.compute_loss_context_manager)
+                metrics, answers = assessor.evaluate(current, head, prepared.dev, trainer.compute_loss_context_manager)
+                best.hear(answers)
+                return metrics
 
         with self._tracked() as tracking:
             trainer = make_trainer(
@@ -149,11 +154,13 @@ class Run:
                 callbacks=[*zeros.callbacks, callback, *tracking.callbacks],
                 folder=self._folder,
                 seed=self._planned.seed,
+                weighted=weighted,
             )
             resumed = self._train(trainer, checkpoints, best)
         best.load_into(model)
         predictions = self._predict(trainer, assessor, head) if self._pod.plan.predict else {}
-        warnings = (*prepared.warnings(), *tracking.warnings)
+        dev_predictions = assessor.write_answers(best.answers, head, prepared.dev, self._folder / publish.DEV)
+        warnings = (*prepared.warnings(), *prepared.unkept(best.answers), *tracking.warnings)
         result = self._result(best, resumed, attempts, zeros.record(), warnings, assessor.sources, parameters)
         self._reporter.enter(Phase.UPLOADING)
         return publish.publish(
@@ -165,6 +172,7 @@ class Run:
             adapter=prepared.adapter,
             tokenizer=prepared.tokenizer,
             predictions=predictions,
+            dev_predictions=dev_predictions,
             metrics=self._reporter.metrics_bytes(),
             checkpoints=checkpoints,
             folder=self._folder,
@@ -222,7 +230,7 @@ class Run:
             seed=planned.seed,
             attempt=self._pod.attempt,
             metric=settings.metric_for_best_model,
-            greater_is_better=settings.greater_is_better,
+            greater_is_better=self._task.greater_is_better,
             value=best.value,
             step=best.step,
             metrics=best.metrics,

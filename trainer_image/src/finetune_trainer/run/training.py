@@ -22,6 +22,7 @@ from finetune_trainer.model.layers import depths
 from finetune_trainer.model.trained import frozen_names, trained_state
 from finetune_trainer.run.best import Best
 from finetune_trainer.run.checkpoints import Checkpoints
+from finetune_trainer.run.class_weights import WeightedLoss
 from finetune_trainer.run.finite import LossWatch
 from finetune_trainer.run.pace import Pace
 from finetune_trainer.run.progress import Clock, Reporter
@@ -42,14 +43,16 @@ class RunTrainer(transformers.Trainer):
         order_seed: int,
         losses: LossWatch,
         lr_decay: float = 1,
+        weighted: WeightedLoss | None = None,
         **arguments: Any,
     ) -> None:
         super().__init__(**arguments)
         # Our models take the count of examples in a step and do not divide their loss by it; left on, accumulated
-        # passes add up to so many times the gradient. Each pass is weighted by its examples here, see `compute_loss`.
+        # passes add up to so many times the gradient. Each pass counts by its examples here, see `compute_loss`.
         self.model_accepts_loss_kwargs = False
         self.loss_is_scaled_for_ga = True
-        self._examples: int | None = None
+        self._mass_of_step: torch.Tensor | float | None = None
+        self._weighted = weighted
         self._evaluate_all = evaluate
         self._losses = losses
         self._tokens = tokens
@@ -67,15 +70,22 @@ class RunTrainer(transformers.Trainer):
         return metrics
 
     def get_batch_samples(self, *arguments: Any, **named: Any) -> tuple[list[Any], Any]:
-        """As Trainer's; how many examples the passes of a step have is remembered."""
+        """As Trainer's; what the passes of a step count together is remembered."""
         passes, count = super().get_batch_samples(*arguments, **named)
-        self._examples = sum(len(batch["input_ids"]) for batch in passes)
+        self._mass_of_step = sum(map(self._mass, passes))
         return passes, count
+
+    def _mass(self, batch: Any) -> torch.Tensor | float:
+        """What a pass counts in its step: its examples, each by the weight of its label."""
+        return len(batch["input_ids"]) if self._weighted is None else self._weighted.mass(batch["labels"])
 
     def compute_loss(self, model: Any, inputs: Any, *arguments: Any, **named: Any) -> Any:
         """The pass's share of the step's mean loss: an epoch's last step can have passes of different sizes."""
         # Outside of a step a batch is all that there is.
-        share = len(inputs["input_ids"]) / self._examples if self._examples else 1.0
+        share = 1.0 if self._mass_of_step is None else self._mass(inputs) / self._mass_of_step
+        if self._weighted is not None:
+            logits = model(**{name: value for name, value in inputs.items() if name != "labels"}).logits
+            return self._weighted(logits, inputs["labels"]) * share
         loss: Any = super().compute_loss(model, inputs, *arguments, **named)
         return loss * share
 
@@ -248,6 +258,7 @@ def make_trainer(
     callbacks: list[transformers.TrainerCallback],
     folder: Path,
     seed: int,
+    weighted: WeightedLoss | None = None,
 ) -> RunTrainer:
     """The Trainer of one run; UserError if the hardware lacks the precision."""
     arguments = training_arguments(settings, folder=folder, seed=seed)
@@ -257,6 +268,7 @@ def make_trainer(
         order_seed=seed,
         losses=LossWatch(settings.precision),
         lr_decay=settings.layerwise_lr_decay,
+        weighted=weighted,
         model=model,
         args=arguments,
         train_dataset=TokenDataset(tokens),

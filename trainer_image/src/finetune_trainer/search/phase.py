@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from finetune_core.api.search import TrialScheduler
 from finetune_core.canonical import short_hash
 from finetune_core.planning.search_plan import SearchPlan, SearchTaskPlan
-from finetune_core.planning.trial_settings import Config
+from finetune_core.planning.settings import Config
 from finetune_core.results.trial import TrialResult
 from finetune_core.search_layout import SearchLayout, TrialKind, TrialLayout
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from finetune_core.planning.trial_settings import Config
+from finetune_core.planning.settings import Config
 from finetune_core.tables import figures
 from finetune_trainer.search.leases import now
 from finetune_trainer.search.phase import Phase

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import ExecutionLimits, Plan, PlannedRun
 from finetune_core.planning.search_plan import SearchPlan
-from finetune_core.planning.trial_settings import Config
+from finetune_core.planning.settings import Config
 from finetune_core.results.evaluation import Evaluation
 from finetune_core.results.run import ExitCode, Failure, RunResult
 from finetune_store import StoreError, documents

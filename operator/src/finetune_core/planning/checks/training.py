@@ -5,13 +5,15 @@ from collections.abc import Collection, Iterator
 from pydantic.alias_generators import to_camel
 
 from finetune_core.api import Training
+from finetune_core.names import quoted
 from finetune_core.planning.argument_table import exclusive_groups
 from finetune_core.planning.argument_values import PeftType
 from finetune_core.planning.arguments import ARGUMENTS
 from finetune_core.planning.settings import Settings
 from finetune_core.problems import Problem
+from finetune_core.tasks.metrics import ProblemType
 from finetune_core.tasks.recipes import recipe_for
-from finetune_core.tasks.registry import ProblemType, TaskDefinition
+from finetune_core.tasks.registry import TaskDefinition
 from finetune_core.tasks.sparse import SPARSE_TYPES
 
 
@@ -89,10 +91,33 @@ def _said(settings: Settings, searched: Collection[str]) -> set[str]:
 
 
 def smoothing_problems(field: str, definition: TaskDefinition, *, smoothed: bool) -> Iterator[Problem]:
-    """Smoothed labels where there are none, which would make every loss 0; `field` is the task's training or space."""
-    if smoothed and definition.problem_type == ProblemType.REGRESSION:
+    """Smoothed labels where there is not one a text; `field` is the task's training or space.
+
+    In a regression every loss would be 0.
+    """
+    if smoothed and definition.problem_type != ProblemType.CLASSIFICATION:
+        why = (
+            "a multi-label task, without one label a text"
+            if definition.several_labels
+            else "a regression, without labels"
+        )
         remedy = "leave it to other tasks" if field.endswith("space") else "set it to 0 in the training of this task"
-        yield Problem(f"{field}.labelSmoothingFactor", f"{definition.name} is a regression, without labels: {remedy}")
+        yield Problem(f"{field}.labelSmoothingFactor", f"{definition.name} is {why}: {remedy}")
+
+
+def weight_problems(
+    field: str, definition: TaskDefinition, settings: Settings, searched: bool = False
+) -> Iterator[Problem]:
+    """Weights of labels that the task does not have; `field` is the task's training."""
+    given = settings.label_weights or {}
+    asked = {"classWeights": searched or settings.class_weights is not None, "labelWeights": bool(given)}
+    if definition.problem_type == ProblemType.REGRESSION:
+        for name in (name for name, said in asked.items() if said):
+            yield Problem(f"{field}.{name}", f"{definition.name} is a regression, without labels: leave it to others")
+        return
+    for name in (name for name in given if name not in definition.labels):
+        known = ", ".join(definition.labels[:20])
+        yield Problem(f"{field}.labelWeights", f"{quoted(name)} is no label of {definition.name}: use {known}")
 
 
 def steps_warnings(task: str, settings: Settings) -> Iterator[str]:
