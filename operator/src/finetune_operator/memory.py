@@ -25,8 +25,8 @@ class LookMemory:
     store was read, `reports_failed` after which of them (uids) all results were looked for again. `tried` is what the
     cluster was last asked about pods as the spec wants them. `signs` are the last ones of runs at work, or of a
     search's drivers; `stalled` counts those that give none. `lingering` is since when (monotonic) pods, by uid, go on
-    although their work is done. `queue_problem` is why nobody admits what waits in a queue, as of the monotonic time
-    `queue_asked`.
+    although their work is done. `queue_problem` is why nobody admits what waits in a queue, `queue_words` what Kueue
+    says of it otherwise, as of the monotonic time `queue_asked`.
     """
 
     indexes: dict[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
@@ -42,6 +42,7 @@ class LookMemory:
     lingering: dict[str, float] = field(default_factory=dict)
     queue_asked: float | None = None
     queue_problem: str | None = None
+    queue_words: str = ""
     connection: Connection | None = None
     connected_for: Storage | None = None
     connected_at: float = 0.0

@@ -83,9 +83,7 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
         resolver = Resolver(subject.owner, connection, store, children, actor, self._http, root)
         plan = Planner(subject.owner, store, resolver).experiment(spec, subject.memory, tuned)
         seen = observer.observe(store, plan, spec.execution, executor.traits, executor.template(settings), now=now)
-        decision = with_queue(
-            decide(seen), self._cluster, subject.memory, subject.owner.namespace, spec.execution.queue_name, now
-        )
+        decision = with_queue(decide(seen), self._cluster, subject.memory, subject.owner.namespace, seen.jobs, now)
         for action in decision.actions:
             actor.act(action, store=store, plan=plan)
         if decision.done:

@@ -84,9 +84,7 @@ class SearchReconciler(BaseReconciler[HPSearchStatus, SearchMemory]):
         observer = SearchObserver(children, subject.memory)
         seen = observer.observe(store, plan, spec, executor.traits, template, now=now, every=self._resync_seconds())
         seen = self._with_config_map(owner, seen)
-        decision = with_queue(
-            decide_search(seen), self._cluster, subject.memory, owner.namespace, spec.execution.queue_name, now
-        )
+        decision = with_queue(decide_search(seen), self._cluster, subject.memory, owner.namespace, seen.jobs, now)
         for action in decision.actions:
             actor.act(action, store=store, plan=plan)
         if decision.done:
