@@ -11,7 +11,8 @@ from kubernetes import client
 
 from finetune_dev.apiserver import ApiServer
 from support.apiserver import until
-from support.kueue_process import Queues, kueue
+from support.kueue_process import kueue
+from support.kueue_queues import Queues
 from support.search_world import SearchWorld, search_spec
 from support.world import Json, World, spec_of
 

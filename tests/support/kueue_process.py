@@ -14,7 +14,6 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -32,61 +31,13 @@ from finetune_dev.kubectl import kubectl
 from finetune_dev.paths import KUBECONFIG_VARIABLE
 from finetune_dev.shell import wait_for
 from support.apiserver import client_of
+from support.kueue_queues import Queues
 
 Json = dict[str, Any]
 
-_GROUP = ("kueue.x-k8s.io", "v1beta2")
 _SERVICE = "kueue-webhook-service"
 _CERTIFICATE = "kueue-webhook-server-cert"
 _READY_SECONDS = 120
-_FLAVOR = "default"
-
-
-@dataclass(frozen=True)
-class Queues:
-    """Quotas, and what Kueue has made of Jobs."""
-
-    api: client.ApiClient
-
-    @property
-    def custom(self) -> client.CustomObjectsApi:
-        """For objects of Kueue's."""
-        return client.CustomObjectsApi(self.api)
-
-    def quota(self, name: str, namespace: str, *, queue: str | None = None, **resources: str) -> None:
-        """A ClusterQueue with a quota (`cpu="2"`) that prefers what has a higher priority, and a LocalQueue to it."""
-        quotas = [{"name": one, "nominalQuota": much} for one, much in resources.items()]
-        spec = {
-            "namespaceSelector": {},
-            "preemption": {"withinClusterQueue": "LowerPriority"},
-            "resourceGroups": [{"coveredResources": [*resources], "flavors": [{"name": _FLAVOR, "resources": quotas}]}],
-        }
-        self._create("resourceflavors", "ResourceFlavor", _FLAVOR, {})
-        self._create("clusterqueues", "ClusterQueue", name, spec)
-        self.local(queue or name, namespace, name)
-
-    def local(self, queue: str, namespace: str, cluster_queue: str) -> None:
-        """A LocalQueue of a ClusterQueue."""
-        item = _item("LocalQueue", queue, {"clusterQueue": cluster_queue})
-        self.custom.create_namespaced_custom_object(*_GROUP, namespace, "localqueues", item)
-
-    def workload(self, namespace: str, uid: str) -> Json:
-        """What Kueue has made of the object of that uid; {} before it has."""
-        found = self.custom.list_namespaced_custom_object(
-            *_GROUP, namespace, "workloads", label_selector=f"kueue.x-k8s.io/job-uid={uid}"
-        )
-        return next(iter(found["items"]), {})
-
-    def _create(self, plural: str, kind: str, name: str, spec: Json) -> None:
-        try:
-            self.custom.create_cluster_custom_object(*_GROUP, plural, _item(kind, name, spec))
-        except client.ApiException as error:
-            if error.status != 409:
-                raise
-
-
-def _item(kind: str, name: str, spec: Json) -> Json:
-    return {"apiVersion": "/".join(_GROUP), "kind": kind, "metadata": {"name": name}, "spec": spec}
 
 
 @contextmanager
