@@ -152,7 +152,7 @@ def test_an_operator_that_is_killed_while_kueue_preempts_starts_nothing_itself(
 def test_a_ray_cluster_is_queued_preempted_and_goes_on(experiment: Experiments, queues: Queues, namespace: str) -> None:
     team = f"e2e-{uuid4().hex[:6]}"
     # Of the head and of one worker.
-    queues.quota(team, namespace, cpu="2", memory="8Gi")
+    queues.quota(team, namespace, cpu="2")
     execution = {"queueName": team, "checkpointIntervalSeconds": 5}
     asked = ray_spec(["wnli"], parallelism=1, training=STEPS, execution=execution)
     low = experiment("low").apply(asked)

@@ -131,6 +131,16 @@ def test_a_request_beyond_the_whole_quota_is_said(world: World, team: str) -> No
     seen(world, "large", "Queued", "insufficient quota for cpu in flavor default")
 
 
+def test_a_quota_that_does_not_cover_what_pods_ask_for_by_default_is_said(
+    world: World, queues: Queues, team: str
+) -> None:
+    # Written down in docs/how-to/kueue.md.
+    queues.covering(f"{team}-cpu", world.namespace, {"cpu": "1"})
+    queued(world, "exp", f"{team}-cpu")
+    world.look("exp")
+    seen(world, "exp", "Queued", "resource ephemeral-storage unavailable in ClusterQueue")
+
+
 def test_without_a_queue_kueue_has_no_part_in_it(world: World, queues: Queues, team: str) -> None:
     queued(world, "free", None)
     world.look("free", times=2)

@@ -1,5 +1,6 @@
 """Queues of Kueue's, and what Kueue has made of Jobs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,8 @@ Json = dict[str, Any]
 
 _GROUP = ("kueue.x-k8s.io", "v1beta2")
 _FLAVOR = "default"
+_PLENTY = {"memory": "1Ti", "ephemeral-storage": "10Ti"}
+"""Of what our pods ask for beside CPUs: a queue that does not cover it admits none of them."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,10 @@ class Queues:
 
     def quota(self, name: str, namespace: str, **resources: str) -> None:
         """A ClusterQueue with a quota (`cpu="2"`) that prefers what has a higher priority, and a LocalQueue to it."""
+        self.covering(name, namespace, {**_PLENTY, **resources})
+
+    def covering(self, name: str, namespace: str, resources: Mapping[str, str]) -> None:
+        """The same with a quota for these resources alone."""
         quotas = [{"name": one, "nominalQuota": much} for one, much in resources.items()]
         spec = {
             "namespaceSelector": {},
