@@ -23,17 +23,17 @@ def with_queue(
 ) -> DecisionT:
     """With Kueue's words; `Blocked` where it waits for a queue that is not there.
 
-    Asked once a minute, and only while it waits; at each look until Kueue has said something.
+    Asked once a minute, and only while it waits; for the words at each look until Kueue has said something.
     """
     waiting = [job for job in jobs if job.queued and job.suspended and not (job.finished or job.deleting)]
     if decision.reason != Reason.QUEUED or not waiting:
         memory.queue_asked, memory.queue_problem, memory.queue_words = None, None, ""
         return decision
-    unheard = memory.queue_problem is None and not memory.queue_words
-    if memory.queue_asked is None or unheard or now - memory.queue_asked >= _ASK_SECONDS:
-        memory.queue_asked = now
-        memory.queue_problem = _problem(cluster, namespace, waiting[0].queue)
-        memory.queue_words = "" if memory.queue_problem else _words(cluster, namespace, waiting[0])
+    due = memory.queue_asked is None or now - memory.queue_asked >= _ASK_SECONDS
+    if due:
+        memory.queue_asked, memory.queue_problem = now, _problem(cluster, namespace, waiting[0].queue)
+    if memory.queue_problem is None and (due or not memory.queue_words):
+        memory.queue_words = _words(cluster, namespace, waiting[0])
     if memory.queue_problem is None:
         return replace(decision, message=f"{decision.message} {memory.queue_words}".rstrip())
     return replace(decision, reason=Reason.BLOCKED, message=f"{decision.message} {memory.queue_problem}")
