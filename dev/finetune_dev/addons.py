@@ -32,7 +32,9 @@ def _without_webhooks(kind: str, initial: str) -> Json:
 
 
 def _merge(kind: str, name: str, *, group: str = "admissionregistration.k8s.io/v1", **fields: object) -> Json:
-    return {"patch": json.dumps({"apiVersion": group, "kind": kind, "metadata": {"name": name}, **fields})}
+    patch = {"apiVersion": group, "kind": kind, "metadata": {"name": name}, **fields}
+    # By target: without one, kustomize looks for the object in the namespace `default`.
+    return {"target": {"kind": kind, "name": name}, "patch": json.dumps(patch)}
 
 
 def _without_api(version: str) -> Json:

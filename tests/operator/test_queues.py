@@ -3,11 +3,14 @@
 Kueue's kinds are played here; Kueue itself is in test_kueue.py.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 from kubernetes import client
 
 from finetune_operator.kinds.queues import workload_in_words
-from support.apiserver import served
+from support.apiserver import served, until
 from support.search_world import SearchWorld, search_spec
 from support.world import Json, World, spec_of
 
@@ -161,3 +164,54 @@ def test_a_waiting_experiment_repeats_kueues_words_and_asks_for_them_once_a_minu
 def test_kueues_words(conditions: list[Json], checks: tuple[Json, ...], words: str) -> None:
     said = workload_in_words(workload("v1beta2", "uid", conditions, checks))
     assert said == (f"Kueue (Workload job-exp-1): {words}" if words else "")
+
+
+@contextmanager
+def webhook_down(api: client.ApiClient, namespace: str) -> Iterator[None]:
+    """As while Kueue's pod starts: every Job of the namespace must be asked about at a Service that is not there."""
+    rule = {"apiGroups": ["batch"], "apiVersions": ["v1"], "resources": ["jobs"], "operations": ["CREATE", "UPDATE"]}
+    hook = {
+        "name": "vjob.kb.io",
+        "rules": [rule],
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+        "clientConfig": {"service": {"namespace": "default", "name": f"gone-{namespace}"}},
+        "failurePolicy": "Fail",
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+    }
+    registration = client.AdmissionregistrationV1Api(api)
+    registration.create_validating_webhook_configuration({"metadata": {"name": namespace}, "webhooks": [hook]})
+    until(lambda: _refuses_jobs(api, namespace), "the webhook to be asked")
+    yield
+    registration.delete_validating_webhook_configuration(namespace)
+    until(lambda: not _refuses_jobs(api, namespace), "the webhook to be forgotten")
+
+
+def _refuses_jobs(api: client.ApiClient, namespace: str) -> bool:
+    pod = {"restartPolicy": "Never", "containers": [{"name": "c", "image": "c"}]}
+    job = {"metadata": {"name": "probe"}, "spec": {"template": {"spec": pod}}}
+    try:
+        client.BatchV1Api(api).create_namespaced_job(namespace, job, dry_run="All")
+    except client.ApiException as error:
+        if error.status != 500:
+            raise
+        return True
+    return False
+
+
+def test_a_webhook_that_does_not_answer_is_said_and_waited_for(world: World, api_client: client.ApiClient) -> None:
+    with webhook_down(api_client, world.namespace):
+        world.apply("exp", spec_of(world.server, {"rte": 1}))
+        assert world.look("exp") is not None
+        assert world.reason("exp") == "Blocked"
+        message = world.condition("exp", "Succeeded")["message"]
+        assert 'failed calling webhook "vjob.kb.io"' in message
+        assert world.jobs("exp") == []
+    world.look("exp", times=2)
+    assert world.job("exp")
+    with webhook_down(api_client, world.namespace):
+        world.apply("exp", spec_of(world.server, {"rte": 1}, execution={"suspend": True}))
+        world.look("exp")
+        assert 'failed calling webhook "vjob.kb.io"' in world.condition("exp", "Succeeded")["message"]
+    world.look("exp", times=2)
+    assert world.reason("exp") == "Suspended"
