@@ -40,7 +40,7 @@ NETWORK_POLICY = Kind("NetworkPolicy", "networkpolicies", "v1", "networking.k8s.
 LEASE = Kind("Lease", "leases", "v1", "coordination.k8s.io")
 
 _KUEUE_VERSIONS = ("v1beta2", "v1beta1")
-"""Releases begin with the second. What is asked for in it, a later one must convert, which it can only while it runs."""
+"""Releases begin with the second. What is asked for in it, a later one has to convert: it can only while it runs."""
 LOCAL_QUEUES = tuple(Kind("LocalQueue", "localqueues", version, "kueue.x-k8s.io") for version in _KUEUE_VERSIONS)
 """A queue of Kueue's, in each version that serves it."""
 WORKLOADS = tuple(Kind("Workload", "workloads", version, "kueue.x-k8s.io") for version in _KUEUE_VERSIONS)
