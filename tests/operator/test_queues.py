@@ -1,6 +1,6 @@
 """What a waiting experiment says: that nobody serves its queue, or Kueue's own words.
 
-Kueue's kinds are played here; Kueue itself is in test_kueue.py.
+Kueue's kinds are played: no Kueue runs here.
 """
 
 from collections.abc import Iterator
