@@ -3,12 +3,14 @@
 Kueue's kinds are played: no Kueue runs here.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 from kubernetes import client
 
+from finetune_kube.errors import ApiUnavailableError, ClusterError, ForbiddenError, WebhookError, error_of
 from finetune_operator.kinds.queues import workload_in_words
 from support.apiserver import served, until
 from support.search_world import SearchWorld, search_spec
@@ -197,6 +199,23 @@ def _refuses_jobs(api: client.ApiClient, namespace: str) -> bool:
             raise
         return True
     return False
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "kind"),
+    [
+        (500, 'Internal error occurred: failed calling webhook "vjob.kb.io": service "a" not found', WebhookError),
+        (500, "conversion webhook for kueue.x-k8s.io/v1beta2, Kind=LocalQueue failed: no endpoints", WebhookError),
+        (500, "etcdserver: request timed out", ApiUnavailableError),
+        (429, "too many requests", ApiUnavailableError),
+        (403, 'admission webhook "vjob.kb.io" denied the request: no', ForbiddenError),
+    ],
+)
+def test_a_webhook_that_does_not_answer_is_told_from_an_api_server_that_does_not(
+    status: int, reason: str, kind: type[ClusterError]
+) -> None:
+    body = json.dumps({"message": reason}).encode()
+    assert type(error_of(status, "POST", "/apis/batch/v1/namespaces/n/jobs", body)) is kind
 
 
 def test_a_webhook_that_does_not_answer_is_said_and_waited_for(world: World, api_client: client.ApiClient) -> None:
