@@ -63,7 +63,7 @@ def test_a_pod_sees_the_text_that_the_spec_has(text: str) -> None:
     job = manifests.resolve_job(OWNER, settings(text), name="n", uris=(f"pvc://claim/{text}",), key="k")
     command, env = seen(job)
     assert command == ["finetune-trainer", "resolve", f"--uri=pvc://claim/{text}", "--output=k"]
-    assert env["FINETUNE_STORE"] == manifests.store_uri(settings(text).storage)
+    assert env["FINETUNE_STORE"] == settings(text).storage.uri
     assert env["AWS_ENDPOINT_URL"] == f"https://{text}"
     assert env.get("AWS_REGION", "") == text
 

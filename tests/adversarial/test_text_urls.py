@@ -60,8 +60,8 @@ def test_the_hub_is_not_asked_for_what_is_no_repository(name: str) -> None:
     [
         ("bert-base_uncased.v1", "/api/models/bert-base_uncased.v1/revision/main"),
         ("org/name", "/api/models/org/name/revision/main"),
-        ("org/..name@refs/pr/1", "/api/models/org/..name/revision/refs/pr/1"),
-        ("user@evil.example/x", "/api/models/user/revision/evil.example/x"),
+        ("org/..name@refs/pr/1", "/api/models/org/..name/revision/refs%2Fpr%2F1"),
+        ("user@evil.example/x", "/api/models/user/revision/evil.example%2Fx"),
         ("org/name@v1.0..2", "/api/models/org/name/revision/v1.0..2"),
     ],
 )

@@ -14,13 +14,14 @@ from rich.console import Console
 
 from finetune_cli.shown.comparison import comparison_page
 from finetune_core.layout import ExperimentLayout
+from finetune_core.planning.plan import Plan
 from finetune_core.results.comparison import compare
-from finetune_core.results.comparison_schema import Comparison, Verdict
+from finetune_core.results.comparison_schema import Comparison, ItemComparison, Verdict
 from finetune_core.results.schema import ResultsDocument
 from finetune_report.significance import t_test
 from finetune_store import DirectoryStore, Store
 from support.documents import document_of
-from support.report_store import finish_run
+from support.report_store import finish_predicted_run, finish_run
 from support.results import plan_of
 from support.world import World, spec_of
 
@@ -110,7 +111,7 @@ def test_it_comes_in_every_format(store: DirectoryStore, two: Documents, run: Ru
 
 
 def test_json_is_the_comparison_of_the_two_reports(store: DirectoryStore, two: Documents, run: Run) -> None:
-    said = run("compare", "untuned", "tuned", "-o", "json", *where(store))
+    said = run("compare", "untuned", "tuned", "-o", "json", "--no-items", *where(store))
     assert Comparison.model_validate_json(said.out) == compare(*two, t_test)
 
 
@@ -131,6 +132,74 @@ def test_runs_so_far_are_compared_and_said_to_be_so(store: DirectoryStore, two: 
     assert "Not all runs of demo have ended" in said.err
     assert "rte, before: runs left out: 1 not ended." in said.text
     assert "paired (2)" in said.text
+
+
+LABELS = "01" * 10
+WRONG = {"first": (0, 1, 2, 3, 4, 5, 6, 7), "second": (0, 1)}
+"""Rows that each experiment's runs are wrong about: of 20 the first alone about six, the second about none."""
+
+
+def predicted(store: Store, name: str, *, data: str = "d1") -> Plan:
+    """`team/<name>`: two runs of RTE that have kept what they said of 20 rows."""
+    plan = plan_of({"rte": 2}).model_copy(update={"experiment": name})
+    store.put(ExperimentLayout(plan.namespace, name).plan, plan.to_bytes())
+    guesses = "".join(str(1 - int(label)) if row in WRONG[name] else label for row, label in enumerate(LABELS))
+    for run in range(2):
+        finish_predicted_run(store, plan, "rte", run, LABELS, guesses, data=data)
+    return plan
+
+
+def test_models_are_compared_row_by_row_where_runs_kept_their_dev_predictions(store: DirectoryStore, run: Run) -> None:
+    seeds = [one.seed for one in predicted(store, "first").runs]
+    predicted(store, "second")
+    said = run("compare", "first", "second", *where(store))
+    assert (
+        f"rte, row by row over 20 rows of the dev set (digest d1), models of the seeds {min(seeds)}, {max(seeds)}: "
+        "accuracy 60.00 → 90.00, +30.00 ["
+    ) in said.text
+    # Six rows, all in favour of one: 2 / 2**6, and by Holm over two pairs twice that.
+    assert said.text.count("0 right before alone, 6 after alone, p 0.031 (0.062)") == 2
+    assert "row by row" not in run("compare", "first", "second", "--no-items", *where(store)).text
+
+
+def test_two_runs_are_compared_by_id_or_by_task_and_number(store: DirectoryStore, run: Run) -> None:
+    runs = predicted(store, "first").runs
+    predicted(store, "second")
+    said = run("compare", "first", "second", "--runs", "rte/0", runs[1].run_id, "-o", "json", *where(store))
+    assert said.code == 0
+    made = ItemComparison.model_validate_json(said.out)
+    assert (made.items, made.before_seeds, made.after_seeds) == (20, (runs[0].seed,), (runs[1].seed,))
+    assert [(pair.only_before, pair.only_after, pair.p) for pair in made.pairs] == [(0, 6, 2 / 2**6)]
+    alone = run("compare", "first", "first", "--runs", "rte/0", "rte/1", "-o", "csv", *where(store))
+    assert [row["kind"] for row in csv.DictReader(io.StringIO(alone.out))] == ["bootstrap", "mcnemar"]
+
+
+def test_other_dev_sets_are_refused_with_both_digests(store: DirectoryStore, run: Run) -> None:
+    predicted(store, "first")
+    predicted(store, "second", data="d2")
+    words = "the dev sets differ (digest d1 before, d2 after)"
+    assert f"rte, row by row: not compared: {words}" in run("compare", "first", "second", *where(store)).text
+    said = run("compare", "first", "second", "--runs", "rte/0", "rte/0", *where(store))
+    assert said.code == 1
+    assert words in said.text
+
+
+def test_a_file_that_was_changed_is_left_out_with_a_word(store: DirectoryStore, run: Run) -> None:
+    plan = predicted(store, "first")
+    predicted(store, "second")
+    layout = ExperimentLayout("team", "first").run("rte", plan.runs[0].run_id)
+    store.put(layout.dev_predictions("attempt-0", "validation.tsv"), b"index\n")
+    text = run("compare", "first", "second", *where(store)).text
+    assert "was changed after its run" in text
+    assert f"models of the seed {plan.runs[1].seed}" in text
+
+
+def test_results_of_before_there_were_dev_predictions_are_said_to_have_none(
+    store: DirectoryStore, two: Documents, run: Run
+) -> None:
+    text = run("compare", "untuned", "tuned", *where(store)).text
+    assert "rte, row by row: not compared: no run before has dev predictions" in text
+    assert "paired (5) better" in text
 
 
 def test_other_data_are_warned_of(store: DirectoryStore, two: Documents, run: Run) -> None:

@@ -175,3 +175,19 @@ def test_a_file_with_something_else_is_refused(run: Run, tmp_path: Path) -> None
 
     assert said.code == 1
     assert "is no Katib Experiment" in said.text
+
+
+def test_a_data_set_of_the_hub_becomes_a_task_with_its_splits() -> None:
+    asked = "--dataset_name org/reviews --dataset_config_name plain --do_predict"
+    converted = from_run_glue(f"run_glue.py --model_name_or_path org/model {asked}")
+    (task,) = converted.manifest["spec"]["tasks"]
+    assert task["data"] == {
+        "uri": "hf://org/reviews",
+        "config": "plain",
+        "train": "train",
+        "validation": "validation",
+        "test": "test",
+        "textColumns": ["text"],
+    }
+    assert not [one for one in converted.notes if "dataset" in one]
+    assert not [one for one in check_text("m", to_yaml(converted.manifest)) if one.severity == Severity.ERROR]

@@ -76,3 +76,34 @@ def test_a_person_is_asked(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: 
 def test_folders_become_uris_that_a_local_run_takes(run: Run, tmp_path: Path) -> None:
     said = run("init", "--model", str(tmp_path), "--data", str(tmp_path), "--name", "own", "-f", "-")
     assert yaml.safe_load(said.out)["spec"]["model"] == {"uri": tmp_path.as_uri()}
+
+
+def test_a_task_of_a_data_set_on_the_hub_is_written_with_its_splits(run: Run, tmp_path: Path) -> None:
+    file = str(tmp_path / "hub.yaml")
+    flags = ("--labels", "neg, pos", "--text-columns", "text", "--config", "plain", "--gpus", "0")
+
+    said = run("init", "--model", MODEL, "--data", "hf://org/reviews", "--task", "reviews", *flags, "-f", file)
+
+    assert said.code == 0
+    assert yaml.safe_load(Path(file).read_text())["spec"]["tasks"] == [
+        {
+            "name": "reviews",
+            "problemType": "Classification",
+            "labels": ["neg", "pos"],
+            "data": {
+                "config": "plain",
+                "train": "train",
+                "validation": "validation",
+                "labelColumn": "label",
+                "textColumns": ["text"],
+            },
+        }
+    ]
+    assert run("validate", file).code == 0
+
+
+def test_splits_by_name_need_a_data_set_on_the_hub(run: Run, tmp_path: Path) -> None:
+    ask = ("init", "--model", MODEL, "--data", "s3://bucket/reviews", "--task", "reviews", "--labels", "neg,pos")
+    said = run(*ask, "-f", str(tmp_path / "a.yaml"))
+    assert said.code == 1
+    assert "splits have names only in data sets on the hub (hf://)" in said.text

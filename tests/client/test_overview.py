@@ -13,7 +13,7 @@ from finetune_client.task_table import task_header, task_rows
 from finetune_core.api.crd import experiment_crd, search_crd
 from finetune_core.api.search_status import HPSearchStatus
 from finetune_core.api.status import ExperimentStatus
-from finetune_core.tables.experiment import TASK_COLUMNS
+from finetune_core.tables.experiment import task_header as results_header
 from finetune_kube.kinds import EXPERIMENT, SEARCH
 from support.experiments import experiment
 
@@ -70,7 +70,7 @@ def test_terminal_and_page_write_the_same_figures() -> None:
 
 
 def test_titles_are_those_of_the_results_and_of_kubectl() -> None:
-    results = [column.title.removesuffix(" (n)") for column in TASK_COLUMNS]
+    results = [title.removesuffix(" (n)") for title in results_header(())]
     assert list(task_header(seen())) == results
     for kind, item in ((EXPERIMENT, seen()), (SEARCH, seen("HPSearch"))):
         printed = Console(width=200)

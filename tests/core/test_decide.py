@@ -67,6 +67,16 @@ def test_a_working_job_is_left_alone() -> None:
     assert decide(replace(seen, jobs=(job(seen, active=2, ready=2),))).actions == ()
 
 
+def test_what_a_store_that_somebody_has_to_mend_says_is_said_while_no_pod_is_at_work() -> None:
+    seen = observation()
+    pod = PodView("job-0-x", "job", JobRole.TRAIN, 0, ended=True, failure_reason="StoreUnavailable")
+    refused = (replace(pod, failure_message="cannot write: AccessDenied"),)
+    decision = decide(replace(seen, jobs=(job(seen),), pods=refused))
+    assert decision.reason == Reason.STORAGE_UNAVAILABLE
+    assert "job-0-x cannot use the store: cannot write: AccessDenied" in decision.message
+    assert decide(replace(seen, jobs=(job(seen, active=1, ready=1),), pods=refused)).reason == Reason.RUNNING
+
+
 def test_parallelism_and_suspend_are_changed_in_place() -> None:
     seen = observation(execution=Execution(parallelism=5, suspend=True))
     decision = decide(replace(seen, jobs=(job(seen, parallelism=2),)))

@@ -1,5 +1,10 @@
-"""The health rules of docs/how-to/gitops.md for Argo CD (Lua) and Flux (CEL), for every reason that there is."""
+"""The health rules of docs/how-to/gitops.md for Argo CD (Lua) and Flux (CEL), for every reason that there is.
 
+And what kstatus, the library by which Flux and kpt know objects, makes of them without any rule.
+"""
+
+import json
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +15,7 @@ import yaml
 from celpy.adapter import json_to_cel
 
 from finetune_core.api.status import ConditionStatus, Reason
+from finetune_dev import binaries
 from support.doc_pages import REPOSITORY
 
 Json = dict[str, Any]
@@ -136,3 +142,30 @@ def flux_health(item: Json, kind: str) -> str:
         if program.evaluate({name: json_to_cel(item[name]) for name in ("metadata", "status")}):
             return health
     return "InProgress"
+
+
+@pytest.fixture(scope="module")
+def by_kstatus() -> dict[str, str]:
+    """What kstatus says of every object here, by the object as JSON; built once, then cached."""
+    objects = [
+        {**item, "apiVersion": "finetune.dev/v1alpha1", "kind": "HPSearch"} for item in (NEW, *map(first, CASES))
+    ]
+    program = binaries.ensure("kstatus")
+    told = subprocess.run([program], input=json.dumps(objects), capture_output=True, text=True, check=True).stdout
+    return dict(zip(map(json.dumps, (NEW, *map(first, CASES))), json.loads(told), strict=True))
+
+
+def first(case: tuple[Any, ...]) -> Json:
+    return case[0]
+
+
+@pytest.mark.parametrize(("item", "_argo", "_flux", "_reason"), CASES)
+def test_without_rules_flux_takes_whatever_the_operator_has_looked_at_for_ready(
+    by_kstatus: dict[str, str], item: Json, _argo: str, _flux: str, _reason: Reason
+) -> None:
+    seen = item["status"]["observedGeneration"] == item["metadata"]["generation"]
+    assert by_kstatus[json.dumps(item)] == ("Current" if seen else "InProgress")
+
+
+def test_without_rules_flux_takes_a_new_object_for_ready_too(by_kstatus: dict[str, str]) -> None:
+    assert by_kstatus[json.dumps(NEW)] == "Current"

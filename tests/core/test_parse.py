@@ -277,3 +277,14 @@ def test_last_weights_in_place_of_the_best_are_warned_of() -> None:
     given = spec(tasks=[{"name": "cola", "training": training}])
     assert check_spec(given) == ()
     assert warnings(given) == ("cola: scored and predicted with the last weights, not the best (allowLastModel)",)
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/data", "pvc://claim/data"])
+def test_only_data_sets_on_the_hub_have_configurations_and_splits(uri: str) -> None:
+    data = {"train": "train", "validation": "dev.csv", "config": "plain", "textColumns": ["text"]}
+    assert problems(data={"uri": uri}, tasks=[custom(data=data)]) == [
+        f"spec.tasks[mine].data.config: {uri} has no configurations, only data sets on the hub (hf://) do: remove it",
+        "spec.tasks[mine].data.train: train is no file: write its name with .csv, .tsv, .jsonl or .parquet; splits "
+        f"have names only in data sets on the hub (hf://), and this task's data are {uri}",
+    ]
+    assert problems(tasks=[custom(data={**data, "uri": "hf://org/data"})]) == []

@@ -26,6 +26,9 @@ class Case:
     bad: dict[str, Any]
 
 
+FOLDED: dict[str, Any] = CUSTOM | {"folds": 5, "data": {"train": "train.csv", "textColumns": ["text"]}}
+
+
 def on_task(**fields: Any) -> dict[str, Any]:
     return {"tasks": [fields]}
 
@@ -87,11 +90,53 @@ TASK_CASES = (
         bad=on_task(name="cola", data={"uri": "s3://bucket/cola", "labelColumn": "y"}),
     ),
     Case(
+        "configurations are of data sets on the hub",
+        "tasks[].data",
+        "only data sets on the hub (uri: hf://...) have configurations",
+        good=on_task(**CUSTOM | {"data": {**CUSTOM["data"], "uri": "hf://org/data", "config": "plain"}}),
+        bad=on_task(**CUSTOM | {"data": {**CUSTOM["data"], "uri": "s3://bucket/data", "config": "plain"}}),
+    ),
+    Case(
         "a custom task names its files and columns",
         "tasks[]",
-        "a custom task needs data.train, data.validation and data.textColumns",
+        "a custom task needs data.train, data.validation (or folds) and data.textColumns",
         good=on_task(**CUSTOM),
         bad=on_task(**CUSTOM | {"data": {"train": "train.csv", "textColumns": ["text"]}}),
+    ),
+    Case(
+        "folds are for custom tasks",
+        "tasks[]",
+        "folds are for custom tasks",
+        good=on_task(**FOLDED),
+        bad=on_task(name="rte", folds=5),
+    ),
+    Case(
+        "folds without a dev set",
+        "tasks[]",
+        "remove data.validation and data.test",
+        good=on_task(**FOLDED, runs=2),
+        bad=on_task(**CUSTOM, folds=5),
+    ),
+    Case(
+        "folds without a test set",
+        "tasks[]",
+        "remove data.validation and data.test",
+        good=on_task(**FOLDED),
+        bad=on_task(**FOLDED | {"data": FOLDED["data"] | {"test": "test.csv"}}),
+    ),
+    Case(
+        "a group column is for folds",
+        "tasks[]",
+        "data.groupColumn is for folds",
+        good=on_task(**FOLDED | {"data": FOLDED["data"] | {"groupColumn": "author"}}),
+        bad=on_task(**CUSTOM | {"data": CUSTOM["data"] | {"groupColumn": "author"}}),
+    ),
+    Case(
+        "runs count each fold",
+        "",
+        "at most 1000 runs over all tasks",
+        good=on_task(**FOLDED, runs=100),
+        bad={"tasks": [FOLDED | {"name": f"task-{k}", "runs": 100} for k in range(3)]},
     ),
     Case(
         "a classification task has labels",

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from support.experiments import errors, search
+from support.experiments import CUSTOM, errors, search
 
 pytestmark = pytest.mark.apiserver
 
@@ -58,6 +58,11 @@ CASES = {
         "type is no sparse type",
     ),
     "no runs": ({"trials": 3}, {"tasks": [{"name": "rte", "runs": 3}]}, "is for experiments"),
+    "no folds": (
+        {"trials": 3},
+        {"tasks": [CUSTOM | {"folds": 3, "data": {"train": "train.csv", "textColumns": ["text"]}}]},
+        "folds is for experiments",
+    ),
     "known task": ({"tasks": [{"name": "cola"}]}, {"tasks": [{"name": "colla"}]}, "name is none of GLUE's tasks"),
     "algorithm": ({"algorithm": "TPE"}, {"algorithm": "Bayes"}, "Unsupported value"),
 }  # fmt: skip

@@ -28,6 +28,9 @@ NOT_RUN = {
     "finetune search examples/search-quickstart.yaml --model ./bert --data ./glue": (
         "a minute, on a Ray of its own: tests/trainer_search/test_command.py runs it with fewer trials"
     ),
+    "finetune compare tuned tuned -n team --runs rte/0 rte/3": (
+        "the stage's runs say nothing of a dev set: tests/cli/test_compare.py compares two runs"
+    ),
     "kubectl run prune --rm -it --restart=Never --image TRAINER-IMAGE --env ... "
     "--command -- finetune-trainer prune ...": "a pod, with dots for what is the reader's",
     **dict.fromkeys(

@@ -11,7 +11,7 @@ from finetune_core.tables.experiment import RESULTS_COLUMNS
 from finetune_report.build import build
 from finetune_store import DirectoryStore
 from support.filled_store import finished_experiment, no_data, running_experiment, running_search
-from support.report_store import finish_run, layout_of
+from support.report_store import finish_predicted_run, finish_run, layout_of
 from support.results import plan_of
 from support.search_trials import mixed_trials
 
@@ -100,6 +100,45 @@ def test_compare_has_a_row_a_task_and_one_of_the_whole(store: DirectoryStore, fo
     assert frame.difference["metric"] == pytest.approx(0.1)
     assert frame.verdict["metric"] == "better"
     assert frame.difference["score"] == pytest.approx(10)
+
+
+def test_dev_predictions_have_a_row_a_run_and_row_of_the_dev_set(store: DirectoryStore, folder: Path) -> None:
+    made = plan_of({"rte": 2})
+    store.put(layout_of(made).plan, made.to_bytes())
+    finish_predicted_run(store, made, "rte", 0, "0110", "0111")
+    finish_run(store, made, "rte", 1, 0.6)
+    frame = finetune.dev_predictions("demo", task="rte", namespace="team", store=str(folder))
+    assert list(frame.columns) == [
+        "namespace", "experiment", "model", "task", "run", "run_id", "seed", "split", "data", "index", "label",
+        "prediction", "probability",
+    ]  # fmt: skip
+    assert [*zip(frame["index"], frame.label, frame.prediction, frame.probability, strict=True)] == [
+        (0, "0", "0", 0.9), (1, "1", "1", 0.9), (2, "1", "1", 0.9), (3, "0", "1", 0.9)
+    ]  # fmt: skip
+    assert set(frame.run_id) == {made.runs[0].run_id}
+
+
+def test_without_any_dev_predictions_the_frame_is_empty_and_has_its_columns(plan: Plan, folder: Path) -> None:
+    frame = finetune.dev_predictions("demo", namespace="team", store=str(folder))
+    assert frame.empty
+    assert {"task", "label", "prediction"} <= set(frame.columns)
+
+
+def test_compare_items_has_a_row_of_all_models_and_one_of_each_pair(store: DirectoryStore, folder: Path) -> None:
+    for name, guesses in (("before", "0100"), ("after", "0110")):
+        made = plan_of({"rte": 2}).model_copy(update={"experiment": name})
+        store.put(layout_of(made).plan, made.to_bytes())
+        for run in range(2):
+            finish_predicted_run(store, made, "rte", run, "0110", guesses)
+        build(store, made, (), open_data=no_data, plots=False)
+    where = {"namespace": "team", "store": str(folder)}
+    frame = finetune.compare_items("before", "after", **where)
+    assert list(frame.kind) == ["bootstrap", "mcnemar", "mcnemar"]
+    assert (frame.before_value[0], frame.after_value[0], frame.difference[0]) == (0.75, 1.0, 0.25)
+    assert list(frame.only_after[1:]) == [1, 1]
+    assert list(frame.p[1:]) == [1, 1]
+    two = finetune.compare_items("before", "after", runs=("rte/0", "rte/1"), **where)
+    assert list(two.before_seed[1:]) == [made.runs[0].seed]
 
 
 def test_run_ids_of_digits_stay_text(store: DirectoryStore, folder: Path) -> None:

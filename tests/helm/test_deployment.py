@@ -136,6 +136,20 @@ def test_what_is_emptied_for_pods_is_empty() -> None:
     assert config(pods={"templatePolicy": "Restricted"}).pods.template_policy == TemplatePolicy.RESTRICTED
 
 
+def test_a_proxy_is_for_all_pods_and_what_is_inside_is_reached_without_it() -> None:
+    proxy = {"https": "http://proxy.example.com:3128", "direct": ["s3.internal", "10.0.0.0/8"]}
+    inside = "localhost,127.0.0.1,.svc,.cluster.local,s3.internal,10.0.0.0/8"
+    manifests = render(proxy=proxy, ui={"enabled": True})
+
+    assert config(proxy=proxy).pods.env == {"HTTPS_PROXY": proxy["https"], "NO_PROXY": inside}
+    for name in (NAME, f"{NAME}-ui"):
+        env = environment(pods(manifests)[name])
+        assert env["HTTPS_PROXY"] == proxy["https"]
+        # Kubernetes puts the API server's address there.
+        assert env["NO_PROXY"] == f"{inside},$(KUBERNETES_SERVICE_HOST)"
+        assert "HTTP_PROXY" not in env
+
+
 @pytest.mark.parametrize("name", [NAME, f"{NAME}-ui", "ft-store"])
 def test_the_cluster_may_give_all_pods_their_ids(name: str) -> None:
     values = {"podSecurityContext": None}

@@ -7,7 +7,8 @@ import pytest
 
 from finetune_core.api import MAX_NAME_LENGTH, MAX_RUNS, Execution, ExecutionMode, Resources, Storage, Tracking
 from finetune_core.deciding.actions import CreateReportJob, CreateTrainJob
-from finetune_core.deciding.job_sequence import MAX_ROUNDS, job_name
+from finetune_core.deciding.job_names import job_name
+from finetune_core.deciding.job_sequence import MAX_ROUNDS
 from finetune_core.deciding.reporting import report_job_name
 from finetune_core.planning.plan import ExecutionLimits, job_plan
 from finetune_core.tracking import from_env
@@ -386,3 +387,27 @@ def test_nothing_of_the_operators_own_is_in_a_fingerprint() -> None:
     elsewhere = replace(theirs[0], storage=STORAGE.model_copy(update={"bucket": "others"}))
     assert len({template_fingerprint(each) for each in (*theirs, elsewhere)}) == 1
     assert own.made_by != settings().made_by
+
+
+PROXY = {"HTTPS_PROXY": "http://proxy.example.com:3128", "NO_PROXY": "localhost,.svc"}
+
+
+def test_all_pods_get_the_operators_proxy_and_a_spec_has_the_last_word() -> None:
+    own = [{"name": "NO_PROXY", "value": "inside"}]
+    behind = replace(settings(podTemplate={"env": own}), defaults=PodDefaults(env=PROXY))
+    pods = [
+        train_job_of(behind),
+        manifests.report_job(OWNER, behind, REPORT),
+        manifests.resolve_job(OWNER, behind, name="r", uris=("pvc://models/bert",), key="k.json"),
+    ]
+    for job in pods:
+        env = [e for e in job["spec"]["template"]["spec"]["containers"][0]["env"] if e["name"] in PROXY]
+        named = {entry["name"]: entry["value"] for entry in env}
+        assert named == {**PROXY, "NO_PROXY": "inside"}
+
+
+def test_a_proxy_changes_no_fingerprint_and_none_is_no_other_setting() -> None:
+    behind = replace(settings(), defaults=PodDefaults(env=PROXY))
+    assert template_fingerprint(behind) == template_fingerprint(settings())
+    assert behind.made_by != settings().made_by
+    assert "env" not in PodDefaults().model_dump()

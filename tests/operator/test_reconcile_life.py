@@ -251,3 +251,12 @@ def test_two_namespaces_with_experiments_of_one_name_do_not_touch_each_other(wor
     assert world.reason("exp") == "AllRunsSucceeded"
     assert other_world.reason("exp") == "Pending"
     assert other_world.job("exp")["spec"]["completions"] == 1
+
+
+def test_a_name_with_dots_runs_to_its_end(world: World) -> None:
+    world.apply("bert.base", spec_of(world.server, {"rte": 1}))
+    world.look("bert.base")
+    # The API server refuses an Indexed Job whose pods' host names would be no labels.
+    assert "." not in world.job("bert.base")["metadata"]["name"]
+    world.to_the_end("bert.base")
+    assert world.reason("bert.base") == "AllRunsSucceeded"

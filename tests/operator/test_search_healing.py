@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from finetune_core.results.run import ExitCode, FailureReason
+from finetune_core.results.run import ExitCode, Failure, FailureReason
 from finetune_core.search_layout import SearchLayout, TrialKind
 from support.search_world import SearchWorld, search_spec
 from support.world import Json, job_ended
@@ -68,3 +68,37 @@ def test_a_jobs_time_to_live_begins_when_the_search_has_ended(searching: SearchW
     assert not any("ttlSecondsAfterFinished" in job["spec"] for job in searching.search_jobs("hunt"))
     searching.search_to_the_end("hunt")
     assert {job["spec"]["ttlSecondsAfterFinished"] for job in searching.search_jobs("hunt")} == {60}
+
+
+@pytest.mark.parametrize(
+    ("token", "remembered"), [(None, True), ("again", False)], ids=["the same retry token", "another one"]
+)
+def test_failures_of_drivers_count_though_their_job_is_gone(
+    searching: SearchWorld, token: str | None, remembered: bool
+) -> None:
+    spec = search_spec(searching.server)
+    searching.apply_search("hunt", spec)
+    searching.look_at_search("hunt")
+    job = searching.search_job("hunt")
+    (scope,) = [e for e in job["spec"]["template"]["spec"]["containers"][0]["env"] if e["name"] == "FINETUNE_SCOPE"]
+    assert scope["value"].endswith("/" + job["metadata"]["annotations"]["finetune.dev/revision"])
+    failure = Failure(
+        reason=FailureReason.USER_ERROR,
+        message="no model there",
+        run_id="rte/0",
+        task="rte",
+        run=0,
+        attempt="c0-a",
+        exit_code=ExitCode.USER_ERROR,
+        time="2026-01-01T00:00:00Z",
+        scope=scope["value"],
+    )
+    searching.store.put(SearchLayout(searching.namespace, "hunt").failure("rte", "c0-a"), failure.to_json())
+    searching.collect_job(job)
+    if token:
+        searching.apply_search("hunt", {**spec, "execution": {"retryToken": token}})
+    searching.restart()
+    searching.look_at_search("hunt", times=2)
+    assert len(searching.search_jobs("hunt", "train")) == (0 if remembered else 1)
+    told = [failed["message"] for failed in searching.search_status("hunt").get("failures", ())]
+    assert told == (["no model there"] if remembered else [])

@@ -78,6 +78,7 @@ OTHERS = {
     "log format": Config(trainer_image=IMAGE, log_format="json"),
     "storage": Config(trainer_image=IMAGE, default_storage=OTHER_STORAGE),
     "pods": Config(trainer_image=IMAGE, pods=NO_LIMITS.model_copy(update={"user_ids": NO_IDS})),
+    "proxy": Config(trainer_image=IMAGE, pods=PodDefaults(env={"HTTPS_PROXY": "http://proxy.example.com"})),
     "policy": Config(trainer_image=IMAGE, pods=PodDefaults(template_policy=TemplatePolicy.RESTRICTED)),
 }
 

@@ -9,7 +9,19 @@ from finetune_core.leaderboard.submission import pack
 from finetune_core.planning.plan import ExecutionLimits, job_plan
 from finetune_core.results.run import ExitCode
 from finetune_report import cli
-from finetune_store import POD_RETRY_SECONDS, AccessDeniedError, DirectoryStore, StoreError, UnreachableError
+from finetune_store import (
+    POD_RETRY_SECONDS,
+    AccessDeniedError,
+    DirectoryStore,
+    InvalidCredentialsError,
+    InvalidKeyError,
+    NoSuchBucketError,
+    StoreError,
+    StoreFullError,
+    TlsError,
+    TooLargeError,
+    UnreachableError,
+)
 from support.report_store import fail_run, finish_run, layout_of, read_json
 from support.results import all_prediction_files, plan_of
 
@@ -133,9 +145,18 @@ def test_a_long_reason_stays_json_within_what_kubernetes_keeps(
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(UnreachableError("s3://bucket does not answer"), ExitCode.STORE), (AccessDeniedError("s3://bucket: denied"), 64)],
+    [
+        (UnreachableError("s3://bucket does not answer"), ExitCode.STORE),
+        (AccessDeniedError("s3://bucket: denied"), ExitCode.STORE),
+        (InvalidCredentialsError("s3://bucket: the key has expired"), ExitCode.STORE),
+        (StoreFullError("s3://bucket: raise the quota"), ExitCode.STORE),
+        (NoSuchBucketError("s3://bucket: there is none"), ExitCode.STORE),
+        (TlsError("s3://bucket: not trusted"), ExitCode.STORE),
+        (InvalidKeyError("s3://bucket: no key"), ExitCode.USER_ERROR),
+        (TooLargeError("s3://bucket/plan.json", 1), ExitCode.USER_ERROR),
+    ],
 )
-def test_a_store_that_fails_is_tried_again_only_where_that_can_help(
+def test_a_store_that_somebody_can_mend_is_tried_again_for_as_long_as_it_takes(
     folder: Path, monkeypatch: pytest.MonkeyPatch, error: StoreError, code: int
 ) -> None:
     def refuse(*_: object, **__: object) -> None:

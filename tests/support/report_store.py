@@ -1,5 +1,6 @@
 """A store filled as a trainer leaves it, and one that can be interrupted, for tests of the report."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -7,7 +8,8 @@ from typing import Any
 
 from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import Plan
-from finetune_core.results.run import Failure, FailureReason, RunResult
+from finetune_core.results.dev_predictions import to_tsv
+from finetune_core.results.run import DevPredictionFile, Failure, FailureReason, RunResult
 from finetune_store import DirectoryStore, ObjectInfo, Store
 from support.results import result_of
 
@@ -61,6 +63,19 @@ def finish_run(
         store.put(f"{layout.model(result.attempt)}/{name}", f"{name} of {result.run_id}".encode())
     store.put(layout.result, result.to_json())
     return result
+
+
+def finish_predicted_run(
+    store: Store, plan: Plan, task: str, run: int, labels: str, guesses: str, *, data: str = "d1"
+) -> RunResult:
+    """As `finish_run`, of a task with the labels 0 and 1: its dev predictions too, by which its value is."""
+    lines = [(index, *pair, "0.9") for index, pair in enumerate(zip(labels, guesses, strict=True))]
+    content = b"".join(to_tsv(lines))
+    record = DevPredictionFile(rows=len(lines), sha256=hashlib.sha256(content).hexdigest(), data=data, positive="1")
+    value = sum(label == guess for label, guess in zip(labels, guesses, strict=True)) / len(lines)
+    layout = layout_of(plan).run(task, plan.runs_of(task)[run].run_id)
+    store.put(layout.dev_predictions(f"attempt-{run}", "validation.tsv"), content)
+    return finish_run(store, plan, task, run, value, dev_predictions={"validation.tsv": record})
 
 
 def fail_run(store: Store, plan: Plan, task: str, run: int, message: str) -> str:

@@ -1,11 +1,15 @@
 """Whole runs of the trainer as a process: results, predictions, failures, interruption and resumption."""
 
+import hashlib
 import json
 import shutil
 import signal
 import time
 
+import pandas as pd
 import pytest
+from scipy import stats
+from sklearn import metrics as sk
 
 from finetune_core.planning.plan import ExecutionLimits
 from finetune_core.results.evaluation import read_lines
@@ -54,6 +58,32 @@ def test_every_glue_task_ends_with_a_result_and_the_leaderboards_files(workspace
             assert [row.split("\t")[0] for row in rows] == [str(index) for index in range(24)]
             if file.written:
                 assert {row.split("\t")[1] for row in rows} <= set(file.written.values())
+        require_what_metrics_say(workspace, result, workspace.layout(job, place), definition)
+
+
+def require_what_metrics_say(workspace, result, layout, definition):
+    """The kept dev predictions are those of the best evaluation: scikit-learn and scipy give its metrics again."""
+    assert set(result.dev_predictions) == {f"{split}.tsv" for split in definition.evaluation_splits.values()}
+    for name, record in result.dev_predictions.items():
+        path = workspace.store / layout.dev_predictions("attempt-1", name)
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == record.sha256
+        frame = pd.read_csv(path, sep="\t", dtype={"label": str, "prediction": str})
+        assert (len(frame), record.rows) == (48, 48)
+        assert list(frame["index"]) == list(range(48))
+        if definition.labels:
+            accuracy = sk.accuracy_score(frame.label, frame.prediction)
+            assert result.metrics.get(f"{record.prefix}accuracy", accuracy) == pytest.approx(accuracy)
+            positive = definition.labels[1]
+            assert record.positive == (positive if len(definition.labels) == 2 else None)
+            if "f1" in definition.metrics:
+                f1 = sk.f1_score(frame.label, frame.prediction, pos_label=positive, zero_division=0)
+                assert result.metrics["f1"] == pytest.approx(f1)
+            assert frame.probability.between(1 / len(definition.labels) - 1e-6, 1).all()
+        else:
+            label, prediction = frame.label.astype(float), frame.prediction.astype(float)
+            assert record.regression
+            assert result.metrics["pearson"] == pytest.approx(stats.pearsonr(label, prediction)[0])
+            assert frame.probability.isna().all()
 
 
 def test_metrics_are_one_line_an_evaluation_at_every_interval_and_at_the_last_step(workspace):
@@ -83,6 +113,7 @@ def test_the_same_run_twice_gives_the_same_numbers(workspace, tmp_path):
     second = workspace.result(job)
     assert first.metrics == second.metrics
     assert first.predictions == second.predictions
+    assert first.dev_predictions == second.dev_predictions
     assert second.token_cache == "store"
 
 
@@ -112,6 +143,7 @@ def test_an_interrupted_run_goes_on_from_its_checkpoint_to_the_same_numbers(work
     assert result.attempts == 3
     assert result.metrics == expected.metrics
     assert result.predictions == expected.predictions
+    assert result.dev_predictions == expected.dev_predictions
     found = lines(workspace.store / layout.metrics("second"))
     assert [(row["step"], row["accuracy"]) for row in found] == [
         (row["step"], row["accuracy"]) for row in expected_lines

@@ -9,7 +9,7 @@ from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import JobPlan
 from finetune_core.planning.space import configuration
 from finetune_core.results.evaluation import read_lines
-from finetune_core.results.run import ExitCode, RunResult
+from finetune_core.results.run import ExitCode, Failure, RunResult
 from finetune_core.results.trial import EndReason, Heartbeat, TrialState
 from finetune_core.search_layout import TrialKind
 from support.search_runs import LAYOUT, SearchWorkspace
@@ -156,6 +156,11 @@ def test_a_model_that_cannot_be_used_is_the_users_mistake_and_no_trial_is_lost_t
     assert code == ExitCode.USER_ERROR, log
     assert "is not there" in json.loads(workspace.termination_log.read_text())["message"]
     assert not workspace.trials()
+    (failure,) = (workspace.store / LAYOUT.tasks / "rte" / "failures").iterdir()
+    told = Failure.model_validate_json(failure.read_bytes())
+    assert LAYOUT.failed_unit(f"{LAYOUT.tasks}/rte/failures/{failure.name}") == told.run_id == "rte/0"
+    assert told.is_final
+    assert "is not there" in told.message
 
 
 def test_an_unknown_index_is_the_users_mistake(workspace):

@@ -97,7 +97,7 @@ class Searched:
             stop=stop or Told(),
         )
         try:
-            runner.run()
+            deque(runner.steps())
         except UserError as error:
             self.error = error
 
@@ -163,7 +163,7 @@ def test_no_finalist_is_ended_by_the_goal_that_the_trials_were_to_reach(tmp_path
     driver = FakeDriver("one", store, finalists, FakeClock())
     ledger = Ledger(store, finalists, driver.trials)
     parts = {"trials": driver.trials, "queue": driver.queue, "ledger": ledger}
-    TrialRunner(finalists, **parts, pool=Pool(), stop=Told()).run()
+    deque(TrialRunner(finalists, **parts, pool=Pool(), stop=Told()).steps())
 
     assert driver.trials.results[0].state == COMPLETED
 

@@ -88,6 +88,26 @@ seccompProfile:
 {{- with .image.digest -}}@{{ . }}{{- end -}}
 {{- end -}}
 
+{{/* The variables of the proxy as JSON, empty without one; what is inside the cluster is reached without it. */}}
+{{- define "finetune-operator.proxy" -}}
+{{- $env := dict -}}
+{{- with .Values.proxy.https }}{{ $_ := set $env "HTTPS_PROXY" . }}{{ end -}}
+{{- with .Values.proxy.http }}{{ $_ := set $env "HTTP_PROXY" . }}{{ end -}}
+{{- if $env }}
+{{- $inside := list "localhost" "127.0.0.1" ".svc" ".cluster.local" -}}
+{{- $_ := set $env "NO_PROXY" (join "," (concat $inside .Values.proxy.direct)) -}}
+{{- end -}}
+{{- toJson $env -}}
+{{- end -}}
+
+{{/* The same as environment of the operator and the page, which ask the API server too; the chart's env wins. */}}
+{{- define "finetune-operator.proxyEnv" -}}
+{{- range $name, $value := include "finetune-operator.proxy" . | fromJson }}
+- name: {{ $name }}
+  value: {{ ternary (printf "%s,$(KUBERNETES_SERVICE_HOST)" $value) $value (eq $name "NO_PROXY") | quote }}
+{{- end }}
+{{- end -}}
+
 {{/* What the operator is told of the pods that it makes; what a user emptied (null) is sent as empty. */}}
 {{- define "finetune-operator.pods" -}}
 {{- $pods := .Values.pods -}}
@@ -98,6 +118,7 @@ seccompProfile:
       "report" ($pods.report | default dict)
       "resolve" ($pods.resolve | default dict)
       "userIds" (.Values.podSecurityContext | default dict)
+      "env" (include "finetune-operator.proxy" . | fromJson)
     | toJson -}}
 {{- end -}}
 

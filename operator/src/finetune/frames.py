@@ -1,37 +1,21 @@
 """What the store has, as DataFrames."""
 
-import re
-import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from io import BytesIO
-
 import pandas as pd
 
+from finetune.making import in_python, joined, of_each, of_experiment, ordered, require_task, table, where_of, whose
 from finetune.typed import typed
-from finetune_client.errors import ClientError, UsageError
 from finetune_client.reports import plan_of
-from finetune_client.result_sets import Where, all_documents, both_documents, documents_of
-from finetune_client.stores import Results, is_place, results_at, results_of
+from finetune_client.result_sets import all_documents, both_documents, both_places, documents_of
+from finetune_client.stores import Results
 from finetune_core.planning.plan import Plan
 from finetune_core.results.comparison import compare as compared
 from finetune_core.search_layout import SearchLayout
 from finetune_core.tables.comparison_formats import comparison_csv
-from finetune_core.tables.csv import csv_text
-from finetune_core.tables.experiment import results_csv
+from finetune_core.tables.experiment import PARAMETER_FIELDS, results_csv
 from finetune_core.tables.trials import trials_csv
-from finetune_kube.kinds import EXPERIMENT, SEARCH, Kind
+from finetune_kube.kinds import EXPERIMENT, SEARCH
 from finetune_report.records import RunRecord, read_records
 from finetune_report.search.gather import gather, read_ends, read_plan
-
-_TEXT = (
-    "task", "best_run_id", "runId", "trialId", "kind", "seeds", "runIds", "duplicateOf", "error", "cluster", "driver",
-    "before", "after", "verdict", "reason", "test",
-)  # fmt: skip
-"""Columns that are text even where every cell looks like a number: an id may be all digits."""
-
-
-_OPTION = re.compile(r"--([a-z][a-z-]*)")
 
 
 def results(
@@ -42,11 +26,11 @@ def results(
     A row an experiment, task and metric: the columns of results.csv behind namespace, experiment and model. Metrics
     as measured, scores x100. NotFoundError, UsageError for a search.
     """
-    with _in_python():
-        where = _where(namespace, store, context)
+    with in_python():
+        where = where_of(namespace, store, context)
         documents = documents_of(names, where) if names else all_documents(where)
-        return _joined(
-            _whose(_table(results_csv(one)), one.namespace, "experiment", one.experiment, one.model_uri)
+        return joined(
+            whose(table(results_csv(one)), one.namespace, "experiment", one.experiment, one.model_uri)
             for one in documents
         )
 
@@ -66,9 +50,9 @@ def runs(
     def of(place: Results) -> pd.DataFrame:
         plan = plan_of(place)
         rows = [_run_row(one) | _hyperparameters(plan, one.run.task) for one in read_records(place.store, plan)]
-        return _of_experiment(pd.DataFrame(rows).pipe(_ordered, columns), place, plan)
+        return of_experiment(pd.DataFrame(rows).pipe(ordered, columns), place, plan)
 
-    return _of_each(names, EXPERIMENT, namespace, store, context, of)
+    return of_each(names, EXPERIMENT, namespace, store, context, of)
 
 
 def metrics(
@@ -87,18 +71,17 @@ def metrics(
 
     def of(place: Results) -> pd.DataFrame:
         plan = plan_of(place)
-        if task is not None and task not in plan.tasks:
-            raise UsageError(f"{place.name} has no task {task}", f"It has {', '.join(plan.task_names)}.")
+        require_task(place, plan, task)
         rows = [
             _identity(record) | evaluation.row()
             for record in read_records(place.store, plan)
             if task in (None, record.run.task)
             for evaluation in record.evaluations
         ]
-        frame = pd.DataFrame(rows).pipe(_ordered, ("task", "run", "run_id", "seed", "state", "step", "epoch"))
-        return _of_experiment(frame, place, plan)
+        frame = pd.DataFrame(rows).pipe(ordered, ("task", "run", "run_id", "seed", "state", "step", "epoch"))
+        return of_experiment(frame, place, plan)
 
-    return _of_each(names, EXPERIMENT, namespace, store, context, of)
+    return of_each(names, EXPERIMENT, namespace, store, context, of)
 
 
 def trials(
@@ -112,9 +95,9 @@ def trials(
         layout = SearchLayout(place.namespace, place.name)
         plan = read_plan(place.store, layout)
         findings = gather(place.store, layout, plan, read_ends(place.store, layout, plan))
-        return _whose(_table(trials_csv(plan, findings)), place.namespace, "search", place.name, plan.model.uri)
+        return whose(table(trials_csv(plan, findings)), place.namespace, "search", place.name, plan.model.uri)
 
-    return _of_each(names, SEARCH, namespace, store, context, of)
+    return of_each(names, SEARCH, namespace, store, context, of)
 
 
 def compare(
@@ -132,63 +115,17 @@ def compare(
     """
     from finetune_report.significance import t_test  # noqa: PLC0415  scipy takes a second that only this should cost
 
-    with _in_python():
-        documents = both_documents(before, after, _where(namespace, store, context))
-        return typed(_table(comparison_csv(compared(*documents, t_test))))
-
-
-def _of_each(
-    names: tuple[str, ...],
-    kind: Kind,
-    namespace: str | None,
-    store: str | None,
-    context: str | None,
-    of: Callable[[Results], pd.DataFrame],
-) -> pd.DataFrame:
-    with _in_python():
-        if not names:
-            raise UsageError("no name is given", 'Give one or more: finetune.runs("untuned", "tuned").')
-        where = _where(namespace, store, context)
-        return _joined(of(_place(name, kind, where)) for name in names)
-
-
-def _joined(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """One below the other; a column that only some have is missing in the others."""
-    made = list(frames)
-    # pandas is about to have frames without rows say something of the types.
-    full = [frame for frame in made if not frame.empty] or made[:1]
-    return typed(pd.concat(full, ignore_index=True))
-
-
-@contextmanager
-def _in_python() -> Iterator[None]:
-    """Errors name arguments of functions where they name options of commands."""
-    try:
-        yield
-    except ClientError as error:
-        error.message, error.remedy = _python_words(error.message), _python_words(error.remedy)
-        error.args = (f"{error.message}\n{error.remedy}" if error.remedy else error.message,)
-        raise
-
-
-def _python_words(text: str) -> str:
-    words = text.replace("(-n)", "(namespace=)").replace("-n NAMESPACE", "namespace=...")
-    return _OPTION.sub(lambda match: f"{match[1].replace('-', '_')}=", words)
-
-
-def _where(namespace: str | None, store: str | None, context: str | None) -> Where:
-    return Where(store, context, namespace, tell=lambda text: warnings.warn(_python_words(text), stacklevel=4))
-
-
-def _place(name: str, kind: Kind, where: Where) -> Results:
-    if is_place(name):
-        return results_at(name)
-    return results_of(name, store=where.store, context=where.context, namespace=where.namespace, kinds=(kind,))
+    with in_python():
+        where = where_of(namespace, store, context)
+        documents = both_documents(both_places(before, after, where), where)
+        return typed(table(comparison_csv(compared(*documents, t_test))))
 
 
 def _identity(record: RunRecord) -> dict[str, object]:
     run = record.run
-    return {"task": run.task, "run": run.run, "run_id": run.run_id, "seed": run.seed, "state": record.state.value}
+    fold = {} if run.fold is None else {"fold": run.fold}
+    facts = {"task": run.task, "run": run.run, "run_id": run.run_id, "seed": run.seed, "state": record.state.value}
+    return facts | fold
 
 
 def _run_row(record: RunRecord) -> dict[str, object]:
@@ -197,6 +134,8 @@ def _run_row(record: RunRecord) -> dict[str, object]:
         row |= {"metric": result.metric, "value": result.value, "step": result.step, "steps": result.last_step}
         row |= {"seconds": result.train_seconds, "attempt": result.attempt}
         row |= {f"metric_{name}": value for name, value in sorted(result.metrics.items())}
+        counted = result.parameters
+        row |= {} if counted is None else {name: count(counted) for name, count in PARAMETER_FIELDS.items()}
     elif progress is not None:
         row |= {"step": progress.step, "steps": progress.total_steps, "seconds": progress.elapsed_seconds}
         row |= {"attempt": progress.attempt}
@@ -211,30 +150,3 @@ def _hyperparameters(plan: Plan, task: str) -> dict[str, object]:
     for name, value in settings.items():
         flat |= {f"{name}_{part}": inner for part, inner in value.items()} if isinstance(value, dict) else {name: value}
     return flat
-
-
-def _of_experiment(frame: pd.DataFrame, place: Results, plan: Plan) -> pd.DataFrame:
-    return _whose(frame, place.namespace, "experiment", place.name, plan.model.uri)
-
-
-def _whose(frame: pd.DataFrame, namespace: str, kind: str, name: str, model: str) -> pd.DataFrame:
-    for column, (title, value) in enumerate((("namespace", namespace), (kind, name), ("model", model))):
-        frame.insert(column, title, value)
-    return frame
-
-
-def _table(csv: bytes) -> pd.DataFrame:
-    # Only an empty cell is a missing one: a task may be called NA.
-    frame = pd.read_csv(BytesIO(csv), dtype=dict.fromkeys(_TEXT, "str"), keep_default_na=False, na_values=[""])
-    texts = frame.select_dtypes(exclude=["number", "bool"]).columns
-    return frame.assign(**{name: frame[name].map(_text) for name in texts}).rename(columns=csv_text)
-
-
-def _text(cell: object) -> object:
-    return csv_text(cell) if isinstance(cell, str) else cell
-
-
-def _ordered(frame: pd.DataFrame, first: Iterable[str]) -> pd.DataFrame:
-    """These columns first, also where no row has them."""
-    first = list(first)
-    return frame.reindex(columns=[*first, *(name for name in frame.columns if name not in first)])

@@ -5,9 +5,10 @@ import re
 import pandas as pd
 
 _WHOLE = frozenset({
-    "run", "seed", "step", "steps", "n", "best_run", "planned", "succeeded", "failed", "index", "duplicate_of",
+    "run", "fold", "seed", "step", "steps", "n", "best_run", "planned", "succeeded", "failed", "index", "duplicate_of",
     "cluster", "pairs", "max_steps", "eval_steps", "warmup_steps", "max_seq_length", "train_batch_size",
     "eval_batch_size", "per_device_train_batch_size", "non_zero_parameters",
+    "items", "before_seed", "after_seed", "both", "only_before", "only_after", "neither",
 })  # fmt: skip
 _WHOLE_ENDS = ("_best_step", "_n", "_failed", "_missing", "_not_finite", "_quarantined")
 _TIMES = frozenset({"time", "started_at", "finished_at"})

@@ -7,7 +7,7 @@ from typing import TypeVar
 from finetune_client.errors import ClientError, NotFoundError
 from finetune_client.stores import Results
 from finetune_core.layout import ExperimentLayout
-from finetune_core.planning.plan import Plan
+from finetune_core.planning.plan import Plan, PlannedRun
 from finetune_core.results.document import build_document
 from finetune_core.results.schema import ResultsDocument
 from finetune_report.gather import Findings, gather
@@ -78,6 +78,20 @@ def plan_of(place: Results) -> Plan:
             "Check name, namespace (-n) and --store; a new experiment has its plan a few seconds after it was applied.",
         )
     return plan
+
+
+def planned_run(plan: Plan, text: str) -> PlannedRun:
+    """The planned run that is meant by an id or by TASK/RUN; ClientError names those that there are."""
+    found = [run for run in plan.runs if text in (run.run_id, f"{run.task}/{run.run}")]
+    if found:
+        return found[0]
+    if any(run.run_id == text for run in plan.quarantined):
+        raise ClientError(f"run {text} is quarantined already", "--undo counts it again.")
+    task, slash, _ = text.partition("/")
+    runs = [f"{run.task}/{run.run} ({run.run_id})" for run in plan.runs if not slash or run.task == task]
+    some = ", ".join(runs[:10]) + (f" and {len(runs) - 10} more" if len(runs) > 10 else "")
+    there = f"There are {some}." if runs else f"The tasks are {', '.join(plan.task_names)}."
+    raise ClientError(f"no run {text} is planned", there)
 
 
 def _read(find: Callable[[], T]) -> T:

@@ -28,14 +28,19 @@ def documents_of(names: Sequence[str], where: Where) -> list[ResultsDocument]:
     return _told((report_of(_place(name, where)) for name in dict.fromkeys(names)), where)
 
 
-def both_documents(before: str, after: str, where: Where) -> tuple[ResultsDocument, ResultsDocument]:
-    """The results of two experiments, each a name, or the URI or path of its folder; NotFoundError, UsageError."""
-    places = [results_at(name) if is_place(name) else _place(name, where) for name in (before, after)]
-    if len({(place.store.uri(), place.namespace, place.name) for place in places}) == 1:
+def both_places(before: str, after: str, where: Where, *, one_will_do: bool = False) -> tuple[Results, Results]:
+    """Where the results of two experiments lie, each a name, or the URI or path of its folder; UsageError."""
+    first, second = (results_at(name) if is_place(name) else _place(name, where) for name in (before, after))
+    if not one_will_do and len({(place.store.uri(), place.namespace, place.name) for place in (first, second)}) == 1:
         raise UsageError(
             f"{before} and {after} are one experiment" if before != after else f"{before} is named twice",
             "Name two: finetune compare untuned tuned.",
         )
+    return first, second
+
+
+def both_documents(places: tuple[Results, Results], where: Where) -> tuple[ResultsDocument, ResultsDocument]:
+    """The results of two experiments; NotFoundError."""
     first, second = _told((report_of(place) for place in places), where)
     return first, second
 

@@ -3,7 +3,7 @@
 <namespace>/<experiment>/plan.json
     runs/<task>/<run id>/config.json progress.json result.json
         checkpoint/<attempt>/...   see `results/checkpoint.py`
-        attempts/<attempt>/metrics.jsonl predictions/<file>.tsv model/... tensorboard/...
+        attempts/<attempt>/metrics.jsonl predictions/<file>.tsv dev/<split>.tsv model/... tensorboard/...
         failures/<attempt>.json
     ray/<RayJob>.json          what its driver has done
     best/<task>.json   best/predictions/<file>.tsv   best/predictions/<custom task>/<file>.tsv
@@ -72,6 +72,10 @@ class RunLayout:
     def predictions(self, attempt: str, file: str) -> str:
         """A predicted test set, in the leaderboard's format."""
         return f"{self.attempt(attempt)}/predictions/{file}"
+
+    def dev_predictions(self, attempt: str, file: str) -> str:
+        """What the best evaluation said of each row of a dev set."""
+        return f"{self.attempt(attempt)}/dev/{file}"
 
     def model(self, attempt: str) -> str:
         """Folder of the best weights and the tokenizer, for `from_pretrained`."""

@@ -2,6 +2,7 @@
 
 <namespace>/<search>/search.json                     the plan in force
     tasks/<task>/start.json end.json                 when its first driver began; why no trial is left to do
+    tasks/<task>/failures/<driver>.json              why a driver could not search on it
     drivers/<driver>.json                            heartbeat, rewritten while the driver lives
     ray/<RayJob>.json                                what its driver has done
     trials/<task>/<index>/claims/<n>.json            the n-th driver that took the trial, and its configuration
@@ -12,8 +13,11 @@
 <namespace>/best_hyperparameters.{csv,md}            over all searches and models of the namespace
 """
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
+
+_FAILURE = re.compile(r"(?P<task>[^/]+)/failures/c(?P<cluster>\d+)-[^/]+[.]json")
 
 
 class TrialKind(StrEnum):
@@ -65,18 +69,27 @@ class SearchLayout:
         """The plan in force."""
         return f"{self.root}/search.json"
 
+    @property
+    def tasks(self) -> str:
+        """Folder of what is kept by task, the trials aside."""
+        return f"{self.root}/tasks"
+
     def start(self, task: str) -> str:
         """When the first driver of a task began; created once."""
-        return f"{self.root}/tasks/{task}/start.json"
+        return f"{self.tasks}/{task}/start.json"
 
     def end(self, task: str) -> str:
         """Why a task has no trial left to do; created once, after the last trial and finalist."""
-        return f"{self.root}/tasks/{task}/end.json"
+        return f"{self.tasks}/{task}/end.json"
 
-    @property
-    def ends(self) -> str:
-        """Folder of the tasks' starts and ends."""
-        return f"{self.root}/tasks"
+    def failure(self, task: str, driver: str) -> str:
+        """Why a driver could not search on the task (`Failure`); by `failed_unit`, the key says which unit it was."""
+        return f"{self.tasks}/{task}/failures/{driver}.json"
+
+    def failed_unit(self, key: str) -> str | None:
+        """The unit, such as `rte/0`, whose failure lies at a key; None for another object."""
+        found = _FAILURE.fullmatch(key.removeprefix(f"{self.tasks}/"))
+        return None if found is None else f"{found['task']}/{found['cluster']}"
 
     @property
     def drivers(self) -> str:

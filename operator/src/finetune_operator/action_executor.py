@@ -1,6 +1,7 @@
 """Carrying out what was decided; each action may be repeated without harm."""
 
 import logging
+from collections.abc import Iterable
 
 from finetune_core.api.status import Reason
 from finetune_core.deciding.actions import (
@@ -14,6 +15,10 @@ from finetune_core.deciding.actions import (
     PutHyperparameters,
     ReopenTask,
 )
+from finetune_core.deciding.experiment import Decision
+from finetune_core.deciding.expiry import expiring
+from finetune_core.deciding.observation import JobView
+from finetune_core.deciding.search import SearchDecision
 from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import Plan
 from finetune_core.planning.search_plan import SearchPlan
@@ -42,6 +47,17 @@ class ActionExecutor:
         self._settings = settings
         self._executors = executors
         self._children = ChildWriter(cluster, owner)
+
+    def carry_out(
+        self, decision: Decision | SearchDecision, jobs: Iterable[JobView], *, store: Store, plan: Plan | SearchPlan
+    ) -> None:
+        """Do all that was decided (see `act`); where all has ended, `jobs` get their time to live."""
+        closing: tuple[Action, ...] = ()
+        if decision.done:
+            # Before the status says so: what is cut off here is done again by the next look.
+            closing = expiring(jobs, self._settings.execution.ttl_seconds_after_finished)
+        for action in (*decision.actions, *closing):
+            self.act(action, store=store, plan=plan)
 
     def act(self, action: Action, *, store: Store, plan: Plan | SearchPlan) -> None:
         """Do one action; ClusterError, StoreError or WaitingError if it cannot be done now.

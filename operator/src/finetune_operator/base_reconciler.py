@@ -35,8 +35,8 @@ from finetune_operator.status.end import is_settled, says_that_it_ended
 from finetune_operator.status.notices import notices
 from finetune_operator.status.patch import merge_patch
 from finetune_operator.status.refusals import TOLD, Refusals, Told, is_valid, unexpected
-from finetune_operator.storage import Connection, StorageConnector
-from finetune_store import Store, StoreError, bounded_pool, deadline
+from finetune_operator.storage import Connection, Ready, StorageConnector
+from finetune_store import StoreError, bounded_pool, deadline
 from finetune_work.guarantees import unsafe_storage
 
 logger = logging.getLogger(__name__)
@@ -255,12 +255,10 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         memory.connected_for, memory.connected_at = storage, now
         return memory.connection
 
-    def _with_guarantees(
-        self, subject: Subject[StatusT, MemoryT], status: StatusT, store: Store, once: bool
-    ) -> StatusT:
-        if once:
+    def _with_guarantees(self, subject: Subject[StatusT, MemoryT], status: StatusT, ready: Ready) -> StatusT:
+        if ready.once:
             return status
-        message = unsafe_storage(store.uri())
+        message = unsafe_storage(ready.store.uri())
         return with_unsafe_storage(status, subject.status, message, generation=subject.generation, now=self._now())
 
     def _next_look(self, memory: LookMemory, *, acted: bool, done: bool) -> float | None:

@@ -26,7 +26,9 @@ class LookMemory:
     cluster was last asked about pods as the spec wants them. `signs` are the last ones of runs at work, or of a
     search's drivers; `stalled` counts those that give none. `lingering` is since when (monotonic) pods, by uid, go on
     although their work is done. `queue_problem` is why nobody admits what waits in a queue, `queue_words` what Kueue
-    says of it otherwise, as of the monotonic time `queue_asked`.
+    says of it otherwise, as of the monotonic time `queue_asked`. `attempts` are failure reports by their key, without
+    tracebacks, `given_up` what follows from them for units whose Job is gone, after the revisions (by unit) that it was
+    worked out for. `reading_again`: all seems to have ended, and the reading of all results again is not done yet.
     """
 
     indexes: dict[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
@@ -43,6 +45,9 @@ class LookMemory:
     queue_asked: float | None = None
     queue_problem: str | None = None
     queue_words: str = ""
+    reading_again: bool = False
+    attempts: dict[str, Failure] = field(default_factory=dict)
+    given_up: tuple[dict[str, str], dict[str, FailureCause]] | None = None
     connection: Connection | None = None
     connected_for: Storage | None = None
     connected_at: float = 0.0
@@ -53,7 +58,7 @@ class LookMemory:
 
     def forget_results(self) -> None:
         """Something that was counted is not there any more: all of it is looked for again."""
-        self.reporting = None
+        self.reporting = self.given_up = None
 
 
 @dataclass
@@ -61,11 +66,10 @@ class Memory(LookMemory):
     """One living experiment; dropped when it ends.
 
     `asked` are (Job, run id) whose result was looked for after the Job counted them as ended; `scanned` is the digest
-    of the plan whose results were listed; `unreadable` says by run what lies where its result should be; `attempts` are
-    failure reports by their key, without tracebacks, `given_up` what follows from them for a revision without a Job;
-    `newer` says whether tuned hyperparameters have changed since they were pinned, as of the monotonic time
-    `newer_asked`; `tracking_checked` is the block whose Secret was there.
-    `progress_from` is where the next reading of progress begins: many are read in turns.
+    of the plan whose results were listed; `unreadable` says by run what lies where its result should be; `newer` says
+    whether tuned hyperparameters have changed since they were pinned, as of the monotonic time `newer_asked`;
+    `tracking_checked` is the block whose Secret was there. `progress_from` is where the next reading of progress
+    begins: many are read in turns.
     """
 
     plan: Plan | None = None
@@ -73,8 +77,6 @@ class Memory(LookMemory):
     asked: set[tuple[str, str]] = field(default_factory=set)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
-    attempts: dict[str, Failure] = field(default_factory=dict)
-    given_up: tuple[str, dict[str, FailureCause]] | None = None
     errors: dict[str, FailureCause] = field(default_factory=dict)
     progress: dict[str, Progress] = field(default_factory=dict)
     progress_read: float = 0.0
@@ -87,7 +89,7 @@ class Memory(LookMemory):
     def forget_results(self) -> None:
         """See LookMemory."""
         super().forget_results()
-        self.scanned = self.given_up = None
+        self.scanned = None
         for remembered in (self.outcomes, self.unreadable, self.errors, self.asked):
             remembered.clear()
 

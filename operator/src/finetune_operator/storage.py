@@ -92,6 +92,14 @@ class _Namespace:
         return self.cluster.get_config_map(self.namespace, name)
 
 
+@dataclass(frozen=True)
+class Ready:
+    """A store that answers; `once`: what is created in it is created only once."""
+
+    store: Store
+    once: bool
+
+
 def _identity(environ: Mapping[str, str]) -> S3Connection:
     """The operator's own keys or role; never its node's, which every pod there could use."""
     return S3Connection.from_env(environ)
@@ -136,6 +144,16 @@ class Connection:
             if len(self._stores) > _MAX_STORES:
                 self._stores.popitem(last=False)
             return self._stores[key]
+
+    def ready(self, uri: str, folder: str, *, prove: bool, seconds: float) -> "Ready":
+        """The store of results once it has answered (see `probe`), and what it guarantees; StoreError.
+
+        `prove`: that the folder can be written and read too, as before anything is begun.
+        """
+        if prove:
+            self.check(uri, folder)
+        self.probe(uri, folder, seconds)
+        return Ready(self.open(uri), self.creates_once(uri, folder))
 
     def probe(self, uri: str, folder: str, seconds: float) -> None:
         """Find out whether a store is away, unless it has answered a short while ago; StoreError.

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FinetuneError as error:
         return _fail(FailureReason.USER_ERROR, error, ExitCode.USER_ERROR)
     except StoreError as error:
-        return _fail(FailureReason.STORE, error, ExitCode.STORE if error.transient else ExitCode.USER_ERROR)
+        return _fail(FailureReason.STORE, error, ExitCode.STORE if error.mendable else ExitCode.USER_ERROR)
 
 
 def _parser() -> argparse.ArgumentParser:

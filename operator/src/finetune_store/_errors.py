@@ -7,16 +7,17 @@ StoreError                      anything below; `transient` says whether trying 
 ├── UnreadableError             an object that is not what it should be: torn, malformed, of another version
 │   └── TooLargeError           larger than anything that it could be
 ├── TooManyObjectsError         more objects than the caller wants to know of
-├── NoSuchBucketError           no such bucket
-├── AccessDeniedError           known to the server, but not allowed
-├── InvalidCredentialsError     keys or token unknown, wrong or expired, or the clock is off
-├── WrongRegionError            the bucket lives in another region than the requests are signed for
-├── StoreFullError              no space or quota left
 ├── UnsupportedError            the server or the file system cannot do what was asked
-├── UnexpectedAnswerError       something answers, but not as an S3 server does
-└── UnreachableError            transient: no answer in time, no such host, connection lost, "try again" (5xx, 429)
-    ├── DeadlineError           the time for all that was asked is over (see `deadline`)
-    └── TlsError                not transient: the server's certificate is not trusted, or it does not speak TLS
+└── OfTheStoreError             `mendable`: whoever keeps the store can mend it, and then trying again helps
+    ├── NoSuchBucketError       no such bucket
+    ├── AccessDeniedError       known to the server, but not allowed
+    ├── InvalidCredentialsError keys or token unknown, wrong or expired, or the clock is off
+    ├── WrongRegionError        the bucket lives in another region than the requests are signed for
+    ├── StoreFullError          no space or quota left
+    ├── UnexpectedAnswerError   something answers, but not as an S3 server does
+    └── UnreachableError        transient: no answer in time, no such host, connection lost, "try again" (5xx, 429)
+        ├── DeadlineError       the time for all that was asked is over (see `deadline`)
+        └── TlsError            not transient: the server's certificate is not trusted, or it does not speak TLS
 
 Messages name the object, the endpoint, the reason and the remedy by the field of the spec (`storage.endpoint`...).
 They never hold keys or tokens.
@@ -29,6 +30,13 @@ class StoreError(Exception):
     """Something went wrong with an object store."""
 
     transient: ClassVar[bool] = False
+    mendable: ClassVar[bool] = False
+
+
+class OfTheStoreError(StoreError):
+    """About the store and not about an object: whoever keeps it can mend it, and what was asked may stay as it is."""
+
+    mendable: ClassVar[bool] = True
 
 
 class InvalidConfigurationError(StoreError):
@@ -69,23 +77,23 @@ class TooManyObjectsError(StoreError):
         super().__init__(f"more than {limit:,} objects lie at {uri}: name the folder that is meant")
 
 
-class NoSuchBucketError(StoreError):
+class NoSuchBucketError(OfTheStoreError):
     """There is no such bucket."""
 
 
-class AccessDeniedError(StoreError):
+class AccessDeniedError(OfTheStoreError):
     """The server knows the caller and refuses."""
 
 
-class InvalidCredentialsError(StoreError):
+class InvalidCredentialsError(OfTheStoreError):
     """The keys or the token are missing, unknown, wrong or expired."""
 
 
-class WrongRegionError(StoreError):
+class WrongRegionError(OfTheStoreError):
     """The bucket lives in another region."""
 
 
-class StoreFullError(StoreError):
+class StoreFullError(OfTheStoreError):
     """There is no room left."""
 
 
@@ -93,11 +101,11 @@ class UnsupportedError(StoreError):
     """The server or the file system lacks what was asked for."""
 
 
-class UnexpectedAnswerError(StoreError):
+class UnexpectedAnswerError(OfTheStoreError):
     """What answers does not behave as an S3 server."""
 
 
-class UnreachableError(StoreError):
+class UnreachableError(OfTheStoreError):
     """No usable answer now; trying again may help."""
 
     transient: ClassVar[bool] = True

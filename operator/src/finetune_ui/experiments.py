@@ -40,11 +40,11 @@ class ExperimentPage:
     """Scores, the table of tasks, charts, a line a run, and why runs failed."""
 
     scores: tuple[str, ...]
+    table_header: tuple[str, ...]
     table: tuple[tuple[str, ...], ...]
     charts: tuple[Chart, ...]
     runs: tuple[RunLine, ...]
     failures: tuple[tuple[str, ...], ...]
-    table_header: tuple[str, ...] = tables.TASK_HEADER
     runs_header: tuple[str, ...] = RUNS_HEADER
     failures_header: tuple[str, ...] = FAILURES_HEADER
 
@@ -78,7 +78,8 @@ def experiment_page(plan: Plan, records: Sequence[RunRecord], uri: str, now: dat
     scored = [score for score in (document.glue, document.bert_average) if score.value is not None]
     return ExperimentPage(
         scores=tuple(tables.score_line(score).replace("**", "").removeprefix("- ") for score in scored),
-        table=tuple(tables.task_cells(task) for task in document.tasks),
+        table_header=tables.task_header(document.tasks),
+        table=tables.task_cells(document.tasks),
         charts=(*learning_curves(plan, document, records), *spread(document)),
         runs=tuple(_line(plan, by_task[record.run.task], record, now) for record in records),
         failures=tuple(_failure(record, record.failure, now) for record in records if record.failure is not None),

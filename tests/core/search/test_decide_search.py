@@ -19,7 +19,7 @@ from finetune_core.deciding.actions import (
     PutHyperparameters,
     ReopenTask,
 )
-from finetune_core.deciding.observation import JobRole, JobView
+from finetune_core.deciding.observation import FailureCause, JobRole, JobView
 from finetune_core.deciding.search import SearchDecision, decide_search
 from finetune_core.deciding.search_observation import SearchObservation
 from finetune_core.planning.search_plan import SearchJobPlan, unit_name
@@ -136,6 +136,38 @@ def test_a_task_that_ended_with_fewer_trials_than_are_asked_for_now_is_searched_
     ]
     (create,) = created(decision)
     assert units_of(create) == ["rte/0", "cola/0"]
+
+
+FINALS = search_plan(("rte",), trials=3, finalists={"trials": 1, "seeds": 2})
+
+
+@pytest.mark.parametrize(
+    ("plan", "end", "stale"),
+    [
+        pytest.param(FINALS, END, False, id="an earlier release's, which says nothing"),
+        pytest.param(FINALS, {"ending": FINALS.ending("rte"), "finalists": 0}, False, id="by this plan"),
+        pytest.param(FINALS, {"ending": PLAN.ending("rte")}, True, id="by the plan before, without finalists"),
+        pytest.param(FINALS, {"ending": FINALS.ending("rte"), "finalists": 1}, True, id="a finalist is gone"),
+        pytest.param(PLAN, {"reason": EndReason.GOAL_REACHED, "trials": 3}, False, id="after all that is there"),
+        pytest.param(PLAN, {"reason": EndReason.GOAL_REACHED, "trials": 4}, True, id="a trial is gone"),
+    ],
+)
+def test_an_end_holds_for_its_own_plan_and_for_what_it_came_after(plan, end, stale: bool) -> None:
+    made = END.model_copy(update=dict(end))
+    seen = observation(plan=plan, trials={"rte": TRIALS["rte"]}, ends={"rte": made})
+    assert seen.stale_ends == (("rte",) if stale else ())
+
+
+def test_ends_that_an_earlier_release_wrote_keep_their_digest() -> None:
+    assert END.model_dump(mode="json").keys() == {"driver", "reason", "message", "time"}
+
+
+def test_a_unit_that_failed_in_a_job_that_is_gone_is_not_tried_again() -> None:
+    cause = FailureCause("UserError", "no model there")
+    decision = decide_search(observation(ends={"rte": END}, trials=TRIALS, given_up={"cola/0": cause}))
+    assert created(decision) == []
+    assert decision.failed == {"cola/0": cause}
+    assert any(isinstance(action, CreateReportJob) for action in decision.actions)
 
 
 def test_a_result_that_cannot_be_read_counts_as_none() -> None:

@@ -2,37 +2,32 @@
 
 import random
 from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 from finetune_core.deciding.observation import JobRole, JobView, PodView
-from finetune_core.deciding.outcome import Outcome
-from finetune_core.deciding.report_digest import report_digest
-from finetune_core.planning.plan import Plan
-from finetune_core.results.run import ExitCode, FailureReason, RunResult
-from finetune_store import UnreadableError, documents
+from finetune_core.results.run import ExitCode, FailureReason
 from finetune_store._errors import UnreachableError
-from support.simulated.store import MemoryStore
-from support.simulated.work import LAYOUT, Work, failure, report
 
 RETRIES = 1
 
 
 @dataclass
 class Pod:
-    """A pod at work, or ended (`code`); `run` is what it does just now, `writing` whether its report has begun."""
+    """A pod at work, or ended (`code`); `doing` is what it does just now, `writing` whether its report has begun."""
 
     name: str
     job: str
     job_uid: str
     role: JobRole
     index: int | None
-    run: str | None = None
+    doing: Any = None
     writing: bool = False
     terminating: bool = False
     code: int | None = None
     reason: str | None = None
 
     def end(self, code: int, reason: str | None = None) -> None:
-        self.code, self.reason, self.run = code, reason, None
+        self.code, self.reason, self.doing = code, reason, None
 
 
 @dataclass
@@ -40,7 +35,7 @@ class Job:
     """A Job with what its pods were told."""
 
     view: JobView
-    plan: Plan
+    plan: Any
     scope: str = ""
     digest: str = ""
     given_up: tuple[str, ...] = ()
@@ -48,18 +43,26 @@ class Job:
     counted: set[str] = field(default_factory=set)
 
 
-class Cluster:
-    """What the API server has; `executing` are the runs that some pod does now."""
+class Work(Protocol):
+    """What the pods of a Job do."""
 
-    def __init__(self, rng: random.Random, store: MemoryStore, work: Work) -> None:
+    def step(self, pod: Pod, job: Job | None) -> None:
+        """A moment of its life; UnreachableError where the store is away."""
+        ...
+
+    def stopped(self, pod: Pod) -> None:
+        """It ends, whatever it did."""
+        ...
+
+
+class Cluster:
+    """What the API server has."""
+
+    def __init__(self, rng: random.Random, work: Work) -> None:
         self.rng = rng
-        self.store = store
         self.work = work
         self.jobs: dict[str, Job] = {}
         self.pods: dict[str, Pod] = {}
-        self.plan_in_store: Plan | None = None
-        self.published: dict[str, Outcome] = {}
-        self.executing: set[str] = set()
         self.created = 0
         self._serial = 0
 
@@ -186,85 +189,16 @@ class Cluster:
     def _pod(self, pod: Pod) -> None:
         job = self.job_of(pod)
         if pod.terminating and (job is None or self.rng.random() < 0.5):
-            self._stop(pod)
+            self.stop(pod)
             return
         try:
-            if pod.role == JobRole.REPORT:
-                self._report(pod, job)
-            elif job is not None:
-                self._train(pod, job)
+            self.work.step(pod, job)
         except UnreachableError:
             # Most of the time it is waited for.
             if self.rng.random() < 0.2:
-                self._stop(pod, ExitCode.STORE, FailureReason.STORE)
+                self.stop(pod, ExitCode.STORE, FailureReason.STORE)
 
-    def _stop(self, pod: Pod, code: int = ExitCode.INTERRUPTED, reason: str | None = None) -> None:
-        self.executing.discard(pod.run or "")
+    def stop(self, pod: Pod, code: int = ExitCode.INTERRUPTED, reason: str | None = None) -> None:
+        """A pod ends."""
+        self.work.stopped(pod)
         pod.end(code, reason)
-
-    def _report(self, pod: Pod, job: Job | None) -> None:
-        if job is None or self.plan_in_store is None:
-            return
-        plan, found = self.plan_in_store, self.results(self.plan_in_store)
-        digest = report_digest(plan, found.values(), job.given_up)
-        if not pod.writing and digest != job.digest:
-            self._stop(pod, ExitCode.RESULTS_CHANGED, FailureReason.RESULTS_CHANGED)
-        elif not pod.writing:
-            pod.writing = True
-            self.store.delete(LAYOUT.results("json"))
-        else:
-            self.store.put(LAYOUT.results("json"), report(plan, job.digest))
-            self.published = found
-            self._stop(pod, ExitCode.SUCCESS)
-
-    def results(self, plan: Plan) -> dict[str, Outcome]:
-        """What lies in the store, as anybody would read it."""
-        found = {}
-        for run in plan.runs:
-            try:
-                result = documents.find(self.store, LAYOUT.run(run.task, run.run_id).result, RunResult)
-            except UnreadableError:
-                continue
-            if result is not None and run.wrote(result):
-                found[run.run_id] = Outcome.of(result)
-        return found
-
-    def _train(self, pod: Pod, job: Job) -> None:
-        """One run after another, as `session.run_all` does; the last exit code counts."""
-        planned = {run.run_id: run for run in job.plan.runs}
-        todo = [planned[run_id] for run_id in job.view.indexes[pod.index or 0]]
-        left = [run for run in todo if not self._has_result(run, pod.name)]
-        tried = pod.reason
-        if pod.run is None:
-            fresh = [run for run in left if tried is None or run.run_id not in tried]
-            if not fresh:
-                self._stop(pod, self._exit(pod, left), None)
-                return
-            pod.run = fresh[0].run_id
-            assert pod.run not in self.executing, "a run is done twice at the same time"
-            self.executing.add(pod.run)
-            return
-        run, code = planned[pod.run], self.work.attempt(pod.run)
-        layout = LAYOUT.run(run.task, run.run_id)
-        if code == ExitCode.SUCCESS:
-            self.store.create(layout.result, self.work.result(job.plan, run, pod.name))
-        elif code in {ExitCode.USER_ERROR, ExitCode.RETRY}:
-            self.store.put(layout.failure(pod.name), failure(run, pod.name, job.scope, int(code)))
-        self.executing.discard(pod.run)
-        if code == 137:
-            self._stop(pod, 137, "OOMKilled")
-            return
-        pod.run, pod.reason = None, f"{tried or ''} {run.run_id}={code}"
-
-    def _exit(self, pod: Pod, left: list) -> int:
-        said = pod.reason or ""
-        if f"={int(ExitCode.RETRY)}" in said:
-            return ExitCode.RETRY
-        return ExitCode.USER_ERROR if f"={int(ExitCode.USER_ERROR)}" in said else ExitCode.SUCCESS
-
-    def _has_result(self, run, attempt: str) -> bool:
-        layout = LAYOUT.run(run.task, run.run_id)
-        found = documents.find_or_set_aside(
-            self.store, layout.result, RunResult, layout.unreadable(attempt), own=run.wrote
-        )
-        return found is not None

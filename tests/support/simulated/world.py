@@ -1,30 +1,23 @@
 """The operator between the simulated API server and store, and what users and bad luck do meanwhile."""
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 from finetune_core.api import Execution
 from finetune_core.api.status import Reason
 from finetune_core.deciding.actions import Action, CreateReportJob, CreateTrainJob, DeleteJob, ExpireJob, PatchJob
-from finetune_core.deciding.executor import JOB
-from finetune_core.deciding.experiment import Decision, decide
 from finetune_core.deciding.expiry import expiring
-from finetune_core.deciding.observation import JobRole, JobView, Observation, PodView, ReportView
-from finetune_core.deciding.report_digest import report_digest
-from finetune_core.results.aggregate import summarise
-from finetune_core.results.run import failure_scope
-from finetune_operator.children.reader import Children
-from finetune_operator.kinds.experiment_observer import Observer, read_report
-from finetune_operator.memory import Memory
+from finetune_core.deciding.observation import JobRole, JobView, PodView
+from finetune_operator.kinds.reports import look_again_at_the_end
+from finetune_operator.memory import LookMemory
 from finetune_store import StoreError
-from support.simulated.cluster import RETRIES, Cluster, Job
+from support.simulated.cluster import RETRIES, Cluster, Job, Work
 from support.simulated.store import MemoryStore
-from support.simulated.work import LAYOUT, Work, plan
 
 UID = "owner"
-_SPECS = [(rate, runs, tasks) for rate in (1e-5, 2e-5) for runs in (1, 2) for tasks in (("rte",), ("rte", "cola"))]
 _MAX_LOOKS = 150
 _MAX_CREATED = 40
 
@@ -33,16 +26,20 @@ class CutOffError(Exception):
     """The operator was killed here."""
 
 
-class World:
-    """One experiment. `born_with` is the TTL that Jobs are created with: none, as the builders of manifests have it."""
+class World(ABC):
+    """One experiment or search. `born_with` is the TTL that Jobs are created with: none, as the builders have it.
 
-    def __init__(self, rng: random.Random, *, born_with: int | None = None) -> None:
+    `tampered`: results went or were damaged while nobody looked, since all had ended.
+    """
+
+    memory: LookMemory
+    decision: Any
+
+    def __init__(self, rng: random.Random, store: MemoryStore, work: Work, *, born_with: int | None = None) -> None:
         self.rng = rng
         self.born_with = born_with
-        self.store = MemoryStore()
-        self.work = Work(rng)
-        self.cluster = Cluster(rng, self.store, self.work)
-        self.spec = rng.choice(_SPECS)
+        self.store = store
+        self.cluster = Cluster(rng, work)
         self.execution = Execution(
             parallelism=rng.randint(1, 2),
             retries=RETRIES,
@@ -51,57 +48,88 @@ class World:
         )
         self.generation = 1
         self.settled_at: int | None = None
-        self.memory = Memory()
-        self.decision: Decision | None = None
+        self.memory = self.new_memory()
+        self.decision = None
         self.tampered = False
+
+    @abstractmethod
+    def new_memory(self) -> LookMemory:
+        """A memory of nothing."""
+
+    @abstractmethod
+    def observe(self) -> Any:
+        """What the operator's observer sees."""
+
+    @abstractmethod
+    def decide(self, seen: Any) -> Any:
+        """What the operator decides."""
+
+    @abstractmethod
+    def train_job(self, action: CreateTrainJob) -> Job:
+        """A Job that does what was decided."""
+
+    @abstractmethod
+    def report_job(self, action: CreateReportJob) -> Job:
+        """A Job that reports."""
+
+    @abstractmethod
+    def edit_spec(self) -> None:
+        """A new generation of the spec, with other work."""
+
+    @abstractmethod
+    def spec_of_now(self) -> dict[str, Any]:
+        """What `edit` takes to change the spec back."""
+
+    @abstractmethod
+    def results(self) -> list[str]:
+        """Keys of the results that lie in the store."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Whatever the operator thinks: what there is, is as the spec asks."""
 
     # what the operator does
 
     def look(self, *, killed_after: int | None = None, status_lost: bool = False) -> None:
         """One look; a killed operator remembers nothing of it."""
         if self.settled_at == self.generation:
-            self.memory = Memory()
+            self.memory = self.new_memory()
             return
         try:
             decision = self._look(killed_after)
         except CutOffError:
-            self.memory = Memory()
+            self.memory = self.new_memory()
             return
         except StoreError:
             return
         if not status_lost:
             self.decision = decision
             if decision.done:
-                self.settled_at, self.memory = self.generation, Memory()
+                self.settled_at, self.memory = self.generation, self.new_memory()
 
-    def _look(self, killed_after: int | None) -> Decision:
-        seen = self.observe()
-        decision = decide(seen)
+    def _look(self, killed_after: int | None) -> Any:
+        seen, decision = look_again_at_the_end(self.memory, self._see)
         closing = expiring(seen.jobs, self.execution.ttl_seconds_after_finished) if decision.done else ()
         for place, action in enumerate((*decision.actions, *closing)):
             if place == killed_after:
                 raise CutOffError
-            self._act(action)
+            self.act(action)
         if killed_after is not None:
             raise CutOffError
         return decision
 
-    def observe(self) -> Observation:
-        """What the operator's observer sees."""
-        children = cast(Children, _Children(self.cluster))
-        self.store.put(LAYOUT.plan, b"")
-        self.cluster.plan_in_store = plan(*self.spec)
-        observer = Observer(children, self.memory, owner_uid=UID)
-        return observer.observe(cast(Any, self.store), plan(*self.spec), self.execution, JOB, "template", now=0.0)
+    def _see(self) -> Any:
+        seen = self.observe()
+        return seen, self.decide(seen)
 
-    def _act(self, action: Action) -> None:
+    def act(self, action: Action) -> None:
+        """Do it, as `ActionExecutor` does."""
         cluster = self.cluster
         match action:
             case CreateTrainJob():
-                cluster.create(self._train_job(action))
+                cluster.create(self.train_job(action))
             case CreateReportJob():
-                view = self._view(action.name, JobRole.REPORT, action.revision, action.round)
-                cluster.create(Job(view, plan(*self.spec), digest=action.digest, given_up=action.failed))
+                cluster.create(self.report_job(action))
             case PatchJob(name, parallelism, suspend):
                 changes = {"parallelism": parallelism, "suspended": suspend}
                 cluster.change(name, **{field: value for field, value in changes.items() if value is not None})
@@ -113,35 +141,28 @@ class World:
                 assert not cut, "pods that train are cut off"
                 cluster.delete(name)
 
-    def _train_job(self, action: CreateTrainJob) -> Job:
-        view = replace(
-            self._view(action.name, JobRole.TRAIN, action.revision, action.round),
-            suspended=action.suspend,
-            parallelism=action.parallelism,
-            indexes=action.job_plan.indexes,
-        )
-        return Job(view, plan(*self.spec), scope=failure_scope(UID, action.revision))
+    def work_view(self, action: CreateTrainJob, indexes: tuple[tuple[str, ...], ...]) -> JobView:
+        """The view of a Job that does work."""
+        view = self.view(action.name, JobRole.TRAIN, action.revision, action.round)
+        return replace(view, suspended=action.suspend, parallelism=action.parallelism, indexes=indexes)
 
-    def _view(self, name: str, role: JobRole, revision: str, round_: int) -> JobView:
+    def view(self, name: str, role: JobRole, revision: str, round_: int) -> JobView:
+        """The view of a Job that is made now."""
         return JobView(name=name, role=role, revision=revision, round=round_, ttl=self.born_with)
 
     # what users and bad luck do
 
-    def edit(self, *, spec: tuple | None = None, **execution: object) -> None:
+    def edit(self, **execution: object) -> None:
         """A new generation of the spec."""
-        self.spec = spec or self.spec
         self.execution = self.execution.model_copy(update=execution)
         self.generation += 1
 
-    def _edit_values(self) -> None:
-        self.edit(spec=self.rng.choice(_SPECS))
-
     def _edit_and_back(self) -> None:
-        before = self.spec
-        self._edit_values()
+        before = self.spec_of_now()
+        self.edit_spec()
         for _ in range(self.rng.randint(0, 6)):
-            self.rng.choice([self.look, self.cluster.progress])()
-        self.edit(spec=before)
+            self.rng.choice([self.look, self.progress])()
+        self.edit(**before)
 
     def _edit_execution(self) -> None:
         field, values = self.rng.choice(
@@ -158,21 +179,17 @@ class World:
     def _outage(self) -> None:
         self.store.away = not self.store.away
 
-    def _result_key(self) -> str | None:
-        if self.store.away:
-            return None
-        keys = [info.key for info in self.store.list(LAYOUT.runs) if info.key.endswith("/result.json")]
-        return self.rng.choice(keys) if keys else None
+    def _tamper(self, change: Callable[[str], None]) -> None:
+        keys = [] if self.store.away else self.results()
+        if keys:
+            change(self.rng.choice(keys))
+            self.tampered = self.tampered or self.settled_at == self.generation
 
     def _delete_result(self) -> None:
-        if key := self._result_key():
-            self.store.delete(key)
-            self.tampered = True
+        self._tamper(self.store.delete)
 
     def _damage_result(self) -> None:
-        if key := self._result_key():
-            self.store.put(key, self.rng.choice([b"", b"{", b"{}"]))
-            self.tampered = True
+        self._tamper(lambda key: self.store.put(key, self.rng.choice([b"", b"{", b"{}"])))
 
     def _delete_job(self) -> None:
         if self.cluster.jobs:
@@ -183,10 +200,14 @@ class World:
         if living:
             self.cluster.pods[self.rng.choice(living)].terminating = True
 
-    def live(self, events: int) -> None:
-        """Events and faults in random order."""
-        faults: list[Callable[[], None]] = [
-            self._edit_values,
+    def progress(self) -> None:
+        """Time passes for controllers, kubelets and pods."""
+        self.cluster.progress()
+
+    def faults(self) -> list[Callable[[], None]]:
+        """All that may happen."""
+        return [
+            self.edit_spec,
             self._edit_and_back,
             self._edit_execution,
             self._kill_operator,
@@ -197,7 +218,11 @@ class World:
             self._delete_job,
             self._evict,
         ]
-        usual = [self.look, self.look, self.cluster.progress, self.cluster.progress, self.cluster.expire]
+
+    def live(self, events: int) -> None:
+        """Events and faults in random order."""
+        faults = self.faults()
+        usual = [self.look, self.look, self.progress, self.progress, self.cluster.expire]
         for _ in range(events):
             (self.rng.choice(faults) if self.rng.random() < 0.25 else self.rng.choice(usual))()
 
@@ -228,36 +253,22 @@ class World:
                 reason = self.decision.reason if self.decision else None
                 assert reason != Reason.REPORT_FAILED, "the report failed for good"
                 return
-            for _ in range(2):
-                self.cluster.progress()
+            for _ in range(3):
+                self.progress()
             self.cluster.expire()
             assert self.cluster.created - created < _MAX_CREATED, "Jobs are made without end"
         raise AssertionError(f"it does not come to rest: {self.decision}")
 
-    def check(self) -> None:
-        """Whatever the operator thinks: what there is, is as the spec asks."""
-        decision, wanted = self.decision, plan(*self.spec)
-        assert decision is not None
-        found = self.cluster.results(wanted)
-        assert found.keys() | decision.failed.keys() == {run.run_id for run in wanted.runs}, "a run has no end"
-        assert not found.keys() & decision.failed.keys(), "a run has a result and has failed"
+    def check_at_rest(self) -> None:
+        """Nothing works on, lives on, or is kept for ever."""
         working = [pod.name for pod in self.cluster.pods.values() if pod.code is None and not pod.terminating]
         assert not working, f"{working} work on"
         living = [job.view.name for job in self.cluster.jobs.values() if not job.view.finished]
         assert not living, f"{living} live on"
         assert all(job.view.ttl is not None for job in self.cluster.jobs.values()), "a Job is kept for ever"
-        self._check_report(found, decision)
-
-    def _check_report(self, found: dict, decision: Decision) -> None:
-        wanted = plan(*self.spec)
-        digest = report_digest(wanted, found.values(), decision.failed)
-        assert read_report(cast(Any, self.store), LAYOUT) == ReportView(digest), "the report is of something else"
-        for row in summarise(wanted, self.observe().outcomes.values()).tasks:
-            values = [outcome.value for outcome in found.values() if outcome.task == row.task]
-            assert (row.best.value if row.best else None) == max(values, default=None), "the best is not the best"
 
 
-class _Children:
+class Children:
     """The owner's Jobs and pods, as the operator's reader gives them."""
 
     def __init__(self, cluster: Cluster) -> None:

@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         return error.exit_code
     except StoreError as error:
         _explain(arguments.termination_log, FailureReason.STORE, str(error))
-        return ExitCode.STORE if error.transient else ExitCode.USER_ERROR
+        return ExitCode.STORE if error.mendable else ExitCode.USER_ERROR
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:

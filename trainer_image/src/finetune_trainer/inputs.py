@@ -18,7 +18,8 @@ from finetune_store import (
     open_store,
 )
 from finetune_trainer.errors import UserError
-from finetune_trainer.pinned import require_pinned
+from finetune_trainer.hub import hub_file, hub_snapshot
+from finetune_trainer.pinned import require_hash, require_pinned
 
 _HUB = "hf://"
 _S3 = "s3://"
@@ -37,6 +38,7 @@ class Inputs:
         self._pvc_root = pvc_root
         self._folders: dict[str, Path] = {}
         self._pinned: set[str] = set()
+        self._compared: set[Path] = set()
 
     def model(self, uri: str, digest: str = "") -> Path:
         """A model folder; UserError where its content is not that of a digest, if there is one."""
@@ -55,6 +57,8 @@ class Inputs:
             for path in sorted(decisive):
                 self.data_file(data.uri, path, data.digest)
             self._require_pinned(data.uri, self._data_folder(data.uri, data.digest), data.digest, decisive)
+        if data.uri.startswith(_HUB):
+            return [self._hub_file(data, path) for path in paths]
         return [self.data_file(data.uri, path, data.digest) for path in paths]
 
     def data_file(self, uri: str, path: str, digest: str = "") -> Path:
@@ -69,6 +73,13 @@ class Inputs:
             except NotFoundError as error:
                 raise UserError(f"{path} is no longer at {uri}: {error}") from error
         return local
+
+    def _hub_file(self, data: ResolvedData, path: str) -> Path:
+        file = hub_file(data.uri, path)
+        if file not in self._compared:
+            require_hash(file, f"{path} of {data.uri}", data.hashes.get(path))
+            self._compared.add(file)
+        return file
 
     def local_folder(self, uri: str) -> Path:
         """The folder of a pvc:// or file:// URI; UserError if it is not there."""
@@ -107,7 +118,7 @@ class Inputs:
         if uri.startswith(("pvc://", "file://")):
             return self.local_folder(uri)
         if uri.startswith(_HUB):
-            return _snapshot(uri, repo_type)
+            return hub_snapshot(uri, repo_type)
         folder = self._work / repo_type / short_hash([uri, digest])
         try:
             download_tree(self._open(uri), "", folder)
@@ -123,17 +134,6 @@ class Inputs:
         if not path.exists():
             raise UserError(f"{path} (from {uri}) is not there: check the path")
         return path
-
-
-def _snapshot(uri: str, repo_type: str) -> Path:
-    from huggingface_hub import snapshot_download  # noqa: PLC0415 - only for hf://
-    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError  # noqa: PLC0415
-
-    name, _, revision = uri.removeprefix(_HUB).partition("@")
-    try:
-        return Path(snapshot_download(name, revision=revision or None, repo_type=repo_type))
-    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
-        raise UserError(f"{uri} is not on the hub, or is private: check name, revision and HF_TOKEN") from error
 
 
 def work_folder() -> Path:

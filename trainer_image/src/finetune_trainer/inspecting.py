@@ -62,7 +62,9 @@ class _Look:
 
     def _prepare(self) -> Preparation:
         clock = Clock(before=0, timeout=None, attempts=1, stopped=lambda: False)
-        return Preparation(self._inspection.model, self._task, self._inputs, self._splits, clock)
+        # What can be wrong with one fold can be with all.
+        fold = 0 if self._task.definition.folds else None
+        return Preparation(self._inspection.model, self._task, self._inputs, self._splits, clock, fold)
 
     def _whole(self, made: Preparation, here: str) -> bool:
         """Whether data and model can be read; every split is looked at, not only up to the first that fails."""

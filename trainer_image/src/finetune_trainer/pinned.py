@@ -1,5 +1,6 @@
-"""Whether what was fetched from a bucket is what the plan pinned: a run id must not stand for other content."""
+"""Whether what was fetched is what the plan pinned: a run id must not stand for other content."""
 
+import hashlib
 from collections.abc import Collection
 from pathlib import Path
 
@@ -7,6 +8,9 @@ from finetune_core.planning.identity import FileEntry, content_digest
 from finetune_store import DirectoryStore, Store
 from finetune_store.folders import list_folder
 from finetune_trainer.errors import UserError
+
+_SHA256_DIGITS = 64
+_BLOCK = 1 << 20
 
 
 def require_pinned(folder: Path, store: Store, digest: str, paths: Collection[str] | None = None) -> None:
@@ -24,6 +28,22 @@ def require_pinned(folder: Path, store: Store, digest: str, paths: Collection[st
         f"what lies at {store.uri()} is no longer what was planned with: its content is {found}, the plan's {digest}. "
         "Put the files back, or set execution.retryToken to plan with what lies there now"
     )
+
+
+def require_hash(file: Path, what: str, planned: str | None) -> None:
+    """UserError where a file is another than the one of a plan's hash, by SHA-256 or as a git blob."""
+    size = file.stat().st_size
+    digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+    if planned and len(planned) == _SHA256_DIGITS:
+        digest = hashlib.sha256()
+    with file.open("rb") as content:
+        while block := content.read(_BLOCK):
+            digest.update(block)
+    if digest.hexdigest() != planned:
+        raise UserError(
+            f"{what} is not what was planned with: its hash is {digest.hexdigest()}, the plan's {planned}. "
+            "Remove it from the hub's cache (HF_HOME) if it is damaged, or set execution.retryToken to plan anew"
+        )
 
 
 def _still_there(here: list[FileEntry], there: list[FileEntry], digest: str) -> bool:

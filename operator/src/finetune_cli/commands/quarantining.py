@@ -10,7 +10,7 @@ from finetune_cli.commands.common import Context, ExperimentName, Namespace, Sto
 from finetune_cli.output import note
 from finetune_client.errors import ClientError, UsageError
 from finetune_client.finding import Json, cluster, find
-from finetune_client.reports import plan_of
+from finetune_client.reports import plan_of, planned_run
 from finetune_client.stores import results_of
 from finetune_core.api import ModelRetention
 from finetune_core.planning.plan import Plan, PlannedRun
@@ -53,20 +53,6 @@ def quarantine(
     patch_spec(kube, kind, item, {"quarantine": [*before, entry]}, said)
     note(f"It is kept, and done once more. `finetune quarantine {name} {planned.run_id} --undo` counts it again.")
     return 0
-
-
-def planned_run(plan: Plan, text: str) -> PlannedRun:
-    """The planned run that is meant by an id or by TASK/RUN; ClientError names those that there are."""
-    found = [run for run in plan.runs if text in (run.run_id, f"{run.task}/{run.run}")]
-    if found:
-        return found[0]
-    if any(run.run_id == text for run in plan.quarantined):
-        raise ClientError(f"run {text} is quarantined already", "--undo counts it again.")
-    task, slash, _ = text.partition("/")
-    runs = [f"{run.task}/{run.run} ({run.run_id})" for run in plan.runs if not slash or run.task == task]
-    some = ", ".join(runs[:10]) + (f" and {len(runs) - 10} more" if len(runs) > 10 else "")
-    there = f"There are {some}." if runs else f"The tasks are {', '.join(plan.task_names)}."
-    raise ClientError(f"no run {text} is planned", there)
 
 
 def lost_weights(store: Store, plan: Plan, run: PlannedRun) -> Iterator[str]:

@@ -37,8 +37,18 @@ def init(
         str | None, typer.Option(help=f"Where the tasks' data lie: s3://bucket/glue, a folder. Default: {_DATA}.")
     ] = None,
     task: Annotated[
-        list[str] | None, typer.Option("--task", help=f"Of {', '.join(GLUE_TASKS)}; may be repeated.")
+        list[str] | None,
+        typer.Option("--task", help=f"Of {', '.join(GLUE_TASKS)}, or with --labels any name; may be repeated."),
     ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a task whose data are a data set on the hub: its labels in the order of their ids, by commas."
+        ),
+    ] = None,
+    text_columns: Annotated[str, typer.Option(help="With --labels: one column, or two by a comma.")] = "text",
+    label_column: Annotated[str, typer.Option(help="With --labels: the label's column.")] = "label",
+    config: Annotated[str | None, typer.Option(help="With --labels: the data set's configuration.")] = None,
     runs: Annotated[int | None, typer.Option(min=1, help="Runs (seeds) of each task.")] = None,
     gpus: Annotated[int | None, typer.Option(min=0, help="GPUs of a run.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the experiment. Default: by the model.")] = None,
@@ -51,18 +61,37 @@ def init(
     """
     model = _said(model, "--model", "Model (hf://ORG/NAME, s3://bucket/folder, or a folder)")
     data = data or _asked("Data (hf://..., s3://bucket/glue, or a folder with GLUE's files)", _DATA, str)
-    tasks = task or _asked("Tasks, by commas", _TASK, lambda text: [one.strip() for one in text.split(",")])
+    tasks = task or _asked("Tasks, by commas", _TASK, _by_commas)
     runs = runs if runs is not None else _asked("Runs (seeds) of each task", str(_RUNS), _number)
     gpus = gpus if gpus is not None else _asked("GPUs of a run", "1", _number)
     own = name or _default_name(model)
-    text = to_yaml(manifest(own, _uri(model), _uri(data), tasks, runs, gpus))
+    made = [_task(one, labels, text_columns, label_column, config) for one in tasks]
+    text = to_yaml(manifest(own, _uri(model), _uri(data), made, runs, gpus))
     place = file or f"{own}.yaml"
     _check(place, text)
     _write(place, text, force)
     return Exit.OK
 
 
-def manifest(name: str, model: str, data: str, tasks: list[str], runs: int, gpus: int) -> dict[str, Any]:
+def _task(name: str, labels: str | None, texts: str, label: str, config: str | None) -> dict[str, Any]:
+    """One of GLUE's, or one with the splits of a data set on the hub."""
+    if labels is None or name in GLUE_TASKS:
+        return {"name": name}
+    data = {"config": config} if config else {}
+    data |= {"train": "train", "validation": "validation", "labelColumn": label}
+    return {
+        "name": name,
+        "problemType": "Classification",
+        "labels": _by_commas(labels),
+        "data": {**data, "textColumns": _by_commas(texts)},
+    }
+
+
+def _by_commas(text: str) -> list[str]:
+    return [one.strip() for one in text.split(",")]
+
+
+def manifest(name: str, model: str, data: str, tasks: list[dict[str, Any]], runs: int, gpus: int) -> dict[str, Any]:
     """An experiment with what nobody can leave out."""
     execution = {"execution": {"resources": {"limits": {"nvidia.com/gpu": gpus}}}} if gpus else {}
     return {
@@ -72,7 +101,7 @@ def manifest(name: str, model: str, data: str, tasks: list[str], runs: int, gpus
         "spec": {
             "model": {"uri": model},
             "data": {"uri": data},
-            "tasks": [{"name": task} for task in tasks],
+            "tasks": tasks,
             "runs": runs,
             **execution,
         },

@@ -20,6 +20,8 @@ _USED = frozenset(
         *TRAINING,
         "model_name_or_path",
         "task_name",
+        "dataset_name",
+        "dataset_config_name",
         "seed",
         "fp16",
         "bf16",
@@ -171,9 +173,12 @@ def _task(arguments: Mapping[str, str], notes: list[str]) -> dict[str, Any]:
     name = TASK_NAMES.get(name, name)
     if name in GLUE_TASKS:
         return {"name": name}
+    if "dataset_name" in arguments:
+        return _hub_task(arguments, notes)
     if "train_file" not in arguments:
         known = ", ".join(GLUE_TASKS)
-        raise InvalidInputError((Problem("--task_name", f"{name or 'missing'}: use one of {known}, or --train_file"),))
+        problem = f"{name or 'missing'}: use one of {known}, or --dataset_name, or --train_file"
+        raise InvalidInputError((Problem("--task_name", problem),))
     notes.append("a task of your own: correct labels, textColumns and data.uri")
     files = {"train": "train_file", "validation": "validation_file", "test": "test_file"}
     data = {key: arguments[theirs].rpartition("/")[2] for key, theirs in files.items() if theirs in arguments}
@@ -182,6 +187,24 @@ def _task(arguments: Mapping[str, str], notes: list[str]) -> dict[str, Any]:
         "problemType": "Classification",
         "labels": ["0", "1"],
         "data": {"uri": "s3://BUCKET/FOLDER", **data, "textColumns": ["sentence1"]},
+    }
+
+
+def _hub_task(arguments: Mapping[str, str], notes: list[str]) -> dict[str, Any]:
+    """A data set of the hub; the script finds its labels and columns when it runs."""
+    notes.append("a data set of the hub: correct labels, textColumns and the names of its splits")
+    dataset = arguments["dataset_name"]
+    if "/" not in dataset:
+        notes.append(f"data set {dataset} has no organisation: write hf://organisation/{dataset}")
+    config = {"config": arguments["dataset_config_name"]} if "dataset_config_name" in arguments else {}
+    splits = {"train": "train", "validation": "validation"}
+    if boolean(arguments.get("do_predict", "false")):
+        splits["test"] = "test"
+    return {
+        "name": name_from(dataset.rpartition("/")[2], MAX_NAME_LENGTH) or "custom",
+        "problemType": "Classification",
+        "labels": ["0", "1"],
+        "data": {"uri": f"hf://{dataset}", **config, **splits, "textColumns": ["text"]},
     }
 
 

@@ -115,7 +115,7 @@ def forecast_experiment(
     uris = [spec.model.uri, *([spec.data.uri] if spec.data else [])]
     objects = (*_work(spec.execution, total), *_around(uris), "report Job: tables, best predictions, zip")
     gpus, parallelism = _gpus(spec.execution), max(1, spec.execution.parallelism)
-    notes = tuple(_tuned_notes(tasks, tuned, unknown))
+    notes = (*_tuned_notes(tasks, tuned, unknown), *_fold_notes(spec))
     return Forecast("FinetuneExperiment", name, tuple(tasks), objects, gpus, parallelism, notes)
 
 
@@ -195,6 +195,13 @@ def _tuned_notes(tasks: Iterable[TaskForecast], tuned: TunedTasks | None, unknow
             yield f"{task}: tuned by {tuned.tasks[task]}"
     if lacking := [task for task in names if task not in tuned.tasks]:
         yield f"{', '.join(lacking)}: not covered by {tuned.where}; the recipes' and the manifest's own values are used"
+
+
+def _fold_notes(spec: ExperimentSpec) -> Iterator[str]:
+    for task in task_specs(spec):
+        if task.folds:
+            seeds = runs_of(spec, task) // task.folds
+            yield f"{task.name}: {task.folds} folds of the training file x {seeds} seed{'s' if seeds > 1 else ''}"
 
 
 def _plan(definition: TaskDefinition, settings: Settings) -> TaskPlan:

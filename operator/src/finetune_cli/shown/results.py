@@ -10,21 +10,26 @@ from rich.text import Text
 from finetune_cli.fitted import table
 from finetune_core.results.schema import ResultsDocument, ScoreRow, TaskRow
 from finetune_core.tables import figures
-from finetune_core.tables.experiment import TASK_COLUMNS, Column
+from finetune_core.tables.experiment import FOLD_HEADER, FOLDS_NOTE, Column, columns_of, fold_rows
 
 _BEST_COLUMNS = ("TASK", "METRICS", "BEST>", "BEST RUN", "STEP>", "RUN ID?")
-_EXTRA = frozenset({"Best run", "Step"})
+_EXTRA = frozenset({"Best run", "Step", "Trained"})
 """Columns that a narrow screen leaves out."""
 
 
 def results_page(document: ResultsDocument, *, wide: bool = False) -> RenderableType:
     """A line a task and metric, per cent as GLUE's tables have them, and the scores."""
-    columns = [_marked(column) for column in TASK_COLUMNS]
-    rows = [row for task in document.tasks for row in _rows(task)]
+    columns = columns_of(document.tasks)
+    rows = [row for task in document.tasks for row in _rows(task, columns)]
     scores = [_score(score) for score in (document.glue, document.bert_average)]
     head = Text(f"{document.namespace}/{document.experiment}  model {document.model_uri}", style="bold")
     apart = [f"Quarantined: {run.task} run {run.run} ({run.run_id}): {run.reason}" for run in document.quarantined]
-    return Group(head, Text(""), table(columns, rows, wide=wide), Text(""), *(Text(line) for line in (*scores, *apart)))
+    folds = fold_rows(document)
+    parts = (table([title.upper() for title in FOLD_HEADER], folds, wide=wide), Text(""), Text(FOLDS_NOTE), Text(""))
+    lines = (Text(line) for line in (*scores, *apart))
+    return Group(
+        head, Text(""), table(list(map(_marked, columns)), rows, wide=wide), Text(""), *(parts if folds else ()), *lines
+    )
 
 
 def best_rows(document: ResultsDocument) -> list[dict[str, Any]]:
@@ -74,9 +79,9 @@ def _marked(column: Column) -> str:
     return column.title.upper() + (">" if column.right else "") + ("?" if column.title in _EXTRA else "")
 
 
-def _rows(task: TaskRow) -> Iterator[tuple[str, ...]]:
+def _rows(task: TaskRow, columns: Sequence[Column]) -> Iterator[tuple[str, ...]]:
     """A line a metric; what is of the task as a whole stands in the first."""
-    return zip_longest(*((column.short or column.texts)(task) for column in TASK_COLUMNS), fillvalue="")
+    return zip_longest(*((column.short or column.texts)(task) for column in columns), fillvalue="")
 
 
 def _score(score: ScoreRow) -> str:

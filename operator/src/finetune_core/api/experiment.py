@@ -31,8 +31,9 @@ _METRIC_IN_ALL_TASKS = (
     "training.metricForBestModel is not measured in every task: set it under tasks[].training instead, or use loss",
 )
 _RUNS_IN_ALL = (
-    "!has(self.tasks) || self.tasks.map(task, has(task.runs) ? task.runs : has(self.runs) ? self.runs "
-    f": task.name in {cel_list(RECIPES)} ? {{{_RECIPE_RUNS}}}[task.name] : {CUSTOM.runs}).sum() <= {MAX_RUNS}",
+    "!has(self.tasks) || self.tasks.map(task, (has(task.folds) ? task.folds : 1) * "
+    "(has(task.runs) ? task.runs : has(self.runs) ? self.runs "
+    f": task.name in {cel_list(RECIPES)} ? {{{_RECIPE_RUNS}}}[task.name] : {CUSTOM.runs})).sum() <= {MAX_RUNS}",
     f"an experiment can have at most {MAX_RUNS} runs over all tasks: lower runs, or split the experiment",
 )
 

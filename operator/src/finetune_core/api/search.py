@@ -148,6 +148,12 @@ class Finalists(ApiModel):
     seeds: Annotated[int, Field(ge=1, le=20, description="Fresh seeds that each is run with.")] = 3
 
 
+NO_FOLDS = (
+    "folds is for experiments: name a dev set (data.validation) to search on, then cross-validate what was found with "
+    "hyperparametersFrom"
+)
+
+
 class SearchTask(TaskSpec):
     """A task to search on; fields that are not set fall back to those of the search."""
 
@@ -185,6 +191,10 @@ class HPSearchSpec(ApiModel):
             (
                 "self.tasks.all(task, !has(task.runs))",
                 "tasks[].runs is for experiments: a search has trials and seedsPerTrial",
+            ),
+            (
+                "self.tasks.all(task, !has(task.folds))",
+                f"tasks[].{NO_FOLDS}",
             ),
         )
     )

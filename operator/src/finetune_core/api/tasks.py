@@ -13,6 +13,7 @@ from finetune_core.tasks.metrics import (
     metric_spellings,
 )
 from finetune_core.tasks.registry import GLUE_TASKS, ProblemType, Quoting, TaskDefinition
+from finetune_core.tasks.superglue import SUPERGLUE_TASKS
 
 _GLUE = cel_list(GLUE_TASKS)
 _ALL_METRICS = (*CLASSIFICATION_METRICS, *REGRESSION_METRICS)
@@ -45,31 +46,74 @@ def _metrics_of(kind: ProblemType, metrics: tuple[str, ...]) -> tuple[str, str]:
     )
 
 
-FileName = Annotated[str, Field(min_length=1, max_length=512, pattern=r"\.((csv|tsv|jsonl?)(\.gz)?|parquet)$")]
+MAX_FOLDS = 20
+FOLDS_ALONE = (
+    "folds cut data.train into dev sets, and no one model predicts a test set: remove data.validation and data.test, "
+    "or folds"
+)
+
+FileName = Annotated[
+    str,
+    Field(min_length=1, max_length=512, pattern=r"(\.((csv|tsv|jsonl?)(\.gz)?|parquet)|^[A-Za-z0-9_]+)$"),
+]
 Column = Annotated[str, Field(min_length=1, max_length=128)]
 
 
 class TaskData(ApiModel):
     """A GLUE task needs at most `uri`; a custom task names its files and columns."""
 
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "!has(self.config) || !has(self.uri) || self.uri.startsWith('hf://')",
+                "only data sets on the hub (uri: hf://...) have configurations: remove config",
+            )
+        )
+    )
+
     uri: Annotated[
         Uri | None,
-        Field(description="Folder of this task's files, in place of spec.data.uri."),
+        Field(
+            description="Folder of this task's files, in place of spec.data.uri; or a data set on the hub, "
+            "hf://org/name[@revision]."
+        ),
+    ] = None
+    config: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=128,
+            description="Configuration (subset) of a data set on the hub that splits are taken from. Default: its only "
+            "one, or its default one.",
+        ),
     ] = None
     train: Annotated[
         FileName | None,
         Field(
             description="Training file below uri: .csv or .tsv (with a header), .jsonl or .json (one object a line), "
-            "each of them with .gz where it is packed, or .parquet."
+            "each of them with .gz where it is packed, or .parquet. Of a data set on the hub (hf://) also the name of "
+            "a split: train."
         ),
     ] = None
-    validation: Annotated[FileName | None, Field(description="Dev file below uri; decides the best run.")] = None
-    test: Annotated[FileName | None, Field(description="Test file below uri; predicted, never scored.")] = None
+    validation: Annotated[
+        FileName | None, Field(description="Dev file below uri, or a split; decides the best run.")
+    ] = None
+    test: Annotated[FileName | None, Field(description="Test file below uri, or a split; predicted, never scored.")] = (
+        None
+    )
     text_columns: Annotated[
         tuple[Column, ...] | None,
         Field(min_length=1, max_length=2, description="One column, or two for pairs of texts."),
     ] = None
     label_column: Annotated[Column | None, Field(description="Column of the label. Default: label.")] = None
+    group_column: Annotated[
+        Column | None,
+        Field(
+            exclude_if=lambda column: column is None,
+            description="With folds: rows that have the same value in this column (a document, a speaker) are in the "
+            "same fold. Default: each row by itself.",
+        ),
+    ] = None
     quoting: Annotated[
         Quoting | None,
         Field(
@@ -82,9 +126,10 @@ class TaskData(ApiModel):
     @model_serializer(mode="wrap")
     def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields: dict[str, Any] = handler(self)
-        # A spec of before there was such a field stays what its inputs were pinned for.
-        if self.quoting is None:
-            fields.pop("quoting", None)
+        # A spec of before there were such fields stays what its inputs were pinned for.
+        for name in ("quoting", "config"):
+            if getattr(self, name) is None:
+                fields.pop(name, None)
         return fields
 
 
@@ -94,8 +139,9 @@ class TaskSpec(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=rules(
             (
-                f"self.name in {_GLUE} || has(self.problemType)",
-                f"name is none of GLUE's tasks ({', '.join(GLUE_TASKS)}): correct it, or declare a custom "
+                f"self.name in {cel_list((*GLUE_TASKS, *SUPERGLUE_TASKS))} || has(self.problemType)",
+                f"name is none of GLUE's tasks ({', '.join(GLUE_TASKS)}), nor {' or '.join(SUPERGLUE_TASKS)} of "
+                "SuperGLUE: correct it, or declare a custom "
                 "task by problemType, data.train, data.validation and data.textColumns",
             ),
             (
@@ -106,13 +152,25 @@ class TaskSpec(ApiModel):
             (
                 f"!(self.name in {_GLUE}) || !has(self.data) || (!has(self.data.train) && "
                 "!has(self.data.validation) && !has(self.data.test) && !has(self.data.textColumns) && "
-                "!has(self.data.labelColumn) && !has(self.data.quoting))",
+                "!has(self.data.labelColumn) && !has(self.data.quoting) && !has(self.data.config))",
                 "files and columns of a GLUE task are fixed: only data.uri can be set",
             ),
             (
                 "!has(self.problemType) || (has(self.data) && has(self.data.train) && "
-                "has(self.data.validation) && has(self.data.textColumns))",
-                "a custom task needs data.train, data.validation and data.textColumns",
+                "(has(self.data.validation) || has(self.folds)) && has(self.data.textColumns))",
+                "a custom task needs data.train, data.validation (or folds) and data.textColumns",
+            ),
+            (
+                "!has(self.folds) || has(self.problemType)",
+                "folds are for custom tasks: a GLUE task has a dev set, and a zip needs one model of it",
+            ),
+            (
+                "!has(self.folds) || !has(self.data) || (!has(self.data.validation) && !has(self.data.test))",
+                f"{FOLDS_ALONE}",
+            ),
+            (
+                "!has(self.data) || !has(self.data.groupColumn) || has(self.folds)",
+                "data.groupColumn is for folds: set folds, or remove it",
             ),
             (
                 "!has(self.problemType) || self.problemType != 'Classification' || has(self.labels)",
@@ -141,12 +199,24 @@ class TaskSpec(ApiModel):
             min_length=1,
             max_length=40,
             pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
-            description=f"A GLUE task ({', '.join(GLUE_TASKS)}) or the name of a custom task.",
+            description=f"A GLUE task ({', '.join(GLUE_TASKS)}), {' or '.join(SUPERGLUE_TASKS)} of SuperGLUE, or the "
+            "name of a custom task.",
         ),
     ]
     runs: Annotated[
         int | None,
         Field(ge=1, le=100, description="Seeds that this task is fine-tuned with, in place of spec.runs."),
+    ] = None
+    folds: Annotated[
+        int | None,
+        Field(
+            ge=2,
+            le=MAX_FOLDS,
+            exclude_if=lambda folds: folds is None,
+            description="Of a custom task without data.validation: cross-validation. data.train is cut into so many "
+            "parts, stratified by label, and each is the dev set of runs that train on the others; runs counts seeds "
+            "of each fold.",
+        ),
     ] = None
     training: Training | None = Field(
         default=None, description="Training arguments of this task; each wins over spec.training."

@@ -12,7 +12,14 @@ from dataclasses import dataclass, field, replace
 from finetune_core.api import Execution
 from finetune_core.api.status import Reason
 from finetune_core.deciding.actions import Action
-from finetune_core.deciding.job_sequence import JobSequence, SequenceState, advance, delete_jobs, end_resolvers
+from finetune_core.deciding.job_sequence import (
+    JobSequence,
+    SequenceState,
+    advance,
+    delete_jobs,
+    end_resolvers,
+    without_job,
+)
 from finetune_core.deciding.observation import FailureCause, JobRole, JobView, Observation
 from finetune_core.deciding.report_digest import report_digest
 from finetune_core.deciding.reporting import Reporting, report_step
@@ -49,6 +56,11 @@ def decide(seen: Observation) -> Decision:
         actions = (*obsolete, *delete_jobs(seen.of_role(JobRole.REPORT)), *state.actions, *ends)
         return Decision(reason, message, actions, state.failed, state.current)
     return _after_runs(seen, replace(state, actions=(*obsolete, *state.actions)))
+
+
+def runs_without_job(seen: Observation) -> dict[str, str]:
+    """Runs (ids) to do while no Job is there that does them, with the revision of the one that would."""
+    return without_job([_sequence(seen)])
 
 
 def execution_limits(execution: Execution) -> ExecutionLimits:

@@ -12,17 +12,16 @@ tasks. Kubernetes' rules behind it: templates are immutable, and a Job is delete
 terminating, so that two pods never do the same work.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from finetune_core.api import MAX_NAME_LENGTH, Execution
+from finetune_core.api import Execution
 from finetune_core.api.status import Reason
-from finetune_core.canonical import short_hash
 from finetune_core.deciding.actions import Action, CreateTrainJob, DeleteJob, PatchJob
 from finetune_core.deciding.executor import ExecutorTraits
+from finetune_core.deciding.job_names import job_name
 from finetune_core.deciding.observation import FailureCause, JobView, PodView
-from finetune_core.deciding.pods_in_words import pods_in_words, waits_its_turn
+from finetune_core.deciding.pods_in_words import TRIED_AGAIN, blocked_pod, pods_in_words, waits_its_turn, without_store
 from finetune_core.planning.plan import JobPlan
 from finetune_core.planning.search_plan import SearchJobPlan
 
@@ -91,30 +90,10 @@ def advance(sequence: JobSequence) -> SequenceState:
     return _ended(sequence, current, others)
 
 
-def job_name(prefix: str, revision: str, round_: int, executor: ExecutorTraits) -> str:
-    """Name of a Job (at most 53 characters for a prefix of 40), or of another executor's object, as that has it."""
-    ending = f"-{revision[:8]}" + (f"-r{round_}" if round_ else "")
-    if executor.max_name is not None:
-        prefix = _label(prefix, executor.max_name - len(ending))
-    elif "." in prefix:
-        # The host names of an Indexed Job's pods are made from it, and are labels.
-        prefix = _label(prefix, MAX_NAME_LENGTH)
-    return prefix + ending
-
-
-def _label(text: str, room: int) -> str:
-    """A DNS-1035 label; the hash tells apart what was cut or replaced."""
-    label = re.sub("[^a-z0-9-]", "-", text)
-    label = label if label[0].isalpha() else f"x-{label}"
-    if label == text and len(text) <= room:
-        return text
-    return f"{label[: room - 7].rstrip('-')}-{short_hash(text, 6)}"
-
-
-def blocked_pod(pods: tuple[PodView, ...], job: str) -> PodView | None:
-    """A pod of the Job that cannot start, the first by name."""
-    stuck = (pod for pod in pods if pod.job == job and pod.blocked and not pod.ended)
-    return min(stuck, key=lambda pod: pod.name, default=None)
+def without_job(sequences: Iterable[JobSequence]) -> dict[str, str]:
+    """Units to do of sequences that have no Job of their revision, not even one that goes; with that revision."""
+    waiting = (one for one in sequences if not any(one.is_current(job) for job in one.jobs))
+    return {unit: sequence.revision for sequence in waiting for unit in sequence.pending}
 
 
 def retire_job(job: JobView) -> tuple[Action, ...]:
@@ -227,6 +206,9 @@ def _working_phase(sequence: JobSequence, current: JobView, failed: int) -> tupl
         return Reason.QUEUED, f"{counted}. Waiting for queue {current.queue} to admit the {current.kind}."
     if sequence.execution.parallelism == 0:
         return Reason.SUSPENDED, f"{counted}. execution.parallelism is 0: raise it to go on."
+    away = None if current.active else without_store(sequence.pods, current.name)
+    if blocked is None and away is not None:
+        return Reason.STORAGE_UNAVAILABLE, f"{counted}. {away} {TRIED_AGAIN}"
     if blocked is None or waits_its_turn(current, blocked):
         return Reason.RUNNING, f"{counted}."
     return (Reason.RUNNING if current.ready else Reason.BLOCKED), f"{counted}. {blocked.why_blocked}"

@@ -3,8 +3,11 @@
 import re
 
 from finetune_core.deciding.observation import JobView, PodView
+from finetune_core.results.run import FailureReason
 
 UNSCHEDULABLE = "Unschedulable"
+TRIED_AGAIN = "It is tried again by itself, a few minutes apart."
+"""Kubernetes makes the next pod after 10 seconds, then ever later, up to 10 minutes (the Job controller's back-off)."""
 _LACKING = re.compile(r"Insufficient ([\w/-]+(?:\.[\w/-]+)*)")
 
 
@@ -30,3 +33,16 @@ def lacking_resources(blocked: PodView) -> str:
     if blocked.blocked != UNSCHEDULABLE:
         return ""
     return ", ".join(dict.fromkeys(_LACKING.findall(blocked.blocked_message)))
+
+
+def blocked_pod(pods: tuple[PodView, ...], job: str) -> PodView | None:
+    """A pod of the Job that cannot start, the first by name."""
+    stuck = (pod for pod in pods if pod.job == job and pod.blocked and not pod.ended)
+    return min(stuck, key=lambda pod: pod.name, default=None)
+
+
+def without_store(pods: tuple[PodView, ...], job: str) -> str | None:
+    """What the pods of a Job said of the store that they could not use; None if none of them did."""
+    gave_up = (pod for pod in pods if pod.job == job and pod.failure_reason == FailureReason.STORE)
+    last = max(gave_up, key=lambda pod: pod.name, default=None)
+    return None if last is None else f"Pod {last.name} cannot use the store: {last.failure_message}."

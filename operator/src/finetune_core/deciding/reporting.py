@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from finetune_core.api.status import Reason
 from finetune_core.canonical import short_hash
 from finetune_core.deciding.actions import Action, CreateReportJob, DeleteJob
-from finetune_core.deciding.job_sequence import MAX_ROUNDS, blocked_pod, delete_jobs
+from finetune_core.deciding.job_sequence import MAX_ROUNDS, delete_jobs
 from finetune_core.deciding.observation import JobRole, JobView, PodView
+from finetune_core.deciding.pods_in_words import blocked_pod, without_store
 from finetune_core.results.run import FailureReason
 
 _WRITING = "Writing tables and what is best."
@@ -102,7 +103,9 @@ def _at_work(seen: Reporting, job: JobView, stale: tuple[Action, ...]) -> Report
         return ReportStep(Reason.QUEUED, f"{_WRITING} Waiting for queue {job.queue} to admit Job {job.name}.", stale)
     away = None if job.active else without_store(seen.pods, job.name)
     if away is not None:
-        return ReportStep(Reason.STORAGE_UNAVAILABLE, f"{away} The report is tried again by itself.", stale)
+        return ReportStep(
+            Reason.STORAGE_UNAVAILABLE, f"{away} The report is tried again by itself, a few minutes apart.", stale
+        )
     return ReportStep(Reason.REPORTING, _WRITING, stale)
 
 
@@ -120,13 +123,6 @@ def _again(seen: Reporting, job: JobView, stale: tuple[Action, ...]) -> ReportSt
 def _create(seen: Reporting, round_: int) -> CreateReportJob:
     name = report_job_name(seen.owner, seen.revision, round_)
     return CreateReportJob(name, seen.revision, seen.digest, seen.failed, round=round_)
-
-
-def without_store(pods: tuple[PodView, ...], job: str) -> str | None:
-    """What the pods of a Job said of the store that they waited for in vain; None if none of them did."""
-    gave_up = (pod for pod in pods if pod.job == job and pod.failure_reason == FailureReason.STORE)
-    last = max(gave_up, key=lambda pod: pod.name, default=None)
-    return None if last is None else f"Pod {last.name} waited in vain: {last.failure_message}."
 
 
 def _writers(seen: Reporting, job: JobView | None) -> bool:

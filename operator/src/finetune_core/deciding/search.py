@@ -20,6 +20,7 @@ from finetune_core.deciding.job_sequence import (
     delete_jobs,
     end_resolvers,
     retire_job,
+    without_job,
 )
 from finetune_core.deciding.observation import FailureCause, JobRole, JobView
 from finetune_core.deciding.reporting import Reporting, report_step
@@ -29,7 +30,15 @@ from finetune_core.planning.search_plan import SearchJobPlan, unit_name
 from finetune_core.results.hyperparameter_files import all_tasks_yaml, task_yaml
 
 ALL_TASKS_KEY = "hyperparameters.yaml"
-_TOLD_FIRST = (Reason.BLOCKED, Reason.RUNNING, Reason.REPLACING_JOB, Reason.PENDING, Reason.QUEUED, Reason.SUSPENDED)
+_TOLD_FIRST = (
+    Reason.BLOCKED,
+    Reason.STORAGE_UNAVAILABLE,
+    Reason.RUNNING,
+    Reason.REPLACING_JOB,
+    Reason.PENDING,
+    Reason.QUEUED,
+    Reason.SUSPENDED,
+)
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,11 @@ def decide_search(seen: SearchObservation) -> SearchDecision:
         names = ", ".join(job.name for job in orphans)
         return SearchDecision(Reason.REPLACING_JOB, f"Waiting for {names} to end.", early, failed, current)
     return _after_trials(seen, actions, failed, current)
+
+
+def units_without_job(seen: SearchObservation) -> dict[str, str]:
+    """Units to do while no Job is there that does them, with the revision of the one that would."""
+    return without_job(_sequences(seen))
 
 
 def config_map_name(search: str) -> str:
@@ -101,6 +115,7 @@ def _sequence(seen: SearchObservation, name: str, ident: str, units: tuple[tuple
         jobs=jobs,
         pods=tuple(pod for pod in seen.pods if pod.job in {job.name for job in jobs}),
         errors=seen.errors,
+        given_up=seen.given_up,
         execution=seen.execution,
         make_plan=lambda pending: _job_plan(seen, tuple(unit for unit in units if unit_name(unit) in pending)),
         executor=seen.executor,

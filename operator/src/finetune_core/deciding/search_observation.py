@@ -19,7 +19,8 @@ class SearchObservation:
 
     `trials` and `finalists` are by task, without their histories; `claimed` counts trials of a task that were taken
     and have no result yet. `unreadable` says what lies where a result should be, by its key: such a trial counts as one
-    without a result. `report` and `config_map` are the digests of what the summary in the store and the ConfigMap in
+    without a result. `given_up` are units that failed for good in a Job of their revision that is gone, as the store
+    has it. `report` and `config_map` are the digests of what the summary in the store and the ConfigMap in
     the cluster were made from.
     """
 
@@ -37,6 +38,7 @@ class SearchObservation:
     unreadable: Mapping[str, str] = field(default_factory=dict)
     ends: Mapping[str, TaskEnd] = field(default_factory=dict)
     errors: Mapping[str, FailureCause] = field(default_factory=dict)
+    given_up: Mapping[str, FailureCause] = field(default_factory=dict)
     report: str | None = None
     config_map: str | None = None
     stalls: tuple[Stall, ...] = ()
@@ -51,12 +53,12 @@ class SearchObservation:
 
     @property
     def stale_ends(self) -> tuple[str, ...]:
-        """Tasks that ended with more trials than there are now, or when fewer were asked for."""
-        return tuple(
-            task
-            for task in self.plan.order
-            if task in self.ends and self.ends[task].misses(self.ended_trials(task), self.plan.tasks[task].trials)
-        )
+        """Tasks whose end is another plan's, or came after results that are gone, or when fewer were asked for."""
+        return tuple(task for task in self.plan.order if task in self.ends and self._is_stale(task, self.ends[task]))
+
+    def _is_stale(self, task: str, end: TaskEnd) -> bool:
+        counts = self.ended_trials(task), len(self.finalists.get(task, ()))
+        return not end.is_by(self.plan.ending(task)) or end.misses(*counts, planned=self.plan.tasks[task].trials)
 
     @property
     def open_tasks(self) -> frozenset[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from finetune_core.canonical import short_hash
+from finetune_core.tasks.hub_files import HubFile
 
 RECIPE_VERSION = 1
 """Raised by hand when a change to the trainer changes what a run's result means."""
@@ -42,6 +43,12 @@ def content_digest(entries: Iterable[FileEntry]) -> str:
     return "md5s:" + hashlib.sha256("".join(lines).encode()).hexdigest()[:32]
 
 
+def hub_digest(files: Iterable[HubFile]) -> str:
+    """`oids:<32 hex>`: the same for the same files, in any order and at any commit."""
+    lines = sorted(f"{file.path}\0{file.oid}\0{file.size}\n" for file in files)
+    return "oids:" + hashlib.sha256("".join(lines).encode()).hexdigest()[:32]
+
+
 def run_id(
     *,
     model_digest: str,
@@ -51,11 +58,12 @@ def run_id(
     seed: int,
     model_type: str | None = None,
     retake: int = 0,
+    fold: int | None = None,
 ) -> str:
     """16 hex digits over model content, data content, task definition, settings, seed and recipe version.
 
     `model_type` is what the spec says beside the model's own config.json: a BERT is other work as a sparse one.
-    `retake` counts the quarantined runs that this one takes the place of.
+    `retake` counts the quarantined runs that this one takes the place of. `fold` says which part is the dev set.
     """
     facts = {
         "recipeVersion": RECIPE_VERSION,
@@ -66,5 +74,6 @@ def run_id(
         "seed": seed,
     }
     # Only where there is something to say: ids of before there was such a thing stay what they are.
-    said = {"modelType": model_type} if model_type is not None else {}
+    said: dict[str, str | int] = {"modelType": model_type} if model_type is not None else {}
+    said |= {} if fold is None else {"fold": fold}
     return short_hash({**facts, **said, **({"retake": retake} if retake else {})})

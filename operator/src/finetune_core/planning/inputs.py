@@ -10,13 +10,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from finetune_core.api import Data, TaskData, TaskSpec
-from finetune_core.planning.identity import FileEntry, content_digest
-from finetune_core.planning.parse import AnySpec, define, task_specs
+from finetune_core.api import TaskData, TaskSpec
+from finetune_core.planning.identity import FileEntry, content_digest, hub_digest
+from finetune_core.planning.parse import HUB, AnySpec, data_place, define, task_specs
 from finetune_core.planning.plan import ResolvedData, ResolvedModel
 from finetune_core.problems import FinetuneError, InvalidInputError, Problem
 from finetune_core.stored import read_json
 from finetune_core.tasks.data_files import DataLayout, SplitFiles, custom_files, find_glue_files
+from finetune_core.tasks.hub_files import HubListing, find_hub_files
 from finetune_core.tasks.registry import TaskDefinition
 from finetune_core.tasks.sparse import type_problem
 
@@ -43,6 +44,9 @@ class FolderSource(Protocol):
 
     def look(self, uri: str, *, field: str, kind: str) -> Folder:
         """The folder at `uri`; `kind` is "model" or "dataset"."""
+
+    def list_dataset(self, uri: str, *, field: str) -> HubListing:
+        """The files of a data set on the hub."""
 
 
 class NotYetError(FinetuneError):
@@ -78,7 +82,7 @@ def resolve_inputs(spec: AnySpec, source: FolderSource) -> ResolvedInputs:
         except InvalidInputError as error:
             problems += error.problems
         except NotYetError as error:
-            waiting[_data_place(spec, task)[1]] = error
+            waiting[data_place(spec, task)[1]] = error
     if not problems and model is not None and not waiting:
         return ResolvedInputs(model, data)
     if not problems:
@@ -109,7 +113,9 @@ def _resolve_model(spec: AnySpec, source: FolderSource) -> ResolvedModel:
 
 def _resolve_data(spec: AnySpec, task: TaskSpec, source: FolderSource) -> ResolvedData:
     definition = define(task)
-    uri, field = _data_place(spec, task)
+    uri, field = data_place(spec, task)
+    if uri.startswith(HUB) and not definition.is_glue:
+        return _hub_tables(task, definition, uri, source.list_dataset(uri, field=field))
     folder = source.look(uri, field=field, kind="dataset")
     if folder.commit:
         return _hub_data(uri, folder.commit, definition)
@@ -117,13 +123,6 @@ def _resolve_data(spec: AnySpec, task: TaskSpec, source: FolderSource) -> Resolv
     decisive = decisive_files(definition, splits)
     entries = [entry for entry in folder.files if entry.path in decisive]
     return ResolvedData(uri=uri, digest=content_digest(entries), pinned=_exact(entries), splits=splits)
-
-
-def _data_place(spec: AnySpec, task: TaskSpec) -> tuple[str, str]:
-    """Where a task's data lie, and the field that says it."""
-    if task.data and task.data.uri:
-        return task.data.uri, f"spec.tasks[{task.name}].data.uri"
-    return (spec.data or Data()).uri, "spec.data.uri"
 
 
 def said_type(config: bytes) -> str | None:
@@ -140,12 +139,28 @@ def _hub_data(uri: str, commit: str, definition: TaskDefinition) -> ResolvedData
     return ResolvedData(uri=_pinned(uri, commit), digest=f"hub:{commit}:{definition.name}", splits=splits)
 
 
+def _hub_tables(task: TaskSpec, definition: TaskDefinition, uri: str, listing: HubListing) -> ResolvedData:
+    data = task.data or TaskData()
+    where = f"spec.tasks[{task.name}].data"
+    splits, files = find_hub_files(listing, _named(data), data.config, uri=uri, where=where)
+    decisive = decisive_files(definition, splits)
+    return ResolvedData(
+        uri=_pinned(uri, listing.commit),
+        digest=hub_digest(file for file in files if file.path in decisive),
+        splits=splits,
+        hashes={file.path: file.oid for file in files},
+    )
+
+
+def _named(data: TaskData) -> Mapping[str, str | None]:
+    """Split -> what a custom task names for it."""
+    return {"train": data.train, "validation": data.validation, "test": data.test}
+
+
 def _find_splits(task: TaskSpec, definition: TaskDefinition, paths: list[str], field: str) -> SplitFiles:
     if definition.is_glue:
         return find_glue_files(definition, paths, where=field)
-    data = task.data or TaskData()
-    named: Mapping[str, str | None] = {"train": data.train, "validation": data.validation, "test": data.test}
-    return custom_files(named, paths, where=f"spec.tasks[{task.name}].data")
+    return custom_files(_named(task.data or TaskData()), paths, where=f"spec.tasks[{task.name}].data")
 
 
 def decisive_files(definition: TaskDefinition, splits: SplitFiles) -> set[str]:

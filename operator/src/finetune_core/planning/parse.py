@@ -5,9 +5,9 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from finetune_core.api import MAX_RUNS, ExperimentSpec, HPSearchSpec, Precision, TaskSpec, Training
+from finetune_core.api import MAX_RUNS, Data, ExperimentSpec, HPSearchSpec, Precision, TaskSpec, Training
 from finetune_core.planning.checks.execution import execution_problems
-from finetune_core.planning.checks.tasks import definition_problems, definition_warnings
+from finetune_core.planning.checks.tasks import definition_problems, definition_warnings, split_problems
 from finetune_core.planning.checks.training import (
     adapter_problems,
     metric_problems,
@@ -17,15 +17,17 @@ from finetune_core.planning.checks.training import (
     training_problems,
 )
 from finetune_core.planning.settings import Settings, resolve_settings
+from finetune_core.planning.superglue import fill_in, recipe_layer
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_core.tasks.metrics import REGRESSION_METRICS, classification_metrics
 from finetune_core.tasks.recipes import recipe_for
-from finetune_core.tasks.registry import GLUE_TASKS, ProblemType, Quoting, TaskDefinition
+from finetune_core.tasks.registry import GLUE_TASKS, Folds, ProblemType, Quoting, TaskDefinition
 from finetune_core.tasks.sparse import misspelt_type
 
 AnySpec = ExperimentSpec | HPSearchSpec
 _Spec = TypeVar("_Spec", ExperimentSpec, HPSearchSpec)
 
+HUB = "hf://"
 _GPU_SUFFIX = "/gpu"
 _MAX_SHOWN = 60
 
@@ -38,7 +40,7 @@ def parse_spec(raw: Mapping[str, Any]) -> ExperimentSpec:
 def read_spec(kind: type[_Spec], raw: Mapping[str, Any]) -> _Spec:
     """A spec of a kind from its JSON form; InvalidInputError lists every field that does not fit, by its path."""
     try:
-        return kind.model_validate(raw)
+        return fill_in(kind.model_validate(raw))
     except ValidationError as error:
         found = [(one["type"], one["loc"], one["msg"]) for one in error.errors()]
         # A list whose entries are all wrong is counted as empty too: only its entries need correcting.
@@ -54,6 +56,20 @@ def read_spec(kind: type[_Spec], raw: Mapping[str, Any]) -> _Spec:
 def task_specs(spec: AnySpec) -> tuple[TaskSpec, ...]:
     """The spec's tasks; all nine of GLUE where it lists none."""
     return spec.tasks or tuple(TaskSpec(name=name) for name in GLUE_TASKS)
+
+
+def data_place(spec: AnySpec, task: TaskSpec) -> tuple[str, str]:
+    """Where a task's data lie, and the field that says it."""
+    if task.data and task.data.uri:
+        return task.data.uri, f"spec.tasks[{task.name}].data.uri"
+    return (spec.data or Data()).uri, "spec.data.uri"
+
+
+def place_problems(spec: AnySpec, task: TaskSpec) -> Iterator[Problem]:
+    """What a task says of its files that fits no folder such as its own."""
+    uri, _ = data_place(spec, task)
+    if task.data and not uri.startswith(HUB):
+        yield from split_problems(f"spec.tasks[{task.name}].data", task.data, uri)
 
 
 def define(task: TaskSpec) -> TaskDefinition:
@@ -72,13 +88,14 @@ def define(task: TaskSpec) -> TaskDefinition:
         quoting=(data.quoting if data and data.quoting else Quoting.AUTO),
         labels=task.labels or (),
         metrics=metrics,
+        folds=Folds(count=task.folds, group_column=data.group_column if data else None) if task.folds else None,
         measured=(*dict.fromkeys((*metrics, *measured)), "loss"),
     )
 
 
 def runs_of(spec: ExperimentSpec, task: TaskSpec) -> int:
-    """How many seeds a task is run with."""
-    return task.runs or spec.runs or recipe_for(task.name).runs
+    """How many runs a task has: one a seed, of each fold where there are folds."""
+    return (task.runs or spec.runs or recipe_for(task.name).runs) * (task.folds or 1)
 
 
 def default_precision(spec: AnySpec) -> Precision:
@@ -90,7 +107,7 @@ def default_precision(spec: AnySpec) -> Precision:
 
 def settings_of(spec: ExperimentSpec, task: TaskSpec, tuned: Training | None = None) -> Settings:
     """A task's settings: recipe < spec.training < tuned < tasks[].training."""
-    layers = (spec.training, tuned, task.training)
+    layers = (recipe_layer(task), spec.training, tuned, task.training)
     return resolve_settings(define(task), layers, default_precision=default_precision(spec))
 
 
@@ -150,7 +167,7 @@ def _task_problems(spec: ExperimentSpec, task: TaskSpec, tuned: Training | None)
     field = f"spec.tasks[{task.name}]"
     yield from training_problems(f"{field}.training", task.training)
     yield from training_problems(f"spec.hyperparametersFrom[{task.name}]", tuned)
-    unclear = list(definition_problems(field, task))
+    unclear = [*definition_problems(field, task), *place_problems(spec, task)]
     yield from unclear
     if unclear:
         return

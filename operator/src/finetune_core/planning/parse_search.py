@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from finetune_core.api import Algorithm, Distribution, HPSearchSpec, SearchTask, Training
+from finetune_core.api.search import NO_FOLDS
 from finetune_core.planning.arguments import SEARCHABLE
 from finetune_core.planning.checks.execution import execution_problems
 from finetune_core.planning.checks.tasks import definition_problems, definition_warnings
@@ -17,7 +18,7 @@ from finetune_core.planning.checks.training import (
     steps_warnings,
     training_problems,
 )
-from finetune_core.planning.parse import define, read_spec, task_specs
+from finetune_core.planning.parse import define, place_problems, read_spec, task_specs
 from finetune_core.planning.search import base_settings, space_of, trials_of
 from finetune_core.problems import Problem
 from finetune_core.tasks.metrics import canonical_metric
@@ -74,7 +75,9 @@ def _problems(spec: HPSearchSpec, *, in_cluster: bool) -> Iterator[Problem]:
 
 def _task_problems(spec: HPSearchSpec, task: SearchTask) -> Iterator[Problem]:
     field = f"spec.tasks[{task.name}]"
-    unclear = list(definition_problems(field, task))
+    unclear = [*definition_problems(field, task), *place_problems(spec, task)]
+    if task.folds:
+        unclear.append(Problem(f"{field}.folds", NO_FOLDS))
     yield from unclear
     if unclear:
         return

@@ -6,9 +6,9 @@ A plan is a pure function of the spec and of what its inputs were resolved to; t
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from finetune_core.api import ExperimentSpec, MissingTasks, ModelRetention
 from finetune_core.canonical import canonical_json, short_hash
@@ -18,7 +18,7 @@ from finetune_core.planning.identity import RECIPE_VERSION, derive_seed, run_id
 from finetune_core.planning.settings import Settings
 from finetune_core.planning.tuned import TunedTasks
 from finetune_core.results.run import RunResult
-from finetune_core.stored import Count, Segment, Slug, Stored
+from finetune_core.stored import Count, RelativePath, Segment, Slug, Stored
 from finetune_core.tasks.data_files import SplitFiles
 from finetune_core.tasks.registry import TaskDefinition
 
@@ -35,12 +35,16 @@ class ResolvedModel(Record):
 
 
 class ResolvedData(Record):
-    """A task's data pinned to its content. `digest` covers training and dev files: what decides a result."""
+    """A task's data pinned to its content. `digest` covers training and dev files: what decides a result.
+
+    `hashes` are those of files on the hub, as it has them: the SHA-256 of the content, or its git blob id.
+    """
 
     uri: str
     digest: str
     pinned: bool = True
     splits: SplitFiles
+    hashes: Annotated[dict[RelativePath, str], Field(exclude_if=lambda hashes: not hashes)] = {}
 
 
 class TaskPlan(Record):
@@ -53,12 +57,13 @@ class TaskPlan(Record):
 
 
 class PlannedRun(Record):
-    """Run `run` (0, 1, ...) of a task."""
+    """Run `run` (0, 1, ...) of a task; `fold` (0, 1, ...) is the part of the training file that it is scored on."""
 
     run_id: Segment
     task: Slug
     run: Count
     seed: Count
+    fold: Annotated[Count | None, Field(exclude_if=lambda fold: fold is None)] = None
 
     def wrote(self, result: RunResult) -> bool:
         """Whether a result is this run's."""
@@ -165,12 +170,14 @@ def expand_runs(
 ) -> tuple[list[PlannedRun], list[QuarantinedPlannedRun]]:
     """The runs of each task (`runs`: task -> how many), with seeds and ids; tasks keep their order.
 
-    Runs in `quarantine` (run id -> reason) come second; each has another run in its place.
+    Where a task has folds, each seed is run with all of them, one after another. Runs in `quarantine` (run id ->
+    reason) come second; each has another run in its place.
     """
     planned, quarantined = [], []
     for name, task in tasks.items():
         for k in range(runs[name]):
-            candidates = _takes(task, model, k, derive_seed("final", seed, name, k))
+            again, fold = divmod(k, task.definition.folds.count) if task.definition.folds else (k, None)
+            candidates = _takes(task, model, k, derive_seed("final", seed, name, again), fold)
             run = next(candidates)
             while run.run_id in quarantine:
                 facts = run.model_dump()
@@ -185,7 +192,7 @@ def expand_seeds(task: TaskPlan, model: ResolvedModel, seeds: Iterable[int]) -> 
     return [next(_takes(task, model, k, seed)) for k, seed in enumerate(seeds)]
 
 
-def _takes(task: TaskPlan, model: ResolvedModel, k: int, seed: int) -> Iterator[PlannedRun]:
+def _takes(task: TaskPlan, model: ResolvedModel, k: int, seed: int, fold: int | None = None) -> Iterator[PlannedRun]:
     """Run k of a task, and the runs that would take its place, one after another."""
     for retake in count():
         identifier = run_id(
@@ -196,8 +203,9 @@ def _takes(task: TaskPlan, model: ResolvedModel, k: int, seed: int) -> Iterator[
             seed=seed,
             model_type=model.type,
             retake=retake,
+            fold=fold,
         )
-        yield PlannedRun(run_id=identifier, task=task.definition.name, run=k, seed=seed)
+        yield PlannedRun(run_id=identifier, task=task.definition.name, run=k, seed=seed, fold=fold)
 
 
 def _task_identity(definition: TaskDefinition) -> dict[str, Any]:

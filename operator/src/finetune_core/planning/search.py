@@ -9,6 +9,7 @@ from finetune_core.planning.plan import ResolvedData, ResolvedModel
 from finetune_core.planning.search_plan import SearchPlan, SearchTaskPlan
 from finetune_core.planning.settings import Settings, resolve_settings
 from finetune_core.planning.space import grid_size
+from finetune_core.planning.superglue import recipe_layer
 from finetune_core.tasks.metrics import greater_is_better
 
 DEFAULT_TRIALS = 20
@@ -62,7 +63,7 @@ def trials_of(spec: HPSearchSpec, task: SearchTask) -> int:
 
 def base_settings(spec: HPSearchSpec, task: SearchTask) -> Settings:
     """A task's settings before a trial's values are put in."""
-    layers: list[Training | None] = [spec.training, task.training]
+    layers: list[Training | None] = [recipe_layer(task), spec.training, task.training]
     if spec.objective and spec.objective.metric:
         layers.append(Training(metric_for_best_model=spec.objective.metric))
     return resolve_settings(define(task), layers, default_precision=default_precision(spec))

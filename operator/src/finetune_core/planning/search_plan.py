@@ -77,6 +77,11 @@ class SearchPlan(Record, Stored):
         """16 hex digits over the whole plan, but for what its inputs were pinned for."""
         return short_hash(self.model_dump(mode="json", by_alias=True, exclude={"resolved_for"}))
 
+    def ending(self, task: str) -> str:
+        """12 hex digits over what ends the search on a task, but for the number of its trials."""
+        finalists = self.finalists and self.finalists.model_dump(mode="json")
+        return short_hash([self.max_failed_trials, self.time_budget_seconds, finalists, self.tasks[task].goal], 12)
+
     def trial_seeds(self, task: str) -> tuple[int, ...]:
         """The seeds of every trial of a task: the same for all configurations, so that these are compared fairly."""
         return tuple(derive_seed("search", self.seed, task, k) for k in range(self.seeds_per_trial))

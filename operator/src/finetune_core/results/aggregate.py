@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from finetune_core.deciding.outcome import Outcome
 from finetune_core.planning.plan import Plan, TaskPlan
 from finetune_core.results.best_run import best_run
-from finetune_core.results.schema import MetricRow, ScoreRow
+from finetune_core.results.schema import FoldRow, MetricRow, ScoreRow
 from finetune_core.stored import finite
 from finetune_core.tasks.metrics import greater_is_better
 from finetune_core.tasks.registry import GLUE_TASKS
@@ -36,6 +36,7 @@ class TaskFigures:
     best: Outcome | None
     score: float | None
     mean_score: float | None
+    folds: tuple[FoldRow, ...] = ()
 
     @property
     def mean(self) -> float | None:
@@ -115,17 +116,43 @@ def task_score(task: TaskPlan, outcome: Outcome) -> float | None:
 def _task_figures(name: str, task: TaskPlan, planned: int, outcomes: Sequence[Outcome]) -> TaskFigures:
     deciding = task.settings.metric_for_best_model
     best = best_run(outcomes)
+    shown = shown_metrics(task)
+    folds = _folds(task, outcomes, shown)
     scores = [score for outcome in outcomes if (score := task_score(task, outcome)) is not None]
     return TaskFigures(
         task=name,
         planned=planned,
         succeeded=len(outcomes),
         metric=deciding,
-        metrics=tuple(_stats(metric, outcomes, best) for metric in shown_metrics(task)),
+        metrics=tuple(_stats(metric, _values(folds, outcomes, metric), best) for metric in shown),
         best=best,
         score=task_score(task, best) if best else None,
         mean_score=statistics.mean(scores) if scores else None,
+        folds=folds,
     )
+
+
+def _folds(task: TaskPlan, outcomes: Sequence[Outcome], metrics: Sequence[str]) -> tuple[FoldRow, ...]:
+    """The folds of a task over its seeds; empty where it has none."""
+    count = task.definition.folds.count if task.definition.folds else 0
+    # As runs are planned: each seed with all folds, one after another.
+    parts = [[outcome for outcome in outcomes if outcome.run % count == fold] for fold in range(count)]
+    return tuple(
+        FoldRow(
+            fold=fold,
+            succeeded=len(part),
+            metrics={
+                metric: statistics.mean(values) if (values := _values((), part, metric)) else None for metric in metrics
+            },
+        )
+        for fold, part in enumerate(parts)
+    )
+
+
+def _values(folds: Sequence[FoldRow], outcomes: Sequence[Outcome], metric: str) -> list[float]:
+    """What mean and deviation are of: the folds' means where there are folds, else the runs."""
+    found = [fold.metrics[metric] for fold in folds] if folds else [_value(outcome, metric) for outcome in outcomes]
+    return [value for value in found if value is not None]
 
 
 def shown_metrics(task: TaskPlan) -> tuple[str, ...]:
@@ -138,8 +165,7 @@ def shown_metrics(task: TaskPlan) -> tuple[str, ...]:
     )
 
 
-def _stats(metric: str, outcomes: Sequence[Outcome], best: Outcome | None) -> MetricRow:
-    values = [value for outcome in outcomes if (value := _value(outcome, metric)) is not None]
+def _stats(metric: str, values: Sequence[float], best: Outcome | None) -> MetricRow:
     return MetricRow(
         metric=metric,
         greater_is_better=greater_is_better(metric),

@@ -15,6 +15,10 @@ from finetune_core.stored import finite
 from finetune_core.tasks.registry import GLUE_TASKS
 
 _OTHER_METRICS = "another metric decides, so the values cannot be compared"
+_FOLDS = (
+    "folds share most of their training rows, so a t test over them finds differences that there are not; see what is "
+    "compared row by row"
+)
 _NO_SPREAD = "there is no spread over seeds, so a t test can say nothing"
 
 Rows = dict[str, tuple[TaskRow, TaskRow]]
@@ -45,6 +49,8 @@ def _task(before: ResultsDocument, after: ResultsDocument, old: TaskRow, new: Ta
     )
     if old.metric != new.metric:
         return plain.model_copy(update={"reason": _OTHER_METRICS})
+    if old.folds or new.folds:
+        return plain.model_copy(update={"verdict": Verdict.NOT_TESTED, "reason": _FOLDS})
     chosen = samples(_seeded(before, old), _seeded(after, new))
     told = {
         "test": chosen.kind,
@@ -144,6 +150,8 @@ def _warnings(before: ResultsDocument, after: ResultsDocument, rows: Rows) -> It
             )
         elif not _alike(old, new):
             yield f"{task}: the two report different metrics, so its scores are not in the overall mean."
+        if old.metric == new.metric and (old.folds or new.folds):
+            yield f"{task}: no t test: {_FOLDS}."
         if problem := _data(old, new):
             yield f"{task}: {problem}"
 

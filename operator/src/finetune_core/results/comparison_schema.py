@@ -4,6 +4,9 @@ Metrics are as measured, scores x100. Every difference is after - before, whethe
 """
 
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
 
 from finetune_core.frozen import Document
 from finetune_core.results.schema import MetricRow
@@ -105,6 +108,47 @@ class TaskComparison(Document):
         return "/".join(dict.fromkeys((self.before.figures.metric, self.after.figures.metric)))
 
 
+class ModelPair(Document):
+    """Two models over the same rows: how many each alone is right about, and McNemar's exact p, two-sided.
+
+    `p_holm` is corrected over the pairs of its task.
+    """
+
+    before_run: str
+    after_run: str
+    before_seed: int
+    after_seed: int
+    both: int
+    only_before: int
+    only_after: int
+    neither: int
+    p: float
+    p_holm: float | None = None
+
+
+class ItemComparison(Document):
+    """A task by the predictions of its models over `items` rows of the dev set whose content has the digest `data`.
+
+    `before` and `after` are means over the models of these seeds, of `metric` as measured. `low` and `high` are the
+    interval of their difference over resampled rows, the same rows for all models; the models are taken as they are.
+    `pairs` are of classification alone. `reason` says why nothing is compared.
+    """
+
+    task: str
+    metric: str
+    data: str | None = None
+    items: int = 0
+    before_seeds: tuple[int, ...] = ()
+    after_seeds: tuple[int, ...] = ()
+    before: float | None = None
+    after: float | None = None
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    pairs: tuple[ModelPair, ...] = ()
+    reason: str | None = None
+
+
 class Overall(Document):
     """Means of the task scores (x100) over `tasks`: of each task's mean over its runs, and of its best run."""
 
@@ -130,3 +174,5 @@ class Comparison(Document):
     only_before: tuple[str, ...]
     only_after: tuple[str, ...]
     warnings: tuple[str, ...]
+    items: Annotated[tuple[ItemComparison, ...], Field(exclude_if=lambda items: not items)] = ()
+    """Row by row; empty where that was not asked for."""

@@ -1,6 +1,6 @@
 """From plan, results and failures to the results document."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from finetune_core.deciding.outcome import Outcome
 from finetune_core.deciding.report_digest import report_digest
@@ -105,9 +105,15 @@ def _task_rows(
             data_uri=plan.tasks[row.task].data.uri,
             data_digest=plan.tasks[row.task].data.digest,
             pinned=plan.tasks[row.task].data.pinned,
+            parameters=next((done.parameters for done in _done(plan, row.task, results)), None),
+            folds=row.folds,
         )
         for row in summary.tasks
     )
+
+
+def _done(plan: Plan, task: str, results: Mapping[str, RunResult]) -> Iterator[RunResult]:
+    return (results[run.run_id] for run in plan.runs_of(task) if run.run_id in results)
 
 
 def _pointer(
@@ -140,7 +146,7 @@ def _pointer(
 
 
 def _run_row(plan: Plan, run: PlannedRun, result: RunResult | None, failed: Mapping[str, Failure | None]) -> RunRow:
-    planned = {"task": run.task, "run": run.run, "run_id": run.run_id, "seed": run.seed}
+    planned = {"task": run.task, "run": run.run, "run_id": run.run_id, "seed": run.seed, "fold": run.fold}
     if result is None:
         failure = failed.get(run.run_id)
         state = RunState.FAILED if run.run_id in failed else RunState.MISSING

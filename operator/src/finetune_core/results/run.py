@@ -20,7 +20,7 @@ class ExitCode:
     """What the exit of a pod of ours says to Kubernetes (see the Job's podFailurePolicy).
 
     RESULTS_CHANGED: a report was ordered of other results than there are; the operator looks again.
-    STORE: the store was waited for in vain; tried again for as long as it takes, and costs nothing.
+    STORE: the store was waited for in vain, or has to be mended; tried again for as long as it takes, at no cost.
     (The numbers are those of sysexits.h.)
     """
 
@@ -121,6 +121,18 @@ class PredictionFile(Document):
     sha256: str
 
 
+class DevPredictionFile(PredictionFile):
+    """A predicted dev set: `data` is a digest of its content, `prefix` stands before the names of its metrics.
+
+    `positive` is the label that F1 and its kin are of, where the task has two; `regression`: values are scores.
+    """
+
+    data: str
+    prefix: str = ""
+    positive: str | None = None
+    regression: bool = False
+
+
 class Sparsity(Document):
     """Zeros of a model of a sparse type, counted over the weights that the type covers.
 
@@ -174,6 +186,8 @@ class RunResult(Document):
     attempts: Count = 1
     resumed_from: tuple[Count, ...] = ()
     predictions: dict[Segment, PredictionFile] = {}
+    dev_predictions: Annotated[dict[Segment, DevPredictionFile], Field(exclude_if=lambda files: not files)] = {}
+    """Of the best evaluation, by file name; empty where none are kept, and in results that are older than the field."""
     model: str | None = None
     settings: dict[str, Any]
     model_uri: str

@@ -28,7 +28,7 @@ class RunState(StrEnum):
 
 
 class MetricRow(Document):
-    """A metric over a task's succeeded runs, each at its own best step; values as measured.
+    """A metric over a task's succeeded runs, or over its folds, each run at its own best step; values as measured.
 
     `n` counts the finite values, `std` is the sample standard deviation (ddof 1; None for n < 2), `best` is the value
     at the task's best run, which another metric may have chosen.
@@ -65,10 +65,20 @@ class BestPointer(Document):
     predictions: dict[str, RelativePath]
 
 
+class FoldRow(Document):
+    """A fold of a task: its runs that succeeded, and means over them, as measured, of the task's metrics."""
+
+    fold: int
+    succeeded: int
+    metrics: dict[Slug, float | None]
+
+
 class TaskRow(Document):
     """A task's runs and figures; `score` and `mean_score` are x100.
 
-    `data_digest` is of training and dev files; None in reports that are older than the field.
+    `data_digest` is of training and dev files; None in reports that are older than the field. `parameters` are those of
+    its runs, all of which have the same settings; None where all are trained. Where there are `folds`,
+    `metrics` are over them: n, mean and deviation of the folds' means.
     """
 
     task: Slug
@@ -84,6 +94,8 @@ class TaskRow(Document):
     data_uri: str
     data_digest: str | None = None
     pinned: bool
+    parameters: Annotated[ParameterCount | None, Field(exclude_if=lambda counted: counted is None)] = None
+    folds: Annotated[tuple[FoldRow, ...], Field(exclude_if=lambda folds: not folds)] = ()
 
 
 class ScoreRow(Document):
@@ -120,6 +132,7 @@ class RunRow(Document):
     run: int
     run_id: Segment
     seed: int
+    fold: Annotated[int | None, Field(exclude_if=lambda fold: fold is None)] = None
     state: RunState
     attempt: Segment | None = None
     metric: str | None = None

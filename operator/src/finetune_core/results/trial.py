@@ -127,13 +127,26 @@ class TaskStart(Document):
 
 
 class TaskEnd(Document):
-    """No trial of the task is left to do."""
+    """No trial of the task is left to do.
+
+    `ending` is what ends a search by the plan of the driver that says so, `trials` and `finalists` are how many had a
+    result then: None in ends that an earlier release wrote.
+    """
 
     driver: str
     reason: EndReason
     message: str
     time: str
+    ending: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
+    trials: Annotated[Count | None, Field(exclude_if=lambda value: value is None)] = None
+    finalists: Annotated[Count | None, Field(exclude_if=lambda value: value is None)] = None
 
-    def misses(self, ended: int, planned: int) -> bool:
-        """Whether a task ended so that it had more trials with a result than there are now, or than were asked for."""
-        return self.reason == EndReason.ALL_TRIALS and ended < planned
+    def is_by(self, ending: str) -> bool:
+        """Whether it holds for a plan with that `SearchPlan.ending`: a driver of the plan before may write last."""
+        return self.ending in {ending, None}
+
+    def misses(self, trials: int, finalists: int, *, planned: int) -> bool:
+        """Whether it came after more results than there are now, or than are asked for (trials `planned`)."""
+        if self.reason == EndReason.ALL_TRIALS and trials < planned:
+            return True
+        return trials < (self.trials or 0) or finalists < (self.finalists or 0)

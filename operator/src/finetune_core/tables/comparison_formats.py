@@ -1,8 +1,16 @@
 """A comparison as files: Markdown, LaTeX and HTML for people, CSV for programs. JSON is its own `to_json`."""
 
+from collections.abc import Iterable, Iterator
 from html import escape
 
-from finetune_core.results.comparison_schema import Comparison, Overall, Sample, Side, TaskComparison
+from finetune_core.results.comparison_schema import (
+    Comparison,
+    ItemComparison,
+    Overall,
+    Sample,
+    Side,
+    TaskComparison,
+)
 from finetune_core.tables.comparison_text import COLUMNS, FIGURES, told
 from finetune_core.tables.csv import Value, csv_table
 from finetune_core.tables.html_page import element, html_page
@@ -29,6 +37,31 @@ def comparison_csv(comparison: Comparison) -> bytes:
     if comparison.overall is not None:
         rows.append((*names, *_overall_values(comparison.overall)))
     return csv_table(CSV_COLUMNS, rows)
+
+
+ITEM_COLUMNS = (
+    "kind", "task", "metric", "data", "items", "before_seed", "after_seed", "before_run", "after_run", "before_value",
+    "after_value", "difference", "low", "high", "both", "only_before", "only_after", "neither", "p", "p_holm", "reason",
+)  # fmt: skip
+
+
+def items_csv(items: Iterable[ItemComparison]) -> bytes:
+    """Of each task a row of kind `bootstrap`, over all models, then one of kind `mcnemar` for each pair of models."""
+    return csv_table(ITEM_COLUMNS, (row for item in items for row in _item_rows(item)))
+
+
+def _item_rows(item: ItemComparison) -> Iterator[tuple[Value, ...]]:
+    nothing = (None,) * 4
+    yield (
+        "bootstrap", item.task, item.metric, item.data, item.items, *nothing, item.before, item.after, item.difference,
+        item.low, item.high, *nothing, None, None, item.reason,
+    )  # fmt: skip
+    for pair in item.pairs:
+        yield (
+            "mcnemar", item.task, "accuracy", item.data, item.items, pair.before_seed, pair.after_seed,
+            pair.before_run, pair.after_run, *nothing, None, pair.both, pair.only_before, pair.only_after, pair.neither,
+            pair.p, pair.p_holm, None,
+        )  # fmt: skip
 
 
 def comparison_markdown(comparison: Comparison) -> bytes:

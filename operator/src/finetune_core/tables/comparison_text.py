@@ -6,7 +6,17 @@ For all formats alike: they only differ in how they write a table.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from finetune_core.results.comparison_schema import Comparison, Overall, Sample, Side, TaskComparison, Verdict, Whose
+from finetune_core.results.comparison_schema import (
+    Comparison,
+    ItemComparison,
+    ModelPair,
+    Overall,
+    Sample,
+    Side,
+    TaskComparison,
+    Verdict,
+    Whose,
+)
 from finetune_core.results.schema import MetricRow
 from finetune_core.results.significance import ALPHA, Kind
 from finetune_core.tables import figures
@@ -14,6 +24,11 @@ from finetune_core.tables import figures
 COLUMNS = ("Task", "Metric", "Before", "After", "Best", "Difference [95 % CI]", "p (Holm)", "t test", "Verdict")
 """Titles; the figures, which are aligned to the right, are those of FIGURES."""
 FIGURES = frozenset(COLUMNS[2:7])
+ITEMS_NOTE = (
+    "Row by row: whether the models that there are differ on rows like those of the dev set; t tests over seeds say "
+    "whether the two ways to train do. The bootstrap resamples rows, the same ones for all models, and takes means "
+    "over models; McNemar's test is of the labels of two models each, p (Holm's over the task's pairs)."
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +53,45 @@ def told(comparison: Comparison) -> ComparisonText:
         overall=_overall(comparison.overall),
         notes=tuple(_notes(comparison)),
     )
+
+
+_MOST_PAIRS = 10
+
+
+def item_words(item: ItemComparison) -> str:
+    """A task compared row by row, in words."""
+    if item.reason is not None:
+        return f"{item.task}, row by row: not compared: {item.reason}."
+    values = f"{figures.metric(item.metric, item.before)} → {figures.metric(item.metric, item.after)}"
+    interval = figures.interval(item.metric, item.difference, item.low, item.high)
+    text = (
+        f"{item.task}, row by row over {item.items} rows of the dev set (digest {item.data}), {_seeds(item)}: "
+        f"{item.metric} {values}, {interval} by a paired bootstrap of the rows."
+    )
+    if not item.pairs:
+        return text
+    shown = "; ".join(map(_pair, item.pairs[:_MOST_PAIRS]))
+    more = len(item.pairs) - _MOST_PAIRS
+    return f"{text} McNemar's exact test: {shown}{f'; and {more} more' if more > 0 else ''}."
+
+
+def _seeds(item: ItemComparison) -> str:
+    if item.before_seeds == item.after_seeds:
+        return f"models of the seed{'s' if len(item.before_seeds) > 1 else ''} {_listed(item.before_seeds)}"
+    return f"models of the seeds {_listed(item.before_seeds)} before, {_listed(item.after_seeds)} after"
+
+
+def _pair(pair: ModelPair) -> str:
+    seeds = " and ".join(dict.fromkeys((str(pair.before_seed), str(pair.after_seed))))
+    return (
+        f"seed {seeds}: {pair.only_before} right before alone, {pair.only_after} after alone, "
+        f"p {figures.p_value(pair.p)} ({figures.p_value(pair.p_holm)})"
+    )
+
+
+def _listed(seeds: tuple[int, ...]) -> str:
+    shown = ", ".join(map(str, seeds[:_MOST_PAIRS]))
+    return shown if len(seeds) <= _MOST_PAIRS else f"{shown} and {len(seeds) - _MOST_PAIRS} more"
 
 
 def _whose(title: str, side: Whose) -> str:
@@ -107,6 +161,9 @@ def _notes(comparison: Comparison) -> Iterator[str]:
             yield f"Only in {name}: {', '.join(tasks)}."
     for task in comparison.tasks:
         yield from _of_task(task)
+    if comparison.items:
+        yield ITEMS_NOTE
+        yield from map(item_words, comparison.items)
 
 
 def _of_task(task: TaskComparison) -> Iterator[str]:

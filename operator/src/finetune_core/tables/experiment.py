@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from finetune_core.leaderboard.submission import SubmissionState
 from finetune_core.plain import one_line
+from finetune_core.results.run import ParameterCount
 from finetune_core.results.schema import MetricRow, ResultsDocument, RunRow, RunState, ScoreRow, TaskRow
 from finetune_core.tables import figures
 from finetune_core.tables.csv import Value, csv_table
@@ -16,13 +17,15 @@ from finetune_core.tables.markdown import markdown_table, markdown_text
 class Column:
     """A column of the table of tasks, for people: `texts` are one a metric, or one for the task.
 
-    `short` is what a terminal shows instead, where that is narrow; `right` aligns.
+    `short` is what a terminal shows instead, where that is narrow; `right` aligns. A table has the column where `of` is
+    true of any of its tasks.
     """
 
     title: str
     texts: Callable[[TaskRow], Iterable[str]]
     right: bool = False
     short: Callable[[TaskRow], Iterable[str]] | None = None
+    of: Callable[[TaskRow], bool] | None = None
 
 
 def _runs(task: TaskRow) -> str:
@@ -32,6 +35,11 @@ def _runs(task: TaskRow) -> str:
 def _metrics(task: TaskRow) -> list[str]:
     names = [f"{row.metric} (decides)" if row.metric == task.metric else row.metric for row in task.metrics]
     return names if len(names) > 1 else [task.metric]
+
+
+def _trained(task: TaskRow) -> str:
+    counted = task.parameters
+    return figures.NOTHING if counted is None else figures.share(counted.trainable, counted.total)
 
 
 def _best_run(task: TaskRow, *, with_id: bool = True) -> str:
@@ -54,6 +62,7 @@ TASK_COLUMNS = (
     Column("Score", lambda task: [figures.score(task.score)], right=True),
     Column("Best run", lambda task: [_best_run(task)], short=lambda task: [_best_run(task, with_id=False)]),
     Column("Step", lambda task: [figures.NOTHING if task.best is None else str(task.best.step)], right=True),
+    Column("Trained", lambda task: [_trained(task)], right=True, of=lambda task: task.parameters is not None),
 )
 """The table of tasks in results.md, report.html, the page and `finetune results`: a column more is a line more here."""
 
@@ -80,6 +89,11 @@ METRIC_FIELDS: Mapping[str, Callable[[TaskRow, MetricRow], Value]] = MappingProx
 )
 """Columns of CSV files with a row a task and metric: results.csv, the table over experiments, data frames."""
 
+PARAMETER_FIELDS: Mapping[str, Callable[[ParameterCount], int]] = MappingProxyType(
+    {"trainable_parameters": lambda counted: counted.trainable, "parameters": lambda counted: counted.total}
+)
+"""Columns behind these, where any task has an adapter or frozen layers."""
+
 RESULTS_COLUMNS = tuple(name for name in METRIC_FIELDS if name != "greater_is_better")
 RUNS_COLUMNS = (
     "task",
@@ -101,25 +115,33 @@ RUNS_COLUMNS = (
     "message",
 )
 
-TASK_HEADER = tuple(column.title for column in TASK_COLUMNS)
-
 _MAX_FAILURES_LISTED = 50
 _MAX_MESSAGE = 300
 
 
 def results_csv(document: ResultsDocument) -> bytes:
     """One row a task and metric; values as measured, scores x100, empty where there is none."""
+    parameters = parameter_columns(document.tasks)
     return csv_table(
-        RESULTS_COLUMNS,
-        (metric_values(task, row, RESULTS_COLUMNS) for task in document.tasks for row in task.metrics),
+        (*RESULTS_COLUMNS, *parameters),
+        (
+            (*metric_values(task, row, RESULTS_COLUMNS), *parameter_values(task.parameters, parameters))
+            for task in document.tasks
+            for row in task.metrics
+        ),
     )
 
 
 def runs_csv(document: ResultsDocument) -> bytes:
     """One row a planned run, with a column for every metric that any run measured at its best step."""
     measured = sorted({metric for run in document.runs for metric in run.metrics})
-    columns = (*RUNS_COLUMNS, *(f"metric_{metric}" for metric in measured))
-    return csv_table(columns, (_run_cells(run, measured) for run in document.runs))
+    parameters = parameter_columns(document.runs)
+    facts = (*RUNS_COLUMNS, *(("fold",) if any(run.fold is not None for run in document.runs) else ()))
+    columns = (*facts, *(f"metric_{metric}" for metric in measured), *parameters)
+    return csv_table(
+        columns,
+        ((*_run_cells(run, facts, measured), *parameter_values(run.parameters, parameters)) for run in document.runs),
+    )
 
 
 def results_markdown(document: ResultsDocument) -> bytes:
@@ -128,6 +150,7 @@ def results_markdown(document: ResultsDocument) -> bytes:
         f"# {markdown_text(document.namespace)}/{markdown_text(document.experiment)}",
         f"Model: {markdown_text(document.model_uri)}",
         _task_table(document),
+        *_fold_block(document),
         "\n".join(score_line(score) for score in (document.glue, document.bert_average)),
         *_submission_block(document),
         *_failure_block(document),
@@ -143,18 +166,69 @@ def metric_values(task: TaskRow, row: MetricRow, names: Iterable[str] = METRIC_F
     return tuple(METRIC_FIELDS[name](task, row) for name in names)
 
 
-def _run_cells(run: RunRow, measured: Sequence[str]) -> tuple[Value, ...]:
+def parameter_columns(rows: Iterable[TaskRow | RunRow]) -> tuple[str, ...]:
+    """Those of PARAMETER_FIELDS that a table of these rows has: all or none."""
+    return tuple(PARAMETER_FIELDS) if any(row.parameters is not None for row in rows) else ()
+
+
+def parameter_values(counted: ParameterCount | None, names: Iterable[str]) -> tuple[Value, ...]:
+    """These of PARAMETER_FIELDS; None where all parameters are trained."""
+    return tuple(None if counted is None else PARAMETER_FIELDS[name](counted) for name in names)
+
+
+def _run_cells(run: RunRow, columns: Sequence[str], measured: Sequence[str]) -> tuple[Value, ...]:
     facts = run.model_dump(mode="json")
-    return (*(facts[column] for column in RUNS_COLUMNS), *(run.metrics.get(metric) for metric in measured))
+    return (*(facts.get(column) for column in columns), *(run.metrics.get(metric) for metric in measured))
 
 
 def _task_table(document: ResultsDocument) -> str:
-    return markdown_table(TASK_HEADER, map(task_cells, document.tasks))
+    return markdown_table(task_header(document.tasks), task_cells(document.tasks))
 
 
-def task_cells(task: TaskRow) -> tuple[str, ...]:
-    """A task's line of the table for people, as TASK_HEADER has it."""
-    return tuple(" / ".join(column.texts(task)) for column in TASK_COLUMNS)
+def columns_of(tasks: Sequence[TaskRow]) -> tuple[Column, ...]:
+    """Those of TASK_COLUMNS that the table of these tasks has."""
+    return tuple(column for column in TASK_COLUMNS if column.of is None or any(map(column.of, tasks)))
+
+
+def task_header(tasks: Sequence[TaskRow]) -> tuple[str, ...]:
+    """The titles of their table for people."""
+    return tuple(column.title for column in columns_of(tasks))
+
+
+def task_cells(tasks: Sequence[TaskRow]) -> tuple[tuple[str, ...], ...]:
+    """A line a task, as `task_header` has it."""
+    columns = columns_of(tasks)
+    return tuple(tuple(" / ".join(column.texts(task)) for column in columns) for task in tasks)
+
+
+FOLD_HEADER = ("Task", "Fold", "Runs", "Metrics", "Mean over seeds")
+
+
+def fold_rows(document: ResultsDocument) -> list[tuple[str, ...]]:
+    """A line a fold, as FOLD_HEADER has it; mean and deviation over the folds are in the table of tasks."""
+    return [
+        (
+            task.task,
+            str(fold.fold),
+            figures.count(fold.succeeded, task.planned // len(task.folds)),
+            " / ".join(_metrics(task)),
+            " / ".join(figures.metric(row.metric, fold.metrics.get(row.metric)) for row in task.metrics),
+        )
+        for task in document.tasks
+        for fold in task.folds
+    ]
+
+
+FOLDS_NOTE = (
+    "Of tasks with folds, mean ± std (n) is over the n folds, of each the mean over its seeds; the best run is the "
+    "best on its own fold, which says nothing of the others."
+)
+
+
+def _fold_block(document: ResultsDocument) -> Iterator[str]:
+    if rows := fold_rows(document):
+        yield f"## Folds\n\n{FOLDS_NOTE}"
+        yield markdown_table(FOLD_HEADER, rows)
 
 
 def score_line(score: ScoreRow) -> str:

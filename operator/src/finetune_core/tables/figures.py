@@ -98,6 +98,11 @@ def count(done: int, total: int) -> str:
     return f"{done}/{total}"
 
 
+def share(part: int, whole: int) -> str:
+    """`887,042 (0.81%)`."""
+    return f"{part:,} ({part / whole:.2%})" if whole else f"{part:,}"
+
+
 def setting(value: Any) -> str:
     """A hyperparameter: `2e-05`, `500`, `linear`."""
     return f"{value:.4g}" if isinstance(value, float) else one_line(str(value))

@@ -1,8 +1,8 @@
 """The results table as files: Markdown and LaTeX for people, CSV for programs. JSON is the table's own `to_json`.
 
 Markdown, LaTeX and HTML (`results_table_html`) are wide, as papers have them. CSV is long, one row an experiment, task
-and metric: whatever the tasks are it has the same columns, figures in full, best and mean both, and pandas' pivot makes
-any wide table of it.
+and metric: whatever the tasks are it has the same columns, and those of PARAMETER_FIELDS behind them where weights were
+frozen; figures in full, best and mean both, and pandas' pivot makes any wide table of it.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from finetune_core.results.schema import ResultsDocument, ScoreRow
 from finetune_core.tables.csv import Value, csv_table
-from finetune_core.tables.experiment import METRIC_FIELDS, metric_values
+from finetune_core.tables.experiment import METRIC_FIELDS, metric_values, parameter_columns, parameter_values
 from finetune_core.tables.latex import latex_table, latex_text
 from finetune_core.tables.markdown import markdown_line, markdown_text
 from finetune_core.tables.results import ExperimentRow, ResultsTable, Statistic, results_table
@@ -29,7 +29,9 @@ def table_csv(table: ResultsTable) -> bytes:
     Rows of kind `metric` are as measured. Those of kind `score` are x100, `mean` by the means over runs, and no full
     score unless `missing` (task names, by spaces) is empty.
     """
-    return csv_table(CSV_COLUMNS, (row for experiment in table.experiments for row in _csv_rows(experiment)))
+    parameters = parameter_columns(task for experiment in table.experiments for task in experiment.tasks)
+    rows = (row for experiment in table.experiments for row in _csv_rows(experiment, parameters))
+    return csv_table((*CSV_COLUMNS, *parameters), rows)
 
 
 def table_markdown(table: ResultsTable) -> bytes:
@@ -59,13 +61,14 @@ def table_latex(table: ResultsTable) -> bytes:
     )
 
 
-def _csv_rows(row: ExperimentRow) -> Iterator[tuple[Value, ...]]:
+def _csv_rows(row: ExperimentRow, parameters: tuple[str, ...]) -> Iterator[tuple[Value, ...]]:
     whose = (row.model_uri, row.model_digest, row.namespace, row.experiment, row.report_digest)
     for score in row.scores:
-        yield (*whose, "score", *_score_values(score), row.uri)
+        yield (*whose, "score", *_score_values(score), row.uri, *parameter_values(None, parameters))
     for task in row.tasks:
         for metric in task.metrics:
-            yield (*whose, "metric", *metric_values(task, metric), None, row.uri)
+            counted = parameter_values(task.parameters, parameters)
+            yield (*whose, "metric", *metric_values(task, metric), None, row.uri, *counted)
 
 
 def _score_values(score: ScoreRow) -> tuple[Value, ...]:

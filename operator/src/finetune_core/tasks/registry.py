@@ -30,6 +30,18 @@ class Quoting(StrEnum):
     NONE = "None"
 
 
+class Folds(Frozen):
+    """How the rows of a training file are cut into `count` parts, each of them the dev set of a fold.
+
+    By `seed` and the file's content alone, so that all runs and experiments over a file have the same folds. Rows with
+    the same value in `group_column` are in the same part.
+    """
+
+    count: int
+    seed: int = 0
+    group_column: str | None = None
+
+
 class SubmissionFile(Frozen):
     """One file of the leaderboard zip: written from `split`, `rows` rows, labels renamed by `written`."""
 
@@ -58,6 +70,7 @@ class TaskDefinition(Frozen):
     evaluation_splits: dict[str, str] = {"": "validation"}
     test_splits: tuple[str, ...] = ("test",)
     submission: tuple[SubmissionFile, ...] = ()
+    folds: Folds | None = None
 
     @model_serializer(mode="wrap")
     def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -65,6 +78,8 @@ class TaskDefinition(Frozen):
         # Only where there is something to say: plans and ids of before there was such a thing stay what they are.
         if self.quoting == Quoting.AUTO:
             fields.pop("quoting", None)
+        if self.folds is None:
+            fields.pop("folds", None)
         return fields
 
     @property

@@ -165,11 +165,13 @@ class Children:
 def are_quiet(jobs: tuple[JobView, ...]) -> bool:
     """Whether pods can say nothing that the counters of Jobs do not; a driven one has none, its pods are looked at.
 
-    Where no Job is at work, pods of one that is gone may be. What a report's pods failed for is counted nowhere.
+    Where no Job is at work, pods of one that is gone may be. What a report's pods failed for is counted nowhere, nor is
+    that a store could not be used.
     """
     at_work = [job for job in jobs if not job.finished and job.role == JobRole.TRAIN]
     return bool(at_work) and all(
         job.active == job.ready
+        and (job.active or job.suspended or not job.parallelism)
         and not job.failed
         and job.failed_for is None
         and not job.deleting

@@ -8,7 +8,7 @@ import urllib3
 
 from finetune_core.api.status import Reason
 from finetune_core.deciding.actions import DeleteJob
-from finetune_core.deciding.reporting import without_store
+from finetune_core.deciding.pods_in_words import TRIED_AGAIN, without_store
 from finetune_core.planning.inputs import NotYetError
 from finetune_core.planning.parse import AnySpec, task_specs
 from finetune_core.problems import Problem
@@ -63,7 +63,7 @@ class Resolver:
             return WaitingError(Reason.QUEUED, f"{need}. Waiting for queue {job.queue} to admit Job {name}.")
         away = without_store(tuple(pods), name) if job.failed_for is None and not job.active else None
         if away is not None:
-            return WaitingError(Reason.STORAGE_UNAVAILABLE, f"{away} It is tried again by itself.")
+            return WaitingError(Reason.STORAGE_UNAVAILABLE, f"{away} {TRIED_AGAIN}")
         if job.failed_for is None:
             return WaitingError(Reason.RESOLVING_INPUTS, f"{need}.")
         why = next((pod.failure_message for pod in pods if pod.failure_message), job.failed_for)

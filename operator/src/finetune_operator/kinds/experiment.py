@@ -9,7 +9,6 @@ from finetune_core.api import ExperimentSpec, Tracking
 from finetune_core.api.status import ExperimentStatus, Reason
 from finetune_core.deciding.experiment import Decision, decide
 from finetune_core.deciding.experiment_status import build_status
-from finetune_core.deciding.expiry import expiring
 from finetune_core.deciding.observation import Observation
 from finetune_core.deciding.outcome import run_warnings
 from finetune_core.layout import ExperimentLayout
@@ -26,6 +25,7 @@ from finetune_operator.inputs.planner import Planner
 from finetune_operator.inputs.resolver import Resolver
 from finetune_operator.kinds.experiment_observer import Observer
 from finetune_operator.kinds.queues import with_queue
+from finetune_operator.kinds.reports import look_again_at_the_end
 from finetune_operator.memory import Memory
 from finetune_operator.problems import CannotRunError
 from finetune_store import StoreError
@@ -68,11 +68,10 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
         self._check_pods(subject, settings)
         connection = self._connect(subject, storage)
         self._check_tracking(subject, spec.tracking)
-        if subject.memory.plan is None:
-            connection.check(manifests.store_uri(storage), subject.owner.namespace)
-        connection.probe(manifests.store_uri(storage), subject.owner.namespace, self._resync_seconds())
-        once = connection.creates_once(manifests.store_uri(storage), subject.owner.namespace)
-        store = connection.open(manifests.store_uri(storage))
+        ready = connection.ready(
+            storage.uri, subject.owner.namespace, prove=subject.memory.plan is None, seconds=self._resync_seconds()
+        )
+        store = ready.store
         executor = self._executors.of(spec.execution)
         now = self._monotonic()
         children = Children(self._cluster, subject.owner, subject.memory, store, self._executors, settings, now=now)
@@ -82,18 +81,18 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
         tuned = TunedReader(lambda: _Namespace(self._cluster, subject.owner.namespace), connection.open_input)
         resolver = Resolver(subject.owner, connection, store, children, actor, self._http, root)
         plan = Planner(subject.owner, store, resolver).experiment(spec, subject.memory, tuned)
-        seen = observer.observe(store, plan, spec.execution, executor.traits, executor.template(settings), now=now)
-        decision = with_queue(decide(seen), self._cluster, subject.memory, subject.owner.namespace, seen.jobs, now)
-        for action in decision.actions:
-            actor.act(action, store=store, plan=plan)
-        if decision.done:
-            # Before the status says so: what is cut off here is done again by the next look.
-            for expiry in expiring(seen.jobs, spec.execution.ttl_seconds_after_finished):
-                actor.act(expiry, store=store, plan=plan)
+        template, namespace = executor.template(settings), subject.owner.namespace
+
+        def look() -> tuple[Observation, Decision]:
+            seen = observer.observe(store, plan, spec.execution, executor.traits, template, now=now)
+            return seen, with_queue(decide(seen), self._cluster, subject.memory, namespace, seen.jobs, now)
+
+        seen, decision = look_again_at_the_end(subject.memory, look)
+        actor.carry_out(decision, seen.jobs, store=store, plan=plan)
         eta = observer.eta(store, seen, decision.current, now, self._resync_seconds())
         newer = self._newer(subject.memory, plan, tuned)
         status = self._status(subject, spec, seen, decision, uri=store.uri(root), eta=eta, newer=newer)
-        return self._with_guarantees(subject, status, store, once), self._next_look(
+        return self._with_guarantees(subject, status, ready), self._next_look(
             subject.memory, acted=bool(decision.actions), done=decision.done
         )
 

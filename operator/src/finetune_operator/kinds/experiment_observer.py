@@ -7,6 +7,7 @@ from finetune_core.api import Execution
 from finetune_core.api.status import MAX_FAILURES
 from finetune_core.deciding.eta import remaining_seconds
 from finetune_core.deciding.executor import ExecutorTraits
+from finetune_core.deciding.experiment import runs_without_job
 from finetune_core.deciding.observation import (
     FailureCause,
     JobRole,
@@ -21,14 +22,15 @@ from finetune_core.deciding.outcome import Outcome
 from finetune_core.deciding.stalls import renewed
 from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import Plan, PlannedRun
-from finetune_core.results.run import ExitCode, Failure, Progress, RunResult, failure_scope
+from finetune_core.results.run import Failure, Progress, RunResult
 from finetune_core.results.schema import ResultsDocument
 from finetune_core.tables import figures
 from finetune_operator.children.reader import Children, are_quiet
+from finetune_operator.kinds.attempts import given_up
 from finetune_operator.kinds.reports import look_again_after_failed_reports, reports_under_way
 from finetune_operator.kinds.stalled import stalled
 from finetune_operator.memory import Memory
-from finetune_store import ObjectInfo, Store, UnreadableError, documents
+from finetune_store import Store, UnreadableError, documents
 
 _MAX_PROGRESS = 32
 _MOST_FAILURES = 1000
@@ -121,38 +123,23 @@ class Observer:
         return self._children.hindered() if are_quiet(jobs) and not about_to_start else self._children.pods()
 
     def _given_up(self, store: Store, seen: Observation) -> dict[str, FailureCause]:
-        """Runs that failed for good in a Job of this revision that is gone; looked for once, before another is made."""
-        memory = self._memory
-        if not seen.pending or any(job.is_of(seen.revision_with, seen.template) for job in seen.of_role(JobRole.TRAIN)):
-            memory.given_up = None
-            return {}
-        if memory.given_up is None or memory.given_up[0] != seen.revision:
-            memory.given_up = seen.revision, self._read_attempts(store, seen)
-        return memory.given_up[1]
-
-    def _read_attempts(self, store: Store, seen: Observation) -> dict[str, FailureCause]:
         layout = ExperimentLayout(seen.plan.namespace, seen.plan.experiment)
-        scope, retries = failure_scope(self._owner_uid, seen.revision), seen.execution.retries
-        found = {}
-        for run_id, reports in _failure_reports(store, layout, seen.pending).items():
-            failures = self._of_scope(store, reports, scope, retries + 1)
-            if failures and (failures[0].is_final or len(failures) > retries):
-                found[run_id] = FailureCause(failures[0].reason.value, failures[0].message)
-        return found
 
-    def _of_scope(self, store: Store, newest_first: list[str], scope: str, most: int) -> list[Failure]:
-        """The newest failures, while they are of the scope; a run that waited for the store in vain did not fail."""
-        found: list[Failure] = []
-        for key in newest_first:
-            if len(found) == most or (found and found[0].is_final):
-                break
-            failure = self._memory.attempts.get(key) or documents.find_or_warn(store, key, Failure)
-            if failure is None or failure.scope != scope:
-                break
-            self._memory.attempts[key] = failure.model_copy(update={"traceback": None})
-            if failure.exit_code != ExitCode.STORE:
-                found.append(failure)
-        return found
+        def run_of(key: str) -> str | None:
+            match key.removeprefix(f"{layout.runs}/").split("/"):
+                case [_, run_id, "failures", _]:
+                    return run_id
+            return None
+
+        return given_up(
+            store,
+            self._memory,
+            runs_without_job(seen),
+            folder=layout.runs,
+            unit_of=run_of,
+            owner_uid=self._owner_uid,
+            retries=seen.execution.retries,
+        )
 
     def _stalls(self, jobs: tuple[JobView, ...], plan: Plan, now: float) -> tuple[Stall, ...]:
         """By the signs that were read until now; pods are asked for where one of them is old."""
@@ -234,19 +221,6 @@ class Observer:
                 if progress is not None:
                     self._memory.progress[run.run_id] = progress
                 return
-
-
-def _failure_reports(store: Store, layout: ExperimentLayout, runs: Set[str]) -> dict[str, list[str]]:
-    """Keys of failure reports by run, the newest first."""
-    found: dict[str, list[ObjectInfo]] = {}
-    for info in store.list(layout.runs):
-        match info.key.removeprefix(f"{layout.runs}/").split("/"):
-            case [_, run_id, "failures", _] if run_id in runs:
-                found.setdefault(run_id, []).append(info)
-    return {
-        run_id: [info.key for info in sorted(infos, key=lambda info: (info.modified, info.key), reverse=True)]
-        for run_id, infos in found.items()
-    }
 
 
 def read_report(store: Store, layout: ExperimentLayout) -> ReportView | None:

@@ -8,8 +8,7 @@ from pydantic import ValidationError
 from finetune_core.api import HPSearchSpec
 from finetune_core.api.search_status import HPSearchStatus
 from finetune_core.api.status import Reason
-from finetune_core.deciding.expiry import expiring
-from finetune_core.deciding.search import config_map_name, decide_search
+from finetune_core.deciding.search import SearchDecision, config_map_name, decide_search
 from finetune_core.deciding.search_observation import SearchObservation
 from finetune_core.deciding.search_status import build_search_status
 from finetune_core.planning.parse_search import check_search, parse_search, search_warnings
@@ -26,6 +25,7 @@ from finetune_operator.cluster import Json
 from finetune_operator.inputs.planner import Planner
 from finetune_operator.inputs.resolver import Resolver
 from finetune_operator.kinds.queues import with_queue
+from finetune_operator.kinds.reports import look_again_at_the_end
 from finetune_operator.kinds.search_observer import SearchObserver
 from finetune_operator.memory import SearchMemory
 from finetune_operator.problems import CannotRunError
@@ -66,12 +66,11 @@ class SearchReconciler(BaseReconciler[HPSearchStatus, SearchMemory]):
         settings = self._pod_settings(spec, storage)
         self._check_pods(subject, settings)
         connection = self._connect(subject, storage)
-        if subject.memory.plan is None:
-            connection.check(manifests.store_uri(storage), owner.namespace)
-        connection.probe(manifests.store_uri(storage), owner.namespace, self._resync_seconds())
-        once = connection.creates_once(manifests.store_uri(storage), owner.namespace)
-        store = connection.open(manifests.store_uri(storage))
-        if not once and (problem := shared_search(store.uri(), spec.clusters)):
+        ready = connection.ready(
+            storage.uri, owner.namespace, prove=subject.memory.plan is None, seconds=self._resync_seconds()
+        )
+        store = ready.store
+        if not ready.once and (problem := shared_search(store.uri(), spec.clusters)):
             raise CannotRunError((problem,), Reason.STORAGE_REFUSED, retry=True)
         executor = self._executors.of(spec.execution)
         now = self._monotonic()
@@ -80,17 +79,16 @@ class SearchReconciler(BaseReconciler[HPSearchStatus, SearchMemory]):
         root = SearchLayout(owner.namespace, owner.name).root
         resolver = Resolver(owner, connection, store, children, actor, self._http, root)
         plan = Planner(owner, store, resolver).search(spec, subject.memory)
-        template = executor.template(settings)
-        observer = SearchObserver(children, subject.memory)
-        seen = observer.observe(store, plan, spec, executor.traits, template, now=now, every=self._resync_seconds())
-        seen = self._with_config_map(owner, seen)
-        decision = with_queue(decide_search(seen), self._cluster, subject.memory, owner.namespace, seen.jobs, now)
-        for action in decision.actions:
-            actor.act(action, store=store, plan=plan)
-        if decision.done:
-            # Before the status says so: what is cut off here is done again by the next look.
-            for expiry in expiring(seen.jobs, spec.execution.ttl_seconds_after_finished):
-                actor.act(expiry, store=store, plan=plan)
+        template, every = executor.template(settings), self._resync_seconds()
+        observer = SearchObserver(children, subject.memory, owner_uid=owner.uid)
+
+        def look() -> tuple[SearchObservation, SearchDecision]:
+            seen = observer.observe(store, plan, spec, executor.traits, template, now=now, every=every)
+            seen = self._with_config_map(owner, seen)
+            return seen, with_queue(decide_search(seen), self._cluster, subject.memory, owner.namespace, seen.jobs, now)
+
+        seen, decision = look_again_at_the_end(subject.memory, look)
+        actor.carry_out(decision, seen.jobs, store=store, plan=plan)
         if decision.actions:
             # What was done may have changed what lies in the store.
             subject.memory.listed = None
@@ -103,7 +101,7 @@ class SearchReconciler(BaseReconciler[HPSearchStatus, SearchMemory]):
             generation=subject.generation,
             now=self._now(),
         )
-        return self._with_guarantees(subject, status, store, once), self._next_look(
+        return self._with_guarantees(subject, status, ready), self._next_look(
             subject.memory, acted=bool(decision.actions), done=decision.done
         )
 

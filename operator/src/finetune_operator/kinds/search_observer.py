@@ -3,11 +3,13 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Set
+from dataclasses import replace
 from typing import Any
 
 from finetune_core.api import HPSearchSpec
 from finetune_core.deciding.executor import ExecutorTraits
-from finetune_core.deciding.observation import JobRole, JobView, PodView, errors_of
+from finetune_core.deciding.observation import FailureCause, JobRole, JobView, PodView, errors_of
+from finetune_core.deciding.search import units_without_job
 from finetune_core.deciding.search_observation import SearchObservation
 from finetune_core.deciding.stalls import renewed
 from finetune_core.planning.search_plan import SearchPlan
@@ -15,6 +17,7 @@ from finetune_core.results.search_summary import SearchSummary
 from finetune_core.results.trial import TaskEnd, TrialResult
 from finetune_core.search_layout import SearchLayout, TrialKind
 from finetune_operator.children.reader import Children, are_quiet
+from finetune_operator.kinds.attempts import given_up
 from finetune_operator.kinds.reports import look_again_after_failed_reports, reports_under_way
 from finetune_operator.kinds.stalled import stalled
 from finetune_operator.memory import SearchMemory, Unreadable
@@ -31,9 +34,10 @@ _SHOWN = 1000
 class SearchObserver:
     """Looks at one search's children and results, remembering in `memory` what cannot change any more."""
 
-    def __init__(self, children: Children, memory: SearchMemory) -> None:
+    def __init__(self, children: Children, memory: SearchMemory, *, owner_uid: str = "") -> None:
         self._children = children
         self._memory = memory
+        self._owner_uid = owner_uid
 
     def observe(
         self,
@@ -60,7 +64,7 @@ class SearchObserver:
             self._memory.listed, self._memory.jobs_ended = now, ended
         pods = self._pods(jobs)
         self._read_report(store, layout, jobs, pods)
-        return SearchObservation(
+        seen = SearchObservation(
             plan=plan,
             execution=spec.execution,
             executor=executor,
@@ -77,6 +81,18 @@ class SearchObserver:
             errors=errors_of(jobs),
             report=self._memory.report,
             stalls=stalled(self._memory, self._children, now),
+        )
+        return replace(seen, given_up=self._given_up(store, layout, seen))
+
+    def _given_up(self, store: Store, layout: SearchLayout, seen: SearchObservation) -> dict[str, FailureCause]:
+        return given_up(
+            store,
+            self._memory,
+            units_without_job(seen),
+            folder=layout.tasks,
+            unit_of=layout.failed_unit,
+            owner_uid=self._owner_uid,
+            retries=seen.execution.retries,
         )
 
     def _results(self, layout: SearchLayout, plan: SearchPlan, kind: TrialKind) -> dict[str, tuple[TrialResult, ...]]:
@@ -149,7 +165,7 @@ class SearchObserver:
 
     def _read_ends(self, store: Store, layout: SearchLayout, plan: SearchPlan) -> None:
         ends = {layout.end(task) for task in plan.order}
-        there = {info.key for info in store.list(layout.ends, wanted=ends.__contains__, limit=len(ends))}
+        there = {info.key for info in store.list(layout.tasks, wanted=ends.__contains__, limit=len(ends))}
         known = {task: end for task, end in self._memory.ends.items() if layout.end(task) in there}
         for task in plan.order:
             if layout.end(task) in there and task not in known:

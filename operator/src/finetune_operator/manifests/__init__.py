@@ -4,7 +4,7 @@ from finetune_operator.manifests.config_maps import hyperparameters_config_map, 
 from finetune_operator.manifests.events import event
 from finetune_operator.manifests.jobs import report_job, resolve_job, resolve_job_name
 from finetune_operator.manifests.owners import Owner
-from finetune_operator.manifests.pods import PodSettings, store_uri
+from finetune_operator.manifests.pods import PodSettings
 
 __all__ = [
     "Owner",
@@ -16,5 +16,4 @@ __all__ = [
     "report_job",
     "resolve_job",
     "resolve_job_name",
-    "store_uri",
 ]

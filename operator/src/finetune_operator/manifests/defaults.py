@@ -4,6 +4,7 @@ A spec says more about its own pods. Nothing that runs is interrupted for these:
 """
 
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import Field
 
@@ -37,7 +38,10 @@ def _resources(requests: dict[str, int | str], limits: dict[str, int | str]) -> 
 
 
 class PodDefaults(ApiModel):
-    """Resources for what a spec says nothing of, by role; `user_ids` of all pods; `template_policy`."""
+    """Resources for what a spec says nothing of, by role; `user_ids` of all pods; `template_policy`.
+
+    `env` are variables of all pods: the way out through a proxy.
+    """
 
     training: Resources = _resources({"ephemeral-storage": "2Gi"}, {"ephemeral-storage": "100Gi"})
     ray_head: Resources = _resources(
@@ -54,6 +58,7 @@ class PodDefaults(ApiModel):
     )
     user_ids: UserIds = UserIds(run_as_user=USER_ID, run_as_group=USER_ID, fs_group=USER_ID)
     template_policy: TemplatePolicy = Field(default=TemplatePolicy.ANY)
+    env: Annotated[dict[str, str], Field(default_factory=dict, exclude_if=lambda env: not env)]
 
 
 DEFAULTS = PodDefaults()

@@ -52,7 +52,7 @@ class PodSettings:
     @property
     def store_uri(self) -> str:
         """The store that the pods write to."""
-        return store_uri(self.storage)
+        return self.storage.uri
 
     @property
     def made_by(self) -> dict[str, str]:
@@ -71,11 +71,6 @@ class PodSettings:
         storage = self.storage.model_dump(mode="json", by_alias=True, exclude_none=True) if self.names_storage else None
         tracking = self.tracking.model_dump(mode="json", by_alias=True, exclude_none=True) if self.tracking else None
         return [dump, storage, tracking, list(self.claims)]
-
-
-def store_uri(storage: Storage) -> str:
-    """`s3://bucket/prefix` of a storage block."""
-    return storage.uri
 
 
 def literal(text: str) -> str:
@@ -139,6 +134,7 @@ def pod_container(settings: PodSettings, command: list[str], resources: Json, *,
 def _environment(settings: PodSettings) -> list[Json]:
     storage = settings.storage
     plain = {
+        **settings.defaults.env,
         "FINETUNE_STORE": settings.store_uri,
         "FINETUNE_WORK": WORK_FOLDER,
         "FINETUNE_PVC_ROOT": PVC_ROOT,

@@ -23,8 +23,11 @@ def report_html(document: ResultsDocument, pictures: Mapping[str, Picture], sett
         "experiment.html",
         document=document,
         scores=[tables.score_line(score).replace("**", "").removeprefix("- ") for score in _scores(document)],
-        table_header=tables.TASK_HEADER,
-        table=[tables.task_cells(task) for task in document.tasks],
+        table_header=tables.task_header(document.tasks),
+        table=tables.task_cells(document.tasks),
+        fold_header=tables.FOLD_HEADER,
+        folds=tables.fold_rows(document),
+        folds_note=tables.FOLDS_NOTE,
         overview=embedded(_of(pictures, "")),
         tasks=[_task(document, task, _of(pictures, task.task), settings[task.task]) for task in document.tasks],
         quarantine_header=_QUARANTINE_HEADER,
@@ -71,7 +74,7 @@ def _run(task: TaskRow, run: RunRow) -> tuple[str, ...]:
     best = task.best is not None and run.run_id == task.best.run_id
     return (
         str(run.run),
-        str(run.seed),
+        str(run.seed) if run.fold is None else f"{run.seed} (fold {run.fold})",
         run.run_id,
         "best" if best else run.state.value,
         figures.metric(task.metric, run.value),

@@ -52,10 +52,12 @@ def build_search(store: Store, namespace: str, search: str, *, expected: str | N
 def _refuse_less(plan: SearchPlan, findings: SearchFindings) -> None:
     """ResultsChangedError for a task of which trials that had ended have no result any more."""
     for task, end in findings.ends.items():
-        ended, planned = len(findings.trials.get(task, ())), plan.tasks[task].trials
-        if end.misses(ended, planned):
+        trials, finalists = (len(found.get(task, ())) for found in (findings.trials, findings.finalists))
+        planned = plan.tasks[task].trials
+        if end.misses(trials, finalists, planned=planned):
             raise ResultsChangedError(
-                f"{ended} of {planned} trials of {task} have a result that can be read, and all had ended"
+                f"{trials} of {planned} trials and {finalists} finalists of {task} have a result that can be read, and "
+                "more had one when its search ended"
             )
 
 

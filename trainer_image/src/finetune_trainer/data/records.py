@@ -41,6 +41,10 @@ class SplitRecord:
             yield part
         self.hashes = np.frombuffer(b"".join(seen), np.uint64)
 
+    def part(self, rows: npt.NDArray[np.int64], *, notes: list[str]) -> "SplitRecord":
+        """Of some of the rows."""
+        return SplitRecord(notes, self.hashes[rows])
+
     def write(self, folder: Path) -> None:
         """Into a split's folder."""
         (folder / _NOTES).write_text(json.dumps(self.notes))

@@ -12,12 +12,14 @@ from finetune_core.canonical import short_hash
 from finetune_core.layout import token_cache
 from finetune_core.planning.inputs import decisive_files
 from finetune_core.planning.plan import TaskPlan
-from finetune_core.tasks.data_files import AX, DataLayout
+from finetune_core.tasks.data_files import AX, TRAIN, DataLayout
+from finetune_core.tasks.registry import ProblemType
 from finetune_store import Store, StoreError, download_tree, file_md5
+from finetune_trainer.data.folds import Places, fold_rows, rare_labels
 from finetune_trainer.data.labels import LabelReader
 from finetune_trainer.data.records import SplitRecord, data_warnings
 from finetune_trainer.data.rows import PART, Rows, Tell
-from finetune_trainer.data.tables import read_tables
+from finetune_trainer.data.tables import read_groups, read_tables
 from finetune_trainer.data.tokens import MANIFEST, Tokens, tokenise
 from finetune_trainer.data.tsv import read_glue_tsv
 from finetune_trainer.errors import UserError
@@ -39,6 +41,8 @@ class Splits:
         self._namespace = namespace
         self._memory: dict[str, Tokens] = {}
         self._keys: dict[tuple[str, str], str] = {}
+        self._contents: dict[tuple[str, str], str] = {}
+        self._groups: dict[tuple[str, str], list[str]] = {}
         self.last_source = "miss"
 
     def available(self, task: TaskPlan) -> set[str]:
@@ -48,8 +52,37 @@ class Splits:
             return names | ({AX} if task.definition.name == "mnli" else set())
         return set(task.data.splits.files)
 
-    def load(self, task: TaskPlan, split: str, tokenizer: Any, tokenizer_digest: str) -> Tokens:
-        """The tokens of a split; UserError if its file is malformed."""
+    def load(
+        self, task: TaskPlan, split: str, tokenizer: Any, tokenizer_digest: str, fold: int | None = None
+    ) -> Tokens:
+        """The tokens of a split, of the fold's part of the training file; UserError if its file is malformed."""
+        if fold is None or split not in {TRAIN, *task.definition.evaluation_splits.values()}:
+            return self._whole(task, split, tokenizer, tokenizer_digest)
+        tokens = self._whole(task, TRAIN, tokenizer, tokenizer_digest)
+        self._contents[task.definition.name, split] = self._contents[task.definition.name, TRAIN]
+        train, dev = self._fold(task, fold, tokens)
+        return tokens.take(train if split == TRAIN else dev)
+
+    def _fold(self, task: TaskPlan, fold: int, tokens: Tokens) -> tuple[Places, Places]:
+        definition = task.definition
+        assert definition.folds is not None  # or the plan had no fold
+        assert tokens.labels is not None  # of a training file
+        groups = self._groups_of(task, definition.folds.group_column)
+        stratified = definition.problem_type == ProblemType.CLASSIFICATION
+        return fold_rows(definition.folds, fold, tokens.labels, groups, stratified=stratified)
+
+    def _groups_of(self, task: TaskPlan, column: str | None) -> list[str] | None:
+        if column is None:
+            return None
+        key = task.definition.name, self._contents[task.definition.name, TRAIN]
+        if key not in self._groups:
+            paths = self._paths(task, TRAIN)
+            if not paths:
+                raise UserError(f"{task.data.uri} has no training file to read {column} of: remove data.groupColumn")
+            self._groups[key] = [name for path in paths for name in read_groups(path, task.definition, column)]
+        return self._groups[key]
+
+    def _whole(self, task: TaskPlan, split: str, tokenizer: Any, tokenizer_digest: str) -> Tokens:
         paths = self._paths(task, split)
         content = [file_md5(path) for path in paths] or [task.data.digest]
         facts = {"name", "labels", "text_columns", "label_column", "quoting"}
@@ -58,6 +91,7 @@ class Splits:
             [CACHE_VERSION, tokenizer_digest, content, split, task.settings.max_seq_length, definition], 32
         )
         self._keys[task.definition.name, split] = key
+        self._contents[task.definition.name, split] = short_hash(content if paths else [*content, split])
         if key in self._memory:
             self.last_source = "memory"
             return self._memory[key]
@@ -74,14 +108,35 @@ class Splits:
         self._memory[key] = tokens
         return tokens
 
-    def warnings(self, task: TaskPlan) -> tuple[str, ...]:
+    def digest(self, task: TaskPlan, split: str) -> str:
+        """16 hex digits over the content that a split was loaded from: the same rows in the same order."""
+        return self._contents[task.definition.name, split]
+
+    def warnings(self, task: TaskPlan, fold: int | None = None) -> tuple[str, ...]:
         """What is to be known of the splits that were loaded: of their files, and of texts that train shares."""
         records = {
             split: SplitRecord.read(self._work / key)
             for (name, split), key in self._keys.items()
             if name == task.definition.name
         }
-        return tuple(data_warnings(task.definition, records))
+        if fold is None:
+            return tuple(data_warnings(task.definition, records))
+        tokens = self._memory[self._keys[task.definition.name, TRAIN]]
+        train, dev = self._fold(task, fold, tokens)
+        for split in task.definition.evaluation_splits.values():
+            records[split] = records[TRAIN].part(dev, notes=[])
+        records[TRAIN] = records[TRAIN].part(train, notes=records[TRAIN].notes)
+        return (*data_warnings(task.definition, records), *self._rare(task, tokens))
+
+    def _rare(self, task: TaskPlan, tokens: Tokens) -> Iterator[str]:
+        definition = task.definition
+        if definition.folds is None or tokens.labels is None or definition.problem_type != ProblemType.CLASSIFICATION:
+            return
+        if rare := rare_labels(definition.folds, tokens.labels, definition.labels):
+            yield (
+                f"{definition.name}: {', '.join(rare[:10])} have fewer rows than there are folds "
+                f"({definition.folds.count}), so some dev sets have none of them"
+            )
 
     def _paths(self, task: TaskPlan, split: str) -> list[Path]:
         splits = task.data.splits

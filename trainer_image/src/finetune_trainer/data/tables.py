@@ -7,6 +7,7 @@ from types import NoneType
 
 from finetune_core.tasks.registry import TaskDefinition
 from finetune_trainer.data.delimited import read_delimited
+from finetune_trainer.data.folds import group_names
 from finetune_trainer.data.json_lines import read_json_lines
 from finetune_trainer.data.labels import LabelReader, shown
 from finetune_trainer.data.parquet import read_parquet
@@ -28,6 +29,14 @@ def read_tables(
     scored = split == "train" or split in definition.evaluation_splits.values()
     parts = (part for path in paths for part in _parts(path, definition, scored=scored, tell=tell))
     yield from not_empty(parts, ", ".join(path.name for path in paths))
+
+
+def read_groups(path: Path, definition: TaskDefinition, column: str) -> list[str]:
+    """The group of each row of a training file, in its order."""
+    unit = "row" if path.suffix == ".parquet" else "line"
+    # Read as labels are: a group may be a number.
+    parts = _columns(path, definition.model_copy(update={"label_column": column}), scored=True, tell=logger.warning)
+    return [name for part in parts for name in group_names(part.values[-1], part.places, f"{path.name}, {unit}")]
 
 
 def _parts(path: Path, definition: TaskDefinition, *, scored: bool, tell: Tell) -> Iterator[Rows]:

@@ -38,6 +38,8 @@ class Tokens:
     labels: npt.NDArray[np.float32] | None
     mappings: tuple[mmap.mmap, ...] = ()
     """The files that the arrays lie in, where they do."""
+    rows: npt.NDArray[np.int64] | None = None
+    """Of a part of a split: which of its rows these are."""
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -50,6 +52,13 @@ class Tokens:
     def at(self, index: int) -> slice:
         """Where an example's ids and types are."""
         return slice(int(self.ends[index - 1]) if index else 0, int(self.ends[index]))
+
+    def take(self, rows: npt.NDArray[np.int64]) -> "Tokens":
+        """Some of the rows, in memory."""
+        places = [self.at(int(row)) for row in rows]
+        ids, types = _taken(self.ids, places), _taken(self.types, places)
+        labels = None if self.labels is None else self.labels[rows]
+        return Tokens(ids, types, np.cumsum(self.lengths[rows]), labels, rows=rows)
 
     def release(self) -> None:
         """Give the memory back that the arrays' files took so far; it is read from them again when it is needed."""
@@ -67,6 +76,10 @@ class Tokens:
             name: np.frombuffer(mappings.get(name, b""), _TYPES[name], count=size) for name, size in sizes.items()
         }
         return cls(arrays["ids"], arrays["types"], arrays["ends"], arrays.get("labels"), tuple(mappings.values()))
+
+
+def _taken(flat: npt.NDArray[Any], places: list[slice]) -> npt.NDArray[Any]:
+    return np.concatenate([flat[place] for place in places]) if len(flat) else flat
 
 
 def _mapped(path: Path) -> mmap.mmap:

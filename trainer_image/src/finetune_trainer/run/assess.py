@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from finetune_core.planning.plan import TaskPlan
-from finetune_core.results.run import PredictionFile
+from finetune_core.results.run import DevPredictionFile, PredictionFile
 from finetune_core.tasks.registry import SubmissionFile
 from finetune_trainer.data.padding import settle_padding
 from finetune_trainer.data.splits import Splits
@@ -16,6 +16,7 @@ from finetune_trainer.data.tokens import Collator, Tokens
 from finetune_trainer.model.fits import needs_all_splits, require_blind_to_padding, require_fit, require_length
 from finetune_trainer.model.loading import Head
 from finetune_trainer.model.pairs import pair_warnings
+from finetune_trainer.run.answers import Answers, answers_of, not_kept, write_answers
 from finetune_trainer.run.finite import require_finite
 from finetune_trainer.run.metrics import measure
 from finetune_trainer.run.predict import Logits, predict_logits, write_predictions
@@ -28,8 +29,17 @@ Autocast = Callable[[], AbstractContextManager[Any]]
 class Assessor:
     """Data of one run for one tokenizer; `sources` says where tokenised splits came from."""
 
-    def __init__(self, task: TaskPlan, splits: Splits, tokenizer: Any, tokenizer_digest: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        task: TaskPlan,
+        splits: Splits,
+        tokenizer: Any,
+        tokenizer_digest: str,
+        clock: Clock,
+        fold: int | None = None,
+    ) -> None:
         self._task = task
+        self._fold = fold
         self._splits = splits
         self._tokenizer = tokenizer
         self._tokenizer_digest = tokenizer_digest
@@ -38,7 +48,7 @@ class Assessor:
 
     def load(self, split: str) -> Tokens:
         """A tokenised split."""
-        tokens = self._splits.load(self._task, split, self._tokenizer, self._tokenizer_digest)
+        tokens = self._splits.load(self._task, split, self._tokenizer, self._tokenizer_digest, self._fold)
         self.sources.add(self._splits.last_source)
         return tokens
 
@@ -55,7 +65,7 @@ class Assessor:
         """What readers of the result have to know of the data and of how the model takes them."""
         pairs = len(self._task.definition.text_columns) > 1
         told = pair_warnings(model, self._tokenizer, settle_padding(model, self._tokenizer)) if pairs else ()
-        return (*told, *self._splits.warnings(self._task))
+        return (*told, *self._splits.warnings(self._task, self._fold))
 
     def require_length(self, model: Any) -> None:
         """UserError if texts can be longer than the model takes."""
@@ -65,9 +75,15 @@ class Assessor:
         """Batches of a split, labels in the model's order."""
         return Collator(tokens, padding=settle_padding(model, self._tokenizer), label_order=head.order)
 
-    def evaluate(self, model: Any, head: Head, dev: dict[str, Tokens], autocast: Autocast) -> dict[str, float]:
-        """All metrics that the task measures; `dev` maps the prefix of their names to a dev set."""
+    def evaluate(
+        self, model: Any, head: Head, dev: dict[str, Tokens], autocast: Autocast
+    ) -> tuple[dict[str, float], Answers]:
+        """All metrics that the task measures, and what is said of each row of dev sets that are not too large.
+
+        `dev` maps the prefix of the metrics' names to a dev set.
+        """
         metrics: dict[str, float] = {}
+        answers = {}
         for prefix, tokens in dev.items():
             # A signal is heeded after the evaluation, so that what it found is in the checkpoint.
             logits = np.concatenate(list(self._logits(model, head, tokens, autocast, where="the dev set")))
@@ -75,8 +91,22 @@ class Assessor:
             truth = labels if head.order is None else head.order[labels.astype(np.int64)]
             found = measure(self._task.definition, logits, truth)
             metrics |= {f"{prefix}{name}": value for name, value in found.items()}
+            if not_kept(self._task.definition, len(tokens)) is None:
+                answers[prefix] = answers_of(self._task.definition, logits)
         wanted = set(self._task.definition.measured)
-        return {name: value for name, value in metrics.items() if name in wanted}
+        return {name: value for name, value in metrics.items() if name in wanted}, answers
+
+    def write_answers(
+        self, answers: Answers, head: Head, dev: dict[str, Tokens], folder: Path
+    ) -> dict[str, DevPredictionFile]:
+        """The dev sets as they were predicted, written to `folder`: file name -> its record."""
+        folder.mkdir(parents=True, exist_ok=True)
+        definition, files = self._task.definition, {}
+        for prefix, found in answers.items():
+            split = definition.evaluation_splits[prefix]
+            name, data = f"{split}.tsv", self._splits.digest(self._task, split)
+            files[name] = write_answers(folder / name, definition, head, found, dev[prefix], data=data, prefix=prefix)
+        return files
 
     def predict(self, model: Any, head: Head, autocast: Autocast, folder: Path) -> dict[str, PredictionFile]:
         """Every test set that there is, written to `folder`: file name -> its record."""

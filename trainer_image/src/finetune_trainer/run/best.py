@@ -5,15 +5,20 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
+from safetensors import numpy as arrays
 from safetensors.torch import load_file, save_file
 
 from finetune_core.planning.settings import Settings
 from finetune_core.results.evaluation import Evaluation
 from finetune_core.stored import finite
 from finetune_trainer.model.trained import trained_state
+from finetune_trainer.run.answers import Answers
 
 _STATE = "finetune.json"
 _WEIGHTS = "best.safetensors"
+_ANSWERS = "answers.safetensors"
+_NAMED = "dev:"
+"""Before the names of arrays: an empty name is none."""
 
 
 class Best:
@@ -28,6 +33,12 @@ class Best:
         self.metrics: dict[str, float | None] = {}
         self.last_step = 0
         self.last_metrics: dict[str, float | None] = {}
+        self.answers: Answers = {}
+        self._last_answers: Answers = {}
+
+    def hear(self, answers: Answers) -> None:
+        """What the model that is offered next says of the dev sets."""
+        self._last_answers = answers
 
     def offer(self, step: int, metrics: dict[str, float], model: torch.nn.Module) -> None:
         """One evaluation; weights are copied only when it is a new best."""
@@ -39,6 +50,7 @@ class Best:
         self._without_improvement = 0 if enough else self._without_improvement + 1
         if self._improves(value, 0.0) or not self._settings.load_best_model_at_end:
             self.value, self.step, self.metrics = value, step, values
+            self.answers = self._last_answers
             if self._settings.load_best_model_at_end:
                 self._weights = {name: one.detach().cpu().clone() for name, one in trained_state(model).items()}
 
@@ -60,7 +72,7 @@ class Best:
         if self._weights is not None:
             model.load_state_dict({**model.state_dict(), **self._weights})
         elif not self.metrics:
-            self.step, self.metrics = self.last_step, self.last_metrics
+            self.step, self.metrics, self.answers = self.last_step, self.last_metrics, self._last_answers
 
     def save(self, folder: Path, history: Iterable[Evaluation]) -> None:
         """Beside a checkpoint, with the evaluations so far."""
@@ -76,6 +88,9 @@ class Best:
         (folder / _STATE).write_text(json.dumps(state))
         if self._weights is not None:
             save_file({name: one.contiguous() for name, one in self._weights.items()}, folder / _WEIGHTS)
+        # Before there is a best one, what could become it: the last.
+        answers = self.answers if self.metrics else self._last_answers
+        arrays.save_file({f"{_NAMED}{prefix}": one for prefix, one in answers.items()}, folder / _ANSWERS)
 
     def restore(self, folder: Path) -> list[Evaluation]:
         """Back from `save`; returns the evaluations. KeyError or ValueError if it is malformed."""
@@ -85,4 +100,9 @@ class Best:
         self._without_improvement = state["without_improvement"]
         weights = folder / _WEIGHTS
         self._weights = load_file(weights) if weights.exists() else None
+        answers = folder / _ANSWERS
+        # Checkpoints of before there were answers have none.
+        found = arrays.load_file(answers) if answers.exists() else {}
+        self._last_answers = {name.removeprefix(_NAMED): one for name, one in found.items()}
+        self.answers = self._last_answers if self.metrics else {}
         return [Evaluation.model_validate(evaluation) for evaluation in state["history"]]

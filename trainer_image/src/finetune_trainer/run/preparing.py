@@ -13,6 +13,7 @@ from finetune_trainer.model.fits import vocabulary_warning
 from finetune_trainer.model.layers import freeze
 from finetune_trainer.model.loading import Head, load_model
 from finetune_trainer.model.tokenizer import load_tokenizer
+from finetune_trainer.run.answers import Answers, not_kept
 from finetune_trainer.run.assess import Assessor
 from finetune_trainer.run.progress import Clock
 
@@ -26,13 +27,21 @@ class Preparation:
     head: Head
     adapter: Adapter | None = None
 
-    def __init__(self, plan: ResolvedModel, task: TaskPlan, inputs: Inputs, splits: Splits, clock: Clock) -> None:
+    def __init__(
+        self,
+        plan: ResolvedModel,
+        task: TaskPlan,
+        inputs: Inputs,
+        splits: Splits,
+        clock: Clock,
+        fold: int | None = None,
+    ) -> None:
         self._plan = plan
         self._definition = task.definition
         self._settings = task.settings
         self._folder = inputs.model(plan.uri, plan.digest)
         self.tokenizer, digest = load_tokenizer(self._folder)
-        self.assessor = Assessor(task, splits, self.tokenizer, digest, clock)
+        self.assessor = Assessor(task, splits, self.tokenizer, digest, clock, fold)
 
     def read_data(self) -> None:
         """What is trained on and scored."""
@@ -59,6 +68,17 @@ class Preparation:
     def require_length(self) -> None:
         """Whether it can take texts as long as the settings allow."""
         self.assessor.require_length(self.model)
+
+    def unkept(self, answers: Answers) -> tuple[str, ...]:
+        """A word on each dev set whose predictions are not kept."""
+        resumed = "for the run went on from a checkpoint of an earlier version"
+        task = self._definition
+        return tuple(
+            f"{task.name}, {task.evaluation_splits[prefix]}: its predictions are not kept, "
+            f"{not_kept(task, len(tokens)) or resumed}"
+            for prefix, tokens in self.dev.items()
+            if prefix not in answers
+        )
 
     def warnings(self) -> tuple[str, ...]:
         """What readers of a result have to know of model and data."""

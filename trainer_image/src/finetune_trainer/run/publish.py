@@ -15,7 +15,7 @@ from finetune_core.api import ModelRetention
 from finetune_core.layout import ExperimentLayout, RunLayout
 from finetune_core.planning.plan import Plan, PlannedRun
 from finetune_core.results.best_run import with_weights
-from finetune_core.results.run import PredictionFile, RunResult
+from finetune_core.results.run import DevPredictionFile, PredictionFile, RunResult
 from finetune_store import Store, upload_tree
 from finetune_store.documents import find_or_warn
 from finetune_trainer.model.adapters import Adapter
@@ -24,6 +24,7 @@ from finetune_trainer.run.checkpoints import Checkpoints
 logger = logging.getLogger(__name__)
 
 PREDICTIONS = "predictions"
+DEV = "dev"
 ADAPTER = "adapter"
 
 _PACKAGES = ("finetune-operator", "torch", "transformers", "tokenizers", "accelerate", "numpy", "scikit-learn", "scipy")
@@ -39,22 +40,26 @@ def publish(
     adapter: Adapter | None,
     tokenizer: Any,
     predictions: dict[str, PredictionFile],
+    dev_predictions: dict[str, DevPredictionFile],
     metrics: bytes,
     checkpoints: Checkpoints,
     folder: Path,
 ) -> RunResult:
     """Write metrics, predictions and model, then result.json (once and for all), then drop the checkpoints.
 
-    `folder` holds the predictions, as `folder/predictions/<name>`.
+    `folder` holds the predictions, as `folder/predictions/<name>`, and those of dev sets, as `folder/dev/<name>`.
     """
     store.put(layout.metrics(result.attempt), metrics)
     for name in predictions:
         store.upload(layout.predictions(result.attempt, name), folder / PREDICTIONS / name)
+    for name in dev_predictions:
+        store.upload(layout.dev_predictions(result.attempt, name), folder / DEV / name)
     kept = None
     if _keeps_model(store, plan, result):
         kept = layout.model(result.attempt)
         _upload_model(store, kept, model, adapter, tokenizer, folder / "model")
-    final = result.model_copy(update={"predictions": predictions, "model": kept})
+    written = {"predictions": predictions, "dev_predictions": dev_predictions, "model": kept}
+    final = result.model_copy(update=written)
     if not store.create(layout.result, final.to_json()):
         # Two attempts at once (a node that came back): the first result stays, whatever has been read of it.
         logger.warning("another attempt has finished this run first; its result stays")

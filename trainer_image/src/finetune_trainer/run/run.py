@@ -114,7 +114,8 @@ class Run:
 
     def _train_and_publish(self, attempts: int) -> RunResult:
         settings = self._task.settings
-        prepared = Preparation(self._pod.plan.model, self._task, self._pod.inputs, self._pod.splits, self._clock)
+        pod, fold = self._pod, self._planned.fold
+        prepared = Preparation(pod.plan.model, self._task, pod.inputs, pod.splits, self._clock, fold)
         prepared.read_data()
         self._clock.check()
         prepared.load_model(self._planned.seed)
@@ -137,7 +138,9 @@ class Run:
 
         def evaluate(current: Any) -> dict[str, float]:
             with self._reporter.evaluating():
-                return assessor.evaluate(current, head, prepared.dev, trainer.compute_loss_context_manager)
+                metrics, answers = assessor.evaluate(current, head, prepared.dev, trainer.compute_loss_context_manager)
+                best.hear(answers)
+                return metrics
 
         with self._tracked() as tracking:
             trainer = make_trainer(
@@ -153,7 +156,8 @@ class Run:
             resumed = self._train(trainer, checkpoints, best)
         best.load_into(model)
         predictions = self._predict(trainer, assessor, head) if self._pod.plan.predict else {}
-        warnings = (*prepared.warnings(), *tracking.warnings)
+        dev_predictions = assessor.write_answers(best.answers, head, prepared.dev, self._folder / publish.DEV)
+        warnings = (*prepared.warnings(), *prepared.unkept(best.answers), *tracking.warnings)
         result = self._result(best, resumed, attempts, zeros.record(), warnings, assessor.sources, parameters)
         self._reporter.enter(Phase.UPLOADING)
         return publish.publish(
@@ -165,6 +169,7 @@ class Run:
             adapter=prepared.adapter,
             tokenizer=prepared.tokenizer,
             predictions=predictions,
+            dev_predictions=dev_predictions,
             metrics=self._reporter.metrics_bytes(),
             checkpoints=checkpoints,
             folder=self._folder,

@@ -2,17 +2,19 @@
 
 import logging
 import os
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 
 from finetune_core.api.search import TrialScheduler
 from finetune_core.planning.search_plan import SearchJobPlan, SearchPlan, unit_name
 from finetune_core.results.best_trial import ranked
+from finetune_core.results.run import Failure
 from finetune_core.results.trial import EndReason, TaskEnd, TaskStart, TrialResult
 from finetune_core.search_layout import SearchLayout, TrialKind
-from finetune_store import Store, documents
+from finetune_store import Store, StoreError, documents
 from finetune_trainer.drive.local_pool import local_pool, visible_gpus
 from finetune_trainer.drive.pool import Pool
 from finetune_trainer.driver_report import DriverReporter
@@ -32,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 _LEASE_SECONDS = 45.0
 _BEAT_SECONDS = 5.0
+_MAX_MESSAGE = 2000
 
 
 class Driver:
@@ -48,7 +51,9 @@ class Driver:
         ray: bool,
         patience: float,
         report_key: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._job = job
         self._plan: SearchPlan = job.plan
         self._units = units
@@ -60,13 +65,19 @@ class Driver:
         self._layout = SearchLayout(self._plan.namespace, self._plan.search)
         self._cluster = units[0][1]
         self._name = f"c{self._cluster}-{os.environ.get('FINETUNE_ATTEMPT') or uuid.uuid4().hex[:12]}"
+        self._scope = os.environ.get("FINETUNE_SCOPE", "")
         self._current: TrialStore | None = None
         self._lease = float(os.environ.get("FINETUNE_LEASE_SECONDS", _LEASE_SECONDS))
-        self._leases = Leases(self._store, self._layout, seconds=self._lease)
+        self._leases = Leases(self._store, self._layout, seconds=self._lease, clock=clock)
         self._reporter = DriverReporter(self._hasty, report_key)
 
     def run(self) -> None:
         """Until every unit's task has its end. StoppedError if told to stop; UserError, StoreError."""
+        for _ in self.steps():
+            pass
+
+    def steps(self) -> Iterator[None]:
+        """What `run` does, with a break wherever workers are waited for: several drivers can so take turns."""
         units = [unit for unit in self._units if not self._has_end(unit[0])]
         for unit in self._units:
             if unit not in units:
@@ -74,7 +85,15 @@ class Driver:
         if not units:
             logger.info("nothing is left to do")
             return
-        pulse = Pulse(
+        failures: list[UserError] = []
+        with self._pulse(), self._pool() as pool:
+            for unit in units:
+                failures += yield from self._unit(pool, unit)
+        if failures:
+            raise failures[0]
+
+    def _pulse(self) -> AbstractContextManager[object]:
+        return Pulse(
             self._hasty,
             self._layout,
             driver=self._name,
@@ -82,10 +101,6 @@ class Driver:
             seconds=min(_BEAT_SECONDS, self._lease / 4),
             running=self._running,
         )
-        with pulse, self._pool() as pool:
-            failures = [failure for unit in units for failure in self._unit(pool, unit)]
-        if failures:
-            raise failures[0]
 
     def _pool(self) -> AbstractContextManager[Pool]:
         job = self._job
@@ -99,47 +114,85 @@ class Driver:
     def _running(self) -> tuple[str, ...]:
         return () if self._current is None else self._current.running_names()
 
-    def _unit(self, pool: Pool, unit: tuple[str, int]) -> list[UserError]:
+    def _unit(self, pool: Pool, unit: tuple[str, int]) -> Generator[None, None, list[UserError]]:
         """One unit; the user's mistake does not stop the other units."""
         self._reporter.running(unit_name(unit))
         try:
-            self._task(pool, unit[0])
+            yield from self._task(pool, unit[0])
         except UserError as error:
             logger.error("%s: %s", unit_name(unit), error)  # noqa: TRY400 - the message is what a person needs
             self._reporter.failed(unit_name(unit), error.reason.value, str(error))
+            self._record(unit, error)
             return [error]
+        except (StoppedError, StoreError):
+            raise
+        except Exception as error:
+            self._record(unit, error)
+            raise
         self._reporter.done(unit_name(unit))
         return []
 
-    def _task(self, pool: Pool, task: str) -> None:
+    def _record(self, unit: tuple[str, int], error: Exception) -> None:
+        """Failures count although their Job is gone (docs/decisions/0031)."""
+        known = error if isinstance(error, RunError) else RunError(f"{type(error).__name__}: {error}")
+        failure = Failure(
+            reason=known.reason,
+            message=str(known)[:_MAX_MESSAGE],
+            run_id=unit_name(unit),
+            task=unit[0],
+            run=unit[1],
+            attempt=self._name,
+            exit_code=known.exit_code,
+            time=now(),
+            scope=self._scope,
+        )
+        try:
+            self._hasty.put(self._layout.failure(unit[0], self._name), failure.to_json())
+        except StoreError as away:
+            logger.warning("the failure report is not saved: %s", away)
+
+    def _task(self, pool: Pool, task: str) -> Iterator[None]:
         started = self._start(task)
         plan = self._plan
 
         def reason(results: list[TrialResult]) -> EndReason | None:
             return verdict.over(plan, task, results, started=started, now=datetime.now(UTC))
 
-        trials = self._phase(pool, self._trials(task), lambda results: reason(results) is not None)
+        trials = yield from self._phase(pool, self._trials(task), lambda results: reason(results) is not None)
         ended = list(trials.results.values())
         why = reason(ended)
         if why is None:
             raise RunError(
                 f"nothing is left to do, but the search on {task} is not over: {len(ended)} trials have ended"
             )
+        finalists = 0
         if plan.finalists is not None and ended:
-            self._phase(pool, self._finalists(task, ended), lambda _: False)
+            finals = yield from self._phase(pool, self._finalists(task, ended), lambda _: False)
+            finalists = len(finals.results)
         message = verdict.describe(plan, task, ended, why)
-        end = TaskEnd(driver=self._name, reason=why, message=message, time=now())
+        end = TaskEnd(
+            driver=self._name,
+            reason=why,
+            message=message,
+            time=now(),
+            ending=plan.ending(task),
+            trials=len(ended),
+            finalists=finalists,
+        )
         if not self._store.create(self._layout.end(task), end.to_json()) and not self._has_end(task):
-            # What lies there says nothing to anybody.
+            # What lies there says nothing to anybody, or nothing of this plan.
             self._store.put(self._layout.end(task), end.to_json())
         logger.info("%s: %s", task, message)
 
-    def _phase(self, pool: Pool, phase: Phase, is_over: Callable[[list[TrialResult]], bool]) -> TrialStore:
+    def _phase(
+        self, pool: Pool, phase: Phase, is_over: Callable[[list[TrialResult]], bool]
+    ) -> Generator[None, None, TrialStore]:
         """Work through a phase. StoppedError if told to stop before its end."""
         self._current = trials = TrialStore(self._store, phase, self._leases, driver=self._name, cluster=self._cluster)
-        queue = TrialQueue(trials, phase, lambda: is_over(list(trials.results.values())))
+        queue = TrialQueue(trials, phase, lambda: is_over(list(trials.results.values())), clock=self._clock)
         ledger = Ledger(self._store, phase, trials)
-        TrialRunner(phase, trials=trials, queue=queue, ledger=ledger, pool=pool, stop=self._stop).run()
+        runner = TrialRunner(phase, trials=trials, queue=queue, ledger=ledger, pool=pool, stop=self._stop)
+        yield from runner.steps()
         if self._stop.is_set:
             raise StoppedError("told to stop; what was running goes on from its last checkpoint")
         trials.refresh()
@@ -179,4 +232,5 @@ class Driver:
         return datetime.fromisoformat(start.time)
 
     def _has_end(self, task: str) -> bool:
-        return documents.find_or_warn(self._store, self._layout.end(task), TaskEnd) is not None
+        end = documents.find_or_warn(self._store, self._layout.end(task), TaskEnd)
+        return end is not None and end.is_by(self._plan.ending(task))

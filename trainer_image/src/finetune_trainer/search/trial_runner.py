@@ -2,6 +2,7 @@
 
 import logging
 from collections import Counter, deque
+from collections.abc import Iterator
 
 from finetune_core.deciding.early_stopping import lags
 from finetune_core.planning.trial_settings import trial_settings
@@ -43,13 +44,17 @@ class TrialRunner:
         self._tries: Counter[int] = Counter()
         self._unusable: UserError | None = None
 
-    def run(self) -> None:
-        """Until nothing is left to do here, or told to stop. UserError if model or data cannot be used; StoreError."""
+    def steps(self) -> Iterator[None]:
+        """Until nothing is left to do here, or told to stop; each step ends where the workers are waited for.
+
+        UserError if model or data cannot be used; StoreError.
+        """
         told = False
         while self._hand_out() or self._running:
             if self._stop.is_set and not told:
                 told = True
                 self._pool.stop()
+            yield
             for answer in self._pool.wait(_WAIT_SECONDS):
                 self._settle(answer)
         if self._unusable is not None:

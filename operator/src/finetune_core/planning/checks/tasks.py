@@ -4,11 +4,14 @@ from collections.abc import Iterator
 from decimal import Decimal
 from posixpath import normpath
 
-from finetune_core.api import TaskSpec
+from finetune_core.api import TaskData, TaskSpec
+from finetune_core.api.tasks import FOLDS_ALONE
 from finetune_core.problems import Problem
+from finetune_core.tasks.hub_files import is_file_name
 from finetune_core.tasks.labels import are_numbers, as_number
 from finetune_core.tasks.metrics import REGRESSION_METRICS, canonical_metric, classification_metrics
 from finetune_core.tasks.registry import GLUE_TASKS, ProblemType
+from finetune_core.tasks.superglue import NOT_BUILT_IN, SUPERGLUE_TASKS
 
 
 def definition_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
@@ -17,26 +20,63 @@ def definition_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
         yield from _custom_problems(field, task)
     elif task.problem_type or task.labels or task.metrics:
         yield Problem(field, "problemType, labels and metrics of a GLUE task are fixed: remove them")
+    elif task.folds:
+        remedy = "a GLUE task has a dev set, and a zip needs one model of it: remove folds, or declare a custom task"
+        yield Problem(f"{field}.folds", remedy)
 
 
 def _custom_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
+    if task.problem_type is None and task.name in NOT_BUILT_IN:
+        yield Problem(f"{field}.name", f"this task of SuperGLUE is not built in: {NOT_BUILT_IN[task.name]}: remove it")
+        return
     if task.problem_type is None:
         yield Problem(
             f"{field}.name",
-            f"none of GLUE's tasks ({', '.join(GLUE_TASKS)}): correct it, or declare a custom task by problemType, "
+            f"none of GLUE's tasks ({', '.join(GLUE_TASKS)}), nor {' or '.join(SUPERGLUE_TASKS)}: correct it, or "
+            "declare a custom task by problemType, "
             "data.train, data.validation and data.textColumns",
         )
         return
     data = task.data
-    if data and data.train and data.validation and data.text_columns:
+    if task.folds and data and (data.validation or data.test):
+        yield Problem(f"{field}.folds", FOLDS_ALONE)
+    yield from _group_problems(field, task)
+    if data and data.train and (data.validation or task.folds) and data.text_columns:
         yield from _column_problems(f"{field}.data.textColumns", data.text_columns, data.label_column or "label")
     else:
-        yield Problem(f"{field}.data", "a custom task needs data.train, data.validation and data.textColumns")
+        yield Problem(
+            f"{field}.data", "a custom task needs data.train, data.validation (or folds) and data.textColumns"
+        )
     if task.problem_type == ProblemType.CLASSIFICATION:
         yield from _label_problems(field, task)
     elif task.labels:
         yield Problem(f"{field}.labels", "a regression task has no labels: remove them")
     yield from _metric_problems(field, task)
+
+
+def split_problems(field: str, data: TaskData, uri: str) -> Iterator[Problem]:
+    """What only a data set on the hub has, said of other data."""
+    if data.config:
+        yield Problem(
+            f"{field}.config", f"{uri} has no configurations, only data sets on the hub (hf://) do: remove it"
+        )
+    for split, name in (("train", data.train), ("validation", data.validation), ("test", data.test)):
+        if name and not is_file_name(name):
+            yield Problem(
+                f"{field}.{split}",
+                f"{name} is no file: write its name with .csv, .tsv, .jsonl or .parquet; splits have names only in "
+                f"data sets on the hub (hf://), and this task's data are {uri}",
+            )
+
+
+def _group_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
+    data = task.data
+    if data is None or data.group_column is None:
+        return
+    if not task.folds:
+        yield Problem(f"{field}.data.groupColumn", "is for folds: set folds, or remove it")
+    if data.group_column == (data.label_column or "label"):
+        yield Problem(f"{field}.data.groupColumn", f"{data.group_column} is the label's column: name another one")
 
 
 def _label_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
