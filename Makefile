@@ -13,7 +13,7 @@ PYTHON := PYTHONPATH=dev:bench $(BIN)/python
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs
 PACKAGES := operator/src trainer_image/src tests dev bench
 
-.PHONY: help setup lint format test e2e e2e-hostile chaos demo demo-local demo-down up down status images crds lock bench-trainer bench-cluster bench-operator bench-search bench-sparse bench-memory docs docs-serve clean
+.PHONY: help setup lint format test e2e e2e-hostile chaos demo demo-local demo-down prepare up down status images crds lock bench-trainer bench-cluster bench-operator bench-search bench-sparse bench-memory docs docs-serve clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,16 +44,17 @@ format: $(READY) ## Format the code
 	$(BIN)/ruff format $(PACKAGES)
 	$(BIN)/ruff check --fix $(PACKAGES)
 
-test: $(READY) ## Unit, contract, API-server and trainer tests (no cluster needed)
+test: $(READY) ## Unit, contract, API-server and trainer tests (no cluster needed; TEST_WORKERS=2 processes)
 	@echo "==> API server for the tests (built once from source, about 2 minutes; cached in $(CACHE))"
 	@$(PYTHON) -m finetune_dev binaries kube-apiserver helm kstatus $(if $(shell command -v kubectl),,kubectl) >/dev/null
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "not e2e"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(or $(TEST_WORKERS),2) --dist loadfile -m "not e2e"
 
-e2e: $(READY) ## End-to-end tests on the real local cluster with the real images
+e2e: $(READY) ## End-to-end tests on the real local cluster with the real images (E2E_WORKERS=2: side by side where they can)
 	@$(PYTHON) -m finetune_dev up
 	@$(PYTHON) -m finetune_dev images
 	@$(PYTHON) -m finetune_dev kuberay
-	$(BIN)/pytest -m e2e tests/e2e
+	$(if $(E2E_WORKERS),$(BIN)/pytest -m "e2e and not alone" -n $(E2E_WORKERS) --dist loadfile tests/e2e)
+	$(BIN)/pytest -m "e2e$(if $(E2E_WORKERS), and alone)" tests/e2e
 
 e2e-hostile: $(READY) ## One tenant attacks the operator for 10 minutes while another works (HOSTILE_MINUTES=...)
 	@$(PYTHON) -m finetune_dev up
@@ -75,6 +76,9 @@ demo-local: $(READY) ## The same on this machine, without a cluster, in minutes 
 
 demo-down: $(READY) ## Remove the demo from the cluster
 	@$(PYTHON) -m finetune_dev.demo --remove
+
+prepare: $(READY) ## Build all programs and images of the local cluster, without starting it
+	@$(PYTHON) -m finetune_dev prepare
 
 up: $(READY) ## Start the local cluster
 	@$(PYTHON) -m finetune_dev up

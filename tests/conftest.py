@@ -1,4 +1,4 @@
-"""What all tests share: hypothesis judges by results, not by how fast a busy machine is."""
+"""What all tests share: servers, and that hypothesis judges by results, not by how fast a busy machine is."""
 
 import logging
 from collections.abc import Iterator
@@ -8,6 +8,10 @@ from hypothesis import HealthCheck, settings
 
 # Their assertions say what was compared, as those of the tests do.
 pytest.register_assert_rewrite("support")
+
+from support.servers import api_client, api_server, namespace, s3  # noqa: E402
+
+__all__ = ["api_client", "api_server", "namespace", "s3"]
 
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")

@@ -22,6 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     match options.command:
+        case "prepare":
+            Cluster().prepare()
         case "up":
             Cluster().up()
         case "down":
@@ -44,6 +46,7 @@ def _run(options: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m finetune_dev", description="The local cluster; see dev/README.md.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("prepare", help="build all programs and images that the cluster needs, without starting it")
     commands.add_parser("up", help="have a cluster running; mends one that is half up")
     down = commands.add_parser("down", help="take the cluster away; programs and images stay in the cache")
     down.add_argument("--purge", action="store_true", help="free the disk of all images too")

@@ -7,6 +7,7 @@ Everything is stored that passes schema, CEL rules and RBAC, and nothing acts on
 collected, a deleted namespace stays `Terminating`.
 """
 
+import os
 import socket
 import subprocess
 import tempfile
@@ -33,6 +34,8 @@ from finetune_dev.shell import wait_for
 _ADDRESS = "127.0.0.1"
 _READY_SECONDS = 60
 _STOP_SECONDS = 10
+# 100 MB more of memory for a sixth less of processor time: it lives for minutes and holds little.
+_LESS_COLLECTING = {"GOGC": "400"}
 # Nothing runs the service account controller here, and no loopback address may be an endpoint of a Service.
 _WITHOUT_CONTROLLERS = ("--disable-admission-plugins=ServiceAccount", "--endpoint-reconciler-type=none")
 
@@ -101,7 +104,12 @@ class ApiServer:
         guarded = ("setpriv", "--pdeathsig", "KILL", "--", *command)
         with self._log(name).open("wb") as log:
             self._processes[name] = subprocess.Popen(
-                guarded, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                guarded,
+                env=os.environ | _LESS_COLLECTING,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
 
     def _log(self, name: str) -> Path:

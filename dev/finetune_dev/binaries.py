@@ -6,19 +6,16 @@ commands that their own modules can build. A program appears in the cache only w
 another name and renamed.
 """
 
-import fcntl
 import hashlib
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from finetune_dev.errors import DevError
 from finetune_dev.paths import REPOSITORY, Paths
-from finetune_dev.shell import run, step
+from finetune_dev.shell import one_at_a_time, run, step
 
 KUBERNETES_MODULE = REPOSITORY / "dev/go/kubernetes"
 PAUSE_MODULE = REPOSITORY / "dev/go/pause"
@@ -75,19 +72,23 @@ def _kubernetes(name: str, version: str) -> Recipe:
 
 
 def recipes() -> dict[str, Recipe]:
-    """Every program that can be built, by name, in the order in which they are worth having."""
+    """Every program that can be built, by name: first those of the tests, then in the order of a cluster's start."""
     version = required_version(KUBERNETES_MODULE / "go.mod", "k8s.io/kubernetes")
     kuberay = required_version(KUBERAY_MODULE / "go.mod", KUBERAY_PACKAGE)
     kstatus = required_version(KSTATUS_MODULE / "go.mod", "sigs.k8s.io/cli-utils")
-    names = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl")
+    tested = (
+        _kubernetes("kube-apiserver", version),
+        _kubernetes("kubectl", version),
+        Recipe("helm", "helm.sh/helm/v4/cmd/helm", "v4.3.1"),
+        Recipe("kstatus", ".", kstatus, KSTATUS_MODULE),
+    )
+    names = ("kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
     others = (
         Recipe("pause", ".", "v1", PAUSE_MODULE),
         Recipe("coredns", "github.com/coredns/coredns", "v1.15.0"),
-        Recipe("helm", "helm.sh/helm/v4/cmd/helm", "v4.3.1"),
         Recipe("kuberay-operator", KUBERAY_PACKAGE, kuberay, KUBERAY_MODULE),
-        Recipe("kstatus", ".", kstatus, KSTATUS_MODULE),
     )
-    return {recipe.name: recipe for recipe in (*(_kubernetes(name, version) for name in names), *others)}
+    return {recipe.name: recipe for recipe in (*tested, *(_kubernetes(name, version) for name in names), *others)}
 
 
 def ensure(name: str, paths: Paths | None = None) -> Path:
@@ -101,19 +102,10 @@ def ensure(name: str, paths: Paths | None = None) -> Path:
         raise DevError(f"no recipe for {name!r}; there are recipes for: {', '.join(known)}")
     target = known[name].path(paths)
     if not target.exists():
-        with _build_lock(paths.binaries):
+        with one_at_a_time(paths.binaries):
             if not target.exists():
                 _build(known[name], target)
     return target
-
-
-@contextmanager
-def _build_lock(folder: Path) -> Iterator[None]:
-    """One build at a time: a second process waits, then finds the program built."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _build(recipe: Recipe, target: Path) -> None:

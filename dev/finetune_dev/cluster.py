@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 from finetune_dev import binaries, kind, kuberay
 from finetune_dev.buildah import Builder
@@ -14,6 +15,7 @@ from finetune_dev.kubectl import api_answers, cluster_environment, program
 from finetune_dev.mounts import remove_tree
 from finetune_dev.paths import KUBECONFIG_VARIABLE, Paths, kubeconfig_path
 from finetune_dev.shell import say, step, succeeds
+from finetune_dev.system import install_packages, require_root
 
 
 class Cluster:
@@ -29,6 +31,25 @@ class Cluster:
             kind_installed=shutil.which("kind") is not None,
             docker_runs=lambda: succeeds("docker", "info"),
         )
+
+    def prepare(self) -> None:
+        """Build what a cluster of this machine's own is made of, without starting it: programs and images side by side.
+
+        Images wait for downloads and disks where programs are compiled. Elsewhere there is nothing to do beforehand.
+        """
+        if self.provider is not Provider.BUILT:
+            say(f"cluster: {self._description()}: nothing is built for it beforehand")
+            return
+        require_root()
+        install_packages()
+        images = ImageStore(self._paths, self._built.containerd)
+        with step("programs and images"), ThreadPoolExecutor(1) as beside:
+            built = beside.submit(images.build_project)
+            for name in binaries.recipes():
+                # The machine's own is used where there is one.
+                if name != "kubectl" or not shutil.which(name):
+                    binaries.ensure(name, self._paths)
+            built.result()
 
     def up(self) -> None:
         """Have the cluster running; mends one that is half up."""

@@ -9,7 +9,7 @@ from finetune_dev.buildah import Builder
 from finetune_dev.catalogue import PAUSE, PROJECT_IMAGES, Image
 from finetune_dev.containerd import Containerd
 from finetune_dev.paths import REPOSITORY, Paths
-from finetune_dev.shell import say, step
+from finetune_dev.shell import one_at_a_time, say, step
 
 
 @dataclass(frozen=True)
@@ -29,25 +29,35 @@ class ImageStore:
         self._builder = Builder(paths)
         self._containerd = containerd
 
+    def build_project(self) -> dict[Image, Stamp]:
+        """Have the project's images of the tree's present state built; needs no cluster."""
+        with one_at_a_time(self._stamps):
+            base = self._builder.base()
+            built = {image: self._current(image, base) for image in PROJECT_IMAGES}
+            self._builder.release()
+        return built
+
     def load_project(self) -> None:
         """Have the project's images of the tree's present state in the cluster."""
-        base = self._builder.base()
-        for image in PROJECT_IMAGES:
-            stamp = self._stamp(image)
-            if stamp is None or stamp.inputs != image.digest(base):
-                stamp = self._build(image, base, stamp)
+        for image, stamp in self.build_project().items():
             self._load(image, stamp)
-        self._builder.release()
 
     def load_program(self, image: Image, program: Path) -> None:
         """Have an image in the cluster that holds one built program and nothing else."""
         inputs = str(program)
-        stamp = self._stamp(image)
-        if stamp is None or stamp.inputs != inputs:
-            self._builder.build(image, program.parent, on_base=False)
-            self._builder.release()
-            stamp = self._write_stamp(image, inputs, inputs)
+        with one_at_a_time(self._stamps):
+            stamp = self._stamp(image)
+            if stamp is None or stamp.inputs != inputs:
+                self._builder.build(image, program.parent, on_base=False)
+                self._builder.release()
+                stamp = self._write_stamp(image, inputs, inputs)
         self._load(image, stamp)
+
+    def _current(self, image: Image, base: str) -> Stamp:
+        stamp = self._stamp(image)
+        if stamp is None or stamp.inputs != image.digest(base):
+            return self._build(image, base, stamp)
+        return stamp
 
     def _build(self, image: Image, base: str, before: Stamp | None) -> Stamp:
         # Taken before the build: what changes during it makes the image out of date.
@@ -73,7 +83,6 @@ class ImageStore:
 
     def _write_stamp(self, image: Image, heavy: str, inputs: str) -> Stamp:
         stamp = Stamp(heavy, inputs, oci.find_image(self._builder.layout, image.reference).digest)
-        self._stamps.mkdir(parents=True, exist_ok=True)
         self._stamp_path(image).write_text(json.dumps(vars(stamp)))
         return stamp
 

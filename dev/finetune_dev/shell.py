@@ -1,5 +1,6 @@
 """Running programs, waiting for conditions, and saying so."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -25,6 +26,15 @@ def step(text: str) -> Iterator[None]:
     started = time.monotonic()
     yield
     say(f"{text}: done in {time.monotonic() - started:.1f} s")
+
+
+@contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Builds into a folder: a second process waits, then finds what it wants built."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def run(

@@ -1,4 +1,4 @@
-"""`make chaos`: CHAOS_SEED (any number), CHAOS_MINUTES; exit 1 on any violation, with the seed and the log."""
+"""`make chaos`: CHAOS_SEED, CHAOS_MINUTES, CHAOS_KINDS, CHAOS_LONGEST; exit 1 on any violation, with seed and log."""
 
 import base64
 import os
@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 from chaos.campaign import Campaign
-from chaos.faults import faults
+from chaos.deck import Deck
+from chaos.faults import faults, kinds_of, longest_outage
 from chaos.inject import Scene
 from chaos.look import Eyes, api_of, store_of
 from chaos.observed import Tampered
@@ -30,6 +31,8 @@ def main() -> int:
     """Run a campaign."""
     seed = int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randrange(10_000))
     minutes = float(os.environ.get("CHAOS_MINUTES") or 30)
+    longest = float(os.environ.get("CHAOS_LONGEST") or longest_outage(minutes))
+    deck = Deck(faults(seed, longest, kinds_of(os.environ.get("CHAOS_KINDS") or "")))
     log = REPOSITORY / f"build/chaos/seed-{seed}.jsonl"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
@@ -37,26 +40,27 @@ def main() -> int:
     release.install()
     wait_until("the operator to answer its probes", operator_ready)
     with fresh_namespace() as namespace:
-        campaign = run(namespace, seed, minutes, log)
-    print(f"\n{campaign.rounds} rounds\n\n{table(campaign.injected, campaign.found)}")
+        scene, store = prepare(namespace)
+        with Watch(scene.eyes, log) as watch:
+            campaign = Campaign(watch, store, deck, minutes, longest, scene)
+            try:
+                campaign.run()
+            finally:
+                print(f"\n{campaign.rounds} rounds\n\n{table(campaign.recovered(), campaign.found)}", flush=True)
     if campaign.found:
-        print(f"\nagain: CHAOS_SEED={seed} CHAOS_MINUTES={minutes:g} make chaos; what was seen: {log}")
+        print(f"\nagain: with CHAOS_SEED={seed}; what was seen: {log}")
     return 1 if campaign.found else 0
 
 
-def run(namespace: str, seed: int, minutes: float, log: Path) -> Campaign:
-    """A campaign in a namespace."""
+def prepare(namespace: str) -> tuple[Scene, Store]:
+    """What faults act on, with the inputs of its experiments in the store."""
     address, keys = _store_address(), _store_keys()
     store = _opened(address, keys)
     with tempfile.TemporaryDirectory() as folder:
         upload_inputs(store, Path(folder))
     eyes = Eyes(api_of(kubeconfig_path()), store_of(address, keys), release.BUCKET, namespace, time.monotonic())
     suite, search = Experiment(namespace, "calm", store), Search(namespace, "calm-search", store)
-    scene = Scene(eyes, Subject(suite, experiment_spec(1)), Subject(search, search_spec()), Tampered())
-    with Watch(eyes, log) as watch:
-        campaign = Campaign(watch, store, faults(seed, minutes), minutes, scene)
-        campaign.run()
-    return campaign
+    return Scene(eyes, Subject(suite, experiment_spec(1)), Subject(search, search_spec()), Tampered()), store
 
 
 def _store_address() -> str:

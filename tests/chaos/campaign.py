@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, field
 from chaos.check_course import check_course
 from chaos.check_orphans import check_gone, check_settled
 from chaos.check_results import check_calm, check_ending
-from chaos.damage import DAMAGES
-from chaos.faults import Fault, Kind, Phase, longest_outage
+from chaos.damage import AIMS
+from chaos.deck import Deck
+from chaos.faults import Fault, Phase
 from chaos.inject import Scene, inject
 from chaos.look import NO_ANSWER
 from chaos.observed import Ending, Look, Violation
@@ -21,9 +22,9 @@ from finetune_store import Store
 
 _MOST_FAULTS = 7
 """Of one round: it has to come to its end while faults are still to come."""
-_PHASE_SECONDS = 60
+_PHASE_SECONDS = 240
 _END_SECONDS = 900
-_SETTLE_SECONDS = 90
+_SETTLE_SECONDS = 240
 _GOOD = {"AllRunsSucceeded", "AllTrialsEnded"}
 
 
@@ -33,8 +34,10 @@ class Campaign:
 
     watch: Watch
     store: Store
-    faults: Iterator[Fault]
+    deck: Deck
     minutes: float
+    longest: float
+    """Seconds of an outage, at most."""
     scene: Scene
     calm: tuple[Ending, Ending] | None = None
     injected: list[Injected] = field(default_factory=list)
@@ -52,16 +55,18 @@ class Campaign:
         while self.scene.eyes.now() < self.until:
             self.rounds += 1
             self._round(f"storm-{self.rounds}", _MOST_FAULTS)
-        looks = self.watch.looks
-        self.injected = [with_progress(one, looks) for one in self.injected]
-        self._report(check_course(looks, self.scene.tampered))
+        self._report(check_course(self.watch.looks, self.scene.tampered))
+
+    def recovered(self) -> list[Injected]:
+        """The faults so far, with how long recovery took."""
+        return [with_progress(one, self.watch.looks) for one in self.injected]
 
     def _round(self, name: str, most: int) -> tuple[Ending, Ending]:
         self._begin(name, MORE_RUNS if self.calm is None else FEWER_RUNS)
-        for _ in range(most):
+        for fault in self.deck.hand(most):
             if self._over() or self.scene.eyes.now() > self.until:
                 break
-            self._strike(next(self.faults))
+            self._strike(fault)
         self._await_end()
         endings = self._ending(self.scene.experiment), self._ending(self.scene.search)
         for ending, calm in zip(endings, self.calm or endings, strict=True):
@@ -94,22 +99,22 @@ class Campaign:
         return self.watch.looks[-1]
 
     def _strike(self, fault: Fault) -> None:
-        self._await_phase(fault)
-        time.sleep(fault.delay)
         began = self.scene.eyes.now()
-        self.watch.write(fault=asdict(fault))
-        hit = self._inject(fault)
-        folders = tuple(f"{subject.handle.layout.root}/" for subject in self._subjects())
-        self.injected.append(Injected(fault, hit, folders, began, self.scene.eyes.now()))
-        self.watch.write(over=fault.kind, hit=hit)
-
-    def _inject(self, fault: Fault) -> str:
-        """What was hit; "" where the cluster, still weak from the fault before, does not take this one."""
         try:
-            return inject(self.scene, fault)
+            self._await_phase(fault)
+            time.sleep(fault.delay)
+            began = self.scene.eyes.now()
+            self.watch.write(fault=asdict(fault))
+            hit = inject(self.scene, fault)
         except (*NO_ANSWER, DevError) as error:
+            # The cluster, still weak from the fault before, does not take this one.
             self.watch.write(not_injected=fault.kind, error=str(error)[:300])
-            return ""
+            hit = ""
+        self.watch.write(over=fault.kind, hit=hit)
+        if hit:
+            self.deck.hit(fault)
+            folders = tuple(f"{subject.handle.layout.root}/" for subject in self._subjects())
+            self.injected.append(Injected(fault, hit, folders, began, self.scene.eyes.now()))
 
     def _await_phase(self, fault: Fault) -> None:
         subject = self.scene.subject(fault)
@@ -125,13 +130,13 @@ class Campaign:
         look = self._fresh()
         if subject.finished(look):
             return True
-        if fault.kind in DAMAGES:
-            return bool(_damageable(fault, subject, look))
+        if fault.kind in AIMS and not _damageable(fault, subject, look):
+            return False
         wanted = "Reporting" if fault.phase is Phase.REPORTING else "Running"
         return subject.reason(look) == wanted
 
     def _await_end(self) -> None:
-        self._wait("the end", self._over, _END_SECONDS + longest_outage(self.minutes))
+        self._wait("the end", self._over, _END_SECONDS + self.longest)
         for subject in self._subjects():
             self._heal(subject)
             if (said := subject.reason(self._fresh())) not in _GOOD:
@@ -150,7 +155,7 @@ class Campaign:
         """Whether the subject reported already, or had ended, when the last damage was done."""
         when = max(self.scene.tampered.keys[key] for key in gone)
         before = [look for look in self.watch.looks if look.at <= when and look.owners is not None]
-        return subject.reason(before[-1]) in {"Reporting", *_GOOD}
+        return subject.last_reason(before[-1]) in {"Reporting", *_GOOD}
 
     def _wait(self, what: str, condition: Callable[[], bool], seconds: float) -> None:
         until = self.scene.eyes.now() + seconds
@@ -194,6 +199,5 @@ class Campaign:
 
 def _damageable(fault: Fault, subject: Subject, look: Look) -> list[str]:
     """What a damage could hit now."""
-    place = "claims/" if fault.kind in {Kind.CLAIM_TORN, Kind.CLAIM_DELETED} else "/result.json"
-    root = f"{subject.handle.layout.root}/"
-    return [key for key in look.keys or () if key.startswith(root) and place in key]
+    root, aim = f"{subject.handle.layout.root}/", AIMS[fault.kind]
+    return [key for key in look.keys or () if key.startswith(root) and aim in key]

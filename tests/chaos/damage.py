@@ -9,11 +9,22 @@ from chaos.subjects import Subject
 
 Damage = Callable[[Eyes, Subject, Tampered, Fault], str]
 
+AIMS: dict[Kind, str] = {
+    **dict.fromkeys((Kind.RESULT_TORN, Kind.RESULT_DELETED, Kind.TRIAL_TORN, Kind.TRIAL_DELETED), "/result.json"),
+    **dict.fromkeys((Kind.CLAIM_TORN, Kind.CLAIM_DELETED), "/claims/"),
+    Kind.CHECKPOINT_TORN: "/checkpoint/",
+}
+"""What is in the key of an object that a kind of fault damages."""
 
-def _tear(eyes: Eyes, key: str) -> None:
+
+def tear(eyes: Eyes, key: str) -> None:
     """Half of it, as a store leaves it that lost the rest."""
     data = eyes.read(key)
     eyes.write(key, data[: len(data) // 2])
+
+
+def _remove(eyes: Eyes, key: str) -> None:
+    eyes.remove(key)
 
 
 def _chosen(eyes: Eyes, subject: Subject, place: str, name: str, draw: float) -> str:
@@ -46,10 +57,10 @@ def _of_claim(act: Callable[[Eyes, str], None]) -> Damage:
 
 
 DAMAGES: dict[Kind, Damage] = {
-    Kind.RESULT_TORN: _of_result("runs", _tear),
-    Kind.RESULT_DELETED: _of_result("runs", Eyes.remove),
-    Kind.TRIAL_TORN: _of_result("trials", _tear),
-    Kind.TRIAL_DELETED: _of_result("trials", Eyes.remove),
-    Kind.CLAIM_TORN: _of_claim(_tear),
-    Kind.CLAIM_DELETED: _of_claim(Eyes.remove),
+    Kind.RESULT_TORN: _of_result("runs", tear),
+    Kind.RESULT_DELETED: _of_result("runs", _remove),
+    Kind.TRIAL_TORN: _of_result("trials", tear),
+    Kind.TRIAL_DELETED: _of_result("trials", _remove),
+    Kind.CLAIM_TORN: _of_claim(tear),
+    Kind.CLAIM_DELETED: _of_claim(_remove),
 }

@@ -4,7 +4,7 @@ Kinds come in shuffled decks, so that each has had its turn before one has its s
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -33,6 +33,7 @@ class Kind(StrEnum):
     TRIAL_DELETED = "trial's result deleted"
     CLAIM_TORN = "claim torn"
     CLAIM_DELETED = "claim deleted"
+    CHECKPOINT_TORN = "checkpoint torn, its pod killed"
     RUNS_ADDED = "runs added"
     VALUES_AND_BACK = "values changed and back"
     SUSPENDED = "suspended and resumed"
@@ -52,7 +53,9 @@ OUTAGES = frozenset(
 )
 _SEARCH_ONLY = frozenset({Kind.DRIVER_FROZEN, Kind.TRIAL_TORN, Kind.TRIAL_DELETED, Kind.CLAIM_TORN, Kind.CLAIM_DELETED})
 _EXPERIMENT_ONLY = frozenset({Kind.RESULT_TORN, Kind.RESULT_DELETED, Kind.RUNS_ADDED, Kind.VALUES_AND_BACK})
-_ONLY_WHILE_WORKING = frozenset({Kind.DRIVER_FROZEN, Kind.CLAIM_TORN, Kind.CLAIM_DELETED})
+_ONLY_WHILE_WORKING = frozenset({Kind.DRIVER_FROZEN, Kind.CLAIM_TORN, Kind.CLAIM_DELETED, Kind.CHECKPOINT_TORN})
+_OF_RESULTS = frozenset({Kind.RESULT_TORN, Kind.RESULT_DELETED, Kind.TRIAL_TORN, Kind.TRIAL_DELETED})
+"""There are none before the work."""
 
 
 @dataclass(frozen=True)
@@ -73,24 +76,32 @@ def longest_outage(minutes: float) -> float:
     return min(LONGEST, max(SHORTEST, 60 * minutes * _SHARE_OF_CAMPAIGN))
 
 
-def faults(seed: int, minutes: float) -> Iterator[Fault]:
-    """The faults of a campaign, without end."""
+def kinds_of(names: str) -> tuple[Kind, ...]:
+    """Kinds by name (`store_killed,claim_torn`), all of them for ""; ValueError that lists the names."""
+    known = {kind.name.lower(): kind for kind in Kind}
+    wanted = [name.strip().lower() for name in names.split(",") if name.strip()]
+    if strange := set(wanted) - known.keys():
+        raise ValueError(f"CHAOS_KINDS has no {', '.join(sorted(strange))}; there are {', '.join(known)}")
+    return tuple(known[name] for name in wanted) or tuple(Kind)
+
+
+def faults(seed: int, longest: float, kinds: Sequence[Kind] = tuple(Kind)) -> Iterator[Fault]:
+    """The faults of a campaign whose outages take `longest` seconds at most, without end."""
     source = random.Random(seed)
-    longest = longest_outage(minutes)
-    for number, kind in enumerate(_kinds(source)):
+    for number, kind in enumerate(_decks(source, kinds)):
         yield _fault(source, number, kind, longest)
 
 
-def _kinds(source: random.Random) -> Iterator[Kind]:
+def _decks(source: random.Random, kinds: Sequence[Kind]) -> Iterator[Kind]:
     while True:
-        deck = list(Kind)
+        deck = list(kinds)
         source.shuffle(deck)
         yield from deck
 
 
 def _fault(source: random.Random, number: int, kind: Kind, longest: float) -> Fault:
     on_search = source.random() < 0.5
-    phase = source.choice(list(Phase))
+    phase = source.choice([Phase.WORKING, Phase.REPORTING] if kind in _OF_RESULTS else list(Phase))
     seconds = SHORTEST * (longest / SHORTEST) ** source.random()
     return Fault(
         number=number,

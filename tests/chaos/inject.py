@@ -6,13 +6,13 @@ The cluster is this machine's own: processes of the control plane and of pods ar
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from kubernetes.client.exceptions import ApiException
 
-from chaos.damage import DAMAGES
+from chaos.damage import AIMS, DAMAGES, tear
 from chaos.faults import Fault, Kind
 from chaos.look import Eyes
 from chaos.observed import Tampered
@@ -89,7 +89,8 @@ def _store_pod() -> Any:
 
 def _store_killed(_scene: Scene, _fault: Fault) -> str:
     """Its data survives: the kubelet starts the container again in the same pod, later each time."""
-    return f"{signal_pod(_store_pod(), signal.SIGKILL)} processes"
+    killed = signal_pod(_store_pod(), signal.SIGKILL)
+    return f"{killed} processes" if killed else ""
 
 
 def _store_hangs(_scene: Scene, fault: Fault) -> str:
@@ -99,10 +100,11 @@ def _store_hangs(_scene: Scene, fault: Fault) -> str:
 
 
 @contextmanager
-def _frozen(pod: Any) -> Iterator[None]:
-    signal_pod(pod, signal.SIGSTOP)
+def _frozen(pod: Any) -> Iterator[int]:
+    """So many processes of it."""
+    found = signal_pod(pod, signal.SIGSTOP)
     try:
-        yield
+        yield found
     finally:
         signal_pod(pod, signal.SIGCONT)
 
@@ -117,10 +119,13 @@ def _on_pod(act: Callable[[Scene, Fault, Any], object]) -> Callable[[Scene, Faul
         pod = _chosen_pod(scene, fault)
         if pod is None:
             return ""
-        with suppress(ApiException):
-            # It may have ended since it was listed.
-            act(scene, fault, pod)
-        return str(pod.metadata.name)
+        try:
+            hit = act(scene, fault, pod)
+        except ApiException:
+            # It has ended since it was listed.
+            return ""
+        # A signal reaches so many processes: none, where they have just ended.
+        return "" if hit == 0 else str(pod.metadata.name)
 
     return injector
 
@@ -129,10 +134,20 @@ def _forced(_scene: Scene, _fault: Fault, pod: Any) -> None:
     K8S.core.delete_namespaced_pod(pod.metadata.name, pod.metadata.namespace, grace_period_seconds=0)
 
 
-def _driver_frozen(scene: Scene, fault: Fault, pod: Any) -> None:
+def _driver_frozen(scene: Scene, fault: Fault, pod: Any) -> int:
     scene.tampered.frozen.add(pod.metadata.uid)
-    with _frozen(pod):
-        time.sleep(LEASE_SECONDS + fault.seconds)
+    with _frozen(pod) as processes:
+        time.sleep(LEASE_SECONDS + fault.seconds if processes else 0)
+    return processes
+
+
+def _checkpoint_torn(scene: Scene, fault: Fault, pod: Any) -> int:
+    """Half of a file that the pod has saved; the next one has to notice, and to go on from what is whole."""
+    attempts = (key for key in scene.eyes.look().keys or () if AIMS[fault.kind] in key and pod.metadata.uid in key)
+    if not (keys := sorted(attempts)):
+        return 0
+    tear(scene.eyes, keys[int(fault.draw * len(keys))])
+    return signal_pod(pod, signal.SIGKILL)
 
 
 def _runs_added(scene: Scene, _fault: Fault) -> str:
@@ -170,6 +185,7 @@ INJECTORS: dict[Kind, Callable[[Scene, Fault], str]] = {
     Kind.POD_FORCED: _on_pod(_forced),
     Kind.POD_KILLED: _on_pod(lambda _scene, _fault, pod: signal_pod(pod, signal.SIGKILL)),
     Kind.DRIVER_FROZEN: _on_pod(_driver_frozen),
+    Kind.CHECKPOINT_TORN: _on_pod(_checkpoint_torn),
     Kind.RUNS_ADDED: _runs_added,
     Kind.VALUES_AND_BACK: _values_and_back,
     Kind.SUSPENDED: _suspended,

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import ParseError
 
 import urllib3
 from kubernetes import client, config
@@ -27,6 +28,8 @@ _CHILDREN = {
     "networkpolicies": "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies",
 }
 _OWNERS = ("finetuneexperiments", "hpsearches")
+# A server that dies while it speaks leaves half a document.
+_CUT = (ValueError, ParseError)
 NO_ANSWER = (urllib3.exceptions.HTTPError, ApiException, MinioException, OSError)
 """What says that a server is away, or that what was asked for is."""
 
@@ -107,21 +110,21 @@ class Eyes:
     def _keys(self) -> dict[str, Seen] | None:
         try:
             found = list(self.store.list_objects(self.bucket, f"{self.namespace}/", recursive=True))
-        except NO_ANSWER:
+        except (*NO_ANSWER, *_CUT):
             return None
         return {str(one.object_name): Seen(str(one.etag), _timestamp(one.last_modified)) for one in found}
 
     def _children(self) -> dict[str, list[Json]] | None:
         try:
             return {kind: list(map(_brief, self._listed(path, _MANAGED))) for kind, path in _CHILDREN.items()}
-        except NO_ANSWER:
+        except (*NO_ANSWER, *_CUT):
             return None
 
     def _owners(self) -> dict[str, Json] | None:
         path = "/apis/finetune.dev/v1alpha1/namespaces/{}/"
         try:
             found = [one for plural in _OWNERS for one in self._listed(path + plural, "")]
-        except NO_ANSWER:
+        except (*NO_ANSWER, *_CUT):
             return None
         return {one["metadata"]["name"]: one for one in found}
 

@@ -81,6 +81,10 @@ class Subject:
         status = self.status(look)
         return reason(status) if status else ""
 
+    def last_reason(self, look: Look) -> str:
+        """The STATUS column, be it of a spec before the present one."""
+        return reason((look.owners or {}).get(self.handle.name, {}).get("status") or {})
+
     def finished(self, look: Look) -> bool:
         """Whether nothing more will happen, of the present spec."""
         conditions = self.status(look).get("conditions") or ()

@@ -6,12 +6,13 @@ from itertools import islice
 import pytest
 
 from chaos.damage import DAMAGES
-from chaos.faults import LONGEST, OUTAGES, SHORTEST, Fault, Kind, Phase, faults, longest_outage
+from chaos.deck import Deck
+from chaos.faults import LONGEST, OUTAGES, SHORTEST, Fault, Kind, Phase, faults, kinds_of, longest_outage
 from chaos.inject import INJECTORS
 
 
 def first(count: int, *, seed: int = 7, minutes: float = 30) -> list[Fault]:
-    return list(islice(faults(seed, minutes), count))
+    return list(islice(faults(seed, longest_outage(minutes)), count))
 
 
 def test_the_same_seed_gives_the_same_faults_and_another_seed_others() -> None:
@@ -47,9 +48,41 @@ def test_outages_meet_every_phase() -> None:
     assert met >= {(kind, phase) for kind in OUTAGES - {Kind.DRIVER_FROZEN} for phase in Phase}
 
 
+def test_results_are_damaged_when_there_may_be_some() -> None:
+    met = {fault.phase for fault in first(2000) if fault.kind in {Kind.RESULT_TORN, Kind.TRIAL_DELETED}}
+
+    assert met == {Phase.WORKING, Phase.REPORTING}
+
+
 def test_damaged_trials_are_those_of_a_search() -> None:
     on_search = {fault.kind: fault.on_search for fault in first(2000)}
 
     assert on_search[Kind.CLAIM_TORN]
     assert on_search[Kind.TRIAL_DELETED]
     assert not on_search[Kind.RESULT_DELETED]
+
+
+def test_kinds_are_chosen_by_name_and_unknown_ones_are_refused_with_those_that_there_are() -> None:
+    assert kinds_of("") == tuple(Kind)
+    assert kinds_of("store_killed, CLAIM_TORN") == (Kind.STORE_KILLED, Kind.CLAIM_TORN)
+    assert {fault.kind for fault in islice(faults(7, 150, kinds_of("claim_torn")), 9)} == {Kind.CLAIM_TORN}
+    with pytest.raises(ValueError, match=r"no node_lost; there are operator_killed, .*retry_token"):
+        kinds_of("node_lost")
+
+
+def test_a_fault_that_hit_nothing_comes_again_before_new_ones() -> None:
+    deck, plan = Deck(faults(7, 150)), first(5)
+
+    dealt = deck.hand(3)
+    deck.hit(plan[1])
+
+    assert {fault.number for fault in dealt} == {0, 1, 2}
+    assert {fault.number for fault in deck.hand(3)} == {0, 2, 3}
+    assert {fault.number for fault in deck.hand(5)} == {0, 2, 3, 4, 5}
+
+
+def test_faults_of_the_report_come_last_in_a_round() -> None:
+    last = [fault.phase is Phase.REPORTING for fault in Deck(faults(7, 150)).hand(60)]
+
+    assert any(last)
+    assert last == sorted(last)

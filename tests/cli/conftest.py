@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import pytest
 
 from finetune_cli.app import main
-from support.apiserver import api_client, api_server, namespace
-from support.own_cluster import kubeconfig, s3, world
+from support.own_cluster import kubeconfig, world
 
-__all__ = ["api_client", "api_server", "kubeconfig", "namespace", "s3", "world"]
+__all__ = ["kubeconfig", "world"]
 
 
 @dataclass(frozen=True)

@@ -86,9 +86,54 @@ def test_parallelism_and_suspend_are_changed_in_place() -> None:
 
 def test_suspend_is_never_written_back_where_kueue_owns_it() -> None:
     seen = observation(execution=Execution(parallelism=2, queue_name="q"))
-    decision = decide(replace(seen, jobs=(job(seen, suspended=True, queued=True),)))
+    decision = decide(replace(seen, jobs=(job(seen, suspended=True, queue="q"),)))
     assert decision.actions == ()
     assert decision.reason == Reason.QUEUED
+
+
+QUEUED_AND_SUSPENDED = Execution(parallelism=2, queue_name="q", suspend=True)
+
+
+@pytest.mark.parametrize("suspended", [True, False], ids=["waiting", "admitted"])
+def test_a_suspended_experiment_leaves_its_queue(suspended: bool) -> None:
+    # Left suspended in the queue, Kueue would start it.
+    seen = observation(execution=QUEUED_AND_SUSPENDED)
+    decision = decide(replace(seen, jobs=(job(seen, suspended=suspended, queue="q", active=2),)))
+    assert decision.actions == (DeleteJob("job"),)
+    assert decision.reason == Reason.SUSPENDED
+
+
+def test_a_suspended_experiment_enters_no_queue_until_it_goes_on() -> None:
+    seen = observation(execution=QUEUED_AND_SUSPENDED)
+    assert decide(seen).actions == ()
+    assert decide(seen).reason == Reason.SUSPENDED
+    (action,) = decide(replace(seen, execution=Execution(parallelism=2, queue_name="q"))).actions
+    assert isinstance(action, CreateTrainJob)
+    assert action.suspend, "Kueue starts it"
+
+
+@pytest.mark.parametrize(("suspended", "reason"), [(True, Reason.QUEUED), (False, Reason.RUNNING)])
+def test_where_a_default_queue_took_the_job_suspend_is_said_to_do_nothing(suspended: bool, reason: Reason) -> None:
+    # Every Job of that namespace is put there, so that taking it out would never end.
+    seen = observation(execution=Execution(parallelism=2, suspend=True))
+    decision = decide(replace(seen, jobs=(job(seen, suspended=suspended, queue="default"),)))
+    assert (decision.actions, decision.reason) == ((), reason)
+    assert "execution.suspend does nothing in default, the namespace's default queue" in decision.message
+
+
+def test_a_job_that_is_preempted_after_its_last_result_is_not_queued_again() -> None:
+    seen = observation(outcomes=outcomes(*RUNS), execution=Execution(parallelism=2, queue_name="q"))
+    decision = decide(replace(seen, jobs=(job(seen, suspended=True, queue="q"),)))
+    assert decision.actions == (DeleteJob("job"),)
+
+
+def test_a_report_that_a_default_queue_holds_says_so() -> None:
+    seen = observation(outcomes=outcomes(*RUNS))
+    (order,) = decide(seen).actions
+    held = JobView(order.name, JobRole.REPORT, order.revision, suspended=True, queue="default")
+    decision = decide(replace(seen, jobs=(held,)))
+    assert decision.reason == Reason.QUEUED
+    assert f"Waiting for queue default to admit Job {order.name}" in decision.message
 
 
 @pytest.mark.parametrize(
@@ -99,7 +144,7 @@ def test_suspend_is_never_written_back_where_kueue_owns_it() -> None:
         pytest.param({"terminating": 1, "suspended": True}, None, id="pods terminate: wait"),
         pytest.param({"suspended": True}, DeleteJob("job"), id="nothing runs: delete"),
         pytest.param({"deleting": True}, None, id="being deleted: wait"),
-        pytest.param({"active": 1, "queued": True}, DeleteJob("job"), id="Kueue owns suspend: delete"),
+        pytest.param({"active": 1, "queue": "q"}, DeleteJob("job"), id="Kueue owns suspend: delete"),
     ],
 )
 def test_a_job_of_another_revision_is_retired_before_a_new_one_starts(changes: dict, expected: Action | None) -> None:

@@ -7,8 +7,9 @@ import pytest
 
 from finetune_dev import binaries
 from finetune_dev.binaries import Recipe
+from finetune_dev.cluster import Cluster
 from finetune_dev.errors import CommandError, DevError
-from finetune_dev.paths import Paths
+from finetune_dev.paths import KUBECONFIG_VARIABLE, Paths
 
 
 @pytest.fixture
@@ -64,6 +65,16 @@ def test_every_program_that_the_cluster_starts_has_a_recipe() -> None:
         "pause",
     }
     assert needed <= binaries.recipes().keys()
+
+
+def test_the_programs_that_tests_wait_for_are_built_first() -> None:
+    assert list(binaries.recipes())[:4] == ["kube-apiserver", "kubectl", "helm", "kstatus"]
+
+
+def test_nothing_is_built_for_a_cluster_that_a_person_brings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KUBECONFIG_VARIABLE, "/some/kubeconfig")
+    Cluster(Paths(tmp_path)).prepare()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_unknown_program_is_refused_with_the_known_ones(tmp_path: Path) -> None:

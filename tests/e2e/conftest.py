@@ -12,6 +12,7 @@ from e2e.harness import Experiment, Experiments, operator_ready, wait_until
 from e2e.inputs import upload_inputs
 from e2e.namespaces import fresh_namespace
 from finetune_dev import release
+from finetune_dev.shell import one_at_a_time
 from finetune_store import Store
 
 
@@ -23,12 +24,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def store(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> Iterator[Store]:
     """The embedded store of the installed release, with a tiny model and small data in it."""
-    release.install()
-    wait_until("the operator to answer its probes", operator_ready)
+    ready = tmp_path_factory.getbasetemp().parent / f"e2e-{testrun_uid}"
+    # The first process of a run does it for all.
+    with one_at_a_time(ready):
+        if not (ready / "done").exists():
+            release.install()
+            wait_until("the operator to answer its probes", operator_ready)
+            with release.embedded_store() as opened:
+                upload_inputs(opened, tmp_path_factory.mktemp("inputs"))
+            (ready / "done").touch()
     with release.embedded_store() as opened:
-        upload_inputs(opened, tmp_path_factory.mktemp("inputs"))
         yield opened
 
 

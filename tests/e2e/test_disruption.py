@@ -50,6 +50,7 @@ def outcome(result: RunResult) -> tuple[int, float | None, int, tuple[tuple[str,
     return result.run, result.value, result.step, tuple(sorted(result.metrics.items()))
 
 
+@pytest.mark.alone
 def test_an_operator_killed_ten_times_brings_an_experiment_to_the_same_end(
     undisturbed: Experiment, experiment: Experiments
 ) -> None:
@@ -83,6 +84,7 @@ def _without_uris(value: object) -> object:
     return [_without_uris(inner) for inner in value] if isinstance(value, list) else value
 
 
+@pytest.mark.alone  # only that its undisturbed runs are those of the test above
 def test_ten_runs_in_one_pod_are_the_same_runs_as_in_ten_pods(undisturbed: Experiment, store: Store) -> None:
     with fresh_namespace() as namespace:
         together = Experiment(namespace, "ten", store)
@@ -114,6 +116,7 @@ def test_an_evicted_run_goes_on_from_its_checkpoint_and_costs_no_retry(experimen
     assert job.status.failed in {None, 0} or not job.status.failed_indexes
 
 
+@pytest.mark.alone
 def test_a_store_that_is_down_for_a_minute_is_waited_for(experiment: Experiments) -> None:
     suite = experiment("outage").apply(spec(["wnli"], runs=6, training={**SHORT, "maxSteps": 300, "evalSteps": 100}))
     suite.until("the first run to end", lambda status: status.get("runs", {}).get("succeeded", 0) >= 1)

@@ -28,7 +28,7 @@ from finetune_dev.catalogue import OPERATOR
 from support.hostile_tenants import CONFIG_MAPS, KEYS, NOWHERE, Hostile, config_map, hostiles
 
 MINUTES = float(os.environ.get("HOSTILE_MINUTES", "1.5"))
-pytestmark = pytest.mark.timeout(600 + 60 * MINUTES)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(600 + 60 * MINUTES)]
 
 Json = dict[str, Any]
 

@@ -20,6 +20,8 @@ from finetune_dev.kubectl import helm, kubectl, program
 from finetune_dev.paths import REPOSITORY, kubeconfig_path
 from finetune_store import Store
 
+pytestmark = pytest.mark.alone
+
 KILLS = 20
 TAKE_OVER_SECONDS = 15
 CHART = REPOSITORY / "helm/finetune-operator"

@@ -8,7 +8,7 @@ import pytest
 from e2e.harness import K8S, SHORT, Experiments, reason, spec, wait_until
 from finetune_dev.kubectl import kubectl
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(400)]
 
 GPU = "nvidia.com/gpu"
 _PATH = "/status/capacity/" + GPU.replace("/", "~1")

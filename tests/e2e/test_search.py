@@ -138,6 +138,7 @@ def the_best_values_are_used(tuned: Experiment, exported: dict[str, Any]) -> Non
         assert "search" in json.dumps(plan["tasks"][task]["hyperparametersSource"])
 
 
+@pytest.mark.alone
 def test_the_search_suspended_and_the_operator_killed_at_any_moment_lose_nothing(namespace: str, store: Store) -> None:
     search = Search(namespace, "search", store)
     # Enough trials that it is still at work when it is suspended.

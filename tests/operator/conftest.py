@@ -1,4 +1,4 @@
-"""What the tests of the operator share: one API server and one S3 server for the session, a world for each test."""
+"""What the tests of the operator share: a world for each test, on the servers of all tests."""
 
 import uuid
 from collections.abc import Iterator
@@ -6,20 +6,9 @@ from collections.abc import Iterator
 import pytest
 from kubernetes import client
 
-from support.apiserver import api_client, api_server, namespace
 from support.search_world import SearchWorld
 from support.seaweed import SeaweedS3
-from support.world import World, create_secret, fill_bucket
-
-__all__ = ["api_client", "api_server", "namespace", "other_world", "s3", "searching", "world"]
-
-
-@pytest.fixture(scope="session")
-def s3() -> Iterator[SeaweedS3]:
-    """A real S3 server that holds a model and data."""
-    with SeaweedS3() as server:
-        fill_bucket(server)
-        yield server
+from support.world import World, create_secret
 
 
 @pytest.fixture

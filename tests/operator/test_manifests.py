@@ -7,7 +7,8 @@ import pytest
 
 from finetune_core.api import MAX_NAME_LENGTH, MAX_RUNS, Execution, ExecutionMode, Resources, Storage, Tracking
 from finetune_core.deciding.actions import CreateReportJob, CreateTrainJob
-from finetune_core.deciding.job_sequence import MAX_ROUNDS, job_name
+from finetune_core.deciding.job_names import job_name
+from finetune_core.deciding.job_sequence import MAX_ROUNDS
 from finetune_core.deciding.reporting import report_job_name
 from finetune_core.planning.plan import ExecutionLimits, job_plan
 from finetune_core.tracking import from_env

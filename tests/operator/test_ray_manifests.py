@@ -8,7 +8,7 @@ import pytest
 
 from finetune_core.api import MAX_NAME_LENGTH, Execution, Storage, Tracking
 from finetune_core.deciding.actions import CreateTrainJob
-from finetune_core.deciding.job_sequence import job_name
+from finetune_core.deciding.job_names import job_name
 from finetune_core.planning.plan import ExecutionLimits, job_plan
 from finetune_core.planning.search_plan import SearchJobPlan
 from finetune_core.tracking import from_env

@@ -4,7 +4,6 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,13 +18,6 @@ pytestmark = pytest.mark.s3
 
 PLAN = plan_of(dict.fromkeys(GLUE_TASKS, 5), leaderboard={})
 FILES = all_prediction_files()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[SeaweedS3]:
-    with SeaweedS3() as server:
-        server.create_bucket("results")
-        yield server
 
 
 def fill(store: Store) -> None:
@@ -51,25 +43,23 @@ def digests(store: Store) -> dict[str, str]:
     return {key: digest for key, digest in found.items() if not key.endswith(own)}
 
 
-def test_report_on_s3_is_the_one_in_a_folder_and_a_second_run_changes_nothing(
-    server: SeaweedS3, tmp_path: Path
-) -> None:
-    bucket = open_store("s3://results/prefix", connection=S3Connection.from_env(server.environment))
+def test_report_on_s3_is_the_one_in_a_folder_and_a_second_run_changes_nothing(s3: SeaweedS3, tmp_path: Path) -> None:
+    bucket = open_store("s3://results/of-reports", connection=S3Connection.from_env(s3.environment))
     folder = DirectoryStore(tmp_path)
     fill(bucket)
     fill(folder)
     build = ("build", "--plan-key", layout_of(PLAN).plan)
-    first = finetune_report({**server.environment, "FINETUNE_STORE": "s3://results/prefix"}, *build)
+    first = finetune_report({**s3.environment, "FINETUNE_STORE": "s3://results/of-reports"}, *build)
     assert first.returncode == 0, first.stderr
     assert finetune_report({"FINETUNE_STORE": tmp_path.as_uri()}, *build).returncode == 0
     assert digests(bucket) == digests(folder)
     assert bucket.stat(layout_of(PLAN).submission) is not None
 
     written = {info.key: info.modified for info in bucket.list()}
-    assert finetune_report({**server.environment, "FINETUNE_STORE": "s3://results/prefix"}, *build).returncode == 0
+    assert finetune_report({**s3.environment, "FINETUNE_STORE": "s3://results/of-reports"}, *build).returncode == 0
     assert {info.key: info.modified for info in bucket.list()} == written
 
-    shown = finetune_report(server.environment, "show", "--store", "s3://results/prefix", "team/demo")
+    shown = finetune_report(s3.environment, "show", "--store", "s3://results/of-reports", "team/demo")
     assert shown.stdout == bucket.get(layout_of(PLAN).results("md")).decode()
 
 
@@ -77,12 +67,10 @@ def test_report_on_s3_is_the_one_in_a_folder_and_a_second_run_changes_nothing(
     ("uri", "change"),
     [
         ("s3://no-such-bucket", {}),
-        ("s3://results/prefix", {"AWS_SECRET_ACCESS_KEY": "wrong"}),
+        ("s3://results/of-reports", {"AWS_SECRET_ACCESS_KEY": "wrong"}),
     ],
 )
-def test_a_store_that_only_a_person_can_put_right_ends_with_64(
-    server: SeaweedS3, uri: str, change: dict[str, str]
-) -> None:
-    ended = finetune_report({**server.environment, **change}, "show", "--store", uri, "team/demo")
+def test_a_store_that_only_a_person_can_put_right_ends_with_64(s3: SeaweedS3, uri: str, change: dict[str, str]) -> None:
+    ended = finetune_report({**s3.environment, **change}, "show", "--store", uri, "team/demo")
     assert ended.returncode == 64
     assert "Traceback" not in ended.stderr

@@ -1,6 +1,6 @@
-"""A real S3 server for the session, and both kinds of store."""
+"""Both kinds of store."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,10 +13,9 @@ BUCKET = "contract"
 
 
 @pytest.fixture(scope="session")
-def seaweed() -> Iterator[SeaweedS3]:
-    with SeaweedS3() as server:
-        server.create_bucket(BUCKET)
-        yield server
+def seaweed(s3: SeaweedS3) -> SeaweedS3:
+    s3.create_bucket(BUCKET)
+    return s3
 
 
 @pytest.fixture

@@ -1,18 +1,11 @@
-"""Fixtures: a real API server with our CRDs installed, one for the whole test session.
-
-A test folder takes them over in its conftest.py:
-
-    from support.apiserver import api_client, api_server, namespace  # noqa: F401
-"""
+"""Clients of a real API server, and waiting for it. The server is the fixture `api_server` (`support.servers`)."""
 
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from kubernetes import client, config
 
@@ -23,51 +16,17 @@ CRDS = REPOSITORY / "crds"
 _ESTABLISHED_SECONDS = 30
 
 
-@pytest.fixture(scope="session")
-def api_server() -> Iterator[ApiServer]:
-    """The running server, for programs that take a kubeconfig; the CRDs are installed."""
-    with ApiServer() as server:
-        with client_of(server) as api:
-            install_crds(api)
-        yield server
-
-
-@pytest.fixture(scope="session")
-def api_client(api_server: ApiServer) -> Iterator[client.ApiClient]:
-    """A client with the administrator's rights."""
-    with client_of(api_server) as api:
-        yield api
-
-
-@pytest.fixture
-def namespace(api_client: client.ApiClient) -> str:
-    """A fresh namespace; it goes with the server."""
-    name = f"test-{uuid.uuid4().hex[:8]}"
-    client.CoreV1Api(api_client).create_namespace({"metadata": {"name": name}})
-    return name
-
-
 @contextmanager
 def served(api: client.ApiClient, crd: dict[str, Any]) -> Iterator[None]:
     """Have the API server know the kind of a CRD for a while."""
     extensions, kind = client.ApiextensionsV1Api(api), crd["spec"]["names"]["kind"]
     extensions.create_custom_resource_definition(crd)
     until(lambda: _is_served(api, crd), f"{kind} to be served")
-    yield
-    extensions.delete_custom_resource_definition(crd["metadata"]["name"])
-    until(lambda: not _is_served(api, crd), f"{kind} to be unknown again")
-
-
-def _is_served(api: client.ApiClient, crd: dict[str, Any]) -> bool:
-    spec = crd["spec"]
-    where = (spec["group"], spec["versions"][0]["name"], spec["names"]["plural"])
     try:
-        client.CustomObjectsApi(api).list_cluster_custom_object(*where)
-    except client.ApiException as error:
-        if error.status == 404:
-            return False
-        raise
-    return True
+        yield
+    finally:
+        extensions.delete_custom_resource_definition(crd["metadata"]["name"])
+        until(lambda: not _is_served(api, crd), f"{kind} to be unknown again")
 
 
 def client_of(server: ApiServer) -> client.ApiClient:
@@ -86,8 +45,8 @@ def install_crds(api: client.ApiClient, folder: Path = CRDS) -> None:
         until(lambda: _is_served(api, manifest), f"{manifest['metadata']['name']} to be served")  # noqa: B023
 
 
-def _is_served(api: client.ApiClient, manifest: dict) -> bool:
-    spec = manifest["spec"]
+def _is_served(api: client.ApiClient, crd: dict[str, Any]) -> bool:
+    spec = crd["spec"]
     try:
         client.CustomObjectsApi(api).list_cluster_custom_object(
             spec["group"], spec["versions"][0]["name"], spec["names"]["plural"]

@@ -17,7 +17,7 @@ from finetune_operator.cluster import Cluster
 from finetune_operator.config import Config
 from finetune_operator.kinds.experiment import Reconciler
 from finetune_operator.kinds.search import SearchReconciler
-from finetune_operator.storage import Connection, StorageConnector
+from finetune_operator.storage import Connection, Ready, StorageConnector
 from finetune_store import DirectoryStore, S3Connection, Store, creates_once
 from support.recording_api import RecordingApi, serving
 
@@ -63,14 +63,10 @@ class FolderConnection:
     def open_input(self, uri: str) -> Store:
         return self.open(uri)
 
-    def check(self, uri: str, folder: str) -> None:
+    def ready(self, uri: str, folder: str, *, prove: bool, seconds: float) -> Ready:
         """A folder is always there."""
-
-    def probe(self, uri: str, folder: str, seconds: float) -> None:
-        """A folder is always there."""
-
-    def creates_once(self, uri: str, folder: str) -> bool:
-        return creates_once(self.open(uri), folder)
+        store = self.open(uri)
+        return Ready(store, creates_once(store, folder))
 
 
 class FolderConnector(StorageConnector):

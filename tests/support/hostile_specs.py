@@ -80,6 +80,6 @@ def sample(schema: Mapping[str, Any]) -> Any:
 def _sample_text(schema: Mapping[str, Any]) -> str:
     if "enum" in schema:
         return str(schema["enum"][0])
-    samples = ("abc", "0123456789abcdef", "a.csv", "http://store")
     pattern = schema.get("pattern", "")
-    return "0123456789abcdef" if "0-9a-f]{16}" in pattern else samples[2] if "csv" in pattern else samples[0]
+    samples = {"0-9a-f]{16}": "0123456789abcdef", "csv": "a.csv", "sklearn": "sklearn.metrics.f1_score"}
+    return next((text for part, text in samples.items() if part in pattern), "abc")

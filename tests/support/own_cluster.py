@@ -1,6 +1,6 @@
 """Fixtures: a person's own cluster, by their kubeconfig, with a store and the operator at work.
 
-A test folder takes them over in its conftest.py, with those of `support.apiserver`.
+A test folder takes them over in its conftest.py.
 """
 
 from collections.abc import Iterator
@@ -10,15 +10,7 @@ from kubernetes import client
 
 from finetune_dev.apiserver import ApiServer
 from support.seaweed import SeaweedS3
-from support.world import World, create_secret, fill_bucket
-
-
-@pytest.fixture(scope="session")
-def s3() -> Iterator[SeaweedS3]:
-    """A real S3 server that holds a model and data."""
-    with SeaweedS3() as server:
-        fill_bucket(server)
-        yield server
+from support.world import World, create_secret
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from finetune_store import Store
 from finetune_trainer.search.leases import Leases
 from finetune_trainer.search.phase import Phase
 from finetune_trainer.search.proposals import proposer
-from finetune_trainer.search.trial_queue import Taken, TrialQueue
+from finetune_trainer.search.trial_queue import Nothing, Taken, TrialQueue
 from finetune_trainer.search.trial_store import TrialStore
 from support.plans import MODEL, plan
 
@@ -134,6 +134,15 @@ class FakeDriver:
         taken = self.queue.next()
         assert isinstance(taken, Taken)
         return taken
+
+    def ask_for(self, seconds: int) -> Taken | Nothing:
+        """Ask each second for the next trial; the first that there is, else what was said last."""
+        for _ in range(seconds):
+            self.clock.seconds += 1
+            answer = self.queue.next()
+            if isinstance(answer, Taken):
+                break
+        return answer
 
     def finish(self, taken: Taken, value: float | None = 0.5, **fields: object) -> TrialResult:
         """The trial ends."""

@@ -52,11 +52,21 @@ def test_a_dead_drivers_trial_is_taken_over_with_its_configuration_after_the_lea
     one, two = (FakeDriver(name, store, made, clock) for name in ("one", "two"))
     lost = one.take()
     assert two.queue.next() == Nothing(finished=False)
-    clock.seconds += 44
-    assert two.queue.next() == Nothing(finished=False)
-    clock.seconds += 2
-    assert two.take() == lost
+    assert two.ask_for(44) == Nothing(finished=False)
+    assert two.ask_for(2) == lost
     assert two.trials.claims[0].number == 1
+
+
+def test_after_an_outage_longer_than_the_lease_a_driver_has_time_to_show_that_it_lives(store, clock):
+    made = phase(search_plan(trials=1))
+    one, two = (FakeDriver(name, store, made, clock) for name in ("one", "two"))
+    lost = one.take()
+    assert two.ask_for(4) == Nothing(finished=False)
+    clock.seconds += 600  # in which the store answered neither of them
+    assert two.ask_for(5) == Nothing(finished=False)
+    one.beat()
+    assert two.ask_for(44) == Nothing(finished=False)
+    assert two.ask_for(2) == lost, "dead all the same, where it shows nothing for a lease"
 
 
 def test_a_driver_that_ended_in_order_leaves_its_trial_at_once(store, clock):
@@ -72,18 +82,17 @@ def test_a_driver_that_never_showed_a_heartbeat_is_dead_after_a_lease_of_looking
     one, two = (FakeDriver(name, store, made, clock) for name in ("one", "two"))
     lost = one.take()
     store.delete(made.layout.driver("one"))
-    assert two.queue.next() == Nothing(finished=False)
-    clock.seconds += 46
-    assert two.take() == lost
+    assert two.ask_for(45) == Nothing(finished=False)
+    assert two.ask_for(1) == lost
 
 
 def test_the_first_result_of_a_trial_stays(store, clock):
     made = phase(search_plan(trials=1))
     one, two = (FakeDriver(name, store, made, clock) for name in ("one", "two"))
     lost = one.take()
-    two.queue.next()
-    clock.seconds += 46
-    two.finish(two.take(), 0.7)
+    taken = two.ask_for(47)
+    assert isinstance(taken, Taken)
+    two.finish(taken, 0.7)
     late = one.finish(lost, 0.9)
     assert (late.driver, late.value) == ("two", 0.7)
 
@@ -105,8 +114,7 @@ def test_when_the_search_is_over_living_drivers_are_waited_for_and_dead_ones_are
     two.take()
     one.over = True
     assert one.queue.next() == Nothing(finished=False)
-    clock.seconds += 46
-    assert one.queue.next() == Nothing(finished=True)
+    assert one.ask_for(46) == Nothing(finished=True)
 
 
 def test_a_configuration_that_has_a_result_is_recorded_as_its_repetition_and_not_run(store, clock):

@@ -12,10 +12,9 @@ from aiohttp import web
 
 from finetune_ui.viewers import Viewers
 from finetune_ui.web import Server
-from support.apiserver import api_client, api_server, namespace
-from support.own_cluster import kubeconfig, s3, world
+from support.own_cluster import kubeconfig, world
 
-__all__ = ["api_client", "api_server", "kubeconfig", "namespace", "s3", "world"]
+__all__ = ["kubeconfig", "world"]
 
 LOOPBACK = ("127.0.0.1", "localhost")
 _SECONDS = 30

@@ -9,9 +9,11 @@ ClusterError
 │   ├── MissingError     it is not there, or its namespace is not
 │   └── KindMissingError its CRD is not installed
 └── ApiUnavailableError  the API server cannot be reached or is overloaded; worth trying again
+    └── WebhookError     it answers, but a webhook that it must ask does not (Kueue's, a policy's)
 """
 
 import json
+import re
 
 from finetune_core.problems import FinetuneError
 
@@ -72,6 +74,13 @@ class ApiUnavailableError(ClusterError):
     """The API server cannot be reached, or is overloaded."""
 
 
+class WebhookError(ApiUnavailableError):
+    """A webhook that the API server must ask does not answer."""
+
+
+_WEBHOOK_FAILED = re.compile(rb"failed calling webhook|conversion webhook for [^:]{1,99} failed")
+
+
 def error_of(status: int, verb: str, path: str, data: bytes, *, whose: str = "your") -> ClusterError:
     """The error of an HTTP status above 400; `data` is the body of the answer, `whose` rights were asked by."""
     reason = _reason(data)
@@ -85,15 +94,15 @@ def _kind(status: int, data: bytes) -> type[ClusterError]:
     match status:
         case 403 if b"because it is being terminated" in data:
             return RejectedError
-        case 401:
-            return UnknownUserError
-        case 403:
-            return ForbiddenError
+        case 401 | 403:
+            return UnknownUserError if status == 401 else ForbiddenError
         case 409:
             return ConflictError
         # A path that no CRD serves is answered in plain text, an object or namespace that is not there by a Status.
         case 404:
             return KindMissingError if data.startswith(b"404 ") else MissingError
+        case 500 if _WEBHOOK_FAILED.search(data):
+            return WebhookError
         case _:
             return ApiUnavailableError if status == 429 or status >= 500 else RejectedError
 

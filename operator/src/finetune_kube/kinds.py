@@ -39,8 +39,12 @@ EVENT = Kind("Event", "events", "v1")
 NETWORK_POLICY = Kind("NetworkPolicy", "networkpolicies", "v1", "networking.k8s.io")
 LEASE = Kind("Lease", "leases", "v1", "coordination.k8s.io")
 
-LOCAL_QUEUES = tuple(Kind("LocalQueue", "localqueues", version, "kueue.x-k8s.io") for version in ("v1beta1", "v1beta2"))
-"""A queue of Kueue's, in each version that serves it: releases begin with the second and will end with the first."""
+_KUEUE_VERSIONS = ("v1beta2", "v1beta1")
+"""Releases begin with the second. What is asked for in it, a later one has to convert: it can only while it runs."""
+LOCAL_QUEUES = tuple(Kind("LocalQueue", "localqueues", version, "kueue.x-k8s.io") for version in _KUEUE_VERSIONS)
+"""A queue of Kueue's, in each version that serves it."""
+WORKLOADS = tuple(Kind("Workload", "workloads", version, "kueue.x-k8s.io") for version in _KUEUE_VERSIONS)
+"""What Kueue makes of each Job in a queue, and says of it."""
 
 KINDS = (EXPERIMENT, SEARCH)
 """The custom resources: what people name."""

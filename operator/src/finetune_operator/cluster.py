@@ -5,7 +5,7 @@ What is changed or deleted is named by its uid too: another object that has take
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from finetune_kube.client import Client
 from finetune_kube.connect import ApiClient
@@ -20,11 +20,13 @@ from finetune_kube.kinds import (
     POD,
     SEARCH,
     SECRET,
+    WORKLOADS,
     Kind,
 )
 
 Json = dict[str, Any]
 Labels = Mapping[str, str]
+AnswerT = TypeVar("AnswerT")
 
 _MANAGER = "finetune-operator"
 _LEASE_TIMEOUT = (2, 3)
@@ -85,11 +87,11 @@ class Cluster:
 
     def get_local_queue(self, namespace: str, name: str) -> Json | None:
         """Kueue's LocalQueue, or None; KindMissingError where there is no Kueue."""
-        *others, last = LOCAL_QUEUES
-        for kind in others:
-            with suppress(KindMissingError):
-                return self._client.get(kind, namespace, name)
-        return self._client.get(last, namespace, name)
+        return _first_served(LOCAL_QUEUES, lambda kind: self._client.get(kind, namespace, name))
+
+    def list_workloads(self, namespace: str, labels: Labels) -> list[Json]:
+        """Kueue's Workloads that have these labels; KindMissingError where there is no Kueue."""
+        return _first_served(WORKLOADS, lambda kind: self._client.list(kind, namespace, labels=labels))
 
     def evict_pod(self, namespace: str, name: str, *, uid: str) -> None:
         """End a pod as an interruption; quietly nothing if it is gone; ApiUnavailableError if a budget forbids."""
@@ -167,3 +169,12 @@ class Cluster:
     def _delete(self, kind: Kind, namespace: str, name: str, uid: str, version: str | None = None) -> None:
         with suppress(MissingError, KindMissingError):
             self._client.delete(kind, namespace, name, uid=uid, version=version)
+
+
+def _first_served(kinds: tuple[Kind, ...], ask: Callable[[Kind], AnswerT]) -> AnswerT:
+    """The answer of the first version of a kind that is served; KindMissingError where none is."""
+    *others, last = kinds
+    for kind in others:
+        with suppress(KindMissingError):
+            return ask(kind)
+    return ask(last)

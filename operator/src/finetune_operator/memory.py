@@ -25,10 +25,10 @@ class LookMemory:
     store was read, `reports_failed` after which of them (uids) all results were looked for again. `tried` is what the
     cluster was last asked about pods as the spec wants them. `signs` are the last ones of runs at work, or of a
     search's drivers; `stalled` counts those that give none. `lingering` is since when (monotonic) pods, by uid, go on
-    although their work is done. `queue_problem` is why nobody admits what waits in a queue, as of the monotonic time
-    `queue_asked`. `attempts` are failure reports by their key, without tracebacks, `given_up` what follows from them
-    for units whose Job is gone, after the revisions (by unit) that it was worked out for. `reading_again`: all
-    seems to have ended, and the reading of all results again is not done yet.
+    although their work is done. `queue_problem` is why nobody admits what waits in a queue, `queue_words` what Kueue
+    says of it otherwise, as of the monotonic time `queue_asked`. `attempts` are failure reports by their key, without
+    tracebacks, `given_up` what follows from them for units whose Job is gone, after the revisions (by unit) that it was
+    worked out for. `reading_again`: all seems to have ended, and the reading of all results again is not done yet.
     """
 
     indexes: dict[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
@@ -44,6 +44,7 @@ class LookMemory:
     lingering: dict[str, float] = field(default_factory=dict)
     queue_asked: float | None = None
     queue_problem: str | None = None
+    queue_words: str = ""
     reading_again: bool = False
     attempts: dict[str, Failure] = field(default_factory=dict)
     given_up: tuple[dict[str, str], dict[str, FailureCause]] | None = None

@@ -4,7 +4,6 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,13 +15,6 @@ from support.seaweed import SeaweedS3
 pytestmark = pytest.mark.s3
 
 PLAN = search_plan(proxy_for={"rte": ["qnli"]})
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[SeaweedS3]:
-    with SeaweedS3() as server:
-        server.create_bucket("results")
-        yield server
 
 
 def report(environment: dict[str, str], digest: str, store: str) -> subprocess.CompletedProcess[str]:
@@ -38,17 +30,15 @@ def digests(store: Store) -> dict[str, str]:
     return {key: digest for key, digest in found.items() if not key.endswith(named)}
 
 
-def test_report_on_s3_is_the_one_in_a_folder_and_a_second_run_changes_nothing(
-    server: SeaweedS3, tmp_path: Path
-) -> None:
-    bucket = open_store("s3://results/prefix", connection=S3Connection.from_env(server.environment))
+def test_report_on_s3_is_the_one_in_a_folder_and_a_second_run_changes_nothing(s3: SeaweedS3, tmp_path: Path) -> None:
+    bucket = open_store("s3://results/of-searches", connection=S3Connection.from_env(s3.environment))
     folder = DirectoryStore(tmp_path)
     for store in (bucket, folder):
         digest = leave(store, PLAN, mixed_trials(PLAN, 8))
-        done = report(server.environment, digest, store.uri())
+        done = report(s3.environment, digest, store.uri())
         assert done.returncode == 0, done.stderr
         assert store.stat("team/hunt/summary.json") is not None
     assert digests(bucket) == digests(folder)
     before = {info.key: info.modified for info in bucket.list()}
-    assert report(server.environment, digest, bucket.uri()).returncode == 0
+    assert report(s3.environment, digest, bucket.uri()).returncode == 0
     assert {info.key: info.modified for info in bucket.list()} == before

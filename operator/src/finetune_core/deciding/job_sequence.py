@@ -12,15 +12,14 @@ tasks. Kubernetes' rules behind it: templates are immutable, and a Job is delete
 terminating, so that two pods never do the same work.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from finetune_core.api import MAX_NAME_LENGTH, Execution
+from finetune_core.api import Execution
 from finetune_core.api.status import Reason
-from finetune_core.canonical import short_hash
 from finetune_core.deciding.actions import Action, CreateTrainJob, DeleteJob, PatchJob
 from finetune_core.deciding.executor import ExecutorTraits
+from finetune_core.deciding.job_names import job_name
 from finetune_core.deciding.observation import FailureCause, JobView, PodView
 from finetune_core.deciding.pods_in_words import TRIED_AGAIN, blocked_pod, pods_in_words, waits_its_turn, without_store
 from finetune_core.planning.plan import JobPlan
@@ -97,26 +96,6 @@ def without_job(sequences: Iterable[JobSequence]) -> dict[str, str]:
     return {unit: sequence.revision for sequence in waiting for unit in sequence.pending}
 
 
-def job_name(prefix: str, revision: str, round_: int, executor: ExecutorTraits) -> str:
-    """Name of a Job (at most 53 characters for a prefix of 40), or of another executor's object, as that has it."""
-    ending = f"-{revision[:8]}" + (f"-r{round_}" if round_ else "")
-    if executor.max_name is not None:
-        prefix = _label(prefix, executor.max_name - len(ending))
-    elif "." in prefix:
-        # The host names of an Indexed Job's pods are made from it, and are labels.
-        prefix = _label(prefix, MAX_NAME_LENGTH)
-    return prefix + ending
-
-
-def _label(text: str, room: int) -> str:
-    """A DNS-1035 label; the hash tells apart what was cut or replaced."""
-    label = re.sub("[^a-z0-9-]", "-", text)
-    label = label if label[0].isalpha() else f"x-{label}"
-    if label == text and len(text) <= room:
-        return text
-    return f"{label[: room - 7].rstrip('-')}-{short_hash(text, 6)}"
-
-
 def retire_job(job: JobView) -> tuple[Action, ...]:
     """The next step of getting rid of a Job without cutting off its pods."""
     if job.deleting or not job.owned:
@@ -161,10 +140,12 @@ def _begin(sequence: JobSequence, others: tuple[JobView, ...]) -> SequenceState:
 
 
 def _create(sequence: JobSequence, others: tuple[JobView, ...], *, round_: int, units: frozenset[str]) -> SequenceState:
+    execution = sequence.execution
+    if execution.suspend and execution.queue_name:
+        return SequenceState(Reason.SUSPENDED, "It stays out of its queue. Set execution.suspend: false to go on.")
     alive = sorted(pod.name for pod in sequence.pods if not pod.ended)
     if alive:
         return SequenceState(Reason.REPLACING_JOB, f"Waiting for pods of an earlier Job to end: {', '.join(alive[:3])}")
-    execution = sequence.execution
     action = CreateTrainJob(
         name=job_name(sequence.name, sequence.revision, round_, sequence.executor),
         revision=sequence.revision,
@@ -197,7 +178,10 @@ def _stuck(pod: PodView) -> str:
 
 
 def _at_work(sequence: JobSequence, current: JobView, others: tuple[JobView, ...]) -> SequenceState:
-    execution = sequence.execution
+    execution, failed = sequence.execution, _failed_units(sequence, current)
+    if execution.suspend and execution.queue_name and current.queued:
+        message = f"It leaves queue {current.queue}; what is finished is kept."
+        return SequenceState(Reason.SUSPENDED, message, delete_jobs((current, *others)), failed, current)
     resizable = sequence.executor.resizable and current.parallelism != execution.parallelism
     # Kueue decides about suspend where there is a queue: writing it back would fight with it.
     suspend = execution.suspend if current.suspended != execution.suspend and not current.queued else None
@@ -205,7 +189,6 @@ def _at_work(sequence: JobSequence, current: JobView, others: tuple[JobView, ...
     if resizable or suspend is not None:
         parallelism = execution.parallelism if resizable else None
         actions = (PatchJob(current.name, parallelism, suspend, current.kind, current.uid), *actions)
-    failed = _failed_units(sequence, current)
     reason, message = _working_phase(sequence, current, len(failed))
     return SequenceState(reason, message, actions, failed, current)
 
@@ -215,10 +198,12 @@ def _working_phase(sequence: JobSequence, current: JobView, failed: int) -> tupl
     blocked = blocked_pod(sequence.pods, current.name)
     pods = pods_in_words(current, blocked)
     counted = f"{ended} of {len(sequence.units)} {sequence.noun} ended; pods: {pods}"
-    if sequence.execution.suspend:
+    if sequence.execution.suspend and current.queued:
+        counted += f". execution.suspend does nothing in {current.queue}, the namespace's default queue"
+    elif sequence.execution.suspend:
         return Reason.SUSPENDED, f"{counted}. Set execution.suspend: false to go on."
     if current.suspended and current.queued:
-        return Reason.QUEUED, f"{counted}. Waiting for queue {sequence.execution.queue_name} to admit the Job."
+        return Reason.QUEUED, f"{counted}. Waiting for queue {current.queue} to admit the {current.kind}."
     if sequence.execution.parallelism == 0:
         return Reason.SUSPENDED, f"{counted}. execution.parallelism is 0: raise it to go on."
     away = None if current.active else without_store(sequence.pods, current.name)
@@ -287,9 +272,9 @@ def _after_work(
     cleanup = tuple(action for job in others for action in retire_job(job))
     if current is None or current.finished:
         return SequenceState(Reason.RUNNING, "All ended.", cleanup, failed, current, idle=True)
-    # Every result is there; the Job controller has only not counted the last pod yet.
-    waiting = PatchJob(current.name, suspend=False, kind=current.kind, uid=current.uid)
-    actions = (*cleanup, waiting) if current.suspended and not current.queued else cleanup
+    # The Job controller has only not counted the last pod yet; a queue might not admit that for long.
+    resumed = PatchJob(current.name, suspend=False, kind=current.kind, uid=current.uid)
+    actions = (*cleanup, DeleteJob.of(current) if current.queued else resumed) if current.suspended else cleanup
     message = "Every result is there; waiting for the last pod to end."
     blocked = blocked_pod(sequence.pods, current.name)
     if blocked is None:

@@ -39,8 +39,8 @@ class JobView:
 
     `completed` and `failed` are completion indexes; `indexes` maps each to the run ids that it does, as the ConfigMap
     `plan` has it. `owned` is false for a Job that an earlier experiment of the same name left behind: Kubernetes
-    deletes it, and until then it is waited for. `uid` and `version` are the object's and that of its state here.
-    `ttl`: seconds after its end until Kubernetes deletes it; None for never.
+    deletes it, and until then it is waited for. `queue` is Kueue's that the object is in. `uid` and `version` are the
+    object's and that of its state here. `ttl`: seconds after its end until Kubernetes deletes it; None for never.
 
     `templates` are fingerprints that today's spec may have by the rules of an earlier release, where that made the
     object; none where today's rules hold. `outdated`: the operator's own settings are others than those it was made by.
@@ -53,7 +53,7 @@ class JobView:
     owned: bool = True
     deleting: bool = False
     suspended: bool = False
-    queued: bool = False
+    queue: str = ""
     parallelism: int = 1
     active: int = 0
     ready: int = 0
@@ -79,6 +79,11 @@ class JobView:
     def kind(self) -> str:
         """The object's kind."""
         return self.executor.kind
+
+    @property
+    def queued(self) -> bool:
+        """Whether Kueue decides about its suspend: by the spec, or because its namespace has a default queue."""
+        return bool(self.queue)
 
     @property
     def finished(self) -> bool:

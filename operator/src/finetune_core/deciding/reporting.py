@@ -98,6 +98,9 @@ def _at_work(seen: Reporting, job: JobView, stale: tuple[Action, ...]) -> Report
         if job.outdated and not job.ready and not job.deleting:
             stale = (*stale, DeleteJob.of(job))
         return ReportStep(Reason.BLOCKED, f"{_WRITING} {blocked.why_blocked}", stale)
+    if job.suspended and job.queued:
+        # By Kueue: in a namespace with a default queue every Job waits there.
+        return ReportStep(Reason.QUEUED, f"{_WRITING} Waiting for queue {job.queue} to admit Job {job.name}.", stale)
     away = None if job.active else without_store(seen.pods, job.name)
     if away is not None:
         return ReportStep(

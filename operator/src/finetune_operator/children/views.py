@@ -36,7 +36,7 @@ def object_view(
         round=number(annotations.get(names.ROUND_ANNOTATION)) or 0,
         owned=is_owned_by(item, owner_uid),
         deleting="deletionTimestamp" in metadata,
-        queued=names.QUEUE_LABEL in (metadata.get("labels") or {}),
+        queue=(metadata.get("labels") or {}).get(names.QUEUE_LABEL, ""),
         indexes=indexes,
         plan=plan,
         created=metadata.get("creationTimestamp", ""),

@@ -59,6 +59,8 @@ class Resolver:
                 # The operator's settings have changed since, and nothing of it runs: it is made anew.
                 self.actor.delete_job(DeleteJob.of(job))
             return WaitingError(Reason.BLOCKED, f"{need}. {blocked.why_blocked}")
+        if job.suspended and job.queued:
+            return WaitingError(Reason.QUEUED, f"{need}. Waiting for queue {job.queue} to admit Job {name}.")
         away = without_store(tuple(pods), name) if job.failed_for is None and not job.active else None
         if away is not None:
             return WaitingError(Reason.STORAGE_UNAVAILABLE, f"{away} {TRIED_AGAIN}")

@@ -81,11 +81,11 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
         tuned = TunedReader(lambda: _Namespace(self._cluster, subject.owner.namespace), connection.open_input)
         resolver = Resolver(subject.owner, connection, store, children, actor, self._http, root)
         plan = Planner(subject.owner, store, resolver).experiment(spec, subject.memory, tuned)
-        template, queue = executor.template(settings), spec.execution.queue_name
+        template, namespace = executor.template(settings), subject.owner.namespace
 
         def look() -> tuple[Observation, Decision]:
             seen = observer.observe(store, plan, spec.execution, executor.traits, template, now=now)
-            return seen, with_queue(decide(seen), self._cluster, subject.memory, subject.owner.namespace, queue, now)
+            return seen, with_queue(decide(seen), self._cluster, subject.memory, namespace, seen.jobs, now)
 
         seen, decision = look_again_at_the_end(subject.memory, look)
         actor.carry_out(decision, seen.jobs, store=store, plan=plan)

@@ -79,13 +79,13 @@ class SearchReconciler(BaseReconciler[HPSearchStatus, SearchMemory]):
         root = SearchLayout(owner.namespace, owner.name).root
         resolver = Resolver(owner, connection, store, children, actor, self._http, root)
         plan = Planner(owner, store, resolver).search(spec, subject.memory)
-        template, queue, every = executor.template(settings), spec.execution.queue_name, self._resync_seconds()
+        template, every = executor.template(settings), self._resync_seconds()
         observer = SearchObserver(children, subject.memory, owner_uid=owner.uid)
 
         def look() -> tuple[SearchObservation, SearchDecision]:
             seen = observer.observe(store, plan, spec, executor.traits, template, now=now, every=every)
             seen = self._with_config_map(owner, seen)
-            return seen, with_queue(decide_search(seen), self._cluster, subject.memory, owner.namespace, queue, now)
+            return seen, with_queue(decide_search(seen), self._cluster, subject.memory, owner.namespace, seen.jobs, now)
 
         seen, decision = look_again_at_the_end(subject.memory, look)
         actor.carry_out(decision, seen.jobs, store=store, plan=plan)

@@ -7,14 +7,14 @@ from finetune_core.api.search_status import HPSearchStatus
 from finetune_core.api.status import ConditionStatus, ConditionType, ExperimentStatus, Reason
 from finetune_core.deciding.experiment_status import StatusT, invalid_status, waiting_status
 from finetune_core.problems import InvalidInputError, Problem
-from finetune_kube.errors import ForbiddenError, InvalidNameError, KindMissingError, RejectedError
+from finetune_kube.errors import ForbiddenError, InvalidNameError, KindMissingError, RejectedError, WebhookError
 from finetune_operator.executors import Absent, Executors
 from finetune_operator.problems import CannotRunError, WaitingError
 from finetune_store import StoreError
 
-Told = InvalidInputError | WaitingError | StoreError | InvalidNameError | RejectedError | ForbiddenError
+Told = InvalidInputError | WaitingError | StoreError | InvalidNameError | RejectedError | ForbiddenError | WebhookError
 """Errors of a look that become a condition."""
-TOLD = (InvalidInputError, WaitingError, StoreError, InvalidNameError, RejectedError, ForbiddenError)
+TOLD = (InvalidInputError, WaitingError, StoreError, InvalidNameError, RejectedError, ForbiddenError, WebhookError)
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Refusals(Generic[StatusT]):
                 return self._without_storage(error), True
             case InvalidNameError() | RejectedError():
                 return self._rejected(error), not isinstance(error, InvalidNameError)
-        # A quota that is used up, or a rule that the operator's role lacks: the message says which.
+        # A quota that is used up, a rule that the operator's role lacks, a webhook that does not answer: it says which.
         return self.waiting(Reason.BLOCKED, str(error)), True
 
     def waiting(self, reason: Reason, message: str) -> StatusT:

@@ -1,6 +1,8 @@
 """Which drivers live: a heartbeat that does not change for a lease is a dead driver's.
 
-Measured with the observer's own monotonic clock: no clocks of two machines are compared.
+Measured with the observer's own monotonic clock: no clocks of two machines are compared. Time in which the observer did
+not look counts for little: when a store comes back after an outage longer than a lease, nobody has had a chance to
+renew a heartbeat yet, and all live.
 """
 
 import logging
@@ -23,7 +25,8 @@ _LOOK_SECONDS = 1.0
 class _Seen:
     beat: int | None
     ended: bool
-    changed: float
+    silent: float
+    """Seconds of looking at it in which it has not changed."""
     looked: float
 
 
@@ -45,9 +48,11 @@ class Leases:
         seen = self._seen.get(driver)
         if seen is None or now - seen.looked >= min(_LOOK_SECONDS, self._seconds / 4):
             beat, ended = self._read(driver)
-            changed = now if seen is None or beat != seen.beat else seen.changed
-            seen = self._seen[driver] = _Seen(beat, ended, changed, now)
-        return not seen.ended and now - seen.changed < self._seconds
+            silent = 0.0
+            if seen is not None and beat == seen.beat:
+                silent = seen.silent + min(now - seen.looked, self._seconds / 4)
+            seen = self._seen[driver] = _Seen(beat, ended, silent, now)
+        return not seen.ended and seen.silent < self._seconds
 
     def _read(self, driver: str) -> tuple[int | None, bool]:
         heartbeat = documents.find_or_warn(self._store, self._layout.driver(driver), Heartbeat)

@@ -1,5 +1,0 @@
-"""What the tests of the CRDs share."""
-
-from support.apiserver import api_client, api_server, namespace
-
-__all__ = ["api_client", "api_server", "namespace"]
