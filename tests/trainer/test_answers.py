@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from finetune_core.api import Precision
-from finetune_core.planning.settings import resolve_settings
 from finetune_core.results.dev_predictions import MOST_ROWS, read_tsv
 from finetune_core.tasks.registry import GLUE_TASKS
 from finetune_trainer.data.tokens import Tokens
 from finetune_trainer.model.loading import Head
 from finetune_trainer.run.answers import answers_of, write_answers
 from finetune_trainer.run.best import Best
+from support.results import task_plan
 
 RTE, STSB = GLUE_TASKS["rte"], GLUE_TASKS["stsb"]
 
@@ -49,7 +48,7 @@ def test_scores_read_back_as_the_same_float32(tmp_path):
 
 
 def best() -> Best:
-    return Best(resolve_settings(RTE, [], default_precision=Precision.FP32))
+    return Best(task_plan("rte"))
 
 
 def test_the_answers_are_those_of_the_best_evaluation(tmp_path):

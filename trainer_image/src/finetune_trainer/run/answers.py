@@ -19,14 +19,9 @@ Answers = Mapping[str, npt.NDArray[np.float32]]
 """Prefix of a dev set's metrics -> (2, rows): classes in the model's order, their probabilities; (1, rows): scores."""
 
 
-_KEPT = frozenset({ProblemType.CLASSIFICATION, ProblemType.REGRESSION})
-
-
-def not_kept(definition: TaskDefinition, rows: int) -> str | None:
-    """Why what is said of a dev set of so many rows is not kept; None if it is."""
-    if definition.problem_type not in _KEPT:
-        return f"for those of {definition.problem_type} tasks are not"
-    return f"for it has {rows} rows, more than {MOST_ROWS}" if rows > MOST_ROWS else None
+def are_kept(definition: TaskDefinition, rows: int) -> bool:
+    """Whether what is said of a dev set of so many rows is kept: one answer a row, and not too many."""
+    return not definition.several_labels and rows <= MOST_ROWS
 
 
 def answers_of(definition: TaskDefinition, logits: Logits) -> npt.NDArray[np.float32]:

@@ -5,6 +5,7 @@ from typing import Any
 import transformers
 
 from finetune_core.planning.plan import ResolvedModel, TaskPlan
+from finetune_core.results.dev_predictions import MOST_ROWS
 from finetune_trainer.data.splits import Splits
 from finetune_trainer.data.tokens import Tokens
 from finetune_trainer.inputs import Inputs
@@ -13,7 +14,7 @@ from finetune_trainer.model.fits import vocabulary_warning
 from finetune_trainer.model.layers import freeze
 from finetune_trainer.model.loading import Head, load_model
 from finetune_trainer.model.tokenizer import load_tokenizer
-from finetune_trainer.run.answers import Answers, not_kept
+from finetune_trainer.run.answers import Answers, are_kept
 from finetune_trainer.run.assess import Assessor
 from finetune_trainer.run.class_weights import WeightedLoss, weighted_loss
 from finetune_trainer.run.progress import Clock
@@ -81,14 +82,14 @@ class Preparation:
         self.assessor.require_length(self.model)
 
     def unkept(self, answers: Answers) -> tuple[str, ...]:
-        """A word on each dev set whose predictions are not kept."""
-        resumed = "for the run went on from a checkpoint of an earlier version"
+        """A word on each dev set whose predictions are not kept, though those of such a task can be."""
         task = self._definition
+        why = {True: "the run went on from a checkpoint of an earlier version", False: f"more than {MOST_ROWS} rows"}
         return tuple(
-            f"{task.name}, {task.evaluation_splits[prefix]}: its predictions are not kept, "
-            f"{not_kept(task, len(tokens)) or resumed}"
+            f"{task.name}, {task.evaluation_splits[prefix]}: its predictions are not kept: "
+            f"{why[are_kept(task, len(tokens))]}"
             for prefix, tokens in self.dev.items()
-            if prefix not in answers
+            if prefix not in answers and not task.several_labels
         )
 
     def warnings(self) -> tuple[str, ...]:
