@@ -152,6 +152,17 @@ def test_more_files_than_a_look_takes_are_told(hub: Hub) -> None:
     assert "hf://org/many has more than 10,000 files" in refused("hf://org/many", config=None)
 
 
+def test_an_answer_that_is_too_large_is_told(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("finetune_store.hub._MOST_BYTES", 100)
+    assert "hf://org/data has more files than can be looked at" in refused()
+
+
+def test_a_hub_that_has_moved_is_told_from_a_data_set_that_was_renamed(hub: Hub) -> None:
+    hub.put("org/data", FILES, moved_to="org/data")
+    with pytest.raises(NotYetError, match="points to another address: correct HF_ENDPOINT"):
+        resolved()
+
+
 def test_a_hub_that_is_away_is_waited_for(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
     with pytest.raises(NotYetError, match="cannot be reached"):

@@ -80,10 +80,15 @@ def _revision(
         raise InvalidInputError((Problem(field, message),))
     if status in _MOVED:
         there = urlsplit(location).path.removeprefix(f"/api/{kind}s/").partition("/revision/")[0]
+        if there == match["name"]:
+            raise NotYetError(f"{_endpoint()} points to another address: correct HF_ENDPOINT; trying again")
         named = f"it is hf://{there} now" if _REPOSITORY.fullmatch(f"hf://{there}") else "it has another name now"
         raise InvalidInputError((Problem(field, f"{uri} was renamed, {named}: write that name"),))
     if status != 200:
         raise NotYetError(f"{_endpoint()} answered {status} for {uri}; trying again")
+    if len(answer) == _MOST_BYTES:
+        message = f"{uri} has more files than can be looked at: put those that you need into a bucket"
+        raise InvalidInputError((Problem(field, message),))
     said = _json(answer)
     commit = said.get("sha")
     # It becomes part of URIs and of run ids, so it has to be a commit and nothing else.
