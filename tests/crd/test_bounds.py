@@ -25,8 +25,17 @@ NEIGHBOURS: dict[str, dict[str, Any]] = {
     "hyperparametersFrom.configMapRef": {"name": "n", "key": "k"},
     "tasks[]": CUSTOM,
     "tasks[].data": CUSTOM["data"],
+    "tasks[].metricFunctions[]": {"name": "cost", "function": "our_metrics:cost", "greaterIsBetter": False},
     "tracking": {"reportTo": ["tensorboard"]},
     "quarantine[]": {"runId": "0123456789abcdef", "reason": "its node was broken"},
+}
+UNSPLIT = {"train": "train.csv", "textColumns": ["text"]}
+# The same for fields that want other neighbours than those beside them.
+AROUND: dict[str, dict[str, Any]] = {
+    "tasks[].folds": {"tasks[]": CUSTOM | {"data": UNSPLIT}},
+    "tasks[].data.groupColumn": {"tasks[]": CUSTOM | {"folds": 5}, "tasks[].data": UNSPLIT},
+    "tasks[].data.labelDelimiter": {"tasks[]": CUSTOM | {"problemType": "MultiLabelClassification"}},
+    "tasks[].data.labelColumns": {"tasks[]": CUSTOM | {"problemType": "MultiLabelClassification"}},
 }
 # Texts of a given length for the fields whose form is prescribed.
 TEXTS: dict[str, Callable[[int], str]] = {
@@ -37,6 +46,7 @@ TEXTS: dict[str, Callable[[int], str]] = {
     "tasks[].data.train": lambda size: ".csv".rjust(size, "x"),
     "tasks[].data.validation": lambda size: ".csv".rjust(size, "x"),
     "tasks[].data.test": lambda size: ".csv".rjust(size, "x"),
+    "tasks[].metricFunctions[].function": lambda size: "our_metrics:".ljust(size, "x"),
     "quarantine[].runId": lambda size: "0" * size,
 }
 TRACKERS = ["tensorboard", "mlflow", "wandb"]
@@ -48,6 +58,10 @@ LISTS: dict[str, Callable[[int], list[Any]]] = {
     "tasks[].labels": lambda size: [f"label-{k}" for k in range(size)],
     "tasks[].metrics": lambda size: ["accuracy"] * size,
     "tasks[].data.textColumns": lambda size: [f"column-{k}" for k in range(size)],
+    "tasks[].data.labelColumns": lambda size: [f"column-{k}" for k in range(size)],
+    "tasks[].metricFunctions": lambda size: [
+        {"name": f"cost{k}", "function": "our_metrics:cost", "greaterIsBetter": False} for k in range(size)
+    ],
     "tracking.reportTo": lambda size: (TRACKERS * 2)[:size],
     "quarantine": lambda size: [{"runId": f"{k:016x}", "reason": "wrong"} for k in range(size)],
     "training.targetModules": lambda size: [f"module{k}" for k in range(size)],
@@ -74,15 +88,16 @@ def of_kind(*kinds: str) -> list[str]:
     return [path for path, field in FIELDS.items() if field.get("type") in kinds and "enum" not in field]
 
 
-def spec_with(path: str, value: Any) -> dict[str, Any]:
+def spec_with(path: str, value: Any, around: dict[str, Any] | None = None) -> dict[str, Any]:
     """A spec that is valid but, perhaps, for the value at the path."""
+    around = NEIGHBOURS | AROUND.get(path, {}) if around is None else around
     parent, _, name = path.rpartition(".")
     if not parent:
         return {name: value}
-    inner = NEIGHBOURS.get(parent, {}) | {name: value}
+    inner = around.get(parent, {}) | {name: value}
     if parent.endswith("[]"):
-        return spec_with(parent.removesuffix("[]"), [inner])
-    return spec_with(parent, inner)
+        return spec_with(parent.removesuffix("[]"), [inner], around)
+    return spec_with(parent, inner, around)
 
 
 def inside_and_outside(field: dict[str, Any]) -> tuple[list[float], list[float]]:
@@ -156,7 +171,7 @@ def test_words(api_client: client.ApiClient, path: str) -> None:
         ("tasks[].name", "my-task-2", "My_Task"),
         ("tasks[].data.train", "folder/train.jsonl", "train.txt"),
         ("tasks[].data.validation", "dev.parquet", "dev.parquet.gz"),
-        ("tasks[].data.test", "test.tsv", "test"),
+        ("tasks[].data.test", "test.tsv", "test.txt"),
         ("quarantine[].runId", "0123456789abcdef", "rte/0"),
     ],
 )
@@ -168,6 +183,8 @@ def test_forms_of_texts(api_client: client.ApiClient, path: str, good: str, bad:
 @pytest.mark.parametrize("path", [path for path, field in FIELDS.items() if "maxProperties" in field])
 def test_sizes_of_maps(api_client: client.ApiClient, path: str) -> None:
     most = FIELDS[path]["maxProperties"]
+    value = 1 if FIELDS[path].get("additionalProperties", {}).get("type") == "number" else "1"
 
-    assert errors(api_client, experiment(**spec_with(path, {f"k{k}": "1" for k in range(most)}))) is None
-    assert refused_at(path, errors(api_client, experiment(**spec_with(path, {f"k{k}": "1" for k in range(most + 1)}))))
+    assert errors(api_client, experiment(**spec_with(path, {f"k{k}": value for k in range(most)}))) is None
+    refusal = errors(api_client, experiment(**spec_with(path, {f"k{k}": value for k in range(most + 1)})))
+    assert refused_at(path, refusal)
