@@ -70,7 +70,7 @@ TRAINING_CASES = (
         "classWeights excludes labelWeights",
         "training",
         "classWeights and labelWeights exclude each other",
-        good={"training": {"classWeights": "balanced"}},
+        good={"tasks": [{"name": "rte"}], "training": {"classWeights": "balanced"}},
         bad={"training": {"classWeights": "balanced", "labelWeights": {"a": 2}}},
     ),
     Case(
