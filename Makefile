@@ -13,7 +13,7 @@ PYTHON := PYTHONPATH=dev:bench $(BIN)/python
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs
 PACKAGES := operator/src trainer_image/src tests dev bench
 
-.PHONY: help setup lint format test e2e e2e-hostile chaos demo demo-local demo-down prepare up down status images crds lock bench-trainer bench-cluster bench-operator bench-search bench-sparse bench-memory docs docs-serve clean
+.PHONY: help setup lint format test e2e e2e-hostile chaos demo demo-local demo-down prepare up down status images crds lock bench-trainer bench-cluster bench-operator bench-search bench-sparse bench-memory bench-adapters docs docs-serve clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -113,6 +113,11 @@ bench-cluster: $(READY) ## Real GLUE through the local cluster, against the peer
 	@$(PYTHON) -m finetune_dev up
 	@$(PYTHON) -m finetune_dev images
 	$(PYTHON) -m bench_cluster $(BENCH_ARGS)
+
+bench-adapters: $(READY) ## LoRA and full training through the local cluster, against a script of PEFT's own usage
+	@$(PYTHON) -m finetune_dev up
+	@$(PYTHON) -m finetune_dev images
+	$(PYTHON) -m bench_adapters $(BENCH_ARGS)
 
 bench-operator: $(READY) ## A real API server, 1,000 experiments: latencies, requests, memory
 	@$(PYTHON) -m finetune_dev binaries kube-apiserver >/dev/null

@@ -46,7 +46,7 @@ def main() -> None:
             f"{arguments.journal} has fewer than {arguments.seeds} seeds of the peer with {settings} for "
             f"{', '.join(missing)}: run make bench-trainer with the same arguments and --journal first"
         )
-    document = run(manifest(arguments), arguments.glue_dir)
+    document = run(manifest(NAME, arguments), arguments.glue_dir)
     text = report(document, peers, arguments)
     write_section("bench-cluster", text)
     print(text)
@@ -77,12 +77,12 @@ def read_peers(journal: Path, settings: str) -> dict[str, list[float]]:
     return defaultdict(list, {task: [by_seed[k] for k in sorted(by_seed)] for task, by_seed in found.items()})
 
 
-def manifest(arguments: argparse.Namespace) -> Json:
-    """The experiment: as bench-trainer's plan, but for where its inputs lie."""
+def manifest(name: str, arguments: argparse.Namespace, **training: object) -> Json:
+    """The experiment: as bench-trainer's plan, but for where its inputs lie, and with these arguments more."""
     return {
         "apiVersion": "finetune.dev/v1alpha1",
         "kind": "FinetuneExperiment",
-        "metadata": {"name": NAME, "namespace": NAMESPACE},
+        "metadata": {"name": name, "namespace": NAMESPACE},
         "spec": {
             "model": {"uri": f"s3://{release.BUCKET}/bench/minilm"},
             "data": {"uri": f"s3://{release.BUCKET}/bench/glue"},
@@ -93,6 +93,7 @@ def manifest(arguments: argparse.Namespace) -> Json:
                 "evalSteps": arguments.eval_steps,
                 "learningRate": arguments.learning_rate,
                 "precision": str(best_precision()),
+                **training,
             },
             "execution": {
                 "parallelism": arguments.parallelism,
@@ -105,6 +106,7 @@ def manifest(arguments: argparse.Namespace) -> Json:
 
 def run(experiment: Json, glue: Path) -> ResultsDocument:
     """Apply it and wait for its report."""
+    name = experiment["metadata"]["name"]
     with step("installing the operator"):
         release.install()
     release.make_namespace(NAMESPACE)
@@ -117,7 +119,7 @@ def run(experiment: Json, glue: Path) -> ResultsDocument:
     shown = [""]
 
     def ended() -> bool:
-        text = kubectl("--namespace", NAMESPACE, "get", "finetuneexperiments", NAME, "--output", "json")
+        text = kubectl("--namespace", NAMESPACE, "get", "finetuneexperiments", name, "--output", "json")
         status = json.loads(text).get("status") or {}
         outcome = next((one for one in status.get("conditions") or () if one["type"] == "Succeeded"), {})
         line = f"{outcome.get('reason')} {(status.get('runs') or {}).get('summary', '')}"
@@ -127,9 +129,9 @@ def run(experiment: Json, glue: Path) -> ResultsDocument:
         return outcome.get("status") in {"True", "False"}
 
     with step("the experiment runs"):
-        wait_for(f"{NAME} to end", ended, seconds=_HOURS * 3600, every=5)
+        wait_for(f"{name} to end", ended, seconds=_HOURS * 3600, every=5)
     with release.embedded_store() as store:
-        return ResultsDocument.model_validate_json(store.get(ExperimentLayout(NAMESPACE, NAME).results("json")))
+        return ResultsDocument.model_validate_json(store.get(ExperimentLayout(NAMESPACE, name).results("json")))
 
 
 def report(document: ResultsDocument, peers: dict[str, list[float]], arguments: argparse.Namespace) -> str:

@@ -3,7 +3,9 @@
 Every input padded to 128 tokens, fp32, a checkpoint on disk at every evaluation, the best one loaded at the end, then
 the test set predicted. Kept close to
 https://github.com/huggingface/transformers/blob/main/examples/pytorch/text-classification/run_glue.py; `--bf16` and
-`--dynamic-padding` switch single choices for the ablation.
+`--dynamic-padding` switch single choices for the ablation. `--lora-r` lays an adapter into
+the model as PEFT's own example does,
+https://github.com/huggingface/peft/blob/main/examples/sequence_classification/LoRA.ipynb.
 
     python bench/peer_run_glue.py --task rte --data GLUE --model MODEL --output OUT --max-steps 80 --eval-steps 20
 """
@@ -16,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import ClassLabel, Dataset, DatasetDict, Value
+from peft import LoraConfig, TaskType, get_peft_model
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 from transformers import (
@@ -48,7 +51,10 @@ def main() -> None:
     raw = read(arguments.data, arguments.task)
     config = AutoConfig.from_pretrained(arguments.model, num_labels=len(labels) if labels else 1)
     tokenizer = AutoTokenizer.from_pretrained(arguments.model)
-    model = AutoModelForSequenceClassification.from_pretrained(arguments.model, config=config)
+    model: Any = AutoModelForSequenceClassification.from_pretrained(arguments.model, config=config)
+    if arguments.lora_r:
+        numbers = {"r": arguments.lora_r, "lora_alpha": arguments.lora_alpha, "lora_dropout": arguments.lora_dropout}
+        model = get_peft_model(model, LoraConfig(task_type=TaskType.SEQ_CLS, **numbers))
     padding: Any = False if arguments.dynamic_padding else "max_length"
 
     def preprocess(examples: dict[str, list[str]]) -> Any:
@@ -88,6 +94,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float, default=5e-5)
     parser.add_argument("--bf16", action="store_true")
     parser.add_argument("--dynamic-padding", action="store_true")
+    parser.add_argument("--lora-r", type=int, default=0, help="rank of a LoRA adapter; 0: full training")
+    parser.add_argument("--lora-alpha", type=int, default=8)
+    parser.add_argument("--lora-dropout", type=float, default=0.0)
     return parser.parse_args()
 
 
