@@ -1,9 +1,8 @@
 """Programs built from Go modules, cached by what they are built from.
 
-Kubernetes' programs come from the module in `dev/go/kubernetes`, KubeRay's operator from that in `dev/go/kuberay`, the
-health that Flux sees by itself from `dev/go/kstatus`: they pin them with all their dependencies. The others are
-commands that their own modules can build. A program appears in the cache only when it is complete: it is built under
-another name and renamed.
+Kubernetes' programs come from the module in `dev/go/kubernetes`, KubeRay's operator and Kueue's from those in
+`dev/go/kuberay` and `dev/go/kueue`: all pin them with all their dependencies. The others are commands that their own
+modules can build. A program appears in the cache only when it is complete: it is built under another name and renamed.
 """
 
 import fcntl
@@ -23,8 +22,9 @@ from finetune_dev.shell import run, step
 KUBERNETES_MODULE = REPOSITORY / "dev/go/kubernetes"
 PAUSE_MODULE = REPOSITORY / "dev/go/pause"
 KUBERAY_MODULE = REPOSITORY / "dev/go/kuberay"
-KSTATUS_MODULE = REPOSITORY / "dev/go/kstatus"
 KUBERAY_PACKAGE = "github.com/ray-project/kuberay/ray-operator"
+KUEUE_MODULE = REPOSITORY / "dev/go/kueue"
+KUEUE_MODULE_PATH = "sigs.k8s.io/kueue"
 _VERSION_PACKAGE = "k8s.io/component-base/version"
 
 
@@ -78,14 +78,14 @@ def recipes() -> dict[str, Recipe]:
     """Every program that can be built, by name, in the order in which they are worth having."""
     version = required_version(KUBERNETES_MODULE / "go.mod", "k8s.io/kubernetes")
     kuberay = required_version(KUBERAY_MODULE / "go.mod", KUBERAY_PACKAGE)
-    kstatus = required_version(KSTATUS_MODULE / "go.mod", "sigs.k8s.io/cli-utils")
+    kueue = required_version(KUEUE_MODULE / "go.mod", KUEUE_MODULE_PATH)
     names = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl")
     others = (
         Recipe("pause", ".", "v1", PAUSE_MODULE),
         Recipe("coredns", "github.com/coredns/coredns", "v1.15.0"),
         Recipe("helm", "helm.sh/helm/v4/cmd/helm", "v4.3.1"),
         Recipe("kuberay-operator", KUBERAY_PACKAGE, kuberay, KUBERAY_MODULE),
-        Recipe("kstatus", ".", kstatus, KSTATUS_MODULE),
+        Recipe("kueue", f"{KUEUE_MODULE_PATH}/cmd/kueue", kueue, KUEUE_MODULE),
     )
     return {recipe.name: recipe for recipe in (*(_kubernetes(name, version) for name in names), *others)}
 
