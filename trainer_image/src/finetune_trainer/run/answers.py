@@ -13,7 +13,7 @@ from finetune_core.tasks.metrics import ProblemType
 from finetune_core.tasks.registry import TaskDefinition
 from finetune_trainer.data.tokens import Tokens
 from finetune_trainer.model.loading import Head
-from finetune_trainer.run.predicted import Logits
+from finetune_trainer.run.predicted import Logits, softmax
 
 Answers = Mapping[str, npt.NDArray[np.float32]]
 """Prefix of a dev set's metrics -> (2, rows): classes in the model's order, their probabilities; (1, rows): scores."""
@@ -28,9 +28,7 @@ def answers_of(definition: TaskDefinition, logits: Logits) -> npt.NDArray[np.flo
     """What the logits (rows, outputs) of a dev set say of its rows."""
     if definition.problem_type == ProblemType.REGRESSION:
         return logits[:, :1].T.copy()
-    wide = logits.astype(np.float64)
-    shares = np.exp(wide - wide.max(axis=1, keepdims=True))
-    probability = shares.max(axis=1) / shares.sum(axis=1)
+    probability = softmax(logits).max(axis=1)
     return np.stack([logits.argmax(axis=1).astype(np.float32), probability.astype(np.float32)])
 
 

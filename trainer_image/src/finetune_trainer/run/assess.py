@@ -169,7 +169,7 @@ class Assessor:
             yield window
 
     def _look(self, *, signals: bool) -> None:
-        """Whether to go on; what the first process of the run is told holds for all."""
+        """StoppedError if the run is to stop; its first process decides for all."""
         self._clock.check(signals=False)
         if signals and self._ranks.told(self._clock.stopping):
             raise StoppedError("told to stop")

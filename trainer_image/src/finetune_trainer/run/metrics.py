@@ -78,7 +78,7 @@ def _known(kind: ProblemType, made: Predicted) -> tuple[dict[str, Metric], float
 
 
 def _mean_average_precision(made: Predicted) -> float:
-    """Mean over the labels; one that no row has counts 0, as scikit-learn has it (readers are told of it)."""
+    """Mean over the labels; a label that no row has counts 0, as in scikit-learn, and the run warns of it."""
     found = np.flatnonzero(made.truth.sum(axis=0))
     if not len(found):
         return 0.0

@@ -35,12 +35,17 @@ class Predicted:
     @property
     def probabilities(self) -> npt.NDArray[np.float64]:
         """Of each label (rows, labels): they sum to 1 where a text has one of them."""
-        wide = self.logits.astype(np.float64)
         if self.kind == ProblemType.MULTI_LABEL:
-            return np.exp(-np.logaddexp(0, -wide))
-        powers = np.exp(wide - wide.max(axis=1, keepdims=True))
-        made: npt.NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
-        return made
+            return np.exp(-np.logaddexp(0, -self.logits.astype(np.float64)))
+        return softmax(self.logits)
+
+
+def softmax(logits: Logits) -> npt.NDArray[np.float64]:
+    """Probabilities (rows, labels) of texts that have one of the labels each."""
+    wide = logits.astype(np.float64)
+    powers = np.exp(wide - wide.max(axis=1, keepdims=True))
+    shares: npt.NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    return shares
 
 
 def given_labels(logits: Logits) -> npt.NDArray[np.bool_]:

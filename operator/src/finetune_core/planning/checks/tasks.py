@@ -44,8 +44,7 @@ def _custom_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
         yield Problem(f"{field}.folds", FOLDS_ALONE)
     yield from _group_problems(field, task)
     if data and data.train and (data.validation or task.folds) and data.text_columns:
-        label_fields = data.label_columns or (data.label_column or "label",)
-        yield from _column_problems(f"{field}.data.textColumns", data.text_columns, label_fields)
+        yield from _column_problems(f"{field}.data.textColumns", data.text_columns, _label_columns(data))
     else:
         yield Problem(
             f"{field}.data", "a custom task needs data.train, data.validation (or folds) and data.textColumns"
@@ -79,8 +78,12 @@ def _group_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
         return
     if not task.folds:
         yield Problem(f"{field}.data.groupColumn", "is for folds: set folds, or remove it")
-    if data.group_column in (data.label_columns or (data.label_column or "label",)):
+    if data.group_column in _label_columns(data):
         yield Problem(f"{field}.data.groupColumn", f"{data.group_column} holds labels: name another column")
+
+
+def _label_columns(data: TaskData) -> tuple[str, ...]:
+    return data.label_columns or (data.label_column or "label",)
 
 
 def _label_problems(field: str, task: TaskSpec) -> Iterator[Problem]:
