@@ -1,9 +1,8 @@
 """Programs built from Go modules, cached by what they are built from.
 
-Kubernetes' programs come from the module in `dev/go/kubernetes`, KubeRay's operator from that in `dev/go/kuberay`, the
-health that Flux sees by itself from `dev/go/kstatus`: they pin them with all their dependencies. The others are
-commands that their own modules can build. A program appears in the cache only when it is complete: it is built under
-another name and renamed.
+All but pause come from the module in `dev/go/kubernetes`, which pins them with all their dependencies: what they share
+is compiled once, and that is nearly half of all. A program appears in the cache only when it is complete: it is built
+under another name and renamed.
 """
 
 import hashlib
@@ -19,8 +18,6 @@ from finetune_dev.shell import one_at_a_time, run, step
 
 KUBERNETES_MODULE = REPOSITORY / "dev/go/kubernetes"
 PAUSE_MODULE = REPOSITORY / "dev/go/pause"
-KUBERAY_MODULE = REPOSITORY / "dev/go/kuberay"
-KSTATUS_MODULE = REPOSITORY / "dev/go/kstatus"
 KUBERAY_PACKAGE = "github.com/ray-project/kuberay/ray-operator"
 _VERSION_PACKAGE = "k8s.io/component-base/version"
 
@@ -40,7 +37,7 @@ class Recipe:
 
     def key(self) -> str:
         """A short hash of everything that decides the program."""
-        sources = sorted(path for path in self.module.iterdir() if path.is_file()) if self.module else []
+        sources = sorted(path for path in self.module.rglob("*") if path.is_file()) if self.module else []
         text = "\n".join([self.package, self.version, self.ldflags, *(path.read_text() for path in sources)])
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
@@ -71,22 +68,25 @@ def _kubernetes(name: str, version: str) -> Recipe:
     return Recipe(name, f"k8s.io/kubernetes/cmd/{name}", version, KUBERNETES_MODULE, f"-s -w {stamps}")
 
 
+def _pinned(name: str, package: str, *, of: str) -> Recipe:
+    """A program beside Kubernetes' own, in the version of the module `of`."""
+    return Recipe(name, package, required_version(KUBERNETES_MODULE / "go.mod", of), KUBERNETES_MODULE)
+
+
 def recipes() -> dict[str, Recipe]:
     """Every program that can be built, by name: first those of the tests, then in the order of a cluster's start."""
     version = required_version(KUBERNETES_MODULE / "go.mod", "k8s.io/kubernetes")
-    kuberay = required_version(KUBERAY_MODULE / "go.mod", KUBERAY_PACKAGE)
-    kstatus = required_version(KSTATUS_MODULE / "go.mod", "sigs.k8s.io/cli-utils")
     tested = (
         _kubernetes("kube-apiserver", version),
         _kubernetes("kubectl", version),
-        Recipe("helm", "helm.sh/helm/v4/cmd/helm", "v4.3.1"),
-        Recipe("kstatus", ".", kstatus, KSTATUS_MODULE),
+        _pinned("helm", "helm.sh/helm/v4/cmd/helm", of="helm.sh/helm/v4"),
+        _pinned("kstatus", "./kstatus", of="sigs.k8s.io/cli-utils"),
     )
     names = ("kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
     others = (
         Recipe("pause", ".", "v1", PAUSE_MODULE),
-        Recipe("coredns", "github.com/coredns/coredns", "v1.15.0"),
-        Recipe("kuberay-operator", KUBERAY_PACKAGE, kuberay, KUBERAY_MODULE),
+        _pinned("coredns", "./coredns", of="github.com/coredns/coredns"),
+        _pinned("kuberay-operator", KUBERAY_PACKAGE, of=KUBERAY_PACKAGE),
     )
     return {recipe.name: recipe for recipe in (*tested, *(_kubernetes(name, version) for name in names), *others)}
 

@@ -86,6 +86,6 @@ def _overlay(module: str, program: Path) -> dict[str, object]:
 
 def _module() -> Path:
     """The folder of the module's source, fetched where Go does not have it."""
-    run("go", "mod", "download", binaries.KUBERAY_PACKAGE, folder=binaries.KUBERAY_MODULE)
-    listed = run("go", "list", "-m", "-f", "{{.Dir}}", binaries.KUBERAY_PACKAGE, folder=binaries.KUBERAY_MODULE)
+    run("go", "mod", "download", binaries.KUBERAY_PACKAGE, folder=binaries.KUBERNETES_MODULE)
+    listed = run("go", "list", "-m", "-f", "{{.Dir}}", binaries.KUBERAY_PACKAGE, folder=binaries.KUBERNETES_MODULE)
     return Path(listed.strip())

@@ -9,6 +9,7 @@ from finetune_cli.manifest.check import manifests_of
 from finetune_cli.manifest.files import Source, check_source
 from finetune_core.api import ExperimentSpec
 from finetune_core.planning.parse import parse_spec, runs_of, settings_of, task_specs
+from finetune_core.tasks.metrics import ProblemType
 from finetune_core.tasks.recipes import RECIPES
 from finetune_core.tasks.sparse import SPARSE_TYPES
 
@@ -71,8 +72,8 @@ def test_the_tuned_example_takes_the_values_of_the_search_beside_it_over_the_sam
     assert covered >= {task.name for task in task_specs(tuned)}
 
 
-def test_the_custom_example_has_a_classification_with_several_classes_and_a_regression() -> None:
+def test_the_custom_example_has_all_problem_types_and_several_classes() -> None:
     own = [task for task in task_specs(spec("custom-task")) if task.problem_type]
-    assert {str(task.problem_type) for task in own} == {"Classification", "Regression"}
+    assert {task.problem_type for task in own} == set(ProblemType)
     assert max(len(task.labels or ()) for task in own) > 2
     assert {len(task.data.text_columns or ()) for task in own if task.data} == {1, 2}

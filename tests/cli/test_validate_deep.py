@@ -1,6 +1,7 @@
 """`finetune validate --deep`: what a run would refuse is found before anything is submitted, at its field and line."""
 
 import contextlib
+import csv
 import gzip
 import io
 import json
@@ -117,9 +118,10 @@ def scores(place, value):
     place.task |= {"problemType": "Regression"}
     place.task.pop("labels")
     place.task["data"]["labelColumn"] = "score"
-    head, first, *rest = (place.data / "train.csv").read_text().splitlines()
-    line = ",".join([*first.split(",")[:-1], value])
-    (place.data / "train.csv").write_text("\n".join([head, line, *rest]))
+    head, first, *rest = csv.reader((place.data / "train.csv").read_text().splitlines())
+    first[head.index("score")] = value
+    with (place.data / "train.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([head, first, *rest])
 
 
 def unclear_quotes(place):

@@ -92,7 +92,7 @@ def test_a_plan_without_folds_says_nothing_of_them() -> None:
             "data.groupColumn",
             "set folds, or remove it",
         ),
-        ({**FOLDED, "data": {**FOLDED["data"], "groupColumn": "label"}}, "data.groupColumn", "the label's column"),
+        ({**FOLDED, "data": {**FOLDED["data"], "groupColumn": "label"}}, "data.groupColumn", "label holds labels"),
         ({**FOLDED, "folds": 20, "runs": 51}, None, "1020 runs in all; at most 1000"),
     ],
 )

@@ -70,7 +70,7 @@ def test_report_on_s3_is_the_one_in_a_folder_and_a_second_run_changes_nothing(s3
         ("s3://results/of-reports", {"AWS_SECRET_ACCESS_KEY": "wrong"}),
     ],
 )
-def test_a_store_that_only_a_person_can_put_right_ends_with_64(s3: SeaweedS3, uri: str, change: dict[str, str]) -> None:
+def test_a_store_that_somebody_has_to_mend_uses_up_no_retry(s3: SeaweedS3, uri: str, change: dict[str, str]) -> None:
     ended = finetune_report({**s3.environment, **change}, "show", "--store", uri, "team/demo")
-    assert ended.returncode == 64
+    assert ended.returncode == 75
     assert "Traceback" not in ended.stderr

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from finetune_core.results.run import ExitCode, Failure, FailureReason
-from finetune_trainer.run import assess, session
+from finetune_trainer.run import assess, endings
 from finetune_trainer.run.training import RunTrainer
 from support.trainer_runs import Workspace
 
@@ -91,7 +91,7 @@ def test_told_to_stop_while_it_predicts_it_goes_on_from_the_end_of_its_training(
     ],
 )
 def test_a_pod_uses_up_no_retry_where_nothing_but_the_store_is_in_the_way(codes, of_the_pod):
-    assert session.exit_code(codes) == of_the_pod
+    assert endings.exit_code(codes) == of_the_pod
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"{}"])

@@ -272,7 +272,7 @@ def test_a_trial_that_is_gone_or_unreadable_since_all_had_ended_is_not_reported_
     store.delete(key)
     if content is not None:
         store.put(key, content)
-    with pytest.raises(ResultsChangedError, match="1 of 2 trials of rte have a result that can be read"):
+    with pytest.raises(ResultsChangedError, match="1 of 2 trials and 0 finalists of rte have a result"):
         build(store, digest)
     assert report_files(store) == {}
     assert content is None or r"trials/rte/00000/result.json is no TrialResult" in caplog.text
