@@ -8,7 +8,7 @@ import inspect
 import operator
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import cache, reduce
 from types import MappingProxyType
 from typing import Annotated, Any, TypeVar, get_args
 
@@ -75,13 +75,12 @@ class _Arguments(Frozen):
 
     @model_serializer(mode="wrap")
     def _without_silent_ones(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        silent = {
-            spelling for name in _later(type(self)) if self._at_default(name) for spelling in (name, to_camel(name))
-        }
-        return {name: value for name, value in write(self).items() if name not in silent}
-
-    def _at_default(self, name: str) -> bool:
-        return bool(getattr(self, name) == type(self).model_fields[name].default)
+        written: dict[str, Any] = write(self)
+        for name, spelling, default in _later(type(self)):
+            if getattr(self, name) == default:
+                written.pop(name, None)
+                written.pop(spelling, None)
+        return written
 
 
 def table(arguments: type[Frozen]) -> Mapping[str, Argument]:
@@ -129,7 +128,11 @@ def _rows(arguments: type[Frozen]) -> Iterator[tuple[Argument, Any]]:
         yield replace(entry, name=name, kind=reduce(operator.or_, kinds)), bounds
 
 
-def _later(model: type[Frozen]) -> Iterator[str]:
-    for name, field in model.model_fields.items():
-        if any(isinstance(entry, Argument) and entry.since is not None for entry in field.metadata):
-            yield name
+@cache
+def _later(model: type[Frozen]) -> tuple[tuple[str, str, Any], ...]:
+    """(name, name in the API, default) of the later arguments; every plan and run id is written with this at hand."""
+    return tuple(
+        (name, to_camel(name), field.default)
+        for name, field in model.model_fields.items()
+        if any(isinstance(entry, Argument) and entry.since is not None for entry in field.metadata)
+    )
