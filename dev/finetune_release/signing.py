@@ -60,7 +60,8 @@ def by_identity(token: str) -> Sign:
 
 
 def _bundle(keyid: str, **content: Any) -> str:
-    bundle = {"mediaType": _MEDIA_TYPE, "verificationMaterial": {"publicKey": {"hint": keyid}}, **content}
+    material = {"publicKey": {"hint": keyid}, "tlogEntries": []}
+    bundle = {"mediaType": _MEDIA_TYPE, "verificationMaterial": material, **content}
     return Bundle.from_json(json.dumps(bundle)).to_json()
 
 
