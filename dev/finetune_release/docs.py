@@ -1,7 +1,6 @@
 """The documentation's site with one folder a version, by mike, as the branch gh-pages of a clone."""
 
 import shutil
-import tarfile
 from pathlib import Path
 
 from finetune_dev.paths import REPOSITORY
@@ -27,16 +26,8 @@ def build(facts: Facts, clone: Path, folder: Path, repository: Path = REPOSITORY
         author = {"user.name": "make release", "user.email": "release@finetune.dev"}
         for key, value in author.items():
             run("git", "config", key, value, folder=clone)
-        tools.python("-c", _MIKE, "deploy", "--quiet", "--update-aliases", facts.version, "latest", folder=clone)
-        tools.python("-c", _MIKE, "set-default", "--quiet", "latest", folder=clone)
+        tools.python("-c", _MIKE, "deploy", "--update-aliases", facts.version, "latest", folder=clone)
+        tools.python("-c", _MIKE, "set-default", "latest", folder=clone)
     archive = folder / f"docs-{facts.version}.tar.gz"
     run("git", "archive", "--format=tar.gz", f"--output={archive}", _BRANCH, folder=clone)
     return archive
-
-
-def versions(archive: Path) -> str:
-    """The list of versions in an archive of the site, as JSON."""
-    with tarfile.open(archive) as site:
-        found = site.extractfile("versions.json")
-        assert found is not None
-        return found.read().decode()
