@@ -46,7 +46,7 @@ format: $(READY) ## Format the code
 
 test: $(READY) ## Unit, contract, API-server and trainer tests (no cluster needed; TEST_WORKERS=2 processes)
 	@echo "==> API server for the tests (built once from source, about 2 minutes; cached in $(CACHE))"
-	@$(PYTHON) -m finetune_dev binaries kube-apiserver helm kstatus registry $(if $(shell command -v kubectl),,kubectl) >/dev/null
+	@$(PYTHON) -m finetune_dev binaries kube-apiserver helm kstatus promrules registry $(if $(shell command -v kubectl),,kubectl) >/dev/null
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(or $(TEST_WORKERS),2) --dist loadfile -m "not e2e"
 
 e2e: $(READY) ## End-to-end tests on the real local cluster with the real images (E2E_WORKERS=2: side by side where they can)

@@ -18,9 +18,11 @@ from finetune_dev.shell import one_at_a_time, run, step
 
 KUBERNETES_MODULE = REPOSITORY / "dev/go/kubernetes"
 PAUSE_MODULE = REPOSITORY / "dev/go/pause"
+PROMETHEUS_MODULE = REPOSITORY / "dev/go/prometheus"
 REGISTRY_MODULE = REPOSITORY / "dev/go/registry"
 KUBERAY_PACKAGE = "github.com/ray-project/kuberay/ray-operator"
 _CONTAINERS = "github.com/google/go-containerregistry"
+_PROMETHEUS = "github.com/prometheus/prometheus"
 _VERSION_PACKAGE = "k8s.io/component-base/version"
 
 
@@ -83,6 +85,7 @@ def recipes() -> dict[str, Recipe]:
         _kubernetes("kubectl", version),
         _pinned("helm", "helm.sh/helm/v4/cmd/helm", of="helm.sh/helm/v4"),
         _pinned("kstatus", "./kstatus", of="sigs.k8s.io/cli-utils"),
+        _pinned("promrules", ".", of=_PROMETHEUS, module=PROMETHEUS_MODULE),
         _pinned("registry", f"{_CONTAINERS}/cmd/registry", of=_CONTAINERS, module=REGISTRY_MODULE),
     )
     names = ("kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
