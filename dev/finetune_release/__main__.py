@@ -35,9 +35,10 @@ def main() -> int:
 def _make(facts: Facts) -> None:
     shutil.rmtree(_FOLDER, ignore_errors=True)
     _FOLDER.mkdir(parents=True)
-    (_FOLDER / "NOTES.md").write_text(notes(_read("CHANGELOG.md"), facts.version), encoding="utf-8")
+    changelog = (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
+    (_FOLDER / "NOTES.md").write_text(notes(changelog, facts.version, facts.home), encoding="utf-8")
     wheel = _project()
-    install_packages()
+    install_packages("buildah", "skopeo", *(() if facts.base_image else ("debootstrap",)))
     builder = Builder(Paths.default())
     archives = images.build(builder, facts, _FOLDER)
     packed = chart.package(facts, archives, _FOLDER)
@@ -109,10 +110,6 @@ def _builder(environment: Mapping[str, str]) -> dict[str, str]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _read(name: str) -> str:
-    return (REPOSITORY / name).read_text(encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ class Registry:
 
     @classmethod
     def parse(cls, text: str) -> "Registry":
-        """`http://` before the name stands for plain HTTP."""
-        return cls(text.removeprefix("http://").rstrip("/"), plain=text.startswith("http://"))
+        """`http://` before the name stands for plain HTTP; names of images have no capitals."""
+        return cls(text.removeprefix("http://").rstrip("/").lower(), plain=text.startswith("http://"))
 
     def image(self, name: str) -> str:
         """The repository of an image."""
@@ -64,6 +64,9 @@ def gather(environment: Mapping[str, str] = os.environ, repository: Path = REPOS
     if changed := run("git", "status", "--porcelain", folder=repository).strip():
         raise DevError(f"a release is of a commit, and these are not committed:\n{changed}")
     project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    tag = environment.get("GITHUB_REF_NAME") if environment.get("GITHUB_REF_TYPE") == "tag" else None
+    if tag not in (None, f"v{project['version']}"):
+        raise DevError(f"the tag is {tag}, and pyproject.toml says {project['version']}: correct one of them")
     registry, key = environment.get("RELEASE_REGISTRY", ""), environment.get("RELEASE_SIGNING_KEY", "")
     platforms = environment.get("RELEASE_PLATFORMS") or "linux/amd64,linux/arm64"
     return Facts(

@@ -9,13 +9,17 @@ from finetune_dev.errors import DevError
 PLUGIN = "finetune"
 
 
-def notes(changelog: str, version: str) -> str:
-    """The part of the changelog that is about a version, or what is unreleased where it has none yet."""
+def notes(changelog: str, version: str, home: str = "") -> str:
+    """The part of the changelog that is about a version, or what is unreleased where it has none yet.
+
+    Links into the repository lead to its `home`, where there is one: the notes are read elsewhere.
+    """
     parts = re.split(r"^## +(.+?)\s*$", changelog, flags=re.MULTILINE)
     sections = dict(zip(parts[1::2], parts[2::2], strict=True))
     for heading in (version, "Unreleased"):
         if text := sections.get(heading, "").strip():
-            return f"# {version}\n\n{text}\n"
+            linked = re.sub(r"\]\((?!\w+://)", f"]({home}/blob/v{version}/", text) if home else text
+            return f"# {version}\n\n{linked}\n"
     raise DevError(f"CHANGELOG.md says nothing of {version}: write a section `## {version}`")
 
 

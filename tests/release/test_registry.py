@@ -21,7 +21,7 @@ VERSION = "1.2.3"
 
 @pytest.fixture(scope="module")
 def registry() -> Iterator[Registry]:
-    install_packages()
+    install_packages("skopeo")
     with running_registry() as running:
         yield running
 

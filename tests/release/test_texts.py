@@ -24,6 +24,12 @@ def test_notes_are_the_part_of_the_changelog_about_a_version(version: str, expec
     assert texts.notes(CHANGELOG, version) == expected
 
 
+def test_links_of_the_notes_lead_to_the_version_in_the_repository() -> None:
+    changelog = "## 1.0.0\n\n[a](docs/a.md), [b](https://example.com/b)\n"
+    expected = "[a](https://example.com/r/blob/v1.0.0/docs/a.md), [b](https://example.com/b)"
+    assert expected in texts.notes(changelog, "1.0.0", "https://example.com/r")
+
+
 def test_a_version_of_which_the_changelog_says_nothing_is_refused() -> None:
     with pytest.raises(DevError, match=r"nothing of 1\.1\.0: write a section `## 1\.1\.0`"):
         texts.notes(CHANGELOG.replace("New.", ""), "1.1.0")
@@ -46,7 +52,7 @@ def test_values_without_the_block_are_refused(values: str) -> None:
 
 
 def test_a_registry_of_plain_http_says_so() -> None:
-    assert Registry.parse("http://localhost:5000/a/") == Registry("localhost:5000/a", plain=True)
+    assert Registry.parse("http://localhost:5000/A/") == Registry("localhost:5000/a", plain=True)
     assert Registry.parse("r.example.com/a").charts == "oci://r.example.com/a/charts"
 
 
@@ -76,4 +82,6 @@ def test_a_tree_with_changes_is_no_release(tmp_path: Path) -> None:
     subprocess.run([*git, "commit", "--quiet", "-m", "one"], check=True)
     found = facts.gather({"RELEASE_HOME": "https://example.com/a/", "RELEASE_PLATFORMS": "linux/amd64"}, tmp_path)
     assert (found.version, found.registry, found.platforms) == ("1.2.3", None, ("linux/amd64",))
+    with pytest.raises(DevError, match=r"the tag is v1\.2\.4, and pyproject\.toml says 1\.2\.3"):
+        facts.gather({"GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": "v1.2.4"}, tmp_path)
     assert found.downloads == "https://example.com/a/releases/download/v1.2.3"
