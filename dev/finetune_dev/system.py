@@ -38,7 +38,7 @@ def missing_packages(is_there: Callable[[str], bool]) -> list[str]:
 
 
 def install_packages(*needed: str) -> None:
-    """Install the packages that are missing, of those given or of all; `DevError` where there is no apt-get to do so."""
+    """Install the packages that are missing, of those given or of all; `DevError` where apt-get is not there."""
     missing = missing_packages(lambda telling: shutil.which(telling) is not None)
     missing = [package for package in missing if not needed or package in needed]
     if not missing:
