@@ -160,7 +160,8 @@ def _pip(arguments: list[str]) -> str | None:
     unknown = set(filter(None, extras.split(","))) - project["optional-dependencies"].keys()
     # No index of packages has it so far: it is installed from a clone, or from what `make release` makes.
     if name not in (".", f"build/release/finetune_operator-{project['version']}-py3-none-any.whl") or unknown:
-        return f"{name} is not a clone (.) or this version's wheel, or {project['name']} has no extra {', '.join(sorted(unknown))}"
+        extras = ", ".join(sorted(unknown))
+        return f"{name} is not a clone (.) or this version's wheel, or {project['name']} has no extra {extras}"
     return None
 
 
