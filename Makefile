@@ -13,7 +13,7 @@ PYTHON := PYTHONPATH=dev:bench $(BIN)/python
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs
 PACKAGES := operator/src trainer_image/src tests dev bench
 
-.PHONY: help setup lint format test e2e e2e-hostile chaos demo demo-local demo-down prepare up down status images crds lock bench-trainer bench-cluster bench-operator bench-search bench-sparse bench-memory bench-adapters docs docs-serve clean
+.PHONY: help setup lint format test e2e e2e-hostile chaos demo demo-local demo-down prepare up down status images crds lock bench-trainer bench-cluster bench-operator bench-search bench-sparse bench-memory bench-adapters docs docs-serve release clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,7 +46,7 @@ format: $(READY) ## Format the code
 
 test: $(READY) ## Unit, contract, API-server and trainer tests (no cluster needed; TEST_WORKERS=2 processes)
 	@echo "==> API server for the tests (built once from source, about 2 minutes; cached in $(CACHE))"
-	@$(PYTHON) -m finetune_dev binaries kube-apiserver helm kstatus $(if $(shell command -v kubectl),,kubectl) >/dev/null
+	@$(PYTHON) -m finetune_dev binaries kube-apiserver helm kstatus promrules registry $(if $(shell command -v kubectl),,kubectl) >/dev/null
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(or $(TEST_WORKERS),2) --dist loadfile -m "not e2e"
 
 e2e: $(READY) ## End-to-end tests on the real local cluster with the real images (E2E_WORKERS=2: side by side where they can)
@@ -105,6 +105,9 @@ lock: | $(UV) ## Resolve the dependencies anew
 	    pyproject.toml -o requirements/$${image%% *}.lock; done
 	$(UV) pip compile -q --universal --python-version 3.11 --all-extras --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml -o requirements/dev.lock
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --constraints requirements/dev.lock \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" requirements/release.in \
+	  -o requirements/release.lock
 
 bench-trainer: $(READY) ## Our trainer against a script that does what run_glue.py does by default
 	$(PYTHON) -m bench_trainer $(BENCH_ARGS)
@@ -139,5 +142,8 @@ docs: $(READY) ## Build the documentation's site: build/site/index.html
 docs-serve: $(READY) ## Show the documentation at http://127.0.0.1:8000 while you write it
 	@$(MKDOCS) serve
 
+release: $(READY) ## Wheel, images, chart, plugin, SBOMs, signatures into build/release (RELEASE_REGISTRY=...: pushed; docs/releasing.md)
+	@$(PYTHON) -m finetune_release
+
 clean: ## Remove the Python environment and caches inside the repository
-	rm -rf .venv build/site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,6 +1,6 @@
 """Programs built from Go modules, cached by what they are built from.
 
-All but pause come from the module in `dev/go/kubernetes`, which pins them with all their dependencies: what they share
+Most come from the module in `dev/go/kubernetes`, which pins them with all their dependencies: what they share
 is compiled once, and that is nearly half of all. A program appears in the cache only when it is complete: it is built
 under another name and renamed.
 """
@@ -18,7 +18,11 @@ from finetune_dev.shell import one_at_a_time, run, step
 
 KUBERNETES_MODULE = REPOSITORY / "dev/go/kubernetes"
 PAUSE_MODULE = REPOSITORY / "dev/go/pause"
+PROMETHEUS_MODULE = REPOSITORY / "dev/go/prometheus"
+REGISTRY_MODULE = REPOSITORY / "dev/go/registry"
 KUBERAY_PACKAGE = "github.com/ray-project/kuberay/ray-operator"
+_CONTAINERS = "github.com/google/go-containerregistry"
+_PROMETHEUS = "github.com/prometheus/prometheus"
 _VERSION_PACKAGE = "k8s.io/component-base/version"
 
 
@@ -68,9 +72,9 @@ def _kubernetes(name: str, version: str) -> Recipe:
     return Recipe(name, f"k8s.io/kubernetes/cmd/{name}", version, KUBERNETES_MODULE, f"-s -w {stamps}")
 
 
-def _pinned(name: str, package: str, *, of: str) -> Recipe:
-    """A program beside Kubernetes' own, in the version of the module `of`."""
-    return Recipe(name, package, required_version(KUBERNETES_MODULE / "go.mod", of), KUBERNETES_MODULE)
+def _pinned(name: str, package: str, *, of: str, module: Path = KUBERNETES_MODULE) -> Recipe:
+    """A program that is no part of Kubernetes, in the version of the Go module `of` that `module` requires."""
+    return Recipe(name, package, required_version(module / "go.mod", of), module)
 
 
 def recipes() -> dict[str, Recipe]:
@@ -81,6 +85,8 @@ def recipes() -> dict[str, Recipe]:
         _kubernetes("kubectl", version),
         _pinned("helm", "helm.sh/helm/v4/cmd/helm", of="helm.sh/helm/v4"),
         _pinned("kstatus", "./kstatus", of="sigs.k8s.io/cli-utils"),
+        _pinned("promrules", ".", of=_PROMETHEUS, module=PROMETHEUS_MODULE),
+        _pinned("registry", f"{_CONTAINERS}/cmd/registry", of=_CONTAINERS, module=REGISTRY_MODULE),
     )
     names = ("kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
     others = (

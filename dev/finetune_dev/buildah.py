@@ -4,6 +4,8 @@ Storage of its own below the cache, with the overlay driver. A finished image is
 not compressed: only layers that the layout lacks are written, and no core is spent on packing gigabytes.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from finetune_dev import oci
@@ -34,13 +36,31 @@ class Builder:
 
     def build(self, image: Image, context: Path, *, on_base: bool) -> None:
         """Build an image, on the base image or from nothing, and put it into the layout."""
-        arguments = ["--layers", "--tag", image.reference]
-        if on_base:
-            arguments += ["--build-arg", f"BASE_IMAGE={BASE_REFERENCE}"]
-        if HOST_AUTHORITIES.exists():
-            arguments += ["--secret", f"id=ca-bundle,src={HOST_AUTHORITIES}"]
-        self._buildah("bud", *arguments, "--file", str(REPOSITORY / image.dockerfile), str(context))
+        base = ("--build-arg", f"BASE_IMAGE={BASE_REFERENCE}") if on_base else ()
+        self.tag(image.reference, REPOSITORY / image.dockerfile, context, *base)
         self._copy_to_layout(image)
+
+    def tag(self, reference: str, dockerfile: Path, context: Path, *arguments: str) -> None:
+        """Build an image and leave it in the storage under this name; `arguments` are buildah's own."""
+        if HOST_AUTHORITIES.exists():
+            arguments += ("--secret", f"id=ca-bundle,src={HOST_AUTHORITIES}")
+        self._buildah("bud", "--layers", "--tag", reference, *arguments, "--file", str(dockerfile), str(context))
+
+    def pack(self, reference: str, layout: Path, name: str) -> None:
+        """Copy an image of the storage into an OCI layout, compressed, as it will be in a registry."""
+        options = ("--quiet", "--format", "oci", "--dest-compress-format", "zstd")
+        source, target = f"containers-storage:{reference}", f"oci:{layout}:{name}"
+        run("nice", "skopeo", "copy", *options, source, target, environment=self._environment())
+
+    @contextmanager
+    def mounted(self, reference: str) -> Iterator[Path]:
+        """The files of an image of the storage."""
+        container = self._buildah("from", "--pull-never", reference).strip()
+        try:
+            yield Path(self._buildah("mount", container).strip())
+        finally:
+            self._buildah("umount", container)
+            self._buildah("rm", container)
 
     def forget(self, image: Image) -> None:
         """Drop an image's old layers before it is built from other dependencies: they are gigabytes."""

@@ -3,10 +3,11 @@
 containerd imports an archive that lacks the blobs which it already holds, so a rebuilt image costs only its new layers.
 """
 
+import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -14,6 +15,7 @@ from typing import IO, Any
 from finetune_dev.errors import DevError
 
 _BUFFER = 1 << 20
+_INDEX = "application/vnd.oci.image.index.v1+json"
 _NAME = "org.opencontainers.image.ref.name"
 
 
@@ -60,6 +62,24 @@ def write_archive(layout: Path, image: StoredImage, blobs: Iterable[str], target
         for digest in blobs:
             path = blob_path(layout, digest)
             archive.add(path, arcname=str(path.relative_to(layout)))
+
+
+def join_platforms(layout: Path, names: Mapping[str, str], reference: str) -> str:
+    """Make the images of a layout one image of several platforms, alone in its index; the digest of that.
+
+    `names`: platform as `os/architecture` -> name in the layout.
+    """
+    manifests = []
+    for platform, name in names.items():
+        entry = {key: value for key, value in find_image(layout, name).entry.items() if key != "annotations"}
+        system, _, architecture = platform.partition("/")
+        manifests.append({**entry, "platform": {"architecture": architecture, "os": system}})
+    content = json.dumps({"schemaVersion": 2, "mediaType": _INDEX, "manifests": manifests}).encode()
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    blob_path(layout, digest).write_bytes(content)
+    entry = {"mediaType": _INDEX, "digest": digest, "size": len(content), "annotations": {_NAME: reference}}
+    (layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
+    return digest
 
 
 def prune(layout: Path) -> None:

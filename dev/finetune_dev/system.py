@@ -37,9 +37,10 @@ def missing_packages(is_there: Callable[[str], bool]) -> list[str]:
     return [package for package, telling in _PACKAGES.items() if not is_there(telling)]
 
 
-def install_packages() -> None:
-    """Install the packages that are missing; raises `DevError` where there is no apt-get to do so."""
+def install_packages(*needed: str) -> None:
+    """Install the packages that are missing, of those given or of all; `DevError` where apt-get is not there."""
     missing = missing_packages(lambda telling: shutil.which(telling) is not None)
+    missing = [package for package in missing if not needed or package in needed]
     if not missing:
         return
     if not shutil.which("apt-get"):

@@ -24,6 +24,18 @@ NOT_RUN = {
         f"pip install .[{extras}]": "gigabytes; tests/dev/test_docs.py checks name and extras"
         for extras in ("cli,trainer", "cli,ui", "notebook")
     },
+    **dict.fromkeys(
+        (
+            "pip install build/release/finetune_operator-0.1.0-py3-none-any.whl[cli]",
+            "helm install finetune-operator oci://REGISTRY/charts/finetune-operator --version 0.1.0 "
+            "-n finetune-system --create-namespace --set store.enabled=true",
+        ),
+        "of a release, in a registry of the reader's: tests/release has both",
+    ),
+    **{
+        f"finetune {verb}": "its model is on the hub, which no test reaches"
+        for verb in ("submit my-first.yaml", "watch my-first")
+    },
     "tensorboard --logdir tracked/tensorboard": "serves until it is stopped; its folder is checked below",
     "finetune search examples/search-quickstart.yaml --model ./bert --data ./glue": (
         "a minute, on a Ray of its own: tests/trainer_search/test_command.py runs it with fewer trials"

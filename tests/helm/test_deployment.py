@@ -4,12 +4,10 @@ import re
 from typing import Any
 
 import pytest
-from prometheus_client import generate_latest
 
 from finetune_core.api import Resources, SecretRef, Storage
 from finetune_operator.config import Config, Release
 from finetune_operator.manifests.defaults import DEFAULTS, NO_IDS, TemplatePolicy
-from finetune_operator.telemetry import Telemetry
 from support.helm import Json, environment, of_kind, pods, render, the
 
 pytestmark = pytest.mark.apiserver
@@ -202,21 +200,6 @@ def test_scheduling_and_environment_are_passed_on() -> None:
     assert pod["priorityClassName"] == "high"
     assert pod["imagePullSecrets"] == [{"name": "registry"}]
     assert environment(pod)["HTTPS_PROXY"] == "http://proxy"
-
-
-def test_alerts_ask_for_metrics_that_there_are_and_only_where_asked_for() -> None:
-    rule = the(render(prometheusRule={"enabled": True, "labels": {"release": "prom"}}), "PrometheusRule")
-    expressions = [alert["expr"] for group in rule["spec"]["groups"] for alert in group["rules"]]
-    told = generate_latest(Telemetry().registry).decode()
-
-    assert "PrometheusRule" not in {manifest["kind"] for manifest in render()}
-    assert rule["metadata"]["labels"]["release"] == "prom"
-    assert len(expressions) == 4
-    for expression in expressions:
-        asked = re.findall(r"finetune_[a-z_]+", expression)
-        assert asked
-        assert [name for name in asked if f"# HELP {name.removesuffix('_count')} " not in told] == []
-        assert 'namespace="system"' in expression
 
 
 def test_metrics_are_scraped_only_where_asked_for() -> None:

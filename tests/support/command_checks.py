@@ -18,6 +18,9 @@ from finetune_dev.docs_site import REPOSITORY
 from finetune_trainer import cli as trainer_program
 
 CHART = "helm/finetune-operator"
+RELEASED = "oci://REGISTRY/charts/finetune-operator"
+"""The same, where `make release` pushes it."""
+
 UNCHECKED = frozenset({"source", "export", "tensorboard"})
 
 _BUILT_IN = frozenset(
@@ -104,8 +107,8 @@ def _plain(arguments: list[str]) -> Iterator[str]:
 
 
 def _helm(arguments: list[str]) -> str | None:
-    if CHART not in arguments:
-        return f"names no chart of this repository ({CHART})"
+    if not {CHART, RELEASED} & set(arguments):
+        return f"names no chart of this repository ({CHART}, {RELEASED})"
     pairs = (value for option, value in pairwise(arguments) if option == "--set")
     return values_problem(functools.reduce(_with, pairs, {}))
 
@@ -155,9 +158,10 @@ def _pip(arguments: list[str]) -> str | None:
         return "only pip install of one package is checked"
     name, _, extras = arguments[1].rstrip("]").partition("[")
     unknown = set(filter(None, extras.split(","))) - project["optional-dependencies"].keys()
-    # No index of packages has it so far: it is installed from a clone.
-    if name != "." or unknown:
-        return f"{name} is not a clone (.), or {project['name']} has no extra {', '.join(sorted(unknown))}"
+    # No index of packages has it so far: it is installed from a clone, or from what `make release` makes.
+    if name not in (".", f"build/release/finetune_operator-{project['version']}-py3-none-any.whl") or unknown:
+        extras = ", ".join(sorted(unknown))
+        return f"{name} is not a clone (.) or this version's wheel, or {project['name']} has no extra {extras}"
     return None
 
 
