@@ -52,14 +52,15 @@ def f1_by_hand(folder, dev, positive):
     """Of what transformers alone makes of a model and MRPC's dev set."""
     rows = [line.split("\t") for line in dev.read_text().strip("\n").split("\n")[1:]]
     model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    pairs = [row[3] for row in rows], [row[4] for row in rows]
     texts = AutoTokenizer.from_pretrained(folder)(
-        [row[3] for row in rows], [row[4] for row in rows], padding=True, return_tensors="pt"
+        *pairs, truncation=True, max_length=32, padding=True, return_tensors="pt"
     )
     with torch.no_grad():
         guesses = [model.config.id2label[int(place)] for place in model(**texts).logits.argmax(dim=1)]
-    pairs = [(GLUE_TASKS["mrpc"].labels[int(row[0])], guess) for row, guess in zip(rows, guesses, strict=True)]
-    hits = pairs.count((positive, positive))
-    return 2 * hits / (sum(label == positive for label, _ in pairs) + guesses.count(positive))
+    labels = [GLUE_TASKS["mrpc"].labels[int(row[0])] for row in rows]
+    hits = [*zip(labels, guesses, strict=True)].count((positive, positive))
+    return 2 * hits / (labels.count(positive) + guesses.count(positive))
 
 
 @pytest.mark.parametrize(
