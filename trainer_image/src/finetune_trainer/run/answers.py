@@ -81,8 +81,8 @@ def _lines(definition: TaskDefinition, head: Head, answers: npt.NDArray[np.float
     if definition.several_labels:
         *given, shares = answers
         for index, having, guess, share in zip(rows, truth > 0, np.stack(given, axis=1) > 0, shares, strict=True):
-            sets = (named_set(definition, *one) for one in ((definition.labels, having), (head.names, guess)))
-            yield index, *sets, f"{share:.6g}"
+            label = named_set(definition, definition.labels, having)
+            yield index, label, named_set(definition, head.names, guess), f"{share:.6g}"
         return
     for index, label, place, share in zip(rows, truth, *answers, strict=True):
         yield index, definition.labels[int(label)], head.names[int(place)], f"{share:.6g}"
