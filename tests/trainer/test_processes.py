@@ -173,6 +173,7 @@ def test_two_processes_make_of_runs_of_each_kind_what_one_makes(both, tmp_path):
         assert code == ExitCode.USER_ERROR, log
         *ended, last = range(len(job.plan.runs))
         found[count] = [outcome(workspace, job, place) for place in ended]
+        assert len(list((workspace.store / workspace.layout(job).attempts).iterdir())) == 1
         file = workspace.store / workspace.layout(job, last).failure("attempt-1")
         found[count].append(Failure.model_validate_json(file.read_bytes()))
         assert {result.hardware.get("processes", 1) for result, *_ in found[count][:-1]} == {count}
