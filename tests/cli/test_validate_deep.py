@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from finetune_cli.app import main
 from finetune_cli.local import inspecting
 from finetune_trainer.cli import main as trainer
+from support.hub import running_hub
 from support.model_matrix import write_tables
 from support.tiny_models import tiny_model
 
@@ -294,6 +295,40 @@ def test_copies_of_model_and_data_stand_in_for_those_of_a_cluster(place, capsys)
     copies = [f"--model={place.model}", f"--data={place.data}"]
     spec = {"model": {"uri": "pvc://models/bert"}, "data": {"uri": "s3://bucket/none"}}
     assert place.validate(*copies, **spec) == 0, capsys.readouterr().out
+
+
+HUB = {"uri": "hf://org/data", "train": "train", "validation": "dev.csv", "textColumns": ["a", "b"]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "words"),
+    [
+        ({}, None, None),
+        (
+            {"labels": ["no", "perhaps"]},
+            "spec.tasks[mine].data.train",
+            "row 2: label 'yes' is none of 0 (no), 1 (perhaps)",
+        ),
+        (
+            {"data": {**HUB, "validation": "validation"}},
+            "spec.tasks[mine].data.validation",
+            "hf://org/data has no split validation: use one of train",
+        ),
+    ],
+    ids=["right", "a label", "a split"],
+)
+def test_data_of_the_hub_are_fetched_and_looked_into(place, capsys, monkeypatch, tmp_path, changes, field, words):
+    file = io.BytesIO()
+    pa_parquet.write_table(pa.table({"a": ["x", "y"], "b": ["v", "w"], "label": ["no", "yes"]}), file)
+    with running_hub() as hub:
+        hub.is_the_hub(monkeypatch, tmp_path / "cache")
+        hub.put("org/data", {"data/train-00000-of-00001.parquet": file.getvalue(), "dev.csv": b"a,b,label\nz,z,no\n"})
+        place.task |= {"data": HUB, **changes}
+        assert place.validate() == (1 if field else 0)
+    found = [(one["field"], one["message"]) for one in json.loads(capsys.readouterr().out)]
+    assert [one for one, _ in found] == ([field] if field else []), found
+    assert all(words in message for _, message in found), found
+    assert len(hub.downloads()) == (0 if field and field.endswith("validation") else 2)
 
 
 def test_what_is_offline_wrong_is_told_without_looking_deeper(place, capsys, monkeypatch):

@@ -1,5 +1,6 @@
 """Which models and rows are compared, which are refused and why; the tests themselves are tests/report's."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,6 +35,14 @@ def sheet(predictions: str, seed: int = 1, labels: str = "yyyn", rows: Sequence[
     return Sheet(f"run-{seed}-{predictions}", seed, RECORD.model_copy(update=record), answers)
 
 
+def several(*predictions: str, names: Sequence[str] = ("a", "b")) -> Sheet:
+    """Sets of labels of one letter each: the first row has both, the others have none."""
+    truth = ["ab", *[""] * (len(predictions) - 1)]
+    lists = [(json.dumps([*label]), json.dumps([*guess])) for label, guess in zip(truth, predictions, strict=True)]
+    record = RECORD.model_copy(update={"positive": None, "labels": tuple(names)})
+    return Sheet("run", 1, record, dict(enumerate(lists)))
+
+
 def compared(before: list[Sheet], after: list[Sheet], metric: str = "accuracy") -> tuple[ItemComparison, Counting]:
     tests = Counting()
     return compare_items("rte", metric, before, after, tests), tests
@@ -48,6 +57,13 @@ def test_models_of_the_same_seed_are_partners_and_others_are_left_out() -> None:
     assert (second.both, second.only_before, second.only_after, second.neither) == (1, 0, 3, 0)
     assert [pair.p_holm for pair in made.pairs] == [0.5, 0.02]
     assert (made.items, made.data, made.difference) == (4, "d1", 0.25)
+
+
+def test_of_several_labels_a_row_is_right_where_it_has_all_of_them_and_no_other() -> None:
+    made, tests = compared([several("ab", "a", "", "b")], [several("a", "", "", "a")], metric="f1_micro")
+    assert (tests.asked[0], tests.asked[1].names) == ("f1_micro", ("a", "b"))
+    [pair] = made.pairs
+    assert (pair.both, pair.only_before, pair.only_after, pair.neither) == (1, 1, 1, 1)
 
 
 def test_without_a_common_seed_all_models_are_compared_one_after_another() -> None:
@@ -76,6 +92,11 @@ def test_only_rows_that_all_models_have_are_compared() -> None:
         ([sheet("yyyn"), sheet("yyyn", 2, data="d0")], [sheet("yyyn")], "digest d0, d1 before, d1 after"),
         ([sheet("yyyn")], [sheet("yyyn", labels="yynn")], "row 2 of the dev set has the labels no and yes"),
         ([sheet("yyyn")], [sheet("yyyn", positive="no")], "the order of the labels differs"),
+        (
+            [several("ab", "a")],
+            [several("ab", "a", names=("b", "a"))],
+            "the labels that a text can have differ, or their order: give both the same labels",
+        ),
         ([sheet("yyyn")], [sheet("yyyn", regression=True)], "one predicts labels and the other scores"),
         ([sheet("yyyn")], [sheet("yyyn", rows=(4, 5, 6, 7))], "no row of the dev set in common"),
     ],
@@ -98,6 +119,8 @@ def test_what_is_not_of_the_same_rows_is_not_compared(before: list[Sheet], after
         ("a_users_own", {}, "accuracy"),
         ("pearson", {"regression": True}, "pearson"),
         ("loss", {"regression": True}, "mse"),
+        ("f1_macro", {"labels": ("a", "b")}, "f1_macro"),
+        ("average_precision", {"labels": ("a", "b")}, "subset_accuracy"),
     ],
 )
 def test_the_metric_is_the_one_that_decides_where_predictions_give_it(

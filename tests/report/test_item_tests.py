@@ -12,8 +12,8 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from finetune_core.results.item_comparison import Items
-from finetune_core.tasks.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS
-from finetune_report.item_tests import MEASURES, bootstrap, mcnemar
+from finetune_core.tasks.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS, SET_METRICS
+from finetune_report.item_tests import MEASURES, SET_MEASURES, bootstrap, mcnemar
 
 SKLEARN: dict[str, Callable[..., float]] = {
     "accuracy": sk.accuracy_score,
@@ -81,6 +81,37 @@ def test_metrics_of_scores_are_scipys_and_scikit_learns() -> None:
     truth, guess = np.random.default_rng(1).normal(size=(2, 25)).round(1)
     for name in REGRESSION_METRICS:
         assert float(MEASURES[name](truth, guess)) == pytest.approx(SKLEARN[name](truth, guess)), name
+
+
+def test_metrics_of_several_labels_are_scikit_learns_over_rows_that_are_drawn_often_or_never() -> None:
+    random = np.random.default_rng(2)
+    # No row has the last label.
+    truth, guess = (random.random((2, 40, 4)) < [0.5, 0.3, 0.1, 0]).astype(float)
+    drawn = random.integers(0, 40, (3, 40))
+    times = np.stack([np.bincount(rows, minlength=40) for rows in drawn]).astype(float)
+    averages = {"f1_micro": "micro", "f1_macro": "macro"}
+    assert set(SET_MEASURES) == set(SET_METRICS)
+    for name, measure in SET_MEASURES.items():
+        expected = [
+            sk.f1_score(truth[rows], guess[rows], average=averages[name], zero_division=0)
+            if name in averages
+            else sk.accuracy_score(truth[rows], guess[rows])
+            for rows in drawn
+        ]
+        assert list(measure(times, truth, guess)) == pytest.approx(expected), name
+
+
+def test_several_labels_are_resampled_by_rows() -> None:
+    both, one, none = '["a", "b"]', '["b"]', "[]"
+    before, after = [both] * 110 + [one] * 90, [none] * 10 + [both] * 130 + [one] * 60
+    rows = Items([both] * 200, [before], [after], None, ("a", "b"))
+    # Whole sets as the labels of the test below.
+    made = bootstrap("subset_accuracy", rows)
+    assert (made.before, made.after) == (0.55, 0.65)
+    assert (made.low, made.high) == pytest.approx((0.1 - 0.0604, 0.1 + 0.0604), abs=0.007)
+    # Of 400 labels 310 are given before, 320 after, none of them wrongly.
+    micro = bootstrap("f1_micro", rows)
+    assert (micro.before, micro.after) == pytest.approx((620 / 710, 640 / 720))
 
 
 def test_the_interval_of_a_difference_of_accuracies_is_that_of_its_multinomial_distribution() -> None:

@@ -9,8 +9,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from urllib.parse import unquote, urlsplit
+
+import pytest
+from huggingface_hub import constants
 
 _LFS = (".parquet",)
 
@@ -54,6 +58,16 @@ class Hub:
         """A data set, or a new commit of it."""
         made = self.repositories[name] = Repository(dict(files), **facts)  # type: ignore[arg-type]
         return made
+
+    def is_the_hub(self, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+        """Have the hub's client, in this process, and all of us ask here, without a token."""
+        monkeypatch.setenv("HF_ENDPOINT", self.endpoint)
+        monkeypatch.delenv("HF_TOKEN", raising=False)
+        # The client reads its environment once, when it is imported.
+        monkeypatch.setattr(constants, "ENDPOINT", self.endpoint)
+        template = f"{self.endpoint}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
 
     def downloads(self) -> list[str]:
         """The files that were fetched, below their repositories."""

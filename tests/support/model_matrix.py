@@ -1,5 +1,7 @@
 """Architectures x tokenizers x tasks: each cell is a run that is interrupted, goes on, predicts, saves, opens again.
 
+A model's runs are those of one pod, so that its tokenizer and texts are read once.
+
     PYTHONPATH=tests:dev python -m support.model_matrix    # or: make models
 
 tries all of them and writes what came of it: tests/data/models.json, and from that docs/models.md.
@@ -12,11 +14,10 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from inspect import signature
-from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from unittest import mock
 
 import numpy as np
@@ -46,7 +47,7 @@ SEVERAL = ("red", "green", "blue")
 FP32 = 2e-4
 """Of the logits' spread over texts: what adding up in another order changes."""
 
-_TASKS: dict[str, dict[str, Any]] = {
+TASKS: dict[str, dict[str, Any]] = {
     "classification": {"problemType": "Classification", "labels": list(LABELS), "columns": ["a"], "label": "class"},
     "pair": {"problemType": "Classification", "labels": list(LABELS), "columns": ["a", "b"], "label": "class"},
     "regression": {"problemType": "Regression", "metrics": ["rmse"], "columns": ["a"], "label": "score"},
@@ -54,16 +55,19 @@ _TASKS: dict[str, dict[str, Any]] = {
 }
 
 
-@dataclass(frozen=True, order=True)
-class Cell:
-    """One combination."""
+@dataclass(frozen=True)
+class Variant:
+    """An architecture with a kind of tokenizer."""
 
     architecture: str
     tokens: str
-    task: str
+
+    def cell(self, task: str) -> str:
+        """The name of its cell of a task."""
+        return f"{self}-{task}"
 
     def __str__(self) -> str:
-        return f"{self.architecture}-{self.tokens}-{self.task}"
+        return f"{self.architecture}-{self.tokens}"
 
 
 @dataclass(frozen=True)
@@ -74,16 +78,7 @@ class Outcome:
     warnings: tuple[str, ...] = ()
 
 
-_SEVERAL = ("bert", "distilbert", "roberta")
-"""Architectures that are tried with several labels too, with their first tokenizer."""
-
-CELLS = [
-    Cell(name, tokens, task)
-    for name, kind in ARCHITECTURES.items()
-    for tokens in kind.tokenizers
-    for task in _TASKS
-    if task != "several" or (name in _SEVERAL and tokens == kind.tokenizers[0])
-]
+VARIANTS = [Variant(name, tokens) for name, kind in ARCHITECTURES.items() for tokens in kind.tokenizers]
 
 
 class _Stop:
@@ -117,23 +112,16 @@ def quick_collections() -> Iterator[None]:
     gc.unfreeze()
 
 
-def try_cell(cell: Cell, folder: Path, data: Path) -> Outcome:
+def try_variant(variant: Variant, folder: Path, data: Path) -> dict[str, Outcome]:
     """Do what a user does with a model; AssertionError where a number differs, whatever else where it breaks."""
-    model = tiny_model(folder / "model", cell.architecture, tokens=cell.tokens)
+    model = tiny_model(folder / "model", variant.architecture, tokens=variant.tokens)
     workspace = Workspace(folder, model, data)
-    job = workspace.plan([_spec(cell.task)], retention={"models": "All"})
-    try:
-        whole = run_attempt(workspace, job, "whole")
-    except UserError as error:
-        return Outcome(refused=str(error).replace(f"{folder}/", "").splitlines()[0].rstrip(": "))
-    result = interrupted(workspace, job, whole)
-    saved = workspace.store / workspace.layout(job).model(result.attempt)
-    _require_same_when_opened(cell, saved, data, workspace, job, result)
-    return Outcome(warnings=result.warnings)
+    tries = Tries.of(workspace, workspace.plan([_spec(task) for task in TASKS], retention={"models": "All"}))
+    return {variant.cell(run.task): tries.outcome(place) for place, run in enumerate(tries.job.plan.runs)}
 
 
 def _spec(task: str) -> dict[str, Any]:
-    known = dict(_TASKS[task])
+    known = dict(TASKS[task])
     files = {"train": "train.csv", "validation": "dev.csv", "test": "test.csv"}
     files |= {"textColumns": known.pop("columns")}
     files |= {"labelColumn": known.pop("label")} if "label" in known else {"labelColumns": known.pop("labelColumns")}
@@ -143,61 +131,82 @@ def _spec(task: str) -> dict[str, Any]:
     return {"name": task, "runs": 1, **known, "data": files, "training": settings}
 
 
-def _pod(workspace: Workspace, job: JobPlan, attempt: str, stop: _Stop) -> Pod:
-    with mock.patch.dict("os.environ", {"OMP_NUM_THREADS": "1", "FINETUNE_WORK": str(workspace.root / attempt)}):
-        store = f"file://{workspace.store}"
-        return make_pod(job.plan, job.limits, store=store, attempt=attempt, stop=stop, patience=0)
+@dataclass(frozen=True)
+class Tries:
+    """Attempts at a job's runs, by their places in it, by one pod."""
+
+    workspace: Workspace
+    job: JobPlan
+    pod: Pod
+
+    @classmethod
+    def of(cls, workspace: Workspace, job: JobPlan) -> Self:
+        """By the trainer as it is in a pod, but in this process."""
+        environment = {"OMP_NUM_THREADS": "1", "FINETUNE_WORK": str(workspace.root / "work")}
+        with mock.patch.dict("os.environ", environment):
+            store = f"file://{workspace.store}"
+            pod = make_pod(job.plan, job.limits, store=store, attempt="", stop=_Stop(), patience=0)
+        return cls(workspace, job, pod)
+
+    def attempt(self, name: str, place: int = 0, *, stop_at: int = 0) -> RunResult:
+        """One attempt; a refusal comes before the first step, or it is a mistake of ours."""
+        stop, seen = _Stop(), list[int]()
+
+        def observe(line: Evaluation) -> None:
+            seen.append(line.step)
+            stop.is_set = line.step == stop_at
+
+        run = Run(replace(self.pod, attempt=name, stop=stop), self.job.plan.runs[place], observe=observe)
+        try:
+            return run.execute()
+        except UserError as error:
+            if seen:
+                raise AssertionError(f"refused after {seen[-1]} steps: {error}") from error
+            raise
+
+    def interrupted(self, whole: RunResult, place: int = 0) -> RunResult:
+        """The run whose attempt was `whole`, stopped half-way and taken up again: every number is the whole one's."""
+        store, layout = self.workspace.store, self.workspace.layout(self.job, place)
+        (store / layout.result).unlink()
+        with pytest.raises(StoppedError):
+            self.attempt("first", place, stop_at=STOP_AT)
+        result = self.attempt("second", place)
+        assert result.resumed_from == (STOP_AT,)
+        assert (result.metrics, result.predictions) == (whole.metrics, whole.predictions)
+        assert result.dev_predictions == whole.dev_predictions
+        lines = [
+            [(line.step, line.metrics, line.train_loss) for line in read_lines((store / key).read_bytes())]
+            for key in (layout.metrics("whole"), layout.metrics("second"))
+        ]
+        assert lines[0] == lines[1]
+        return result
+
+    def outcome(self, place: int) -> Outcome:
+        """All of a cell: what its run comes to, or the words by which it is refused."""
+        task = self.job.plan.runs[place].task
+        try:
+            whole = self.attempt("whole", place)
+        except UserError as error:
+            return Outcome(refused=str(error).replace(f"{self.workspace.root}/", "").splitlines()[0].rstrip(": "))
+        result, layout = self.interrupted(whole, place), self.workspace.layout(self.job, place)
+        predicted = (self.workspace.store / layout.predictions(result.attempt, "test.tsv")).read_text()
+        saved = self.workspace.store / layout.model(result.attempt)
+        _require_same_when_opened(task, saved, self.workspace.data, result, predicted)
+        return Outcome(warnings=result.warnings)
 
 
-def run_attempt(workspace: Workspace, job: JobPlan, attempt: str, *, stop_at: int = 0) -> RunResult:
-    """One attempt; a refusal comes before the first step, or it is a mistake of ours."""
-    stop, seen = _Stop(), list[int]()
-
-    def observe(line: Evaluation) -> None:
-        seen.append(line.step)
-        stop.is_set = line.step == stop_at
-
-    run = Run(_pod(workspace, job, attempt, stop), job.plan.runs[0], observe=observe)
-    try:
-        return run.execute()
-    except UserError as error:
-        if seen:
-            raise AssertionError(f"refused after {seen[-1]} steps: {error}") from error
-        raise
-
-
-def interrupted(workspace: Workspace, job: JobPlan, whole: RunResult) -> RunResult:
-    """The run whose attempt was `whole`, stopped half-way and taken up again: every number is that of the whole one."""
-    layout = workspace.layout(job)
-    (workspace.store / layout.result).unlink()
-    with pytest.raises(StoppedError):
-        run_attempt(workspace, job, "first", stop_at=STOP_AT)
-    result = run_attempt(workspace, job, "second")
-    assert result.resumed_from == (STOP_AT,)
-    assert (result.metrics, result.predictions) == (whole.metrics, whole.predictions)
-    lines = [
-        [(line.step, line.metrics, line.train_loss) for line in read_lines((workspace.store / key).read_bytes())]
-        for key in (layout.metrics("whole"), layout.metrics("second"))
-    ]
-    assert lines[0] == lines[1]
-    return result
-
-
-def _require_same_when_opened(
-    cell: Cell, saved: Path, data: Path, workspace: Workspace, job: JobPlan, result: RunResult
-) -> None:
+def _require_same_when_opened(task: str, saved: Path, data: Path, result: RunResult, predictions: str) -> None:
     """By transformers alone, the folder that was saved gives the run's loss and predictions, in batches of any size."""
     tokenizer = transformers.AutoTokenizer.from_pretrained(saved)
     model, info = transformers.AutoModelForSequenceClassification.from_pretrained(saved, output_loading_info=True)
     assert not any(info.values()), info
-    spec = _TASKS[cell.task]
-    logits = {split: _logits(model.eval(), tokenizer, _column(data, split, *spec["columns"])) for split in ROWS}
-    assert _loss(cell, data, logits["dev"]) == pytest.approx(result.metrics["loss"], rel=1e-4)
-    file = workspace.store / workspace.layout(job).predictions(result.attempt, "test.tsv")
-    predicted = [row.split("\t")[1] for row in file.read_text().splitlines()[1:]]
-    if cell.task == "regression":
+    columns = TASKS[task]["columns"]
+    logits = {split: _logits(model.eval(), tokenizer, _column(data, split, *columns)) for split in ("dev", "test")}
+    assert _loss(task, data, logits["dev"]) == pytest.approx(result.metrics["loss"], rel=1e-4)
+    predicted = [row.split("\t")[1] for row in predictions.splitlines()[1:]]
+    if task == "regression":
         np.testing.assert_allclose([float(value) for value in predicted], logits["test"][:, 0], atol=1e-3)
-    elif cell.task == "several":
+    elif task == "several":
         made = [[model.config.id2label[place] for place, one in enumerate(row) if one > 0] for row in logits["test"]]
         assert [json.loads(row) for row in predicted] == made
     else:
@@ -227,13 +236,13 @@ def _batches(model: Any, tokenizer: Any, rows: list[tuple[str, ...]], size: int)
             yield model(**known).logits.numpy()
 
 
-def _loss(cell: Cell, data: Path, logits: np.ndarray) -> float:
+def _loss(task: str, data: Path, logits: np.ndarray) -> float:
     made = torch.from_numpy(logits)
-    if cell.task == "several":
+    if task == "several":
         sets = torch.tensor([[float(one) for one in row] for row in _column(data, "dev", *SEVERAL)])
         return float(torch.nn.functional.binary_cross_entropy_with_logits(made, sets))
-    [*labels] = (row[0] for row in _column(data, "dev", _TASKS[cell.task]["label"]))
-    if cell.task == "regression":
+    [*labels] = (row[0] for row in _column(data, "dev", TASKS[task]["label"]))
+    if task == "regression":
         return float(torch.nn.functional.mse_loss(made[:, 0], torch.tensor([float(label) for label in labels])))
     return float(torch.nn.functional.cross_entropy(made, torch.tensor([LABELS.index(label) for label in labels])))
 
@@ -248,9 +257,9 @@ def page(outcomes: dict[str, Outcome]) -> str:
     """docs/models.md."""
     notes: dict[str, int] = {}
     rows = []
-    for (name, tokens), cells in groupby(CELLS, key=lambda cell: (cell.architecture, cell.tokens)):
-        shown = {cell.task: _shown(outcomes[str(cell)], notes) for cell in cells}
-        rows.append(f"| {name} | {_TOKENIZERS[tokens]} | {' | '.join(shown.get(task, '') for task in _TASKS)} |")
+    for variant in VARIANTS:
+        shown = [_shown(outcomes[variant.cell(task)], notes) for task in TASKS]
+        rows.append(f"| {variant.architecture} | {_TOKENIZERS[variant.tokens]} | {' | '.join(shown)} |")
     words = [f"{number}. {text}" for text, number in notes.items()]
     return "\n".join([_HEAD, *rows, "", "In these words:", "", *words, ""])
 
@@ -267,9 +276,9 @@ _HEAD = """\
 # Models
 
 Which architectures work, by the tests: `make models` tries each of them and writes this page. A tiny random model of
-the architecture, with the kind of tokenizer that its family has, is trained on texts, on pairs of texts and on scores;
-some of them also on texts with several labels.
-The run is interrupted and goes on, predicts, and saves the model; `from_pretrained` opens it again. "works" means that
+the architecture, with the kind of tokenizer that its family has, is trained on texts, on pairs of texts, on scores and
+on texts with several labels. The run is interrupted and goes on, predicts, and saves the model; `from_pretrained`
+opens it again. "works" means that
 
 - the interrupted run has the numbers of one that was not interrupted, to the last digit;
 - the predictions are the same for every batch size;
@@ -293,12 +302,13 @@ def _shown(outcome: Outcome, notes: dict[str, int]) -> str:
 
 def main() -> int:
     """Try all cells and write both files."""
-    outcomes = {}
+    outcomes: dict[str, Outcome] = {}
     with quick_collections(), tempfile.TemporaryDirectory() as folder:
         data = write_tables(Path(folder) / "data")
-        for cell in CELLS:
-            outcomes[str(cell)] = try_cell(cell, Path(folder) / str(cell), data)
-            sys.stderr.write(f"{cell}: {outcomes[str(cell)].refused or 'works'}\n")
+        for variant in VARIANTS:
+            made = try_variant(variant, Path(folder) / str(variant), data)
+            sys.stderr.writelines(f"{cell}: {outcome.refused or 'works'}\n" for cell, outcome in made.items())
+            outcomes |= made
     FOUND.write_text(json.dumps({name: asdict(one) for name, one in outcomes.items()}, indent=1) + "\n")
     PAGE.write_text(page(outcomes))
     return 0

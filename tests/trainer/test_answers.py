@@ -1,21 +1,32 @@
 """What an evaluation says of each row of a dev set, from logits to the best step's file and through a checkpoint."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 
-from finetune_core.results.dev_predictions import MOST_ROWS, read_tsv
-from finetune_core.tasks.registry import GLUE_TASKS
+from finetune_core.results.dev_predictions import MOST_MARKS, MOST_ROWS, read_tsv
+from finetune_core.tasks.metrics import ProblemType
+from finetune_core.tasks.registry import GLUE_TASKS, TaskDefinition
 from finetune_trainer.data.tokens import Tokens
 from finetune_trainer.model.loading import Head
-from finetune_trainer.run.answers import answers_of, write_answers
+from finetune_trainer.run.answers import answers_of, too_many, write_answers
 from finetune_trainer.run.best import Best
 from support.results import task_plan
 
 RTE, STSB = GLUE_TASKS["rte"], GLUE_TASKS["stsb"]
+COLOURS = TaskDefinition(
+    name="colours",
+    problem_type=ProblemType.MULTI_LABEL,
+    text_columns=("text",),
+    labels=("red", 'gr"een', "blue"),
+    metrics=("f1_micro",),
+    measured=("f1_micro",),
+)
 
 
-def tokens(*labels: float) -> Tokens:
+def tokens(*labels) -> Tokens:
     n = len(labels)
     return Tokens(np.zeros(n, np.int32), np.zeros(0, np.int8), np.arange(1, n + 1), np.array(labels, np.float32))
 
@@ -45,6 +56,26 @@ def test_scores_read_back_as_the_same_float32(tmp_path):
     assert [np.float32(one) for one in read.prediction] == list(scores[:, 0])
     assert np.float32(read.label[0]) == np.float32(0.1)
     assert read.probability == (None, None)
+
+
+def test_several_labels_are_lists_of_names_in_the_tasks_order_with_the_probability_of_all_of_them(tmp_path):
+    # Of 3/4, 1/5 and 2/3 in the model's order: blue, red, green.
+    logits = np.log(np.array([[3, 1 / 4, 2], [1 / 3, 1 / 4, 1 / 2]], np.float32))
+    head = Head(names=("blue", "red", 'gr"een'), order=np.array([1, 2, 0]))
+    truth = tokens([0, 1, 1], [0, 0, 0])
+    record = write_answers(tmp_path / "a.tsv", COLOURS, head, answers_of(COLOURS, logits), truth, data="d", prefix="")
+    read = read_tsv((tmp_path / "a.tsv").read_bytes())
+    assert [json.loads(one) for one in read.label] == [['gr"een', "blue"], []]
+    assert [json.loads(one) for one in read.prediction] == [['gr"een', "blue"], []]
+    assert read.probability == pytest.approx((3 / 4 * 4 / 5 * 2 / 3,) * 2, rel=1e-5)
+    assert (record.labels, record.positive) == (COLOURS.labels, None)
+
+
+def test_too_many_labels_of_too_many_rows_are_not_kept():
+    assert too_many(COLOURS, MOST_MARKS // 3) == f"more than {MOST_ROWS} rows"
+    wide = COLOURS.model_copy(update={"labels": tuple(map(str, range(1000)))})
+    assert too_many(wide, MOST_MARKS // 1000) is None
+    assert too_many(wide, MOST_MARKS // 1000 + 1) == f"more than {MOST_MARKS} rows times labels"
 
 
 def best() -> Best:

@@ -6,7 +6,6 @@ import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value, load_dataset
-from huggingface_hub import constants
 
 from finetune_core.api import ExperimentSpec
 from finetune_core.planning.inputs import Folder, resolve_inputs
@@ -39,13 +38,7 @@ def parquet(texts, labels):
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
     with running_hub() as running:
-        monkeypatch.setenv("HF_ENDPOINT", running.endpoint)
-        monkeypatch.delenv("HF_TOKEN", raising=False)
-        # The client reads its environment once, when it is imported.
-        monkeypatch.setattr(constants, "ENDPOINT", running.endpoint)
-        template = f"{running.endpoint}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        running.is_the_hub(monkeypatch, tmp_path / "cache")
         running.put(
             "org/data",
             {

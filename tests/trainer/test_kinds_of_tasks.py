@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import transformers
+from sklearn.metrics import f1_score
 
+from finetune_core.results.dev_predictions import read_tsv
 from finetune_core.results.evaluation import read_lines
 from finetune_core.results.run import ExitCode, Failure
 from support.trainer_runs import Workspace
@@ -74,6 +76,11 @@ def test_a_task_with_several_labels_is_learnt_and_predicted_by_name(shared: Path
     )
     given = model(**texts).logits.sigmoid() >= 0.5
     assert made == [[name for name, has in zip(NAMES, row, strict=True) if has] for row in given.tolist()]
+    # What is kept of the dev set gives the metric.
+    key = workspace.layout(job).dev_predictions(result.attempt, "validation.tsv")
+    kept = read_tsv((workspace.store / key).read_bytes())
+    sets = [[[name in json.loads(one) for name in NAMES] for one in cells] for cells in (kept.label, kept.prediction)]
+    assert result.metrics["f1_micro"] == pytest.approx(f1_score(*sets, average="micro"))
 
 
 def test_a_run_whose_metric_is_a_cost_keeps_its_cheapest_step(

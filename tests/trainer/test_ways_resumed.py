@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from support.model_matrix import STEPS, STOP_AT, interrupted, run_attempt
+from support.model_matrix import STEPS, STOP_AT, Tries
 from support.trainer_runs import Workspace
 
 TRAINING = {"maxSteps": STEPS, "evalSteps": STOP_AT, "learningRate": 1e-2, "trainBatchSize": 4, "maxSeqLength": 32}
@@ -23,5 +23,5 @@ def test_stopped_and_taken_up_again_it_ends_with_the_same_numbers(
     workspace: Workspace, training: dict[str, Any]
 ) -> None:
     job = workspace.plan([{"name": "rte", "runs": 1, "training": {**TRAINING, **training}}])
-    whole = run_attempt(workspace, job, "whole")
-    interrupted(workspace, job, whole)
+    tries = Tries.of(workspace, job)
+    tries.interrupted(tries.attempt("whole"))

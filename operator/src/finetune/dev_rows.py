@@ -2,16 +2,16 @@
 
 import pandas as pd
 
-from finetune.making import in_python, of_each, of_experiment, ordered, require_task, table, where_of
+from finetune.making import in_python, of_experiments, table, where_of
 from finetune.typed import typed
-from finetune_client.reports import layout_of, plan_of
+from finetune_client.reports import layout_of
 from finetune_client.result_sets import both_documents, both_places
 from finetune_client.row_by_row import compare_runs, with_items
 from finetune_client.stores import Results
+from finetune_core.planning.plan import Plan
 from finetune_core.results.comparison import compare as compared
 from finetune_core.results.comparison_schema import ItemComparison
 from finetune_core.tables.comparison_formats import items_csv
-from finetune_kube.kinds import EXPERIMENT
 from finetune_report.predictions import dev_predictions as file_of_run
 from finetune_report.predictions import results_of_runs
 
@@ -60,14 +60,13 @@ def dev_predictions(
 
     A row a run and row of a dev set: namespace, experiment, model, task, run, run_id, seed, split, data (a digest of
     the dev set), index (the row in its file, from 0 on), label, prediction, probability (of the prediction; missing for
-    scores). Runs that kept none, those of earlier versions, have no rows. NotFoundError; UsageError without a name, or
-    for a task that an experiment does not have.
+    scores). Where a text can have several labels, label and prediction are JSON lists of them. Runs that kept none,
+    those of earlier versions, have no rows. NotFoundError; UsageError without a name, or for a task that an experiment
+    does not have.
     """
     columns = ("task", "run", "run_id", "seed", "split", "data", "index", "label", "prediction", "probability")
 
-    def of(place: Results) -> pd.DataFrame:
-        plan = plan_of(place)
-        require_task(place, plan, task)
+    def rows(place: Results, plan: Plan) -> pd.DataFrame:
         layout = layout_of(place)
         wanted = [(run.task, run.run_id) for run in plan.runs if task in (None, run.task)]
         parts = []
@@ -89,7 +88,6 @@ def dev_predictions(
                     }
                 )
                 parts.append(part.assign(**facts, split=name.removesuffix(".tsv"), data=record.data))
-        frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-        return of_experiment(frame.pipe(ordered, columns), place, plan)
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
-    return of_each(names, EXPERIMENT, namespace, store, context, of)
+    return of_experiments(names, task, namespace, store, context, columns, rows)

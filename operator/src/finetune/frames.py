@@ -2,9 +2,8 @@
 
 import pandas as pd
 
-from finetune.making import in_python, joined, of_each, of_experiment, ordered, require_task, table, where_of, whose
+from finetune.making import in_python, joined, of_each, of_experiments, table, where_of, whose
 from finetune.typed import typed
-from finetune_client.reports import plan_of
 from finetune_client.result_sets import all_documents, both_documents, both_places, documents_of
 from finetune_client.stores import Results
 from finetune_core.planning.plan import Plan
@@ -13,7 +12,7 @@ from finetune_core.search_layout import SearchLayout
 from finetune_core.tables.comparison_formats import comparison_csv
 from finetune_core.tables.experiment import PARAMETER_FIELDS, results_csv
 from finetune_core.tables.trials import trials_csv
-from finetune_kube.kinds import EXPERIMENT, SEARCH
+from finetune_kube.kinds import SEARCH
 from finetune_report.records import RunRecord, read_records
 from finetune_report.search.gather import gather, read_ends, read_plan
 
@@ -47,12 +46,11 @@ def runs(
     columns = ("task", "run", "run_id", "seed", "state", "metric", "value", "step", "steps", "seconds", "attempt",
                "reason", "message")  # fmt: skip
 
-    def of(place: Results) -> pd.DataFrame:
-        plan = plan_of(place)
-        rows = [_run_row(one) | _hyperparameters(plan, one.run.task) for one in read_records(place.store, plan)]
-        return of_experiment(pd.DataFrame(rows).pipe(ordered, columns), place, plan)
+    def rows(place: Results, plan: Plan) -> pd.DataFrame:
+        records = read_records(place.store, plan)
+        return pd.DataFrame([_run_row(one) | _hyperparameters(plan, one.run.task) for one in records])
 
-    return of_each(names, EXPERIMENT, namespace, store, context, of)
+    return of_experiments(names, None, namespace, store, context, columns, rows)
 
 
 def metrics(
@@ -69,19 +67,18 @@ def metrics(
     a name, or for a task that an experiment does not have.
     """
 
-    def of(place: Results) -> pd.DataFrame:
-        plan = plan_of(place)
-        require_task(place, plan, task)
-        rows = [
-            _identity(record) | evaluation.row()
-            for record in read_records(place.store, plan)
-            if task in (None, record.run.task)
-            for evaluation in record.evaluations
-        ]
-        frame = pd.DataFrame(rows).pipe(ordered, ("task", "run", "run_id", "seed", "state", "step", "epoch"))
-        return of_experiment(frame, place, plan)
+    def rows(place: Results, plan: Plan) -> pd.DataFrame:
+        return pd.DataFrame(
+            [
+                _identity(record) | evaluation.row()
+                for record in read_records(place.store, plan)
+                if task in (None, record.run.task)
+                for evaluation in record.evaluations
+            ]
+        )
 
-    return of_each(names, EXPERIMENT, namespace, store, context, of)
+    columns = ("task", "run", "run_id", "seed", "state", "step", "epoch")
+    return of_experiments(names, task, namespace, store, context, columns, rows)
 
 
 def trials(

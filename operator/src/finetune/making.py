@@ -10,11 +10,12 @@ import pandas as pd
 
 from finetune.typed import typed
 from finetune_client.errors import ClientError, UsageError
+from finetune_client.reports import plan_of
 from finetune_client.result_sets import Where
 from finetune_client.stores import Results, is_place, results_at, results_of
 from finetune_core.planning.plan import Plan
 from finetune_core.tables.csv import csv_text
-from finetune_kube.kinds import Kind
+from finetune_kube.kinds import EXPERIMENT, Kind
 
 _TEXT = (
     "task", "best_run_id", "runId", "trialId", "kind", "seeds", "runIds", "duplicateOf", "error", "cluster", "driver",
@@ -24,12 +25,6 @@ _TEXT = (
 
 
 _OPTION = re.compile(r"--([a-z][a-z-]*)")
-
-
-def require_task(place: Results, plan: Plan, task: str | None) -> None:
-    """UsageError for a task that the experiment does not have."""
-    if task is not None and task not in plan.tasks:
-        raise UsageError(f"{place.name} has no task {task}", f"It has {', '.join(plan.task_names)}.")
 
 
 def of_each(
@@ -46,6 +41,30 @@ def of_each(
             raise UsageError("no name is given", 'Give one or more: finetune.runs("untuned", "tuned").')
         where = where_of(namespace, store, context)
         return joined(of(_place(name, kind, where)) for name in names)
+
+
+def of_experiments(
+    names: tuple[str, ...],
+    task: str | None,
+    namespace: str | None,
+    store: str | None,
+    context: str | None,
+    columns: Iterable[str],
+    rows: Callable[[Results, Plan], pd.DataFrame],
+) -> pd.DataFrame:
+    """The rows of experiments behind whose they are, `columns` first.
+
+    UsageError without a name, or for a task that an experiment does not have.
+    """
+
+    def of(place: Results) -> pd.DataFrame:
+        plan = plan_of(place)
+        if task is not None and task not in plan.tasks:
+            raise UsageError(f"{place.name} has no task {task}", f"It has {', '.join(plan.task_names)}.")
+        frame = rows(place, plan).pipe(_ordered, columns)
+        return whose(frame, place.namespace, "experiment", place.name, plan.model.uri)
+
+    return of_each(names, EXPERIMENT, namespace, store, context, of)
 
 
 def joined(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
@@ -83,11 +102,6 @@ def _place(name: str, kind: Kind, where: Where) -> Results:
     return results_of(name, store=where.store, context=where.context, namespace=where.namespace, kinds=(kind,))
 
 
-def of_experiment(frame: pd.DataFrame, place: Results, plan: Plan) -> pd.DataFrame:
-    """The frame behind the columns of whose it is."""
-    return whose(frame, place.namespace, "experiment", place.name, plan.model.uri)
-
-
 def whose(frame: pd.DataFrame, namespace: str, kind: str, name: str, model: str) -> pd.DataFrame:
     """The frame behind namespace, experiment or search, and model."""
     for column, (title, value) in enumerate((("namespace", namespace), (kind, name), ("model", model))):
@@ -107,7 +121,7 @@ def _text(cell: object) -> object:
     return csv_text(cell) if isinstance(cell, str) else cell
 
 
-def ordered(frame: pd.DataFrame, first: Iterable[str]) -> pd.DataFrame:
+def _ordered(frame: pd.DataFrame, first: Iterable[str]) -> pd.DataFrame:
     """These columns first, also where no row has them."""
     first = list(first)
     return frame.reindex(columns=[*first, *(name for name in frame.columns if name not in first)])

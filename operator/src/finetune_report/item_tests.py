@@ -4,6 +4,7 @@ The metrics are those of `finetune_trainer.run.metrics`, which are scikit-learn'
 once, which scikit-learn does not do: 2,000 resamples of ten models are 20,000 calls of it.
 """
 
+import json
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -24,8 +25,12 @@ _CELLS = 1 << 21
 """Rows times resamples that are in memory at a time, of each model."""
 
 Array = npt.NDArray[np.floating]
+Rows = npt.NDArray[np.integer]
+"""(..., rows) places of rows: a resample has some of them twice."""
 Metric = Callable[[Array, Array], Array]
 """(..., rows) labels and predictions -> (...) values; labels are numbered from 0, that of F1 is 1."""
+SetMetric = Callable[[Array, Array, Array], Array]
+"""(..., rows) how often each row counts; (rows, labels) a 0 or 1 for each label, and as predicted -> (...) values."""
 
 
 def mcnemar(only_before: int, only_after: int) -> float:
@@ -43,31 +48,29 @@ def bootstrap(metric: str, items: Items) -> Interval:
     Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13. NaN where the metric of some resample has
     no value.
     """
-    measure = MEASURES[metric]
-    labels, *models = _numbers(metric, items)
-    split = len(items.before)
+    measured = _measured(metric, items)
+    split, rows = len(items.before), np.arange(len(items.labels))
 
-    def sides(truth: Array, *guesses: Array) -> tuple[Array, Array]:
-        values = [measure(truth, guess) for guess in guesses]
+    def sides(drawn: Rows) -> tuple[Array, Array]:
+        values = measured(drawn)
         return np.mean(values[:split], axis=0), np.mean(values[split:], axis=0)
 
-    def difference(*columns: Array, axis: int = -1) -> Array:
-        before, after = sides(*columns)
+    def difference(drawn: Rows, axis: int = -1) -> Array:
+        before, after = sides(drawn)
         return after - before
 
     with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
         # Of one row, or of rows that all say the same, there is nothing to resample.
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        before, after = (float(value) for value in sides(labels, *models))
+        before, after = (float(value) for value in sides(rows))
         low, high = (math.nan, math.nan)
-        if len(labels) > 1:
+        if len(rows) > 1:
             made = stats.bootstrap(
-                (labels, *models),
+                (rows,),
                 difference,
                 n_resamples=RESAMPLES,
-                batch=max(1, _CELLS // len(labels)),
+                batch=max(1, _CELLS // len(rows)),
                 vectorized=True,
-                paired=True,
                 axis=-1,
                 confidence_level=LEVEL,
                 method="percentile",
@@ -75,6 +78,29 @@ def bootstrap(metric: str, items: Items) -> Interval:
             )
             low, high = (float(value) for value in made.confidence_interval)
     return Interval(before, after, low, high)
+
+
+def _measured(metric: str, items: Items) -> Callable[[Rows], list[Array]]:
+    """What the metric of each model is over rows that were drawn."""
+    if not items.names:
+        truth, *guesses = _numbers(metric, items)
+        return lambda drawn: [MEASURES[metric](truth[drawn], guess[drawn]) for guess in guesses]
+    marks, *given = (_marks(column, items.names) for column in (items.labels, *items.before, *items.after))
+    return lambda drawn: [SET_MEASURES[metric](_times(drawn), marks, guess) for guess in given]
+
+
+def _marks(column: Sequence[str], names: Sequence[str]) -> Array:
+    """Which of the labels each row has: (rows, labels), 0 or 1."""
+    sets = [set(json.loads(one)) for one in column]
+    return np.array([[name in one for name in names] for one in sets], float)
+
+
+def _times(drawn: Rows) -> Array:
+    """How often each row was drawn: so a resample is a product of matrices, however many labels there are."""
+    count = drawn.shape[-1]
+    first = np.arange(math.prod(drawn.shape[:-1])).reshape(*drawn.shape[:-1], 1) * count
+    times: Array = np.bincount((first + drawn).ravel(), minlength=drawn.size).reshape(drawn.shape).astype(float)
+    return times
 
 
 def _numbers(metric: str, items: Items) -> list[Array]:
@@ -158,4 +184,21 @@ MEASURES: Mapping[str, Metric] = MappingProxyType(
         "mae": lambda truth, guess: np.abs(truth - guess).mean(axis=-1),
         "rmse": lambda truth, guess: np.sqrt(((truth - guess) ** 2).mean(axis=-1)),
     }
+)
+
+
+def _set_f1_micro(times: Array, truth: Array, guess: Array) -> Array:
+    return _share(2 * (times @ (truth * guess)).sum(axis=-1), (times @ (truth + guess)).sum(axis=-1))
+
+
+def _set_f1_macro(times: Array, truth: Array, guess: Array) -> Array:
+    return np.asarray(_share(2 * (times @ (truth * guess)), times @ (truth + guess)).mean(axis=-1))
+
+
+def _subset_accuracy(times: Array, truth: Array, guess: Array) -> Array:
+    return np.asarray(times @ (truth == guess).all(axis=-1) / times.sum(axis=-1))
+
+
+SET_MEASURES: Mapping[str, SetMetric] = MappingProxyType(
+    {"f1_micro": _set_f1_micro, "f1_macro": _set_f1_macro, "subset_accuracy": _subset_accuracy}
 )

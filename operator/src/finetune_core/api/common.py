@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
-from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from finetune_core.frozen import Frozen
@@ -26,15 +25,6 @@ from finetune_core.names import (
 
 class ApiModel(Frozen):
     """A part of a custom resource's spec."""
-
-
-def without_unset(model: ApiModel, fields: dict[str, Any], *names: str) -> dict[str, Any]:
-    """What a serializer writes, without those of the names (Python's) that are not set.
-
-    A spec of before there was such a field stays what its inputs were pinned for.
-    """
-    unset = {spelling for name in names if getattr(model, name) is None for spelling in (name, to_camel(name))}
-    return {name: value for name, value in fields.items() if name not in unset}
 
 
 def rules(*pairs: tuple[str, str]) -> dict[str, Any]:

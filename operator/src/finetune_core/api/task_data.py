@@ -1,10 +1,14 @@
-"""Where the data of a task lie, and which columns and labels of them it takes."""
+"""Where the data of a task lie, and which columns and labels of them it takes.
 
-from typing import Annotated, Any
+What was not there from the beginning is written only where it is set: an older spec stays what its inputs were pinned
+for.
+"""
 
-from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from typing import Annotated
 
-from finetune_core.api.common import ApiModel, Uri, rules, without_unset
+from pydantic import ConfigDict, Field
+
+from finetune_core.api.common import ApiModel, Uri, rules
 from finetune_core.tasks.registry import Quoting
 
 FileName = Annotated[
@@ -38,6 +42,7 @@ class TaskData(ApiModel):
         Field(
             min_length=1,
             max_length=128,
+            exclude_if=lambda config: config is None,
             description="Configuration (subset) of a data set on the hub that splits are taken from. Default: its only "
             "one, or its default one.",
         ),
@@ -72,6 +77,7 @@ class TaskData(ApiModel):
         Field(
             min_length=2,
             max_length=1000,
+            exclude_if=lambda columns: columns is None,
             description="Of MultiLabelClassification, in place of labelColumn: a column of 0 and 1 for each label, in "
             "the order of labels. labels may then be left out: they are the columns' names.",
         ),
@@ -81,6 +87,7 @@ class TaskData(ApiModel):
         Field(
             min_length=1,
             max_length=4,
+            exclude_if=lambda delimiter: delimiter is None,
             description="Of MultiLabelClassification: what stands between the labels in labelColumn, e.g. a comma or "
             "a blank. An empty text has none of the labels.",
         ),
@@ -96,14 +103,9 @@ class TaskData(ApiModel):
     quoting: Annotated[
         Quoting | None,
         Field(
+            exclude_if=lambda quoting: quoting is None,
             description="What quotes are in .csv and .tsv files. Minimal: they go around fields, doubled inside. "
             "None: they are parts of the texts. Default: Auto, which is Minimal, or None for a .tsv file whose quotes "
-            "do not fit; a .tsv file that could be either is refused."
+            "do not fit; a .tsv file that could be either is refused.",
         ),
     ] = None
-
-    @model_serializer(mode="wrap")
-    def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields: dict[str, Any] = handler(self)
-        # A spec of before there were such fields stays what its inputs were pinned for.
-        return without_unset(self, fields, "quoting", "config", "label_columns", "label_delimiter")

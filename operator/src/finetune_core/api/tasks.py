@@ -1,10 +1,10 @@
 """The tasks of a suite: GLUE's by name, custom ones by their files and columns."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import ConfigDict, Field
 
-from finetune_core.api.common import ApiModel, cel_list, rules, without_unset
+from finetune_core.api.common import ApiModel, cel_list, rules
 from finetune_core.api.task_data import TaskData
 from finetune_core.api.training import Training
 from finetune_core.tasks.metric_functions import MetricFunction
@@ -204,11 +204,8 @@ class TaskSpec(ApiModel):
         Field(
             min_length=1,
             max_length=8,
+            exclude_if=lambda functions: functions is None,
             description="Metrics of your own: functions that the trainer's pods import.",
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
     ] = None
-
-    @model_serializer(mode="wrap")
-    def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return without_unset(self, handler(self), "metric_functions")

@@ -3,8 +3,8 @@
     index<TAB>label<TAB>prediction<TAB>probability
 
 `index` is the row in the file of the dev set, from 0 on, without its header; with folds, in the training file. Labels
-are names; scores of a regression are floats that read back as the same float32, and have no probability. Quoted as
-Python's csv has it.
+are names, a JSON list of them in the task's order where a text can have several; scores of a regression are floats that
+read back as the same float32, and have no probability. Quoted as Python's csv has it.
 """
 
 import csv
@@ -14,6 +14,9 @@ from dataclasses import dataclass
 
 MOST_ROWS = 200_000
 """Of a dev set whose predictions are kept: GLUE's largest has 40,430. A row takes some 30 bytes."""
+
+MOST_MARKS = 50 * MOST_ROWS
+"""Rows times labels of such a dev set, where a text can have several: they are in memory and in checkpoints."""
 
 _MOST_LINES = 4 * MOST_ROWS
 

@@ -13,7 +13,7 @@ from finetune_core.results.dev_predictions import MOST_ROWS
 from finetune_core.results.run import DevPredictionFile
 from finetune_core.results.significance import holm
 from finetune_core.stored import finite
-from finetune_core.tasks.metrics import BINARY_ONLY_METRICS, CLASSIFICATION_METRICS, REGRESSION_METRICS
+from finetune_core.tasks.metrics import BINARY_ONLY_METRICS, CLASSIFICATION_METRICS, REGRESSION_METRICS, SET_METRICS
 
 NO_FILES = (
     "no run {side} has dev predictions: it was trained before they were kept, or its dev set has more than "
@@ -43,12 +43,16 @@ class Interval:
 
 @dataclass(frozen=True)
 class Items:
-    """The labels of n rows, and of each model of either side its n predictions; `positive` is the label of F1."""
+    """The labels of n rows, and of each model of either side its n predictions; `positive` is the label of F1.
+
+    Where a text can have several of the labels `names`, all of these are JSON lists.
+    """
 
     labels: Sequence[str]
     before: Sequence[Sequence[str]]
     after: Sequence[Sequence[str]]
     positive: str | None
+    names: Sequence[str] = ()
 
 
 class ItemTests(Protocol):
@@ -66,7 +70,8 @@ def compare_items(
 ) -> ItemComparison:
     """One task by the predictions of its runs: of those of the same seeds where there are some, else of all.
 
-    `metric` is the one that decides; where predictions do not give it, accuracy or the mean squared error is compared.
+    `metric` is the one that decides; where predictions do not give it, accuracy (of sets of labels that of whole sets)
+    or the mean squared error is compared. A prediction of several labels is right if it is all of them and no other.
     """
     plain = ItemComparison(task=task, metric=metric)
     if reason := _incomparable(before, after):
@@ -81,6 +86,7 @@ def compare_items(
         before=[[sheet.answers[row][1] for row in rows] for sheet in olds],
         after=[[sheet.answers[row][1] for row in rows] for sheet in news],
         positive=record.positive,
+        names=record.labels,
     )
     measured = measured_by_rows(metric, record)
     found = tests.bootstrap(measured, items)
@@ -105,6 +111,8 @@ def measured_by_rows(metric: str, record: DevPredictionFile) -> str:
     name = metric.removeprefix(record.prefix)
     if record.regression:
         return name if name in REGRESSION_METRICS else "mse"
+    if record.labels:
+        return name if name in SET_METRICS else "subset_accuracy"
     known = name in CLASSIFICATION_METRICS and (record.positive is not None or name not in BINARY_ONLY_METRICS)
     return name if known else "accuracy"
 
@@ -144,6 +152,8 @@ def _incomparable(before: Sequence[Sheet], after: Sequence[Sheet]) -> str | None
         return f"the dev sets differ (digest {first} before, {second} after): give both the same file"
     if len({sheet.record.regression for sheet in (*before, *after)}) > 1:
         return "one predicts labels and the other scores"
+    if len({sheet.record.labels for sheet in (*before, *after)}) > 1:
+        return "the labels that a text can have differ, or their order: give both the same labels"
     if len({sheet.record.positive for sheet in (*before, *after)}) > 1:
         return "the order of the labels differs, so F1 is of another one: give both the same labels"
     return None

@@ -125,12 +125,14 @@ class DevPredictionFile(PredictionFile):
     """A predicted dev set: `data` is a digest of its content, `prefix` stands before the names of its metrics.
 
     `positive` is the label that F1 and its kin are of, where the task has two; `regression`: values are scores.
+    `labels` are those of which a text can have several: values are JSON lists of them.
     """
 
     data: str
     prefix: str = ""
     positive: str | None = None
     regression: bool = False
+    labels: Annotated[tuple[str, ...], Field(exclude_if=lambda labels: not labels)] = ()
 
 
 class Sparsity(Document):

@@ -39,6 +39,8 @@ HIGHER_IS_BETTER = frozenset(
 CLASSIFICATION_METRICS = ("accuracy", "f1", "f1_macro", "matthews_correlation", "precision", "recall")
 MULTI_LABEL_METRICS = ("f1_micro", "f1_macro", "average_precision", "subset_accuracy")
 """`average_precision` is the mean over the labels: mAP. `subset_accuracy`: all labels of a text are right."""
+SET_METRICS = ("f1_micro", "f1_macro", "subset_accuracy")
+"""Those of them that labels give without their probabilities."""
 REGRESSION_METRICS = ("pearson", "spearmanr", "mse", "mae", "rmse")
 BINARY_ONLY_METRICS = frozenset({"f1", "precision", "recall"})
 

@@ -7,10 +7,9 @@ https://huggingface.co/datasets/nyu-mll/glue (column names, label order) and of 
 
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated
 
-from pydantic import SerializerFunctionWrapHandler, model_serializer
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from finetune_core.frozen import Frozen
 from finetune_core.stored import Segment, Slug
@@ -53,34 +52,25 @@ class TaskDefinition(Frozen):
     `labels` are names in the order of their ids (empty for regression); `evaluation_splits` maps the prefix that
     the metrics of a dev set get to the split's name (`{"": "validation"}`; MNLI has two). The labels of a text are in
     `label_column`, or in `label_columns`, one for each label; `label_delimiter` is between the labels of one cell.
+    What was not there from the beginning is written only where it says something: older plans and ids stay as they are.
     """
 
     name: Slug
     problem_type: ProblemType
     text_columns: tuple[str, ...]
     label_column: str = "label"
-    label_columns: tuple[str, ...] = ()
-    label_delimiter: str | None = None
-    quoting: Quoting = Quoting.AUTO
+    label_columns: Annotated[tuple[str, ...], Field(exclude_if=lambda columns: not columns)] = ()
+    label_delimiter: Annotated[str | None, Field(exclude_if=lambda delimiter: delimiter is None)] = None
+    quoting: Annotated[Quoting, Field(exclude_if=lambda quoting: quoting == Quoting.AUTO)] = Quoting.AUTO
     labels: tuple[str, ...] = ()
     metrics: tuple[str, ...]
     measured: tuple[str, ...]
-    metric_functions: tuple[MetricFunction, ...] = ()
+    metric_functions: Annotated[tuple[MetricFunction, ...], Field(exclude_if=lambda functions: not functions)] = ()
     folder: str | None = None
     evaluation_splits: dict[str, str] = {"": "validation"}
     test_splits: tuple[str, ...] = ("test",)
     submission: tuple[SubmissionFile, ...] = ()
-    folds: Folds | None = None
-
-    @model_serializer(mode="wrap")
-    def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields: dict[str, Any] = handler(self)
-        # Only where there is something to say: plans and ids of before there was such a thing stay what they are.
-        for name in ("quoting", "label_columns", "label_delimiter", "metric_functions", "folds"):
-            if getattr(self, name) == type(self).model_fields[name].default:
-                fields.pop(name, None)
-                fields.pop(to_camel(name), None)
-        return fields
+    folds: Annotated[Folds | None, Field(exclude_if=lambda folds: folds is None)] = None
 
     def greater_is_better(self, metric: str) -> bool:
         """Direction of a metric that the task measures."""

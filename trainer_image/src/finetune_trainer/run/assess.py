@@ -19,7 +19,7 @@ from finetune_trainer.errors import StoppedError
 from finetune_trainer.model.fits import needs_all_splits, require_blind_to_padding, require_fit, require_length
 from finetune_trainer.model.loading import Head
 from finetune_trainer.model.pairs import pair_warnings
-from finetune_trainer.run.answers import Answers, answers_of, are_kept, write_answers
+from finetune_trainer.run.answers import Answers, answers_of, too_many, write_answers
 from finetune_trainer.run.finite import require_finite
 from finetune_trainer.run.metrics import measure
 from finetune_trainer.run.own_metrics import OwnMetrics
@@ -107,7 +107,7 @@ class Assessor:
             # Ids count in some metrics: F1 is that of the task's second label, wherever the model has it.
             found = measure(self._task.definition, head.in_task_order(logits), _labels(tokens))
             metrics |= {f"{prefix}{name}": value for name, value in found.items()}
-            if are_kept(self._task.definition, len(tokens)):
+            if not too_many(self._task.definition, len(tokens)):
                 answers[prefix] = answers_of(self._task.definition, logits)
         wanted = set(self._task.definition.measured)
         return {name: value for name, value in metrics.items() if name in wanted}, answers

@@ -1,7 +1,6 @@
 """Logits of a split in length-sorted batches, and the files of the GLUE leaderboard made from them."""
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from itertools import zip_longest
@@ -16,7 +15,7 @@ from finetune_core.results.run import PredictionFile
 from finetune_core.tasks.metrics import ProblemType
 from finetune_core.tasks.registry import REGRESSION_RANGE, SubmissionFile, TaskDefinition
 from finetune_trainer.data.tokens import Collator, Tokens
-from finetune_trainer.run.predicted import Logits, given_labels
+from finetune_trainer.run.predicted import Logits, given_labels, named_set
 from finetune_trainer.run.ranks import ALONE, Ranks
 
 _WINDOW = 1 << 16
@@ -113,12 +112,6 @@ def _values(
             scores = np.clip(scores, *REGRESSION_RANGE)
         return (f"{score:.3f}" for score in scores)
     if definition.several_labels:
-        return (_set_of(definition, names, row) for row in given_labels(logits))
+        return (named_set(definition, names, row) for row in given_labels(logits))
     written = [file.written[name] if file and file.written else name for name in names]
     return (written[int(place)] for place in logits.argmax(axis=1))
-
-
-def _set_of(definition: TaskDefinition, names: tuple[str, ...], given: npt.NDArray[np.bool_]) -> str:
-    """Labels as a JSON list, in the task's order: a name may hold whatever else could stand between them."""
-    found = {name for name, one in zip(names, given, strict=True) if one}
-    return json.dumps([name for name in definition.labels if name in found], ensure_ascii=False)

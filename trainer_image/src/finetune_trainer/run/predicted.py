@@ -1,5 +1,6 @@
 """What a model says about the texts of a dev set, beside what is true, in the order of the task's labels."""
 
+import json
 from dataclasses import dataclass
 from typing import Self
 
@@ -46,6 +47,12 @@ def softmax(logits: Logits) -> npt.NDArray[np.float64]:
     powers = np.exp(wide - wide.max(axis=1, keepdims=True))
     shares: npt.NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
     return shares
+
+
+def named_set(definition: TaskDefinition, names: tuple[str, ...], given: npt.NDArray[np.bool_]) -> str:
+    """The names of the labels given, as a JSON list in the task's order: a name may hold what else could part them."""
+    found = {name for name, one in zip(names, given, strict=True) if one}
+    return json.dumps([name for name in definition.labels if name in found], ensure_ascii=False)
 
 
 def given_labels(logits: Logits) -> npt.NDArray[np.bool_]:

@@ -5,7 +5,6 @@ from typing import Any
 import transformers
 
 from finetune_core.planning.plan import ResolvedModel, TaskPlan
-from finetune_core.results.dev_predictions import MOST_ROWS
 from finetune_trainer.data.splits import Splits
 from finetune_trainer.data.tokens import Tokens
 from finetune_trainer.inputs import Inputs
@@ -14,7 +13,7 @@ from finetune_trainer.model.fits import vocabulary_warning
 from finetune_trainer.model.layers import freeze
 from finetune_trainer.model.loading import Head, load_model
 from finetune_trainer.model.tokenizer import load_tokenizer
-from finetune_trainer.run.answers import Answers, are_kept
+from finetune_trainer.run.answers import Answers, too_many
 from finetune_trainer.run.assess import Assessor
 from finetune_trainer.run.class_weights import WeightedLoss, weighted_loss
 from finetune_trainer.run.progress import Clock
@@ -82,14 +81,13 @@ class Preparation:
         self.assessor.require_length(self.model)
 
     def unkept(self, answers: Answers) -> tuple[str, ...]:
-        """A word on each dev set whose predictions are not kept, though those of such a task can be."""
-        task = self._definition
-        why = {True: "the run went on from a checkpoint of an earlier version", False: f"more than {MOST_ROWS} rows"}
+        """A word on each dev set whose predictions are not kept."""
+        task, earlier = self._definition, "the run went on from a checkpoint of an earlier version"
         return tuple(
             f"{task.name}, {task.evaluation_splits[prefix]}: its predictions are not kept: "
-            f"{why[are_kept(task, len(tokens))]}"
+            f"{too_many(task, len(tokens)) or earlier}"
             for prefix, tokens in self.dev.items()
-            if prefix not in answers and not task.several_labels
+            if prefix not in answers
         )
 
     def warnings(self) -> tuple[str, ...]:
