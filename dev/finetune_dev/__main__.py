@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from finetune_dev import binaries
+from finetune_dev.addons import ADDONS
 from finetune_dev.cluster import Cluster
 from finetune_dev.errors import DevError
 from finetune_dev.paths import kubeconfig_path
@@ -35,8 +36,8 @@ def _run(options: argparse.Namespace) -> int:
             print(kubeconfig_path())
         case "images":
             Cluster().load_images()
-        case "kuberay":
-            Cluster().install_kuberay()
+        case "kuberay" | "kueue":
+            Cluster().install(ADDONS[options.command])
         case "binaries":
             for name in options.names or binaries.recipes():
                 print(binaries.ensure(name))
@@ -54,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("kubeconfig", help="print the path of the kubeconfig")
     commands.add_parser("images", help="build the project's images and load them into the cluster, where they changed")
     commands.add_parser("kuberay", help="have KubeRay running in the cluster (for mode RayCluster)")
+    commands.add_parser("kueue", help="have Kueue running in the cluster (for execution.queueName)")
     build = commands.add_parser("binaries", help="have programs built, print their paths")
     build.add_argument("names", nargs="*", metavar="NAME", help="default: all")
     return parser

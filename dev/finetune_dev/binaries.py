@@ -1,7 +1,8 @@
 """Programs built from Go modules, cached by what they are built from.
 
-All but pause come from the module in `dev/go/kubernetes`, which pins them with all their dependencies: what they share
-is compiled once, and that is nearly half of all. A program appears in the cache only when it is complete: it is built
+All but pause and Kueue come from the module in `dev/go/kubernetes`, which pins them with all their dependencies: what
+they share is compiled once, and that is nearly half of all. Kueue is of other versions of the same libraries, and few
+need it: its module is `dev/go/kueue`. A program appears in the cache only when it is complete: it is built
 under another name and renamed.
 """
 
@@ -18,7 +19,11 @@ from finetune_dev.shell import one_at_a_time, run, step
 
 KUBERNETES_MODULE = REPOSITORY / "dev/go/kubernetes"
 PAUSE_MODULE = REPOSITORY / "dev/go/pause"
+KUEUE_MODULE = REPOSITORY / "dev/go/kueue"
 KUBERAY_PACKAGE = "github.com/ray-project/kuberay/ray-operator"
+KUEUE_PACKAGE = "sigs.k8s.io/kueue"
+ON_DEMAND = frozenset({"kueue"})
+"""Programs that neither `make test` nor `make e2e` needs: nothing builds them beforehand."""
 _VERSION_PACKAGE = "k8s.io/component-base/version"
 
 
@@ -68,9 +73,9 @@ def _kubernetes(name: str, version: str) -> Recipe:
     return Recipe(name, f"k8s.io/kubernetes/cmd/{name}", version, KUBERNETES_MODULE, f"-s -w {stamps}")
 
 
-def _pinned(name: str, package: str, *, of: str) -> Recipe:
-    """A program beside Kubernetes' own, in the version of the module `of`."""
-    return Recipe(name, package, required_version(KUBERNETES_MODULE / "go.mod", of), KUBERNETES_MODULE)
+def _pinned(name: str, package: str, *, of: str, module: Path = KUBERNETES_MODULE) -> Recipe:
+    """A program that is not Kubernetes' own, in the version that `module` requires of the module `of`."""
+    return Recipe(name, package, required_version(module / "go.mod", of), module)
 
 
 def recipes() -> dict[str, Recipe]:
@@ -87,6 +92,7 @@ def recipes() -> dict[str, Recipe]:
         Recipe("pause", ".", "v1", PAUSE_MODULE),
         _pinned("coredns", "./coredns", of="github.com/coredns/coredns"),
         _pinned("kuberay-operator", KUBERAY_PACKAGE, of=KUBERAY_PACKAGE),
+        _pinned("kueue", f"{KUEUE_PACKAGE}/cmd/kueue", of=KUEUE_PACKAGE, module=KUEUE_MODULE),
     )
     return {recipe.name: recipe for recipe in (*tested, *(_kubernetes(name, version) for name in names), *others)}
 

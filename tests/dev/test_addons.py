@@ -1,11 +1,12 @@
-"""KubeRay in the local cluster: what is applied, when it is applied again, and what is told without a cluster."""
+"""KubeRay and Kueue in the local cluster: what is applied, when again, and what is told without a cluster."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from finetune_dev import kuberay
+from finetune_dev.addon import Addon, install
+from finetune_dev.addons import KUBERAY, KUEUE, KUEUE_SETTINGS
 from finetune_dev.choice import Provider
 from finetune_dev.cluster import Cluster
 from finetune_dev.errors import CommandError, DevError
@@ -44,48 +45,73 @@ def applied(state: Path) -> int:
     return len((state / "times").read_text())
 
 
-def test_kuberays_own_manifests_run_our_image(state: Path) -> None:
-    kuberay.install(Path("/cache/v1-abc/kuberay-operator"))
+BOTH = pytest.mark.parametrize("addon", [KUBERAY, KUEUE], ids=lambda addon: addon.title)
+PROGRAM = Path("/cache/v1-abc/program")
+
+
+def changes_of(overlay: dict) -> dict:
+    """What is changed of the Deployment."""
+    return {change["path"]: change.get("value") for change in json.loads(overlay["patches"][0]["patch"])}
+
+
+@BOTH
+def test_its_own_manifests_run_our_image(state: Path, addon: Addon) -> None:
+    install(addon, PROGRAM)
     overlay = json.loads((state / "applied").read_text())
     assert overlay["resources"][0].endswith("/source/config/default")
-    changes = {change["path"]: change.get("value") for change in json.loads(overlay["patches"][0]["patch"])}
-    assert changes["/spec/template/spec/containers/0/image"] == "localhost/finetune-kuberay:dev"
+    changes = changes_of(overlay)
+    assert changes["/spec/template/spec/containers/0/image"] == addon.image.reference
     assert changes["/spec/template/metadata/annotations"] == {"finetune.dev/program": "v1-abc"}
 
 
-def test_what_is_installed_is_not_applied_again(state: Path) -> None:
+def test_kueue_has_no_say_in_pods_of_others(state: Path) -> None:
+    install(KUEUE, PROGRAM)
+    patches = [json.loads(patch["patch"]) for patch in json.loads((state / "applied").read_text())["patches"][1:]]
+    gone = {hook["name"] for patch in patches for hook in patch.get("webhooks", ()) if hook["$patch"] == "delete"}
+    assert gone == {f"{verb}{kind}.kb.io" for verb in "mv" for kind in ("pod", "deployment", "statefulset")}
+    (settings,) = (patch["data"] for patch in patches if patch["kind"] == "ConfigMap")
+    assert json.loads(settings["controller_manager_config.yaml"]) == KUEUE_SETTINGS
+    assert not gone & {
+        f"{verb}{name.rpartition('/')[2]}.kb.io"
+        for verb in "mv"
+        for name in KUEUE_SETTINGS["integrations"]["frameworks"]
+    }
+
+
+@BOTH
+def test_what_is_installed_is_not_applied_again(state: Path, addon: Addon) -> None:
     for _ in range(2):
-        kuberay.install(Path("/cache/v1-abc/kuberay-operator"))
+        install(addon, PROGRAM)
     assert applied(state) == 1
 
 
-def test_another_build_is_applied(state: Path) -> None:
+@BOTH
+def test_another_build_is_applied(state: Path, addon: Addon) -> None:
     for build in ("v1-abc", "v2-abc"):
-        kuberay.install(Path(f"/cache/{build}/kuberay-operator"))
+        install(addon, Path(f"/cache/{build}/program"))
     assert applied(state) == 2
 
 
 def test_custom_resources_that_were_deleted_come_back(state: Path) -> None:
-    program = Path("/cache/v1-abc/kuberay-operator")
-    kuberay.install(program)
+    install(KUBERAY, PROGRAM)
     (state / "crds").unlink()
-    kuberay.install(program)
+    install(KUBERAY, PROGRAM)
     assert applied(state) == 2
 
 
-def test_an_operator_that_does_not_get_ready_is_an_error_and_applied_again(state: Path) -> None:
-    program = Path("/cache/v1-abc/kuberay-operator")
+def test_a_controller_that_does_not_get_ready_is_an_error_and_applied_again(state: Path) -> None:
     (state / "never-ready").touch()
     with pytest.raises(CommandError, match="rollout status"):
-        kuberay.install(program)
+        install(KUBERAY, PROGRAM)
     (state / "never-ready").unlink()
-    kuberay.install(program)
+    install(KUBERAY, PROGRAM)
     assert applied(state) == 2
 
 
-def test_a_given_cluster_without_kuberay_is_told_to_install_it(state: Path) -> None:
-    with pytest.raises(DevError, match=r"has no KubeRay: install it there"):
-        Cluster(Paths(state / "cache")).install_kuberay()
+@BOTH
+def test_a_given_cluster_without_it_is_told_to_install_it(state: Path, addon: Addon) -> None:
+    with pytest.raises(DevError, match=rf"has no {addon.title}: install it there"):
+        Cluster(Paths(state / "cache")).install(addon)
 
 
 def test_without_a_cluster_nothing_is_built(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,5 +120,5 @@ def test_without_a_cluster_nothing_is_built(state: Path, monkeypatch: pytest.Mon
     cache.mkdir()
     (cache / "provider").write_text(Provider.BUILT)
     with pytest.raises(DevError, match=r"cluster is not up.*finetune_dev up"):
-        Cluster(Paths(cache)).install_kuberay()
+        Cluster(Paths(cache)).install(KUEUE)
     assert not (cache / "bin").exists()
