@@ -12,7 +12,8 @@ PYTHON := PYTHONPATH=dev:bench $(BIN)/python
 # mkdocs-material would advertise its successor at every build.
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs
 PACKAGES := operator/src trainer_image/src tests dev bench
-WITHOUT_KUEUE := tests/e2e --ignore tests/e2e/test_kueue.py
+# What .ci/run has no time for: Kueue, which takes minutes to build, and KubeRay's faults.
+QUEUES_AND_FAULTS := tests/e2e/test_kueue.py tests/e2e/test_ray_faults.py
 
 .PHONY: help setup lint format test e2e e2e-kueue e2e-hostile chaos demo demo-local demo-down prepare up down status images crds lock bench-trainer bench-cluster bench-operator bench-search bench-sparse bench-memory bench-adapters docs docs-serve clean
 
@@ -54,17 +55,17 @@ e2e: $(READY) ## End-to-end tests on the real local cluster with the real images
 	@$(PYTHON) -m finetune_dev up
 	@$(PYTHON) -m finetune_dev images
 	@$(PYTHON) -m finetune_dev kuberay
-	$(if $(E2E_WORKERS),$(BIN)/pytest -m "e2e and not alone" -n $(E2E_WORKERS) --dist loadfile $(WITHOUT_KUEUE))
-	$(BIN)/pytest -m "e2e$(if $(E2E_WORKERS), and alone)" $(WITHOUT_KUEUE)
+	$(if $(E2E_WORKERS),$(BIN)/pytest -m "e2e and not alone" -n $(E2E_WORKERS) --dist loadfile tests/e2e $(QUEUES_AND_FAULTS:%=--ignore=%))
+	$(BIN)/pytest -m "e2e$(if $(E2E_WORKERS), and alone)" tests/e2e $(QUEUES_AND_FAULTS:%=--ignore=%)
 
-e2e-kueue: $(READY) ## The same with Kueue, which .ci/run leaves out: queued, admitted, preempted, resumed
+e2e-kueue: $(READY) ## What .ci/run leaves out: Kueue queues, admits and preempts; KubeRay's faults
 	@$(PYTHON) -m finetune_dev binaries kube-apiserver kueue >/dev/null
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m e2e tests/operator/test_kueue.py
 	@$(PYTHON) -m finetune_dev up
 	@$(PYTHON) -m finetune_dev images
 	@$(PYTHON) -m finetune_dev kuberay
 	@$(PYTHON) -m finetune_dev kueue
-	$(BIN)/pytest -m e2e tests/e2e/test_kueue.py
+	$(BIN)/pytest -m e2e $(QUEUES_AND_FAULTS)
 
 e2e-hostile: $(READY) ## One tenant attacks the operator for 10 minutes while another works (HOSTILE_MINUTES=...)
 	@$(PYTHON) -m finetune_dev up

@@ -3,7 +3,7 @@
 import base64
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,6 @@ from e2e.harness import (
     Experiment,
     Experiments,
     condition_of,
-    kill_operator,
-    operator_ready,
     reason,
     spec,
     wait_until,
@@ -28,8 +26,7 @@ from e2e.namespaces import fresh_namespace
 from finetune_core.results.run import RunResult
 from finetune_dev import release
 from finetune_dev.catalogue import TRAINER
-from finetune_dev.kubectl import helm, kubectl
-from finetune_dev.paths import REPOSITORY
+from finetune_dev.kubectl import kubectl
 from finetune_store import Store, upload_tree
 from support.checkpoints import POINTER
 
@@ -61,23 +58,6 @@ def workers(suite: Experiment) -> list[Any]:
 
 def outcome(result: RunResult) -> tuple[int, float | None, int, tuple[tuple[str, float | None], ...]]:
     return result.run, result.value, result.step, tuple(sorted(result.metrics.items()))
-
-
-Upgrade = Callable[[str], None]
-
-
-@pytest.fixture
-def upgraded() -> Iterator[Upgrade]:
-    """Upgrades the release by one value; the release is as before at the end."""
-
-    def upgrade(change: str) -> None:
-        helm(
-            *("upgrade", release.RELEASE, REPOSITORY / "helm/finetune-operator", "--namespace", release.NAMESPACE),
-            *("--reuse-values", "--set", change, "--wait", "--timeout", "3m"),
-        )
-
-    yield upgrade
-    release.install()
 
 
 @pytest.fixture(scope="module")
@@ -139,72 +119,6 @@ def test_a_worker_pod_that_is_deleted_costs_only_the_run_that_it_was_at(experime
     assert len(begun_again) <= 1
     (job,) = ray_jobs(suite)
     assert job["metadata"]["annotations"]["finetune.dev/round"] == "0"
-
-
-LONG = {**SHORT, "maxSteps": 1500, "evalSteps": 500}
-FIVE_SECONDS = {"checkpointIntervalSeconds": 5}
-
-
-def each_once(suite: Experiment, runs: int) -> None:
-    """Every run has one result, of all its steps, and none that had one was begun again."""
-    results = suite.results()
-    assert len(results) == runs
-    assert {result.last_step for result in results.values()} == {LONG["maxSteps"]}
-    assert {run: len(pods) for run, pods in suite.attempts().items()} == {
-        run: result.attempts for run, result in results.items()
-    }
-
-
-def test_a_head_that_is_lost_costs_no_result_and_repeats_none(experiment: Experiments) -> None:
-    # One worker does one run at a time: one is done, one at work and one to come when the head goes.
-    suite = experiment("headless").apply(
-        ray_spec(["wnli"], runs=3, parallelism=1, training=LONG, execution=FIVE_SECONDS)
-    )
-    suite.until("a run to have ended and another to be at work", one_ended_and_one_at_work(suite), seconds=480)
-    done = suite.results()
-    (head,) = (pod for pod in suite.running() if pod.metadata.labels.get("ray.io/node-type") == "head")
-    K8S.core.delete_namespaced_pod(head.metadata.name, suite.namespace, grace_period_seconds=0)
-
-    assert reason(suite.ends(seconds=800)) == "AllRunsSucceeded", suite.describe()
-
-    each_once(suite, 3)
-    after = suite.results()
-    assert {run: after[run] for run in done} == done, "what had a result kept it"
-
-
-def one_ended_and_one_at_work(suite: Experiment) -> Callable[[object], bool]:
-    """A condition: some run has its result, and another has a checkpoint."""
-
-    def holds(_: object) -> bool:
-        ended = suite.results().keys()
-        begun = {key.split("/")[2] for key in suite.stored("runs") if POINTER.fullmatch(key)}
-        return bool(ended) and bool(begun - ended)
-
-    return holds
-
-
-def test_an_operator_that_is_killed_and_upgraded_disturbs_no_ray_cluster(
-    experiment: Experiments, upgraded: Upgrade
-) -> None:
-    suite = experiment("undisturbed").apply(ray_spec(["wnli"], runs=3, training=LONG, execution=FIVE_SECONDS))
-    suite.until("runs to be at work", lambda _: len(workers(suite)) == 2 and suite.step() > 0, seconds=300)
-    (job,) = ray_jobs(suite)
-    nodes = {pod.metadata.uid for pod in suite.running()}
-
-    kill_operator()
-    upgraded("logFormat=text")
-    wait_until("an operator to be back", operator_ready)
-    suite.until("it to have looked", lambda status: status.get("runs", {}).get("running") == 2)
-    assert {pod.metadata.uid for pod in suite.running()} == nodes, "no pod was replaced"
-
-    lost = workers(suite)[0]
-    K8S.core.delete_namespaced_pod(lost.metadata.name, suite.namespace)
-    kill_operator()
-    wait_until("an operator to be back", operator_ready)
-    assert reason(suite.ends(seconds=800)) == "AllRunsSucceeded", suite.describe()
-
-    each_once(suite, 3)
-    assert [found["metadata"]["uid"] for found in ray_jobs(suite)] == [job["metadata"]["uid"]]
 
 
 def test_suspend_takes_the_cluster_away_and_resume_goes_on_from_the_checkpoints(experiment: Experiments) -> None:
