@@ -89,7 +89,7 @@ def _install(server: ApiServer, program: Path, webhook: int) -> None:
         metadata = {"name": _SERVICE, "namespace": KUEUE.namespace}
         here = {"type": "ExternalName", "externalName": "localhost"}
         wanted.append({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": here})
-        kubectl("apply", "--server-side", "-f", "-", stdin="\n---\n".join(map(json.dumps, wanted)))
+        kubectl("apply", "--server-side", "-f", "-", stdin="\n".join(map(json.dumps, wanted)))
 
 
 def _leading_here(item: Json, port: int) -> Json:

@@ -53,6 +53,11 @@ class Queues:
         )
         return next(iter(found["items"]), {})
 
+    def drop(self, namespace: str, uid: str) -> None:
+        """Delete what Kueue has made of the object of that uid."""
+        name = self.workload(namespace, uid)["metadata"]["name"]
+        self.custom.delete_namespaced_custom_object(*_GROUP, namespace, "workloads", name)
+
     def forget(self, name: str) -> None:
         """Delete a ClusterQueue; what is in it keeps it until that is gone."""
         self.custom.delete_cluster_custom_object(*_GROUP, "clusterqueues", name)
