@@ -66,6 +66,7 @@ e2e-kueue: $(READY) ## What .ci/run leaves out: Kueue queues, admits and preempt
 	@$(PYTHON) -m finetune_dev kuberay
 	@$(PYTHON) -m finetune_dev kueue
 	$(BIN)/pytest -m e2e $(QUEUES_AND_FAULTS)
+	@$(PYTHON) -m finetune_dev kueue --remove
 
 e2e-hostile: $(READY) ## One tenant attacks the operator for 10 minutes while another works (HOSTILE_MINUTES=...)
 	@$(PYTHON) -m finetune_dev up

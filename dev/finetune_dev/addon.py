@@ -83,6 +83,13 @@ def install(addon: Addon, program: Path) -> None:
         kubectl("--namespace", addon.namespace, "annotate", "--overwrite", deployment, f"{_INSTALLED}={wanted}")
 
 
+def remove(addon: Addon, program: Path) -> None:
+    """Take it away with every object of its kinds, which go first: it must let go of them itself."""
+    with step(f"{addon.title}: taking it away"):
+        kubectl("delete", "--ignore-not-found", "--timeout=120s", *(f"crd/{name}" for name in addon.crds))
+        kubectl("delete", "--ignore-not-found", "--timeout=120s", "--filename", "-", stdin=manifests(addon, program))
+
+
 def manifests(addon: Addon, program: Path) -> str:
     """What is applied, as YAML."""
     with tempfile.TemporaryDirectory(prefix=f"{addon.program}-") as folder:

@@ -128,6 +128,13 @@ class Cluster:
             store.load_program(wanted.image, built)
         addon.install(wanted, built)
 
+    def remove(self, unwanted: Addon) -> None:
+        """Take an addon away again."""
+        if self.provider is Provider.GIVEN:
+            message = f"{unwanted.title} was not installed from here, so it is not taken away either"
+            raise DevError(f"the cluster of {KUBECONFIG_VARIABLE}: {message}")
+        addon.remove(unwanted, binaries.ensure(unwanted.program, self._paths))
+
     def _image_store(self) -> ImageStore:
         if not self._built.containerd.answers():
             raise DevError("the cluster is not up, so no images can be loaded: python -m finetune_dev up")

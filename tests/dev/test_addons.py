@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from finetune_dev.addon import Addon, install
+from finetune_dev.addon import Addon, install, remove
 from finetune_dev.addons import KUBERAY, KUEUE, KUEUE_SETTINGS
 from finetune_dev.choice import Provider
 from finetune_dev.cluster import Cluster
@@ -20,6 +20,7 @@ case "$*" in
   *"get deployment/"*) cat $state/stamp ;;
   *"apply --server-side"*) cat > $state/applied; echo >> $state/times; touch $state/crds ;;
   *rollout*) test ! -e $state/never-ready ;;
+  *"delete"*) echo "$*" >> $state/deleted; rm -f $state/crds $state/stamp ;;
   *annotate*) for last; do :; done; printf %s "${{last#*=}}" > $state/stamp ;;
 esac
 """
@@ -105,6 +106,16 @@ def test_a_controller_that_does_not_get_ready_is_an_error_and_applied_again(stat
         install(KUBERAY, PROGRAM)
     (state / "never-ready").unlink()
     install(KUBERAY, PROGRAM)
+    assert applied(state) == 2
+
+
+def test_what_is_taken_away_goes_after_its_kinds_and_can_come_back(state: Path) -> None:
+    install(KUEUE, PROGRAM)
+    remove(KUEUE, PROGRAM)
+    kinds, rest = (state / "deleted").read_text().splitlines()
+    assert "crd/clusterqueues.kueue.x-k8s.io" in kinds
+    assert "--filename" in rest
+    install(KUEUE, PROGRAM)
     assert applied(state) == 2
 
 
