@@ -3,12 +3,12 @@
 What Kueue decides, and how the operator takes it, has tables in tests/operator/test_kueue.py; here are the pods.
 """
 
+import json
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from kubernetes import client
 
 from e2e.harness import (
     ENDLESS,
@@ -26,6 +26,7 @@ from e2e.harness import (
 )
 from e2e.test_ray_cluster import ray_jobs, ray_spec
 from e2e.test_search import search_spec
+from finetune_dev.kubectl import kubectl
 from finetune_store import Store
 from support.checkpoints import POINTER
 from support.kueue_queues import Queues
@@ -39,11 +40,10 @@ STEPS = {**SHORT, "maxSteps": 1500, "evalSteps": 500}
 @pytest.fixture(scope="module")
 def queues() -> Iterator[Queues]:
     """Kueue's objects, and a priority class that Kueue heeds and the scheduler preempts nothing for."""
-    scheduling = client.SchedulingV1Api(K8S.api)
-    urgent = {"metadata": {"name": URGENT}, "value": 1000, "preemptionPolicy": "Never"}
-    scheduling.create_priority_class(urgent)
+    kind = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": URGENT}}
+    kubectl("apply", "-f", "-", stdin=json.dumps({**kind, "value": 1000, "preemptionPolicy": "Never"}))
     yield Queues(K8S.api)
-    scheduling.delete_priority_class(URGENT)
+    kubectl("delete", "priorityclass", URGENT)
 
 
 @pytest.fixture
@@ -151,13 +151,13 @@ def test_an_operator_that_is_killed_while_kueue_preempts_starts_nothing_itself(
 
 def test_a_ray_cluster_is_queued_preempted_and_goes_on(experiment: Experiments, queues: Queues, namespace: str) -> None:
     team = f"e2e-{uuid4().hex[:6]}"
-    # Of the head and of one worker.
-    queues.quota(team, namespace, cpu="2")
+    # 200m for the head, 300m for one worker.
+    queues.quota(team, namespace, cpu="500m")
     execution = {"queueName": team, "checkpointIntervalSeconds": 5}
     asked = ray_spec(["wnli"], parallelism=1, training=STEPS, execution=execution)
     low = experiment("low").apply(asked)
     low.until("a checkpoint", lambda _: any(map(POINTER.fullmatch, low.stored("runs"))), seconds=300)
-    high = experiment("high").apply(queued(team, urgent=True, execution={"resources": {"requests": {"cpu": "1900m"}}}))
+    high = experiment("high").apply(queued(team, urgent=True))
     waits(low, "evicted it (Preempted)", seconds=180)
     assert reason(high.ends(seconds=480)) == "AllRunsSucceeded", high.describe()
     assert reason(low.ends(seconds=600)) == "AllRunsSucceeded", low.describe()
