@@ -4,6 +4,7 @@ What Kueue decides, and how the operator takes it, has tables in tests/operator/
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -25,7 +26,7 @@ from e2e.harness import (
     wait_until,
 )
 from e2e.test_ray_cluster import ray_jobs, ray_spec
-from e2e.test_search import search_spec
+from e2e.test_search import SPACE, search_spec
 from finetune_dev.kubectl import kubectl
 from finetune_store import Store
 from support.checkpoints import POINTER
@@ -117,23 +118,33 @@ def test_the_second_waits_and_another_queue_does_not(experiment: Experiments, qu
     first.until("it to go on from there", lambda _: first.step() > before)
 
 
-def test_a_search_and_an_experiment_share_a_queue(
-    experiment: Experiments, store: Store, queues: Queues, team: str
+def test_a_search_waits_for_an_experiment_is_preempted_by_another_and_goes_on(
+    experiment: Experiments, store: Store, team: str
 ) -> None:
     low = experiment("low").apply(queued(team, training=ENDLESS))
     low.until("it to be at work", lambda _: low.step() > 0)
     hunt = Search(low.namespace, "hunt", store)
     execution = {"queueName": team, "parallelism": 1, "resources": {"requests": {"cpu": "300m"}}}
-    hunt.apply(search_spec(tasks=[{"name": "rte"}], trials=2, clusters=1, execution=execution))
+    space = {**SPACE, "maxSteps": {"int": [1500, 1600]}}
+    hunt.apply(search_spec(tasks=[{"name": "rte"}], trials=2, clusters=1, space=space, execution=execution))
     waits(hunt, "insufficient unused quota")
+    assert hunt.pods() == []
     low.delete()
+    hunt.until("a trial to be at work", lambda _: any(key.endswith("/metrics.jsonl") for key in hunt.stored("trials")))
+
+    high = experiment("high").apply(queued(team, urgent=True))
+    waits(hunt, "evicted it (Preempted)")
+    assert reason(high.ends()) == "AllRunsSucceeded", high.describe()
     assert reason(hunt.ends(seconds=480)) == "AllTrialsEnded", hunt.describe()
+    assert Counter(trial.index for trial in hunt.trials()) == {0: 1, 1: 1}
+    assert len(hunt.jobs()) == 1
 
 
 def test_an_operator_that_is_killed_while_kueue_preempts_starts_nothing_itself(
     experiment: Experiments, team: str
 ) -> None:
-    low = experiment("low").apply(queued(team, training=STEPS))
+    # Still at work when the operator is back, which takes it half a minute on a busy machine.
+    low = experiment("low").apply(queued(team, training={**STEPS, "maxSteps": 6000}))
     low.until("it to be at work", lambda _: low.step() > 0)
     kill_operator()
     high = experiment("high").apply(queued(team, urgent=True, training=STEPS))
