@@ -125,12 +125,15 @@ def test_a_search_waits_for_an_experiment_is_preempted_by_another_and_goes_on(
     low.until("it to be at work", lambda _: low.step() > 0)
     hunt = Search(low.namespace, "hunt", store)
     execution = {"queueName": team, "parallelism": 1, "resources": {"requests": {"cpu": "300m"}}}
-    space = {**SPACE, "maxSteps": {"int": [1500, 1600]}}
-    hunt.apply(search_spec(tasks=[{"name": "rte"}], trials=2, clusters=1, space=space, execution=execution))
+    long = {
+        "space": {**SPACE, "maxSteps": {"int": [1500, 1600]}},
+        "training": {"evalSteps": 500, "trainBatchSize": 8, "maxSeqLength": 32},
+    }
+    hunt.apply(search_spec(tasks=[{"name": "rte"}], trials=2, clusters=1, execution=execution, **long))
     waits(hunt, "insufficient unused quota")
     assert hunt.pods() == []
     low.delete()
-    hunt.until("a trial to be at work", lambda _: any(key.endswith("/metrics.jsonl") for key in hunt.stored("trials")))
+    hunt.until("a trial to be at work", lambda _: hunt.step() > 0)
 
     high = experiment("high").apply(queued(team, urgent=True))
     waits(hunt, "evicted it (Preempted)")
