@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from finetune_dev import binaries
+from finetune_dev.addons import ADDONS
 from finetune_dev.cluster import Cluster
 from finetune_dev.errors import DevError
 from finetune_dev.paths import kubeconfig_path
@@ -35,8 +36,8 @@ def _run(options: argparse.Namespace) -> int:
             print(kubeconfig_path())
         case "images":
             Cluster().load_images()
-        case "kuberay":
-            Cluster().install_kuberay()
+        case "kuberay" | "kueue":
+            (Cluster().remove if options.remove else Cluster().install)(ADDONS[options.command])
         case "binaries":
             for name in options.names or binaries.recipes():
                 print(binaries.ensure(name))
@@ -53,7 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("status", help="say what runs; exit code 1 where the cluster cannot be used")
     commands.add_parser("kubeconfig", help="print the path of the kubeconfig")
     commands.add_parser("images", help="build the project's images and load them into the cluster, where they changed")
-    commands.add_parser("kuberay", help="have KubeRay running in the cluster (for mode RayCluster)")
+    for name, purpose in (("kuberay", "mode RayCluster"), ("kueue", "execution.queueName")):
+        addon = commands.add_parser(name, help=f"have {ADDONS[name].title} running in the cluster (for {purpose})")
+        addon.add_argument("--remove", action="store_true", help="take it away, with every object of its kinds")
     build = commands.add_parser("binaries", help="have programs built, print their paths")
     build.add_argument("names", nargs="*", metavar="NAME", help="default: all")
     return parser

@@ -1,7 +1,8 @@
 """Programs built from Go modules, cached by what they are built from.
 
-Most come from the module in `dev/go/kubernetes`, which pins them with all their dependencies: what they share
-is compiled once, and that is nearly half of all. A program appears in the cache only when it is complete: it is built
+Most come from the module in `dev/go/kubernetes`, which pins them with all their dependencies: what they share is
+compiled once, and that is nearly half of all. Kueue, which few need, is of other versions of the same libraries: its
+module is its own. A program appears in the cache only when it is complete: it is built
 under another name and renamed.
 """
 
@@ -18,9 +19,13 @@ from finetune_dev.shell import one_at_a_time, run, step
 
 KUBERNETES_MODULE = REPOSITORY / "dev/go/kubernetes"
 PAUSE_MODULE = REPOSITORY / "dev/go/pause"
+KUEUE_MODULE = REPOSITORY / "dev/go/kueue"
 PROMETHEUS_MODULE = REPOSITORY / "dev/go/prometheus"
 REGISTRY_MODULE = REPOSITORY / "dev/go/registry"
 KUBERAY_PACKAGE = "github.com/ray-project/kuberay/ray-operator"
+KUEUE_PACKAGE = "sigs.k8s.io/kueue"
+ON_DEMAND = frozenset({"kueue"})
+"""Programs that neither `make test` nor `make e2e` needs: nothing builds them beforehand."""
 _CONTAINERS = "github.com/google/go-containerregistry"
 _PROMETHEUS = "github.com/prometheus/prometheus"
 _VERSION_PACKAGE = "k8s.io/component-base/version"
@@ -93,6 +98,7 @@ def recipes() -> dict[str, Recipe]:
         Recipe("pause", ".", "v1", PAUSE_MODULE),
         _pinned("coredns", "./coredns", of="github.com/coredns/coredns"),
         _pinned("kuberay-operator", KUBERAY_PACKAGE, of=KUBERAY_PACKAGE),
+        _pinned("kueue", f"{KUEUE_PACKAGE}/cmd/kueue", of=KUEUE_PACKAGE, module=KUEUE_MODULE),
     )
     return {recipe.name: recipe for recipe in (*tested, *(_kubernetes(name, version) for name in names), *others)}
 

@@ -46,6 +46,7 @@ TRAINER = Image(
 SEAWEEDFS = Image("finetune-seaweedfs", "dev/images/seaweedfs/Dockerfile", ("dev/images/seaweedfs/requirements.lock",))
 PAUSE = Image("finetune-pause", "dev/images/pause/Dockerfile")
 KUBERAY = Image("finetune-kuberay", "dev/images/kuberay/Dockerfile")
+KUEUE = Image("finetune-kueue", "dev/images/kueue/Dockerfile")
 
 PROJECT_IMAGES = (OPERATOR, SEAWEEDFS, TRAINER)
 

@@ -4,10 +4,11 @@ import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
-from finetune_dev import binaries, kind, kuberay
+from finetune_dev import addon, binaries, kind
+from finetune_dev.addon import Addon
 from finetune_dev.buildah import Builder
 from finetune_dev.built import BuiltCluster
-from finetune_dev.catalogue import KUBERAY, PROJECT_IMAGES
+from finetune_dev.catalogue import PROJECT_IMAGES
 from finetune_dev.choice import Provider, choose
 from finetune_dev.errors import DevError
 from finetune_dev.images import ImageStore
@@ -46,8 +47,8 @@ class Cluster:
         with step("programs and images"), ThreadPoolExecutor(1) as beside:
             built = beside.submit(images.build_project)
             for name in binaries.recipes():
-                # The machine's own is used where there is one.
-                if name != "kubectl" or not shutil.which(name):
+                # The machine's own kubectl is used where there is one.
+                if name not in binaries.ON_DEMAND and not (name == "kubectl" and shutil.which(name)):
                     binaries.ensure(name, self._paths)
             built.result()
 
@@ -112,19 +113,27 @@ class Cluster:
                 with step("images"):
                     self._image_store().load_project()
 
-    def install_kuberay(self) -> None:
-        """Have KubeRay running; in a cluster that was not started from here it must be there."""
+    def install(self, wanted: Addon) -> None:
+        """Have an addon running; in a cluster that was not started from here it must be there."""
         if self.provider is Provider.GIVEN:
-            if not succeeds(program("kubectl"), "get", "crd", "rayjobs.ray.io", environment=cluster_environment()):
-                raise DevError(f"the cluster of {KUBECONFIG_VARIABLE} has no KubeRay: install it there (1.6 or later)")
+            if not succeeds(program("kubectl"), "get", "crd", *wanted.crds, environment=cluster_environment()):
+                message = f"has no {wanted.title}: install it there ({wanted.requirement})"
+                raise DevError(f"the cluster of {KUBECONFIG_VARIABLE} {message}")
             return
         store = self._image_store() if self.provider is Provider.BUILT else None
-        built = binaries.ensure("kuberay-operator", self._paths)
+        built = binaries.ensure(wanted.program, self._paths)
         if store is None:
-            kind.load_image(KUBERAY, built.parent)
+            kind.load_image(wanted.image, built.parent)
         else:
-            store.load_program(KUBERAY, built)
-        kuberay.install(built)
+            store.load_program(wanted.image, built)
+        addon.install(wanted, built)
+
+    def remove(self, unwanted: Addon) -> None:
+        """Take an addon away again."""
+        if self.provider is Provider.GIVEN:
+            message = f"{unwanted.title} was not installed from here, so it is not taken away either"
+            raise DevError(f"the cluster of {KUBECONFIG_VARIABLE}: {message}")
+        addon.remove(unwanted, binaries.ensure(unwanted.program, self._paths))
 
     def _image_store(self) -> ImageStore:
         if not self._built.containerd.answers():

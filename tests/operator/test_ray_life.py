@@ -67,6 +67,22 @@ def test_runs_are_counted_as_the_driver_reports_them_and_the_end_is_as_in_jobs_m
     assert world.status("exp")["tasks"][0]["best"]["run"] == 2
 
 
+def test_a_kuberay_that_does_not_answer_is_told_of_until_it_does(world: RayWorld) -> None:
+    apply(world)
+    world.look("exp")
+    job = world.ray_job("exp")
+    world.look("exp")
+    assert world.reason("exp") == "Running", "it has some seconds"
+    world.pass_time(31)
+    world.look("exp")
+    assert world.reason("exp") == "Blocked"
+    said = world.condition("exp", "Succeeded")["message"]
+    assert "KubeRayDoesNotAnswer: KubeRay has not taken the RayJob up. To do: see that its operator runs" in said
+    world.play_ray(job, "Initializing")
+    world.look("exp")
+    assert world.reason("exp") == "Running"
+
+
 def test_each_result_is_read_once(world: RayWorld) -> None:
     apply(world)
     world.look("exp")

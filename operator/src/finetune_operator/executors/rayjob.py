@@ -8,7 +8,7 @@ import re
 from finetune_core.api.status import Reason
 from finetune_core.deciding.actions import CreateTrainJob
 from finetune_core.deciding.executor import ExecutorTraits
-from finetune_core.deciding.observation import JobView, PodView
+from finetune_core.deciding.observation import FailureCause, JobView, PodView
 from finetune_core.results.run import DriverReport
 from finetune_kube import names
 from finetune_kube.errors import RejectedError
@@ -26,6 +26,12 @@ MAX_NAME = 47
 
 _UNKNOWN_FIELD = re.compile(r'unknown field "(spec\.(?:\w+|rayClusterSpec\.\w+))"')
 """Not one of a pod's: those are the user's."""
+
+_ANSWER_SECONDS = 30.0
+_NO_ANSWER = (
+    "KubeRay has not taken the RayJob up. To do: see that its operator runs (kubectl get pods --all-namespaces "
+    "--selector app.kubernetes.io/component=kuberay-operator) and that it watches this namespace; then it goes on"
+)
 
 _MISSING = (
     "mode RayCluster needs KubeRay, which is not installed in this cluster (no kind RayJob in ray.io/v1): "
@@ -71,10 +77,10 @@ class RayJobExecutor(Executor):
         return _too_old(unknown[1]) if unknown else None
 
     def hindered_pods(self, item: Json, seen: JobView, look: Look) -> PodView | None:
-        """Pods that KubeRay may not create, or that it gave no token, while the RayJob lives."""
+        """Pods that KubeRay does not or may not create, or that it gave no token, while the RayJob lives."""
         if not is_living(item):
             return None
-        return refused_pods(item) or pods_without_token(item, self._pods(item, look))
+        return _unanswered(item, seen, look) or refused_pods(item) or pods_without_token(item, self._pods(item, look))
 
     def _pods(self, item: Json, look: Look) -> list[Json]:
         name = item["metadata"]["name"]
@@ -96,6 +102,17 @@ class RayJobExecutor(Executor):
         if report is not None and not is_living(ray_job):
             look.memory.reports[name] = report
         return report
+
+
+def _unanswered(item: Json, seen: JobView, look: Look) -> PodView | None:
+    """A KubeRay that is installed but does not run, or does not watch the namespace, writes no status."""
+    if seen.suspended or seen.deleting or (item.get("status") or {}).get("jobDeploymentStatus"):
+        look.memory.short_of_pods.pop(seen.name, None)
+        return None
+    since = look.memory.short_of_pods.setdefault(seen.name, look.now)
+    if look.now - since < _ANSWER_SECONDS:
+        return None
+    return PodView.refused(seen.name, seen.role, FailureCause("KubeRayDoesNotAnswer", _NO_ANSWER))
 
 
 def _too_old(field: str) -> Absent:
