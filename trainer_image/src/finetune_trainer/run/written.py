@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import platform
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from finetune_core.api import ModelRetention
@@ -62,6 +63,7 @@ def config(plan: Plan, planned: PlannedRun) -> dict[str, Any]:
     }
 
 
+@cache
 def versions() -> dict[str, str]:
     """Versions of what decides numbers."""
     return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in _PACKAGES}}
