@@ -91,6 +91,14 @@ class Workspace:
         with self.log.open("a") as log:
             return subprocess.Popen(command, env={**os.environ, **self._environment("pod")}, stderr=log, text=True)
 
+    def modules(self, job: JobPlan, *, attempt: str) -> set[str]:
+        """What a process that does index 0 has imported when it has succeeded."""
+        shown = "import sys; from finetune_trainer.cli import main; assert main() == 0; print(*sys.modules)"
+        command = [sys.executable, "-c", shown, *self._arguments(job, 0)]
+        environment = {**os.environ, **self._environment(attempt)}
+        ended = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+        return set(ended.stdout.split())
+
     def run(self, job: JobPlan, index: int = 0, *, attempt: str = "attempt-1") -> tuple[int, str]:
         """Exit code and log of the trainer, in this process: torch takes seconds to import."""
         log = io.StringIO()

@@ -60,6 +60,10 @@ def test_a_run_that_a_colleague_has_done_is_taken_with_all_of_its_bytes(workspac
     assert b",taken_from" in ours_tables["runs.csv"].splitlines()[0]
     assert b"taken_from" not in tables["runs.csv"]
 
+    third = workspace.plan([task("mnli")], name="third")
+    assert "torch" not in workspace.modules(third, attempt="attempt-3")
+    assert workspace.result(third).taken_from == "first"
+
 
 def test_who_asks_for_its_own_runs_trains_them_and_gives_none(workspace):
     alone = ExecutionLimits(reuse=Reuse.EXPERIMENT)

@@ -25,6 +25,8 @@ def drive(job: JobPlan, arguments: argparse.Namespace, *, connection: S3Connecti
     hasty = open_store(arguments.store, connection=connection, retry_seconds=0.0)
     patient = open_store(arguments.store, connection=connection, retry_seconds=patience)
     taker = Taker.from_env(job.plan, job.limits, patient, patience=patience)
+    # The head of a Ray cluster has neither volumes nor trackers: there its workers take runs.
+    look = taker.has if arguments.local else taker.finds
     work = RunWork(job=job, store=arguments.store, patience=patience)
     try:
         with _local(work, arguments.workers) if arguments.local else _on_ray(work, stop) as pool, drain.busy():
@@ -33,7 +35,7 @@ def drive(job: JobPlan, arguments: argparse.Namespace, *, connection: S3Connecti
                 pool,
                 reporter=DriverReporter(hasty, arguments.report_key),
                 stop=stop,
-                has_result=lambda run: taker.has(run, f"driver-{uuid.uuid4().hex[:12]}"),
+                has_result=lambda run: look(run, f"driver-{uuid.uuid4().hex[:12]}"),
             ).run()
     except SystemExit:
         # Ray's own answer to SIGTERM while it starts.

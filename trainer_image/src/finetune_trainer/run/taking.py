@@ -68,14 +68,15 @@ class Taker:
         return cls(plan, limits, store, inputs, os.environ.get("FINETUNE_IMAGE"))
 
     def has(self, run: PlannedRun, attempt: str) -> bool:
-        """Whether a run has its result here; it is taken, as `attempt`, if it can be. StoreError.
+        """Whether a run has its result here; it is taken, as `attempt`, if it can be. StoreError."""
+        return self.finds(run, attempt) or self._take(run, attempt)
 
-        What lies in a result's place and is none is set aside.
-        """
+    def finds(self, run: PlannedRun, attempt: str) -> bool:
+        """Whether a run has its result here; what lies in its place and is none is set aside. StoreError."""
         layout = ExperimentLayout(self.plan.namespace, self.plan.experiment).run(run.task, run.run_id)
         aside = layout.unreadable(attempt)
         if find_or_set_aside(self.store, layout.result, RunResult, aside, own=run.wrote) is None:
-            return self._take(run, attempt)
+            return False
         logger.info("has its result already", extra=_about(run))
         return True
 
