@@ -64,6 +64,10 @@ def test_a_run_that_a_colleague_has_done_is_taken_with_all_of_its_bytes(workspac
     assert "torch" not in workspace.modules(third, attempt="attempt-3")
     assert workspace.result(third).taken_from == "first"
 
+    by_driver = workspace.plan([task("mnli")], name="fourth")
+    assert workspace.start_driver(by_driver).wait(120) == ExitCode.SUCCESS
+    assert workspace.result(by_driver).taken_from == "first"
+
 
 def test_who_asks_for_its_own_runs_trains_them_and_gives_none(workspace):
     alone = ExecutionLimits(reuse=Reuse.EXPERIMENT)
