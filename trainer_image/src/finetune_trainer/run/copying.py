@@ -15,7 +15,7 @@ from finetune_core.results.run import PredictionFile, RunResult
 from finetune_core.tracking import TRACKING_ENV, from_env
 from finetune_store import Store, StoreError
 from finetune_store.documents import FILE_LIMIT, evaluations
-from finetune_trainer.run.written import config, keeps_model, put_json, weights_digest
+from finetune_trainer.run.written import MOST_FILES, config, keeps_model, put_json, weights_digest
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ class RunCopy:
 
     def _copy_folder(self, source: str, target: str) -> bool:
         """Copy all that is in a folder, a model's config.json last; whether there was anything."""
-        keys = [info.key for info in self._store.list(source)]
+        keys = [info.key for info in self._store.list(source, limit=MOST_FILES)]
         # Without it no folder passes for a model.
         for key in sorted(keys, key=lambda key: (key == f"{source}/{_CONFIG}", key)):
             self._copy(key, target + key.removeprefix(source))

@@ -16,6 +16,9 @@ from finetune_core.results.run import RunResult
 from finetune_store import Store
 from finetune_store.documents import find_or_warn
 
+MOST_FILES = 1000
+"""Of a model, or of a run's event files: a folder with more is none that a trainer wrote."""
+
 _PACKAGES = ("finetune-operator", "torch", "transformers", "tokenizers", "accelerate", "numpy", "scikit-learn", "scipy")
 
 
@@ -42,7 +45,7 @@ def _others(store: Store, plan: Plan, result: RunResult) -> Iterator[RunResult]:
 
 def weights_digest(store: Store, folder: str) -> str:
     """Digest of the files of a model's folder, as the store lists them; StoreError."""
-    files = store.list(folder)
+    files = store.list(folder, limit=MOST_FILES)
     return content_digest(FileEntry(info.key.removeprefix(f"{folder}/"), info.md5 or "", info.size) for info in files)
 
 
