@@ -98,6 +98,7 @@ def manifest(name: str, arguments: argparse.Namespace, **training: object) -> Js
             "execution": {
                 "parallelism": arguments.parallelism,
                 "runsPerPod": arguments.seeds,
+                "reuse": "Experiment",
                 "resources": {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "4Gi"}},
             },
         },

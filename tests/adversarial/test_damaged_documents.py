@@ -137,13 +137,13 @@ def test_a_search_on_this_machine_goes_on_beside_a_torn_trial(store: DirectorySt
 def test_a_run_is_kept_beside_a_torn_result_of_its_sibling(
     store: DirectoryStore, caplog: pytest.LogCaptureFixture, content: bytes
 ) -> None:
-    publish = pytest.importorskip("finetune_trainer.run.publish")
+    written = pytest.importorskip("finetune_trainer.run.written")
     plan = plan_of({"rte": 4}).model_copy(update={"retention": ModelRetention.BEST})
     torn = layout_of(plan).run("rte", plan.runs[0].run_id).result
     store.put(torn, content)
-    assert publish._keeps_model(store, plan, result_of(plan, "rte", 1, 0.7))
+    assert written.keeps_model(store, plan, result_of(plan, "rte", 1, 0.7))
     assert store.uri(torn) in caplog.text
     for run, value in ((2, 0.8), (3, 0.9)):
         finish_run(store, plan, "rte", run, value)
     # The two best are kept.
-    assert not publish._keeps_model(store, plan, result_of(plan, "rte", 1, 0.7))
+    assert not written.keeps_model(store, plan, result_of(plan, "rte", 1, 0.7))

@@ -13,6 +13,8 @@ FEWER_RUNS, MORE_RUNS = 2, 3
 
 _EXECUTION: Json = {
     "retries": 20,
+    # Faults are to meet runs at work.
+    "reuse": "Experiment",
     "runsPerPod": 2,
     "parallelism": 2,
     "terminationGracePeriodSeconds": 20,

@@ -1,5 +1,6 @@
 """Status from what was observed and decided: conditions, counts, tasks, failures, all bounded."""
 
+from dataclasses import replace
 from typing import Any
 
 from finetune_core.api import Execution
@@ -70,7 +71,7 @@ def test_runs_are_counted_by_what_they_do() -> None:
     failed = {PLAN.runs_of("wnli")[0].run_id: FailureCause("UserError", "bad")}
     found = status(Decision(Reason.RUNNING, "m", failed=failed, current=job(active=2)), values={"rte 0": 0.6})
     assert found.runs is not None
-    assert found.runs.model_dump() == {
+    assert found.runs.model_dump(exclude_none=True) == {
         "total": 3,
         "pending": 0,
         "running": 1,
@@ -78,6 +79,17 @@ def test_runs_are_counted_by_what_they_do() -> None:
         "failed": 1,
         "summary": "2/3",
     }
+
+
+def test_runs_that_others_have_trained_are_counted_and_named() -> None:
+    runs = PLAN.runs_of("rte")
+    taken = {run.run_id: replace(outcome(run, value=0.6 + run.run / 10), taken_from="base") for run in runs}
+    seen = Observation(plan=PLAN, execution=Execution(), executor=JOB, template="t", outcomes=taken)
+    found = build_status(
+        seen, done(), ExperimentStatus(), uri=URI, eta=None, warnings=(), generation=3, now=LATE
+    ).to_patch()
+    assert (found["runs"]["taken"], found["runs"]["summary"]) == (2, "2/3")
+    assert found["tasks"][0]["best"]["takenFrom"] == "base"
 
 
 def test_the_outcome_is_true_where_every_task_has_a_best_run() -> None:

@@ -65,7 +65,7 @@ def test_the_columns_are_those_that_people_look_for() -> None:
     columns = {column["name"]: column.get("priority", 0) for column in VERSION["additionalPrinterColumns"]}
 
     assert [name for name, priority in columns.items() if priority == 0] == ["Status", "Runs", "Score", "ETA", "Age"]
-    assert [name for name, priority in columns.items() if priority == 1] == ["Valid", "Model", "Message"]
+    assert [name for name, priority in columns.items() if priority == 1] == ["Taken", "Valid", "Model", "Message"]
 
 
 @pytest.mark.parametrize("path", [path for path in SPEC_FIELDS | STATUS_FIELDS if not path.endswith("[]")])

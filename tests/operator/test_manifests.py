@@ -299,6 +299,7 @@ def test_the_fingerprint_changes_with_what_a_live_job_cannot_change(changed: Jso
         {"retryToken": "x"},
         {"runTimeoutSeconds": 9},
         {"checkpointIntervalSeconds": 9},
+        {"reuse": "Experiment"},
         {"ttlSecondsAfterFinished": 7},
     ],
 )

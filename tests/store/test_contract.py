@@ -358,3 +358,32 @@ def test_a_tree_can_be_removed(store: Store) -> None:
 def test_every_error_of_a_store_is_a_store_error() -> None:
     assert issubclass(NotFoundError, StoreError)
     assert issubclass(InvalidKeyError, StoreError)
+
+
+def test_a_copy_is_an_object_of_its_own(store: Store) -> None:
+    store.put("a/model.safetensors", b"weights")
+
+    store.copy("a/model.safetensors", "b/ü 1/model.safetensors")
+
+    store.put("a/model.safetensors", b"others")
+    assert store.get("b/ü 1/model.safetensors") == b"weights"
+    store.delete("a/model.safetensors")
+    assert keys_of(store) == ["b/ü 1/model.safetensors"]
+
+
+def test_a_copy_replaces_what_is_there_and_keeps_the_digest_of_a_large_object(store: Store, tmp_path: Path) -> None:
+    file = tmp_path / "large"
+    file.write_bytes(b"x" * LARGE)
+    store.upload("large", file)
+    store.put("copy", b"before")
+
+    store.copy("large", "copy")
+
+    (copied, original) = store.list()
+    assert (copied.size, copied.md5) == (original.size, original.md5)
+
+
+def test_what_is_not_there_is_not_copied(store: Store) -> None:
+    with pytest.raises(NotFoundError, match="nothing/here"):
+        store.copy("nothing/here", "target")
+    assert keys_of(store) == []

@@ -42,7 +42,13 @@ class Workspace:
         return self.root / "store"
 
     def plan(
-        self, tasks: list[dict], *, limits: ExecutionLimits | None = None, runs_per_pod: int = 1, **spec: object
+        self,
+        tasks: list[dict],
+        *,
+        name: str = "exp",
+        limits: ExecutionLimits | None = None,
+        runs_per_pod: int = 1,
+        **spec: object,
     ) -> JobPlan:
         """A Job plan of some tasks, as the operator would make it."""
         made = ExperimentSpec.model_validate({"model": {"uri": f"file://{self.model}"}, "tasks": tasks, **spec})
@@ -62,7 +68,7 @@ class Workspace:
         plan = make_plan(
             made,
             namespace="ns",
-            name="exp",
+            name=name,
             model=ResolvedModel(uri=made.model.uri, type=made.model.type, digest="md5s:model"),
             tasks=plans,
             runs={task.name: runs_of(made, task) for task in task_specs(made)},
@@ -84,6 +90,14 @@ class Workspace:
         command = [str(Path(sys.executable).with_name("finetune-trainer")), "drive", "--local", f"--plan={file}"]
         with self.log.open("a") as log:
             return subprocess.Popen(command, env={**os.environ, **self._environment("pod")}, stderr=log, text=True)
+
+    def modules(self, job: JobPlan, *, attempt: str) -> set[str]:
+        """What a process that does index 0 has imported when it has succeeded."""
+        shown = "import sys; from finetune_trainer.cli import main; assert main() == 0; print(*sys.modules)"
+        command = [sys.executable, "-c", shown, *self._arguments(job, 0)]
+        environment = {**os.environ, **self._environment(attempt)}
+        ended = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+        return set(ended.stdout.split())
 
     def run(self, job: JobPlan, index: int = 0, *, attempt: str = "attempt-1") -> tuple[int, str]:
         """Exit code and log of the trainer, in this process: torch takes seconds to import."""
@@ -122,7 +136,7 @@ class Workspace:
 
     def layout(self, job: JobPlan, place: int = 0) -> RunLayout:
         run = job.plan.runs[place]
-        return ExperimentLayout("ns", "exp").run(run.task, run.run_id)
+        return ExperimentLayout("ns", job.plan.experiment).run(run.task, run.run_id)
 
     def result(self, job: JobPlan, place: int = 0) -> RunResult:
         return RunResult.model_validate_json((self.store / self.layout(job, place).result).read_bytes())

@@ -11,7 +11,7 @@ from finetune_report.build import _document
 from finetune_report.gather import gather
 from finetune_report.retention import apply_retention
 from finetune_store import DirectoryStore
-from finetune_trainer.run.publish import _keeps_model
+from finetune_trainer.run.written import keeps_model
 from support.report_store import MODEL_FILES, layout_of
 from support.results import plan_of, result_of
 
@@ -59,7 +59,7 @@ def test_whenever_pods_finish_and_reports_are_made_the_two_best_have_their_weigh
             else:
                 step = left[run].pop(0)
                 if step == "look":
-                    keeps[run] = _keeps_model(store, PLAN, results[run])
+                    keeps[run] = keeps_model(store, PLAN, results[run])
                 elif step == "send" and keeps[run]:
                     send(store, results[run])
                 elif step == "write":

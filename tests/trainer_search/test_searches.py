@@ -1,6 +1,7 @@
 """Whole searches with real training."""
 
 import json
+import shutil
 
 import pytest
 
@@ -10,7 +11,7 @@ from finetune_core.planning.plan import JobPlan
 from finetune_core.planning.space import configuration
 from finetune_core.results.evaluation import read_lines
 from finetune_core.results.run import ExitCode, Failure, RunResult
-from finetune_core.results.trial import EndReason, Heartbeat, TrialState
+from finetune_core.results.trial import EndReason, Heartbeat, TrialResult, TrialState
 from finetune_core.search_layout import TrialKind
 from support.search_runs import LAYOUT, SearchWorkspace
 
@@ -56,6 +57,23 @@ def test_a_trials_value_is_the_best_mean_over_its_seeds(searched):
         both = [evaluations(workspace.store, layout, trial.driver) for layout in layouts]
         means = [sum(row["accuracy"] for row in rows) / 2 for rows in zip(*both, strict=True)]
         assert trial.value == pytest.approx(max(means))
+
+
+def test_another_search_takes_the_trials_that_have_ended_and_trains_the_rest(searched, tmp_path):
+    workspace, job, _, _ = searched
+    shutil.copytree(workspace.store, tmp_path / "store")
+    other = SearchWorkspace(tmp_path, workspace.model, workspace.data)
+    more = job.plan.tasks["rte"].model_copy(update={"trials": 4})
+    plan = job.plan.model_copy(update={"search": "again", "tasks": {"rte": more}, "finalists": None})
+    code, log = other.drive(job.model_copy(update={"plan": plan}))
+    assert code == ExitCode.SUCCESS, log
+    files = sorted((other.store / "ns/again/trials/rte").glob("*/result.json"))
+    trials = [TrialResult.model_validate_json(path.read_bytes()) for path in files]
+    assert [one.taken_from for one in trials] == [("find",), ("find",), ("find",), ()]
+    theirs = workspace.trials()
+    assert [(one.trial_id, one.value, one.history) for one in trials[:3]] == [
+        (one.trial_id, one.value, one.history) for one in theirs.values()
+    ]
 
 
 def test_each_seed_in_lockstep_gives_what_a_single_run_gives(searched, tmp_path):

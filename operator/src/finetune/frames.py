@@ -40,11 +40,12 @@ def runs(
     """Every planned run of experiments, also those that wait, run or failed, in the order in which they are run.
 
     `state` is Pending, Running, Succeeded or Failed, by what the store tells; `value` is of `metric` at the best
-    `step`, its other metrics are `metric_<name>`; `seconds` are of training, or so far. The task's hyperparameters
-    follow: learning_rate, max_steps, ... NotFoundError, UsageError without a name.
+    `step`, its other metrics are `metric_<name>`; `seconds` are of training, or so far; `taken_from` is the experiment
+    that trained it, if not this one. The task's hyperparameters follow: learning_rate, max_steps, ...
+    NotFoundError, UsageError without a name.
     """
     columns = ("task", "run", "run_id", "seed", "state", "metric", "value", "step", "steps", "seconds", "attempt",
-               "reason", "message")  # fmt: skip
+               "taken_from", "reason", "message")  # fmt: skip
 
     def rows(place: Results, plan: Plan) -> pd.DataFrame:
         records = read_records(place.store, plan)
@@ -129,7 +130,7 @@ def _run_row(record: RunRecord) -> dict[str, object]:
     row, result, progress, failure = _identity(record), record.result, record.progress, record.failure
     if result is not None:
         row |= {"metric": result.metric, "value": result.value, "step": result.step, "steps": result.last_step}
-        row |= {"seconds": result.train_seconds, "attempt": result.attempt}
+        row |= {"seconds": result.train_seconds, "attempt": result.attempt, "taken_from": result.taken_from}
         row |= {f"metric_{name}": value for name, value in sorted(result.metrics.items())}
         counted = result.parameters
         row |= {} if counted is None else {name: count(counted) for name, count in PARAMETER_FIELDS.items()}

@@ -47,6 +47,7 @@ class TaskOverview:
 class Overview:
     """One object. `done` of `total` runs or trials have ended; `score` is the text of its SCORE or BEST column.
 
+    Of them, `taken` is how many runs another experiment has trained.
     `messages` are conditions that are not well; `failures` and `warnings` are sentences. `failed_runs` are the ids of
     the runs that failed for good, None where that is not known. `ended`: True well, False badly, None not yet, or what
     is told is of an earlier spec. `results` is the report's folder. `created` is an ISO time; texts may be empty.
@@ -61,6 +62,7 @@ class Overview:
     total: int = 0
     running: int = 0
     failed: int = 0
+    taken: int = 0
     score: str = ""
     eta: str = ""
     created: str = ""
@@ -116,6 +118,7 @@ def overview(item: Json) -> Overview:
         total=int(total) if total.isdigit() else 0,
         running=counts.get("running") or 0,
         failed=counts.get("failed") or 0,
+        taken=counts.get("taken") or 0,
         score=str(status.get("score" if kind == EXPERIMENT else "best") or ""),
         eta=str(status.get("eta") or ""),
         created=str(metadata.get("creationTimestamp") or ""),

@@ -11,6 +11,7 @@
 <namespace>/finetuning_results.{csv,md,html} over all experiments of the namespace
 <namespace>/finetuning_results_{comparison,sparsity}.{png,svg}
 <namespace>/.cache/...      tokenised data, by digest (a name that no experiment can have)
+<namespace>/.runs/<run id>/<experiment or search>   where a run may be taken from, see `run_places`
 """
 
 from dataclasses import dataclass
@@ -160,6 +161,19 @@ class ExperimentLayout:
 def token_cache(namespace: str, digest: str) -> str:
     """Folder of a tokenised data set, shared by the experiments of a namespace."""
     return f"{namespace}/.cache/tokens/{digest}"
+
+
+def run_places(namespace: str, run_id: str) -> str:
+    """Folder that has an object, named like the experiment, for each one that has the run, or is about to have it.
+
+    Written before the run's result: every result has its entry, an entry alone says nothing.
+    """
+    return f"{namespace}/.runs/{run_id}"
+
+
+def run_place(namespace: str, run_id: str, experiment: str) -> str:
+    """That of one experiment or search."""
+    return f"{run_places(namespace, run_id)}/{experiment}"
 
 
 def finetuning_results(namespace: str, suffix: str) -> str:

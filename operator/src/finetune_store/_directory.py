@@ -102,6 +102,14 @@ class DirectoryStore:
             with target.open("wb") as stream:
                 copyfileobj(opened, stream, CHUNK_BYTES)
 
+    def copy(self, source: str, key: str) -> None:
+        """See Store. No hard link: who changes a file by other programs changes one alone."""
+        with ExitStack() as stack:
+            with named_errors("read", self._path(source)):
+                opened = stack.enter_context(self._path(source).open("rb"))
+            with self._writing(key) as part, part.open("wb") as target:
+                copyfileobj(opened, target, CHUNK_BYTES)
+
     def uri(self, key: str = "") -> str:
         """See Store. Characters that URIs do not allow are percent-encoded."""
         return (self._root / key).as_uri()

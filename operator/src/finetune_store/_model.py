@@ -99,6 +99,10 @@ class Store(Protocol):
         """Write an object to a file, streamed; `path` appears whole or not at all. NotFoundError."""
         ...
 
+    def copy(self, source: str, key: str) -> None:
+        """Write the object `source` as another one of its own, by the server where there is one. NotFoundError."""
+        ...
+
     def uri(self, key: str = "") -> str:
         """Where the object (or the store's root) is: s3://bucket/prefix/key or file:///folder/key."""
         ...

@@ -130,11 +130,18 @@ def _line(plan: Plan, task: TaskRow, record: RunRecord, now: datetime) -> RunLin
         steps=(figures.count(step, total) if total else "")
         + (f", {figures.duration(left)} left" if left is not None else ""),
         value="" if value is None else figures.metric(task.metric, value),
-        seen=f"{figures.age(progress.time, now)} ago" if progress and record.state == State.RUNNING else "",
+        seen=_seen(record, now),
         seed=run.seed,
         run_id=run.run_id,
         best=task.best is not None and task.best.run_id == run.run_id,
     )
+
+
+def _seen(record: RunRecord, now: datetime) -> str:
+    if record.result is not None:
+        return f"taken from {record.result.taken_from}" if record.result.taken_from else ""
+    alive = record.progress is not None and record.state == State.RUNNING
+    return f"{figures.age(record.progress.time, now)} ago" if record.progress and alive else ""
 
 
 def _failure(record: RunRecord, failure: Failure, now: datetime) -> tuple[str, ...]:

@@ -96,7 +96,13 @@ def _run(arguments: argparse.Namespace) -> int:
         runs = plan.runs_at(arguments.index)
     except (IndexError, KeyError) as error:
         raise UserError(f"the plan has no index {arguments.index}: it has {len(plan.indexes)}") from error
-    from finetune_trainer.drive.crews import processes_per_run  # noqa: PLC0415 - after signals are heeded
+    from finetune_trainer.run.taking import all_taken  # noqa: PLC0415 - after signals are heeded
+
+    connection = S3Connection.from_env(os.environ)
+    store = open_store(arguments.store, connection=connection, retry_seconds=POD_RETRY_SECONDS)
+    if all_taken(plan, runs, store, attempt=arguments.attempt, patience=POD_RETRY_SECONDS):
+        return ExitCode.SUCCESS
+    from finetune_trainer.drive.crews import processes_per_run  # noqa: PLC0415
 
     if (processes := processes_per_run()) > 1:
         return _run_by_crew(arguments, plan, runs, processes, stop)

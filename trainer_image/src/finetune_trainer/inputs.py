@@ -63,7 +63,7 @@ class Inputs:
 
     def data_files(self, data: ResolvedData, paths: Iterable[str], decisive: Collection[str]) -> list[Path]:
         """Files of a task's data; UserError where the decisive ones, which its digest covers, have changed."""
-        if data.uri.startswith(_S3):
+        if data.uri.startswith(_S3) and decisive:
             for path in sorted(decisive):
                 self.data_file(data.uri, path, data.digest)
             self._require_pinned(data.uri, self._data_folder(data.uri, data.digest), data.digest, decisive)

@@ -93,10 +93,9 @@ def picture(watch: Watch) -> RenderableType:
 def line(plan: Plan, outcome: Outcome, done: int) -> str:
     """One line for a run that ended, where no person watches a terminal."""
     value = figures.named(outcome.metric, outcome.value)
-    return (
-        f"{outcome.task} run {outcome.run}: {value} at step {outcome.step}, {figures.duration(outcome.train_seconds)} "
-        f"({done} of {len(plan.runs)})"
-    )
+    took = figures.duration(outcome.train_seconds)
+    how = f"taken from {outcome.taken_from}, not trained" if outcome.taken_from else took
+    return f"{outcome.task} run {outcome.run}: {value} at step {outcome.step}, {how} ({done} of {len(plan.runs)})"
 
 
 def _row(watch: Watch, task: str) -> list[object]:

@@ -86,6 +86,8 @@ def _head(seen: Overview, now: datetime) -> Text:
 def _facts(seen: Overview, now: datetime) -> Iterator[str]:
     if seen.total:
         yield f"{seen.counted} {figures.count(seen.done, seen.total)}"
+    if seen.taken:
+        yield f"{seen.taken} of them taken from other experiments"
     if seen.running:
         yield f"{seen.running} running"
     if seen.failed:

@@ -23,6 +23,7 @@ from finetune_core.api.experiment import (
     MissingTasks,
 )
 from finetune_core.api.pods import PodTemplate, Resources
+from finetune_core.api.reuse import Reuse
 from finetune_core.api.search import (
     MAX_TRIALS,
     Algorithm,
@@ -70,6 +71,7 @@ __all__ = [
     "RayOptions",
     "Resources",
     "Retention",
+    "Reuse",
     "Scheduler",
     "SearchTask",
     "SecretRef",

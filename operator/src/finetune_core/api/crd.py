@@ -39,6 +39,7 @@ def _column(name: str, path: str, description: str, *, kind: str = "string", wid
 _EXPERIMENT_COLUMNS = (
     _column("Status", _condition("Succeeded", "reason"), "Where the experiment is, or how it ended."),
     _column("Runs", ".status.runs.summary", "Runs that succeeded, of all runs."),
+    _column("Taken", ".status.runs.taken", "Of them, runs that other experiments trained.", kind="integer", wide=True),
     _column("Score", ".status.score", "Mean score of the tasks that have a best run, x 100."),
     _column("ETA", ".status.eta", "Roughly how long the remaining runs take."),
     _column("Age", ".metadata.creationTimestamp", "Time since the experiment was created.", kind="date"),

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 
 from finetune_core.api.common import ApiModel, Key, Name, QueueName, Uri, cel_list, rules, worded
 from finetune_core.api.pods import PodTemplate, Resources
+from finetune_core.api.reuse import Reuse, ReuseChoice
 from finetune_core.tasks.sparse import SPARSE_TYPES
 
 
@@ -111,6 +112,7 @@ class Execution(ApiModel):
     retry_token: Annotated[
         str | None, Field(max_length=64, description="Any new value runs the failed runs again.")
     ] = None
+    reuse: ReuseChoice = Reuse.NAMESPACE
     run_timeout_seconds: Annotated[
         int | None,
         Field(

@@ -105,6 +105,9 @@ class RunCounts(ApiModel):
     running: Annotated[int, Field(description="In a pod now.")] = 0
     succeeded: Annotated[int, Field(description="With a result.")] = 0
     failed: Annotated[int, Field(description="Out of retries, or the user's mistake.")] = 0
+    taken: Annotated[
+        int | None, Field(description="Of those with a result, how many another experiment trained (execution.reuse).")
+    ] = None
     summary: Annotated[str, Field(description="Ended/total, for the RUNS column.")] = "0/0"
 
 
@@ -117,6 +120,7 @@ class BestRun(ApiModel):
     value: Annotated[float, Field(description="Best value of the metric.")]
     step: Annotated[int, Field(description="Step of that value.")]
     uri: Annotated[str, Field(description="Folder of the run in the store.")]
+    taken_from: Annotated[str | None, Field(description="The experiment that trained it, if not this one.")] = None
 
 
 class TaskStatus(ApiModel):

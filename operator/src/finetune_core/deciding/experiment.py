@@ -70,6 +70,7 @@ def execution_limits(execution: Execution) -> ExecutionLimits:
         checkpoint_interval_seconds=execution.checkpoint_interval_seconds,
         max_attempts=execution.retries + ATTEMPT_ALLOWANCE,
         retries=execution.retries,
+        reuse=execution.reuse,
     )
 
 

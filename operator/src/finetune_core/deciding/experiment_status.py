@@ -218,6 +218,7 @@ def _counts(seen: Observation, decision: Decision) -> RunCounts:
         running=running,
         succeeded=succeeded,
         failed=failed,
+        taken=sum(outcome.taken_from is not None for outcome in seen.outcomes.values()) or None,
         summary=figures.count(succeeded + failed, total),
     )
 
@@ -246,6 +247,7 @@ def _best(plan: Plan, best: Outcome | None, uri: str) -> BestRun | None:
         value=round(best.value, 6),
         step=best.step,
         uri=uri + layout.run(best.task, best.run_id).root.removeprefix(layout.root),
+        taken_from=best.taken_from,
     )
 
 

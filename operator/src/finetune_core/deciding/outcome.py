@@ -33,6 +33,7 @@ class Outcome:
     train_seconds: float = 0.0
     artefacts: str = ""
     warnings: tuple[str, ...] = ()
+    taken_from: str | None = None
 
     @classmethod
     def of(cls, result: RunResult) -> Self:
@@ -52,6 +53,7 @@ class Outcome:
             train_seconds=result.train_seconds,
             artefacts=short_hash(files) if files else "",
             warnings=tuple(text[:_SHOWN] for text in result.warnings[:_MOST_WARNINGS]),
+            taken_from=result.taken_from,
         )
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from finetune_core.api import ExperimentSpec, MissingTasks, ModelRetention
+from finetune_core.api import ExperimentSpec, MissingTasks, ModelRetention, Reuse
 from finetune_core.canonical import canonical_json, short_hash
 from finetune_core.frozen import Record
 from finetune_core.layout import ExperimentLayout
@@ -147,6 +147,7 @@ class ExecutionLimits(Record):
     checkpoint_interval_seconds: int = 300
     max_attempts: int = 50
     retries: int = 3
+    reuse: Annotated[Reuse, Field(exclude_if=lambda reuse: reuse == Reuse.NAMESPACE)] = Reuse.NAMESPACE
 
 
 class JobPlan(Record):

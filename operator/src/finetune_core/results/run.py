@@ -190,7 +190,11 @@ class RunResult(Document):
     predictions: dict[Segment, PredictionFile] = {}
     dev_predictions: Annotated[dict[Segment, DevPredictionFile], Field(exclude_if=lambda files: not files)] = {}
     """Of the best evaluation, by file name; empty where none are kept, and in results that are older than the field."""
+    test_data: Annotated[dict[Segment, str], Field(exclude_if=lambda digests: not digests)] = {}
+    """File of predictions -> digest of the test set that they are of; empty in results older than the field."""
     model: str | None = None
+    weights_digest: Annotated[str | None, Field(exclude_if=lambda digest: digest is None)] = None
+    """`content_digest` of what was kept at `model`, as the store listed it then."""
     settings: dict[str, Any]
     model_uri: str
     model_digest: str
@@ -205,6 +209,8 @@ class RunResult(Document):
     """None for dense models."""
     parameters: Annotated[ParameterCount | None, Field(exclude_if=lambda counted: counted is None)] = None
     """None where all are trained."""
+    taken_from: Annotated[Slug | None, Field(exclude_if=lambda name: name is None)] = None
+    """The experiment or search of the namespace that trained it, where this one has its copy."""
     warnings: tuple[str, ...] = ()
     """What a reader has to know: parts of the model below its head that are new, trackers that could not be reached."""
 

@@ -148,6 +148,7 @@ class RunRow(Document):
     finished_at: str | None = None
     image: str | None = None
     hardware: dict[str, str | int | float | None] = {}
+    taken_from: Annotated[Slug | None, Field(exclude_if=lambda name: name is None)] = None
     reason: str | None = None
     message: str | None = None
 

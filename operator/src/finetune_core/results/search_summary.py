@@ -4,7 +4,9 @@ All of it follows from the plan, the trials and the ends of the tasks; it holds 
 give the same bytes.
 """
 
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from finetune_core.api.search import Algorithm, TrialScheduler
 from finetune_core.frozen import Document
@@ -19,7 +21,8 @@ SUMMARY_SCHEMA_VERSION = 1
 class TrialCounts(Document):
     """How many trials of a task came to what. `unfinished` were claimed and have no result.
 
-    `duplicates` are among the others: their configuration had been tried before, so they were not run.
+    `duplicates` are among the others: their configuration had been tried before, so they were not run. So are `taken`:
+    another search had trained runs of theirs.
     """
 
     planned: int
@@ -28,6 +31,7 @@ class TrialCounts(Document):
     failed: int = 0
     unfinished: int = 0
     duplicates: int = 0
+    taken: Annotated[int, Field(exclude_if=lambda count: not count)] = 0
 
     @property
     def ended(self) -> int:

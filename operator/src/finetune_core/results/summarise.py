@@ -116,6 +116,7 @@ def _counts(plan: SearchPlan, findings: SearchFindings, task: str) -> TrialCount
         failed=states.count(TrialState.FAILED),
         unfinished=sum(1 for kind, name, _ in findings.unfinished if (kind, name) == (TrialKind.TRIALS, task)),
         duplicates=sum(1 for one in trials if one.duplicate_of is not None),
+        taken=sum(1 for one in trials if one.taken_from),
     )
 
 

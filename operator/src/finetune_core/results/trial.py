@@ -103,6 +103,8 @@ class TrialResult(Document):
     duplicate_of: int | None = None
     diverged: bool = False
     """It failed because loss or logits were not finite: worse than every other, and no sign of a broken search."""
+    taken_from: Annotated[tuple[Slug, ...], Field(exclude_if=lambda names: not names, max_length=_MOST_SEEDS)] = ()
+    """Searches and experiments that trained runs of it, where this one has copies."""
     driver: str
     cluster: int
     started_at: str

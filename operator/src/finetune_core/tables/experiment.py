@@ -11,6 +11,7 @@ from finetune_core.results.schema import MetricRow, ResultsDocument, RunRow, Run
 from finetune_core.tables import figures
 from finetune_core.tables.csv import Value, csv_table
 from finetune_core.tables.markdown import markdown_table, markdown_text
+from finetune_core.tables.notes import notes
 
 
 @dataclass(frozen=True)
@@ -135,12 +136,16 @@ def runs_csv(document: ResultsDocument) -> bytes:
     """One row a planned run, with a column for every metric that any run measured at its best step."""
     measured = sorted({metric for run in document.runs for metric in run.metrics})
     parameters = parameter_columns(document.runs)
-    facts = (*RUNS_COLUMNS, *(("fold",) if any(run.fold is not None for run in document.runs) else ()))
+    facts = (*RUNS_COLUMNS, *(name for name in ("fold", "taken_from") if _any_has(document.runs, name)))
     columns = (*facts, *(f"metric_{metric}" for metric in measured), *parameters)
     return csv_table(
         columns,
         ((*_run_cells(run, facts, measured), *parameter_values(run.parameters, parameters)) for run in document.runs),
     )
+
+
+def _any_has(runs: Iterable[RunRow], name: str) -> bool:
+    return any(getattr(run, name) is not None for run in runs)
 
 
 def results_markdown(document: ResultsDocument) -> bytes:
@@ -275,14 +280,6 @@ def _quarantine_block(document: ResultsDocument) -> Iterator[str]:
         yield "\n".join(
             f"- {run.task} run {run.run} ({run.run_id}): {_inline(run.reason)}" for run in document.quarantined
         )
-
-
-def notes(document: ResultsDocument) -> Iterator[str]:
-    """What the reader of the figures has to know."""
-    loose = [] if document.model_pinned else [f"model {document.model_uri}"]
-    loose += [f"data of {task.task} ({task.data_uri})" for task in document.tasks if not task.pinned]
-    if loose:
-        yield "Not pinned to their content, so they may have changed between runs: " + ", ".join(loose) + "."
 
 
 def _places(document: ResultsDocument) -> str:

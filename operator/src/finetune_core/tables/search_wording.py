@@ -35,6 +35,8 @@ def counted(task: TaskSummary, *, unfinished: str = "unfinished") -> str:
     parts += [f"{number} {name}" for name, number in others.items() if number]
     if counts.duplicates:
         parts.append(f"{counts.duplicates} repeated another's configuration and were not run")
+    if counts.taken:
+        parts.append(f"{counts.taken} had been trained by another search and were copied")
     return ", ".join(parts)
 
 

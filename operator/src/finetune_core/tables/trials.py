@@ -39,6 +39,7 @@ def trials_csv(plan: SearchPlan, findings: SearchFindings) -> bytes:
         *hyperparameter_names(plan, configs),
         *(f"{name}_{part}" for name in _metrics(findings) for part in ("best", "best_step", "last")),
         *_AFTER,
+        *(("takenFrom",) if any(row.get("takenFrom") for row in rows) else ()),
     )
     return to_csv(columns, ([(row | row["config"]).get(column) for column in columns] for row in rows))
 
@@ -85,6 +86,7 @@ def _result_row(plan: SearchPlan, kind: TrialKind, one: TrialResult) -> _Row:
         "seeds": " ".join(map(str, one.seeds)),
         "runIds": " ".join(one.run_ids),
         "duplicateOf": one.duplicate_of,
+        "takenFrom": " ".join(one.taken_from) or None,
         "error": one.error,
         "cluster": one.cluster,
         "driver": one.driver,

@@ -58,6 +58,11 @@ class MeteredStore:
         self._on_request("download")
         self._inner.download(key, path)
 
+    def copy(self, source: str, key: str) -> None:
+        """See Store."""
+        self._on_request("copy")
+        self._inner.copy(source, key)
+
     def uri(self, key: str = "") -> str:
         """See Store."""
         return self._inner.uri(key)

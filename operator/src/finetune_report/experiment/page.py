@@ -7,6 +7,7 @@ from finetune_core.planning.settings import Settings
 from finetune_core.results.schema import ResultsDocument, RunRow, RunState, ScoreRow, TaskRow
 from finetune_core.tables import experiment as tables
 from finetune_core.tables import figures
+from finetune_core.tables.notes import notes
 from finetune_report.canvas import Picture
 from finetune_report.pages import embedded, render
 
@@ -33,7 +34,7 @@ def report_html(document: ResultsDocument, pictures: Mapping[str, Picture], sett
         quarantine_header=_QUARANTINE_HEADER,
         quarantined=[(run.task, run.run, run.run_id, run.seed, run.reason) for run in document.quarantined],
         submission=_submission(document),
-        notes=list(tables.notes(document)),
+        notes=list(notes(document)),
         versions=list(_versions(document)),
     )
 
@@ -79,8 +80,14 @@ def _run(task: TaskRow, run: RunRow) -> tuple[str, ...]:
         "best" if best else run.state.value,
         figures.metric(task.metric, run.value),
         figures.NOTHING if run.step is None else str(run.step),
-        "" if run.state == RunState.SUCCEEDED else ": ".join(part for part in (run.reason, run.message) if part),
+        _why(run),
     )
+
+
+def _why(run: RunRow) -> str:
+    if run.state == RunState.SUCCEEDED:
+        return f"taken from {run.taken_from}" if run.taken_from else ""
+    return ": ".join(part for part in (run.reason, run.message) if part)
 
 
 def _submission(document: ResultsDocument) -> list[str]:

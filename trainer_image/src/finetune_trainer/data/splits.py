@@ -14,12 +14,13 @@ from finetune_core.planning.inputs import decisive_files
 from finetune_core.planning.plan import TaskPlan
 from finetune_core.tasks.data_files import AX, TRAIN, DataLayout
 from finetune_core.tasks.metrics import ProblemType
-from finetune_store import Store, StoreError, download_tree, file_md5
+from finetune_store import Store, StoreError, download_tree
 from finetune_trainer.data.folds import Places, fold_rows, rare_labels
 from finetune_trainer.data.labels import LabelReader
 from finetune_trainer.data.records import SplitRecord, data_warnings
 from finetune_trainer.data.rows import PART, Rows, Tell
 from finetune_trainer.data.tables import read_groups, read_tables
+from finetune_trainer.data.tested import available_splits, split_content, split_digest
 from finetune_trainer.data.tokens import MANIFEST, Tokens, tokenise
 from finetune_trainer.data.tsv import read_glue_tsv
 from finetune_trainer.errors import UserError
@@ -47,10 +48,7 @@ class Splits:
 
     def available(self, task: TaskPlan) -> set[str]:
         """The splits that the data folder has."""
-        if task.data.splits.layout == DataLayout.HUB:
-            names = {"train", *task.definition.evaluation_splits.values(), *task.definition.test_splits}
-            return names | ({AX} if task.definition.name == "mnli" else set())
-        return set(task.data.splits.files)
+        return available_splits(task)
 
     def load(
         self, task: TaskPlan, split: str, tokenizer: Any, tokenizer_digest: str, fold: int | None = None
@@ -84,14 +82,14 @@ class Splits:
 
     def _whole(self, task: TaskPlan, split: str, tokenizer: Any, tokenizer_digest: str) -> Tokens:
         paths = self._paths(task, split)
-        content = [file_md5(path) for path in paths] or [task.data.digest]
+        content = split_content(task, paths)
         facts = {"name", "labels", "text_columns", "label_column", "label_columns", "label_delimiter", "quoting"}
         definition = task.definition.model_dump(mode="json", include=facts)
         key = short_hash(
             [CACHE_VERSION, tokenizer_digest, content, split, task.settings.max_seq_length, definition], 32
         )
         self._keys[task.definition.name, split] = key
-        self._contents[task.definition.name, split] = short_hash(content if paths else [*content, split])
+        self._contents[task.definition.name, split] = split_digest(content, split, of_files=bool(paths))
         if key in self._memory:
             self.last_source = "memory"
             return self._memory[key]

@@ -1,12 +1,12 @@
 """`finetune-trainer drive`: what its arguments mean."""
 
 import argparse
+import uuid
 from contextlib import AbstractContextManager
 
-from finetune_core.layout import ExperimentLayout
-from finetune_core.planning.plan import JobPlan, PlannedRun
+from finetune_core.planning.plan import JobPlan
 from finetune_core.results.run import ExitCode
-from finetune_store import S3Connection, Store, open_store
+from finetune_store import S3Connection, open_store
 from finetune_trainer import drain
 from finetune_trainer.drive.crews import crew_pool, processes_per_run
 from finetune_trainer.drive.driver import Driver
@@ -14,6 +14,7 @@ from finetune_trainer.drive.local_pool import local_pool, visible_gpus
 from finetune_trainer.drive.pool import Pool
 from finetune_trainer.drive.worker import RunWork
 from finetune_trainer.driver_report import DriverReporter
+from finetune_trainer.run.taking import Taker
 from finetune_trainer.signals import StopFlag
 
 
@@ -23,6 +24,9 @@ def drive(job: JobPlan, arguments: argparse.Namespace, *, connection: S3Connecti
     stop.install()
     hasty = open_store(arguments.store, connection=connection, retry_seconds=0.0)
     patient = open_store(arguments.store, connection=connection, retry_seconds=patience)
+    taker = Taker.from_env(job.plan, job.limits, patient, patience=patience)
+    # The head of a Ray cluster has neither volumes nor trackers: there its workers take runs.
+    look = taker.has if arguments.local else taker.finds
     work = RunWork(job=job, store=arguments.store, patience=patience)
     try:
         with _local(work, arguments.workers) if arguments.local else _on_ray(work, stop) as pool, drain.busy():
@@ -31,7 +35,7 @@ def drive(job: JobPlan, arguments: argparse.Namespace, *, connection: S3Connecti
                 pool,
                 reporter=DriverReporter(hasty, arguments.report_key),
                 stop=stop,
-                has_result=lambda run: _has_result(patient, job, run),
+                has_result=lambda run: look(run, f"driver-{uuid.uuid4().hex[:12]}"),
             ).run()
     except SystemExit:
         # Ray's own answer to SIGTERM while it starts.
@@ -51,8 +55,3 @@ def _on_ray(work: RunWork, stop: StopFlag) -> AbstractContextManager[Pool]:
     from finetune_trainer.drive.ray_pool import ray_pool  # noqa: PLC0415 - imports ray, after signals are heeded
 
     return ray_pool(work, stop)
-
-
-def _has_result(store: Store, job: JobPlan, run: PlannedRun) -> bool:
-    layout = ExperimentLayout(job.plan.namespace, job.plan.experiment)
-    return store.stat(layout.run(run.task, run.run_id).result) is not None

@@ -1,7 +1,7 @@
 """The tokenised splits of a run, and its model measured on the dev sets and applied to the test sets."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -11,9 +11,9 @@ import numpy as np
 
 from finetune_core.planning.plan import TaskPlan
 from finetune_core.results.run import DevPredictionFile, PredictionFile
-from finetune_core.tasks.registry import SubmissionFile
 from finetune_trainer.data.padding import settle_padding
 from finetune_trainer.data.splits import Splits
+from finetune_trainer.data.tested import prediction_files
 from finetune_trainer.data.tokens import Collator, Tokens
 from finetune_trainer.errors import StoppedError
 from finetune_trainer.model.fits import needs_all_splits, require_blind_to_padding, require_fit, require_length
@@ -130,7 +130,7 @@ class Assessor:
         available = self._splits.available(self._task)
         folder.mkdir(parents=True, exist_ok=True)
         predictions = {}
-        for name, (split, file) in self._files().items():
+        for name, (split, file) in prediction_files(definition).items():
             if split in available:
                 tokens = self._ranks.after_first(partial(self.load, split))
                 logits = self._logits(model, head, tokens, autocast, where=split, signals=True)
@@ -140,15 +140,15 @@ class Assessor:
                     deque(logits, maxlen=0)
         return predictions
 
-    def _files(self) -> dict[str, tuple[str, SubmissionFile | None]]:
-        """The files of predictions -> the split that each is of."""
-        definition = self._task.definition
-        files = {file.name: (file.split, file) for file in definition.submission}
-        return {**files} or {f"{split}.tsv": (split, None) for split in definition.test_splits}
-
     def tested(self) -> set[str]:
         """The splits that are predicted."""
-        return {split for split, _ in self._files().values()} & self._splits.available(self._task)
+        files = prediction_files(self._task.definition).values()
+        return {split for split, _ in files} & self._splits.available(self._task)
+
+    def test_data(self, predictions: Iterable[str]) -> dict[str, str]:
+        """Of files that `predict` has written: the digests of what they are of."""
+        files = prediction_files(self._task.definition)
+        return {name: self._splits.digest(self._task, files[name][0]) for name in predictions}
 
     def _logits(
         self, model: Any, head: Head, tokens: Tokens, autocast: Autocast, *, where: str, signals: bool = False

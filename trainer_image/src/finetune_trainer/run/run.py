@@ -30,7 +30,9 @@ from finetune_trainer.run.preparing import Preparation
 from finetune_trainer.run.progress import Clock, Observer, Reporter, elapsed_before, unobserved
 from finetune_trainer.run.ranks import ALONE, Ranks
 from finetune_trainer.run.signs import Signs
+from finetune_trainer.run.taking import offer
 from finetune_trainer.run.training import RunTrainer, make_trainer
+from finetune_trainer.run.written import config, put_json, versions
 from finetune_trainer.signals import Stop
 from finetune_trainer.sparse import SparsityGuard
 from finetune_trainer.tracking import RunTracking, Trackers
@@ -101,8 +103,8 @@ class Run:
     def _begin(self) -> int:
         """Leave a mark of this attempt; how many there are now. GaveUpError if there are too many."""
         store, layout = self._pod.patient, self._layout
-        publish.put_json(store, f"{layout.attempt(self._pod.attempt)}/started.json", {"time": self._started})
-        publish.put_json(store, layout.config, publish.config(self._pod.plan, self._planned))
+        put_json(store, f"{layout.attempt(self._pod.attempt)}/started.json", {"time": self._started})
+        put_json(store, layout.config, config(self._pod.plan, self._planned))
         starts = f"{layout.attempts}/"
         names = {info.key.removeprefix(starts).partition("/")[0] for info in store.list(layout.attempts)}
         if len(names) > self._pod.limits.max_attempts:
@@ -167,11 +169,12 @@ class Run:
         warnings = (*prepared.warnings(), *prepared.unkept(best.answers), *tracking.warnings)
         result = self._result(best, resumed, attempts, zeros.record(), warnings, assessor.sources, parameters)
         self._reporter.enter(Phase.UPLOADING)
+        offer(self._pod.patient, self._pod.plan, self._pod.limits, self._planned)
         return publish.publish(
             self._pod.patient,
             self._layout,
             self._pod.plan,
-            result,
+            result.model_copy(update={"test_data": assessor.test_data(predictions)}),
             model=model,
             adapter=prepared.adapter,
             tokenizer=prepared.tokenizer,
@@ -247,7 +250,7 @@ class Run:
             data_digest=self._task.data.digest,
             recipe_version=RECIPE_VERSION,
             hardware=hardware.describe(self._pod.ranks.count),
-            versions=publish.versions(),
+            versions=versions(),
             image=self._pod.image,
             peak_memory_bytes=publish.peak_memory(),
             token_cache=" ".join(sorted(sources)),

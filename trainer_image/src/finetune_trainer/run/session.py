@@ -3,17 +3,16 @@
 import logging
 import traceback
 
-from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import PlannedRun
-from finetune_core.results.run import ExitCode, Failure, FailureReason, RunResult
+from finetune_core.results.run import ExitCode, Failure, FailureReason
 from finetune_store import StoreError
-from finetune_store.documents import find_or_set_aside
 from finetune_trainer import logs
 from finetune_trainer.errors import MemoryExceededError, RunError
 from finetune_trainer.run.disk import disk_full, is_full
 from finetune_trainer.run.endings import MAX_MESSAGE, now, record
 from finetune_trainer.run.follower import Follower
 from finetune_trainer.run.run import Pod, Run
+from finetune_trainer.run.taking import Taker
 
 logger = logging.getLogger(__name__)
 
@@ -21,13 +20,12 @@ _MAX_TRACEBACK = 8000
 
 
 def do_run(pod: Pod, planned: PlannedRun) -> Failure | None:
-    """An attempt at a run, unless it has its result; why it came to none, which is then in the store too.
+    """An attempt at a run, unless it has its result or takes it; why it came to none, which is then in the store too.
 
     An interrupted attempt is no failure of the run: it leaves no trace but its checkpoint.
     """
     about = {"task": planned.task, "run": planned.run, "run_id": planned.run_id}
-    if pod.ranks.told(pod.ranks.leads and _has_result(pod, planned)):
-        logger.info("has its result already", extra=about)
+    if pod.ranks.told(pod.ranks.leads and taker_of(pod).has(planned, pod.attempt)):
         return None
     failure = _attempt(pod, planned)
     if failure is None:
@@ -107,7 +105,6 @@ def _out_of_memory(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
-def _has_result(pod: Pod, planned: PlannedRun) -> bool:
-    layout = ExperimentLayout(pod.plan.namespace, pod.plan.experiment).run(planned.task, planned.run_id)
-    aside = layout.unreadable(pod.attempt)
-    return find_or_set_aside(pod.patient, layout.result, RunResult, aside, own=planned.wrote) is not None
+def taker_of(pod: Pod) -> Taker:
+    """What takes runs for a pod."""
+    return Taker(pod.plan, pod.limits, pod.patient, pod.inputs, pod.image)

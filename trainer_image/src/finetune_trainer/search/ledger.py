@@ -9,9 +9,11 @@ from pydantic import ValidationError
 
 from finetune_core.layout import ExperimentLayout
 from finetune_core.results.best_trial import best_trial
+from finetune_core.results.run import RunResult
 from finetune_core.results.trial import TrialReport, TrialResult, TrialState
 from finetune_core.tables import figures
 from finetune_store import Store, StoreError, delete_tree
+from finetune_store.documents import find_or_warn
 from finetune_trainer.search.leases import now
 from finetune_trainer.search.phase import Phase
 from finetune_trainer.search.reports import best_report
@@ -82,7 +84,9 @@ class Ledger:
         """Record how a trial ended; StoreError."""
         opened = self._open.pop(index)
         made = self._result(opened, state, error)
-        result = self._trials.record(made.model_copy(update={"diverged": diverged}))
+        result = self._trials.record(
+            made.model_copy(update={"diverged": diverged, "taken_from": self._taken_from(made)})
+        )
         if state != TrialState.COMPLETED:
             self._drop_checkpoints(result)
         self._tell(result)
@@ -118,6 +122,14 @@ class Ledger:
             finished_at=now(),
             seconds=last.seconds if last else round(time.monotonic() - opened.began, 2),
         )
+
+    def _taken_from(self, made: TrialResult) -> tuple[str, ...]:
+        """Who trained runs of a completed trial elsewhere."""
+        if made.state != TrialState.COMPLETED:
+            return ()
+        layout = ExperimentLayout(self._phase.plan.namespace, self._phase.plan.search)
+        runs = (find_or_warn(self._store, layout.run(made.task, run_id).result, RunResult) for run_id in made.run_ids)
+        return tuple(sorted({run.taken_from for run in runs if run is not None and run.taken_from}))
 
     def _planned(self, opened: _Open) -> tuple[dict[str, object], tuple[str, ...]]:
         try:

@@ -134,7 +134,7 @@ class _Trial:
 
 
 class _Attempt:
-    """An attempt at one run of the trial; a run that has its result shows the evaluations that led to it."""
+    """An attempt at one run of the trial; one that has its result, or takes it, shows the evaluations before it."""
 
     def __init__(self, pod: "Pod", planned: PlannedRun) -> None:
         self._pod = pod
@@ -158,6 +158,10 @@ class _Attempt:
         run.execute()
 
     def _finished(self) -> tuple[Evaluation, ...] | None:
+        from finetune_trainer.run.session import taker_of  # noqa: PLC0415 - imports torch
+
+        if not taker_of(self._pod).has(self._planned, self._pod.attempt):
+            return None
         experiment = ExperimentLayout(self._pod.plan.namespace, self._pod.plan.experiment)
         layout = experiment.run(self._planned.task, self._planned.run_id)
         result = documents.find(self._pod.patient, layout.result, RunResult)
