@@ -117,8 +117,12 @@ class Namespace:
         return {key.removeprefix(f"{folder}/"): data for key, data in contents(self.store, folder).items()}
 
     def require_whole(self, plan: Plan) -> None:
-        """Every result's files are there as they were written, and the two best have weights where these are kept."""
+        """Every result's files are there as they were written, and of all runs the two best have the weights they keep.
+
+        Before all have ended, a run may be without: better ones, which others had, are still to come.
+        """
         found = dict(self.results(plan))
+        ended = len(found) == len(plan.runs)
         best = sorted(found, key=lambda run: -value_of(run.run_id))[:2]
         for run, result in found.items():
             assert result.value == value_of(run.run_id)
@@ -126,5 +130,5 @@ class Namespace:
             assert self.store.get(layout.predictions(result.attempt, FILE)) == predictions_of(run.run_id)
             assert len(self.store.get(layout.metrics(result.attempt)).splitlines()) == result.evaluations
             files = {name: f"{name} of {run.run_id}".encode() for name in MODEL_FILES}
-            if plan.retention == "All" or (plan.retention == "Best" and run in best):
+            if plan.retention == "All" or (plan.retention == "Best" and ended and run in best):
                 assert self.weights(plan, run, result) == files

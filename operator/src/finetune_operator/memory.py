@@ -22,13 +22,14 @@ class LookMemory:
     `unused`: kinds that the owner has no object of. `reports` are those of drivers that have ended, `hindrances` say
     what was last seen to keep a pod from starting, `short_of_pods` since when (monotonic) a Job has had fewer pods than
     it wants, or KubeRay has said nothing of a RayJob, all by the name of the object. `reporting` says which reports
-    were under way when the one in the store was read. `tried` is what the cluster was last asked about pods as the spec
-    wants them. `signs` are the last ones of runs at work, or of a search's drivers; `stalled` counts those that give
-    none. `lingering` is since when (monotonic) pods, by uid, go on although their work is done. `queue_problem` is why
-    nobody admits what waits in a queue, `queue_words` what Kueue says of it otherwise, as of the monotonic time
-    `queue_asked`. `attempts` are failure reports by their key, without tracebacks, `given_up` what follows from them
-    for units whose Job is gone, after the revisions (by unit) that it was worked out for. `reading_again`: all seems to
-    have ended, and the reading of all results again is not done yet.
+    were under way when the one in the store was read, `reports_failed` after which of them (uids) all results were
+    looked for again. `tried` is what the cluster was last asked about pods as the spec wants them. `signs` are the last
+    ones of runs at work, or of a search's drivers; `stalled` counts those that give none. `lingering` is since when
+    (monotonic) pods, by uid, go on although their work is done. `queue_problem` is why nobody admits what waits in a
+    queue, `queue_words` what Kueue says of it otherwise, as of the monotonic time `queue_asked`. `attempts` are failure
+    reports by their key, without tracebacks, `given_up` what follows from them for units whose Job is gone, after the
+    revisions (by unit) that it was worked out for. `reading_again`: all seems to have ended, and the reading of all
+    results again is not done yet.
     """
 
     indexes: dict[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
@@ -36,6 +37,7 @@ class LookMemory:
     reports: dict[str, DriverReport] = field(default_factory=dict)
     hindrances: dict[str, str] = field(default_factory=dict)
     reporting: frozenset[str] | None = None
+    reports_failed: frozenset[str] = frozenset()
     tried: str | None = None
     short_of_pods: dict[str, float] = field(default_factory=dict)
     signs: dict[str, Sign] = field(default_factory=dict)

@@ -27,7 +27,7 @@ from finetune_core.results.schema import ResultsDocument
 from finetune_core.tables import figures
 from finetune_operator.children.reader import Children, are_quiet
 from finetune_operator.kinds.attempts import given_up
-from finetune_operator.kinds.reports import reports_under_way
+from finetune_operator.kinds.reports import look_again_after_failed_reports, reports_under_way
 from finetune_operator.kinds.stalled import stalled
 from finetune_operator.memory import Memory
 from finetune_store import Store, UnreadableError, documents
@@ -57,6 +57,7 @@ class Observer:
     ) -> Observation:
         """Everything that a decision needs; StoreError or ClusterError if one side cannot be reached."""
         jobs = self._children.jobs()
+        look_again_after_failed_reports(self._memory, jobs)
         self._read_results(store, plan, jobs)
         pods = self._pods(jobs, plan)
         driver = errors_of(jobs)

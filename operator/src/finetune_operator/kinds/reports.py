@@ -1,4 +1,4 @@
-"""When looks at either kind read the store again: reports that have come or ended, and the end of all."""
+"""When looks at either kind read the store again: reports that have come, ended or failed, and the end of all."""
 
 from collections.abc import Callable, Iterable
 from typing import TypeVar
@@ -17,6 +17,14 @@ def reports_under_way(jobs: Iterable[JobView], pods: Iterable[PodView]) -> froze
     """What may write a report: when one of them has come or ended, the report in the store may be another."""
     written = {f"{job.uid}/{job.name}/{job.finished}" for job in jobs if job.role == JobRole.REPORT}
     return frozenset(written | {pod.name for pod in pods if pod.role == JobRole.REPORT and not pod.ended})
+
+
+def look_again_after_failed_reports(memory: LookMemory, jobs: Iterable[JobView]) -> None:
+    """A report fails where results are not what was counted: deleted, say, or damaged. Once for each that failed."""
+    failed = frozenset(f"{job.uid}/{job.name}" for job in jobs if job.role == JobRole.REPORT and job.failed_for)
+    if not failed <= memory.reports_failed:
+        memory.forget_results()
+    memory.reports_failed = failed
 
 
 def look_again_at_the_end(memory: LookMemory, look: Callable[[], tuple[SeenT, DecisionT]]) -> tuple[SeenT, DecisionT]:

@@ -18,7 +18,7 @@ from finetune_core.results.trial import TaskEnd, TrialResult
 from finetune_core.search_layout import SearchLayout, TrialKind
 from finetune_operator.children.reader import Children, are_quiet
 from finetune_operator.kinds.attempts import given_up
-from finetune_operator.kinds.reports import reports_under_way
+from finetune_operator.kinds.reports import look_again_after_failed_reports, reports_under_way
 from finetune_operator.kinds.stalled import stalled
 from finetune_operator.memory import SearchMemory, Unreadable
 from finetune_store import ObjectInfo, Store, UnreadableError, documents
@@ -52,6 +52,7 @@ class SearchObserver:
     ) -> SearchObservation:
         """Everything that a decision needs; the store is listed at most every `every` seconds, or when a pod ended."""
         jobs = self._children.jobs()
+        look_again_after_failed_reports(self._memory, jobs)
         layout = SearchLayout(plan.namespace, plan.search)
         ended = frozenset((job.name, index) for job in jobs for index in job.completed | job.failed)
         listed = self._memory.listed
