@@ -111,7 +111,9 @@ class Campaign:
             self.watch.write(not_injected=fault.kind, error=str(error)[:300])
             hit = ""
         self.watch.write(over=fault.kind, hit=hit)
-        if hit:
+        if not hit:
+            self.deck.missed(fault)
+        else:
             self.deck.hit(fault)
             folders = tuple(f"{subject.handle.layout.root}/" for subject in self._subjects())
             self.injected.append(Injected(fault, hit, folders, began, self.scene.eyes.now()))

@@ -5,7 +5,7 @@ Kinds come in shuffled decks, so that each has had its turn before one has its s
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 SHORTEST, LONGEST = 10.0, 600.0
@@ -90,6 +90,12 @@ def faults(seed: int, longest: float, kinds: Sequence[Kind] = tuple(Kind)) -> It
     source = random.Random(seed)
     for number, kind in enumerate(_decks(source, kinds)):
         yield _fault(source, number, kind, longest)
+
+
+def aimed_again(fault: Fault) -> Fault:
+    """The same fault where it is likelier to meet something: during the work, of the other one where it may be."""
+    fixed = fault.kind in _SEARCH_ONLY | _EXPERIMENT_ONLY
+    return replace(fault, phase=Phase.WORKING, on_search=fault.on_search if fixed else not fault.on_search)
 
 
 def _decks(source: random.Random, kinds: Sequence[Kind]) -> Iterator[Kind]:

@@ -70,15 +70,20 @@ def test_kinds_are_chosen_by_name_and_unknown_ones_are_refused_with_those_that_t
         kinds_of("node_lost")
 
 
-def test_a_fault_that_hit_nothing_comes_again_before_new_ones() -> None:
-    deck, plan = Deck(faults(7, 150)), first(5)
+def test_a_fault_that_is_not_reached_comes_next_and_one_that_missed_once_a_round_aimed_anew() -> None:
+    deck, plan = Deck(faults(7, 150)), first(6)
+
+    assert {fault.number for fault in deck.hand(3)} == {0, 1, 2}
+    deck.hit(plan[1])
+    deck.missed(plan[0])
+    deck.missed(plan[2])
 
     dealt = deck.hand(3)
-    deck.hit(plan[1])
-
-    assert {fault.number for fault in dealt} == {0, 1, 2}
-    assert {fault.number for fault in deck.hand(3)} == {0, 2, 3}
-    assert {fault.number for fault in deck.hand(5)} == {0, 2, 3, 4, 5}
+    assert {fault.number for fault in dealt} == {0, 3, 4}
+    (again,) = (fault for fault in dealt if fault.number == 0)
+    assert (again.kind, again.phase) == (plan[0].kind, Phase.WORKING)
+    deck.hit(again)
+    assert {fault.number for fault in deck.hand(3)} == {2, 3, 4}
 
 
 def test_faults_of_the_report_come_last_in_a_round() -> None:
