@@ -1,4 +1,4 @@
-"""KubeRay and Kueue in the local cluster: what is applied, when again, and what is told without a cluster."""
+"""KubeRay and Kueue in the local cluster: which objects are applied, when again, and which errors name a remedy."""
 
 import json
 from pathlib import Path

@@ -140,8 +140,9 @@ def _line(plan: Plan, task: TaskRow, record: RunRecord, now: datetime) -> RunLin
 def _seen(record: RunRecord, now: datetime) -> str:
     if record.result is not None:
         return f"taken from {record.result.taken_from}" if record.result.taken_from else ""
-    alive = record.progress is not None and record.state == State.RUNNING
-    return f"{figures.age(record.progress.time, now)} ago" if record.progress and alive else ""
+    if record.progress is None or record.state != State.RUNNING:
+        return ""
+    return f"{figures.age(record.progress.time, now)} ago"
 
 
 def _failure(record: RunRecord, failure: Failure, now: datetime) -> tuple[str, ...]:

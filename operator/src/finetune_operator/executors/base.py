@@ -44,6 +44,13 @@ class Look:
     events: Callable[[str], list[Json]]
     now: float
 
+    def is_short_of_pods_for(self, seconds: float, name: str, *, short: bool) -> bool:
+        """Whether an object that is `short` of pods at this look has been so at every look for that long."""
+        if not short:
+            self.memory.short_of_pods.pop(name, None)
+            return False
+        return self.now - self.memory.short_of_pods.setdefault(name, self.now) >= seconds
+
 
 class Executor(ABC):
     """Makes, changes and reads the objects of one kind; it keeps nothing.

@@ -85,13 +85,9 @@ class JobExecutor(Executor):
 
     def hindered_pods(self, item: Json, seen: JobView, look: Look) -> PodView | None:
         """Asked of the Job's events once it has been short of pods for some seconds."""
-        if not _is_short_of_pods(item, seen):
-            look.memory.short_of_pods.pop(seen.name, None)
-            return None
-        since = look.memory.short_of_pods.setdefault(seen.name, look.now)
-        if look.now - since < _CREATION_SECONDS:
-            return None
-        return _refused(seen, look)
+        if look.is_short_of_pods_for(_CREATION_SECONDS, seen.name, short=_is_short_of_pods(item, seen)):
+            return _refused(seen, look)
+        return None
 
 
 def _is_short_of_pods(item: Json, seen: JobView) -> bool:

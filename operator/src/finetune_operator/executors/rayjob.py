@@ -106,13 +106,10 @@ class RayJobExecutor(Executor):
 
 def _unanswered(item: Json, seen: JobView, look: Look) -> PodView | None:
     """A KubeRay that is installed but does not run, or does not watch the namespace, writes no status."""
-    if seen.suspended or seen.deleting or (item.get("status") or {}).get("jobDeploymentStatus"):
-        look.memory.short_of_pods.pop(seen.name, None)
-        return None
-    since = look.memory.short_of_pods.setdefault(seen.name, look.now)
-    if look.now - since < _ANSWER_SECONDS:
-        return None
-    return PodView.refused(seen.name, seen.role, FailureCause("KubeRayDoesNotAnswer", _NO_ANSWER))
+    answered = seen.suspended or seen.deleting or (item.get("status") or {}).get("jobDeploymentStatus")
+    if look.is_short_of_pods_for(_ANSWER_SECONDS, seen.name, short=not answered):
+        return PodView.refused(seen.name, seen.role, FailureCause("KubeRayDoesNotAnswer", _NO_ANSWER))
+    return None
 
 
 def _too_old(field: str) -> Absent:

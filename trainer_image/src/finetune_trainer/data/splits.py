@@ -20,7 +20,7 @@ from finetune_trainer.data.labels import LabelReader
 from finetune_trainer.data.records import SplitRecord, data_warnings
 from finetune_trainer.data.rows import PART, Rows, Tell
 from finetune_trainer.data.tables import read_groups, read_tables
-from finetune_trainer.data.tested import available_splits, split_content, split_digest
+from finetune_trainer.data.tested import split_content, split_digest
 from finetune_trainer.data.tokens import MANIFEST, Tokens, tokenise
 from finetune_trainer.data.tsv import read_glue_tsv
 from finetune_trainer.errors import UserError
@@ -45,10 +45,6 @@ class Splits:
         self._contents: dict[tuple[str, str], str] = {}
         self._groups: dict[tuple[str, str], list[str]] = {}
         self.last_source = "miss"
-
-    def available(self, task: TaskPlan) -> set[str]:
-        """The splits that the data folder has."""
-        return available_splits(task)
 
     def load(
         self, task: TaskPlan, split: str, tokenizer: Any, tokenizer_digest: str, fold: int | None = None

@@ -13,7 +13,7 @@ from finetune_core.planning.plan import TaskPlan
 from finetune_core.results.run import DevPredictionFile, PredictionFile
 from finetune_trainer.data.padding import settle_padding
 from finetune_trainer.data.splits import Splits
-from finetune_trainer.data.tested import prediction_files
+from finetune_trainer.data.tested import available_splits, prediction_files
 from finetune_trainer.data.tokens import Collator, Tokens
 from finetune_trainer.errors import StoppedError
 from finetune_trainer.model.fits import needs_all_splits, require_blind_to_padding, require_fit, require_length
@@ -127,7 +127,7 @@ class Assessor:
     def predict(self, model: Any, head: Head, autocast: Autocast, folder: Path) -> dict[str, PredictionFile]:
         """Every test set that there is, written to `folder` by a run's first process: file name -> its record."""
         definition = self._task.definition
-        available = self._splits.available(self._task)
+        available = available_splits(self._task)
         folder.mkdir(parents=True, exist_ok=True)
         predictions = {}
         for name, (split, file) in prediction_files(definition).items():
@@ -143,7 +143,7 @@ class Assessor:
     def tested(self) -> set[str]:
         """The splits that are predicted."""
         files = prediction_files(self._task.definition).values()
-        return {split for split, _ in files} & self._splits.available(self._task)
+        return {split for split, _ in files} & available_splits(self._task)
 
     def test_data(self, predictions: Iterable[str]) -> dict[str, str]:
         """Of files that `predict` has written: the digests of what they are of."""

@@ -25,7 +25,7 @@ from finetune_trainer.data.tested import tested_content
 from finetune_trainer.errors import UserError
 from finetune_trainer.inputs import Inputs, volumes, work_folder
 from finetune_trainer.run.copying import RunCopy, UnusableError
-from finetune_trainer.run.written import versions
+from finetune_trainer.run.written import own_result, versions
 
 logger = logging.getLogger(__name__)
 
@@ -131,11 +131,9 @@ class Taker:
 
     def _rivals(self, run: PlannedRun) -> Iterator[RunResult]:
         """Results of the task's other runs: those that are here, and those that may be taken."""
-        layout = ExperimentLayout(self.plan.namespace, self.plan.experiment)
         for other in self.plan.runs_of(run.task):
             if other.run_id != run.run_id:
-                own = find_or_warn(self.store, layout.run(other.task, other.run_id).result, RunResult)
-                found = own or next(self._offered(other), None)
+                found = own_result(self.store, self.plan, other) or next(self._offered(other), None)
                 if found is not None:
                     yield found
 

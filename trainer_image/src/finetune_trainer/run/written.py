@@ -45,12 +45,15 @@ def keeps_model(store: Store, plan: Plan, result: RunResult) -> bool:
 
 def _others(store: Store, plan: Plan, result: RunResult) -> Iterator[RunResult]:
     """Results of the task's other runs."""
-    layout = ExperimentLayout(plan.namespace, plan.experiment)
     for run in plan.runs_of(result.task):
-        if run.run_id != result.run_id:
-            other = find_or_warn(store, layout.run(run.task, run.run_id).result, RunResult)
-            if other is not None:
-                yield other
+        if run.run_id != result.run_id and (other := own_result(store, plan, run)) is not None:
+            yield other
+
+
+def own_result(store: Store, plan: Plan, run: PlannedRun) -> RunResult | None:
+    """The result of a run of the plan, in its experiment's folder; a damaged one counts as none, and is logged."""
+    layout = ExperimentLayout(plan.namespace, plan.experiment)
+    return find_or_warn(store, layout.run(run.task, run.run_id).result, RunResult)
 
 
 def weights_digest(store: Store, folder: str) -> str:
