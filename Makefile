@@ -13,9 +13,9 @@ PYTHON := PYTHONPATH=dev:bench $(BIN)/python
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs
 PACKAGES := operator/src trainer_image/src tests dev bench
 # What .ci/run has no time for: Kueue, which takes minutes to build, and KubeRay's faults.
-QUEUES_AND_FAULTS := tests/e2e/test_kueue.py tests/e2e/test_ray_faults.py
+LEFT_OUT := tests/e2e/test_kueue.py tests/e2e/test_ray_faults.py tests/e2e/test_stalls.py
 
-.PHONY: help setup lint format test e2e e2e-kueue e2e-hostile chaos demo demo-local demo-down prepare up down status images crds lock bench-trainer bench-cluster bench-operator bench-search bench-sparse bench-memory bench-adapters docs docs-serve release clean
+.PHONY: help setup lint format test e2e e2e-kueue e2e-hostile chaos demo demo-local demo-down prepare up down status images crds lock bench-trainer bench-cluster bench-operator bench-search bench-curves bench-replay bench-sparse bench-memory bench-adapters bench-seeds docs docs-serve release clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,17 +55,17 @@ e2e: $(READY) ## End-to-end tests on the real local cluster with the real images
 	@$(PYTHON) -m finetune_dev up
 	@$(PYTHON) -m finetune_dev images
 	@$(PYTHON) -m finetune_dev kuberay
-	$(if $(E2E_WORKERS),$(BIN)/pytest -m "e2e and not alone" -n $(E2E_WORKERS) --dist loadfile tests/e2e $(QUEUES_AND_FAULTS:%=--ignore=%))
-	$(BIN)/pytest -m "e2e$(if $(E2E_WORKERS), and alone)" tests/e2e $(QUEUES_AND_FAULTS:%=--ignore=%)
+	$(if $(E2E_WORKERS),$(BIN)/pytest -m "e2e and not alone" -n $(E2E_WORKERS) --dist loadfile tests/e2e $(LEFT_OUT:%=--ignore=%))
+	$(BIN)/pytest -m "e2e$(if $(E2E_WORKERS), and alone)" tests/e2e $(LEFT_OUT:%=--ignore=%)
 
-e2e-kueue: $(READY) ## What .ci/run leaves out: Kueue queues, admits and preempts; KubeRay's faults
+e2e-kueue: $(READY) ## What .ci/run leaves out: Kueue queues, admits and preempts; KubeRay's faults; a run that stalls
 	@$(PYTHON) -m finetune_dev binaries kube-apiserver kueue >/dev/null
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m e2e tests/operator/test_kueue.py
 	@$(PYTHON) -m finetune_dev up
 	@$(PYTHON) -m finetune_dev images
 	@$(PYTHON) -m finetune_dev kuberay
 	@$(PYTHON) -m finetune_dev kueue
-	$(BIN)/pytest -m e2e $(QUEUES_AND_FAULTS)
+	$(BIN)/pytest -m e2e $(LEFT_OUT)
 	@$(PYTHON) -m finetune_dev kueue --remove
 
 e2e-hostile: $(READY) ## One tenant attacks the operator for 10 minutes while another works (HOSTILE_MINUTES=...)
@@ -81,13 +81,13 @@ chaos: $(READY) ## Random faults on the real cluster, and whether all comes to t
 demo: $(READY) ## The main job for real: cluster, operator, an experiment, its results (GLUE_DIR=... for real data)
 	@$(PYTHON) -m finetune_dev up
 	@$(PYTHON) -m finetune_dev images
-	@$(PYTHON) -m finetune_dev.demo $(if $(GLUE_DIR),--glue-dir "$(GLUE_DIR)")
+	@$(PYTHON) -m finetune_dev.demo.cluster $(if $(GLUE_DIR),--glue-dir "$(GLUE_DIR)")
 
 demo-local: $(READY) ## The same on this machine, without a cluster, in minutes (GLUE_DIR=... for real data)
-	@$(PYTHON) -m finetune_dev.demo_local $(if $(GLUE_DIR),--glue-dir "$(GLUE_DIR)")
+	@$(PYTHON) -m finetune_dev.demo.local $(if $(GLUE_DIR),--glue-dir "$(GLUE_DIR)")
 
 demo-down: $(READY) ## Remove the demo from the cluster
-	@$(PYTHON) -m finetune_dev.demo --remove
+	@$(PYTHON) -m finetune_dev.demo.cluster --remove
 
 prepare: $(READY) ## Build all programs and images of the local cluster, without starting it
 	@$(PYTHON) -m finetune_dev prepare
@@ -111,7 +111,7 @@ models: $(READY) ## Try every architecture and write docs/models.md
 	PYTHONPATH=tests:dev $(BIN)/python -m support.model_matrix
 
 lock: | $(UV) ## Resolve the dependencies anew
-	for image in "operator --extra cli --extra ui" trainer; do \
+	for image in "operator --extra cli --extra ui --extra publish --extra mlflow" trainer; do \
 	  $(UV) pip compile -q --universal --python-version 3.11 --extra $$image --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 	    pyproject.toml -o requirements/$${image%% *}.lock; done
@@ -120,6 +120,9 @@ lock: | $(UV) ## Resolve the dependencies anew
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --constraints requirements/dev.lock \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" requirements/release.in \
 	  -o requirements/release.lock
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" requirements/mlflow.in \
+	  -o requirements/mlflow.lock
 
 bench-trainer: $(READY) ## Our trainer against a script that does what run_glue.py does by default
 	$(PYTHON) -m bench_trainer $(BENCH_ARGS)
@@ -141,11 +144,20 @@ bench-operator: $(READY) ## A real API server, 1,000 experiments: latencies, req
 bench-search: $(READY) ## Random search to the end against ASHA and TPE, on one space and model
 	$(PYTHON) -m bench_search $(BENCH_ARGS)
 
+bench-curves: $(READY) ## Record learning curves of many configurations, for bench-replay (--journal FILE --glue-dir GLUE)
+	OMP_NUM_THREADS=1 $(PYTHON) -m curves.record $(BENCH_ARGS)
+
+bench-replay: $(READY) ## Policies of searches over the recorded curves: value and steps against the full search
+	$(PYTHON) -m bench_replay $(BENCH_ARGS)
+
 bench-sparse: $(READY) ## What keeping a sparse model's zeros costs, and that they are kept
 	$(PYTHON) -m bench_sparse $(BENCH_ARGS)
 
 bench-memory: $(READY) ## Peak memory of data handling up to QQP's 390,965 test rows
 	$(PYTHON) -m bench_memory $(BENCH_ARGS)
+
+bench-seeds: $(READY) ## Whether the rules that add seeds keep what they promise
+	$(PYTHON) -m bench_seeds $(BENCH_ARGS)
 
 docs: $(READY) ## Build the documentation's site: build/site/index.html
 	@$(MKDOCS) build --quiet --strict

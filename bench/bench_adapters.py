@@ -1,9 +1,9 @@
 """`make bench-adapters`: LoRA and full training through the cluster, against a script of PEFT's own usage.
 
 Two FinetuneExperiments run on the local cluster, one with an adapter and one without; the peer script runs here, with
-the same steps, batch size, learning rate, precision and adapter. Its processes are noted in a journal, and the
-experiments are applied again where they were begun, so that an interrupted bench goes on. Seeds are not paired: what is
-compared are means over seeds, with Welch's interval.
+the same steps, batch size, learning rate, precision and adapter. Neither predicts a test set. The peer's processes are
+noted in a journal, and the experiments are applied again where they were begun, so that an interrupted bench goes on.
+Seeds are not paired: what is compared are means over seeds, with Welch's interval.
 
     make bench-adapters BENCH_ARGS="--tasks rte mrpc --seeds 5 --glue-dir GLUE --journal FILE"
 """
@@ -53,8 +53,8 @@ class Way:
         return (f"--lora-r={r}", f"--lora-alpha={alpha}", f"--lora-dropout={dropout}")
 
 
-WAYS = (Way("full", 1e-4), Way("lora", 1e-3, (8, 16, 0.1)))
-"""Rank, alpha and dropout are those of PEFT's example for sequence classification."""
+WAYS = (Way("full", 3e-4), Way("lora", 2e-3, (8, 16, 0.1)))
+"""Rank, alpha and dropout are those of PEFT's example for sequence classification; few steps learn at these rates."""
 
 
 def main() -> None:
@@ -66,7 +66,11 @@ def main() -> None:
         peers = {task: run_peers(task, way, settings) for task in arguments.tasks}
         if arguments.peers_only:
             continue
-        document = run(manifest(f"adapters-{way.name}", settings, **way.training), arguments.glue_dir)
+        experiment = manifest(
+            f"adapters-{way.name}", settings, trainBatchSize=arguments.train_batch_size, **way.training
+        )
+        experiment["spec"]["predict"] = False
+        document = run(experiment, arguments.glue_dir)
         lines += [row(task, way, peers[task], document) for task in arguments.tasks]
     if lines:
         text = report(lines, arguments)
@@ -79,8 +83,9 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--tasks", nargs="+", choices=sorted(set(FOLDERS) & set(TASKS)), default=["rte", "mrpc"])
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--max-steps", type=int, default=80)
-    parser.add_argument("--eval-steps", type=int, default=20)
+    parser.add_argument("--max-steps", type=int, default=120)
+    parser.add_argument("--eval-steps", type=int, default=40)
+    parser.add_argument("--train-batch-size", type=int, default=16)
     parser.add_argument("--glue-dir", type=Path, required=True, help="real GLUE in its official TSV folders")
     parser.add_argument("--journal", type=Path, default=None, help="file of finished processes, to go on from")
     parser.add_argument("--peers-only", action="store_true", help="only the peer's processes, into the journal")
@@ -92,7 +97,13 @@ def parse() -> argparse.Namespace:
 def run_peers(task: str, way: Way, settings: argparse.Namespace) -> list[float]:
     """The peer's values of the best evaluation, by seed."""
     journal = Journal(settings.journal, settings)
-    flags = ["--dynamic-padding", *(["--bf16"] if best_precision() == "bf16" else []), *way.flags]
+    flags = [
+        f"--train-batch-size={settings.train_batch_size}",
+        "--dynamic-padding",
+        "--no-predict",
+        *(["--bf16"] if best_precision() == "bf16" else []),
+        *way.flags,
+    ]
 
     def once(seed: int) -> Measured:
         folder = Path(tempfile.mkdtemp(prefix="bench-adapters-"))
@@ -101,8 +112,9 @@ def run_peers(task: str, way: Way, settings: argparse.Namespace) -> list[float]:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
+    name = f"{task} {way.name} batch {settings.train_batch_size}"
     seeds = range(1, settings.seeds + 1)
-    return [journal.measured(f"{task} {way.name} seed {seed}, peer", partial(once, seed)).value for seed in seeds]
+    return [journal.measured(f"{name} seed {seed}, peer", partial(once, seed)).value for seed in seeds]
 
 
 def row(task: str, way: Way, peers: list[float], document: ResultsDocument) -> str:
@@ -133,9 +145,10 @@ def report(lines: list[str], arguments: argparse.Namespace) -> str:
             "## LoRA and full training through the cluster, against a script of PEFT's own usage",
             "",
             f"`make bench-adapters`. {describe()}. Real GLUE, MiniLM (22 M parameters), {arguments.max_steps} steps "
-            f"of 32, evaluation every {arguments.eval_steps}, learning rates: {rates}; LoRA with r {r}, alpha {alpha}, "
-            f"dropout {dropout}; precision {best_precision()} on both sides. Mean ± standard deviation over seeds (n) "
-            "of the best evaluation's metric, x100; difference with Welch's 95 % interval.",
+            f"of {arguments.train_batch_size}, evaluation every {arguments.eval_steps}, learning rates: {rates}; "
+            f"LoRA with r {r}, alpha {alpha}, dropout {dropout}; precision {best_precision()} on both "
+            "sides. Mean ± standard deviation over seeds (n) of the best evaluation's metric, x100; difference with "
+            "Welch's 95 % interval.",
             "",
             "| task | metric | way | script (n) | through the cluster (n) | difference (95 %) | zero within |",
             "|---|---|---|---|---|---|---|",

@@ -15,8 +15,8 @@ import statistics
 import sys
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
+from finetune_core.json_types import Json
 from finetune_core.layout import ExperimentLayout
 from finetune_core.results.schema import ResultsDocument
 from finetune_dev import release
@@ -32,8 +32,6 @@ NAMESPACE, NAME = "finetune-bench", "against-peer"
 FOLDERS = {"cola": "CoLA", "rte": "RTE", "mrpc": "MRPC", "stsb": "STS-B", "wnli": "WNLI"}
 _HOURS = 6
 _PEER = re.compile(r"(?P<task>\w+) seed (?P<seed>\d+), peer \((?P<settings>.*)\)")
-
-Json = dict[str, Any]
 
 
 def main() -> None:

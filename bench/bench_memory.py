@@ -123,7 +123,7 @@ def ours(tokenizer: Any, model: Any, head: Any, work: Path, data: str) -> None:
     from finetune_trainer.data.padding import settle_padding  # noqa: PLC0415
     from finetune_trainer.data.tokens import Collator, tokenise  # noqa: PLC0415
     from finetune_trainer.data.tsv import read_glue_tsv  # noqa: PLC0415
-    from finetune_trainer.run.predict import predict_logits, write_predictions  # noqa: PLC0415
+    from finetune_trainer.measure.predict import predict_logits, write_predictions  # noqa: PLC0415
 
     parts = read_glue_tsv(work / data / "QQP" / "test.tsv", QQP, "test")
     with tempfile.TemporaryDirectory(dir=work) as folder:

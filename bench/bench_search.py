@@ -27,10 +27,10 @@ from finetune_core.api import HPSearchSpec
 from finetune_core.planning.identity import FileEntry, content_digest
 from finetune_core.planning.parse import define
 from finetune_core.planning.plan import ResolvedData, ResolvedModel
-from finetune_core.planning.search import make_search_plan
-from finetune_core.planning.search_plan import SearchJobPlan
-from finetune_core.results.best_trial import best_trial
-from finetune_core.results.trial import TrialResult, TrialState
+from finetune_core.planning.search.build import make_search_plan
+from finetune_core.planning.search.plan import SearchJobPlan
+from finetune_core.results.search.best_trial import best_trial
+from finetune_core.results.search.trial import TrialResult, TrialState
 from finetune_core.search_layout import SearchLayout, TrialKind
 from finetune_core.tasks.data_files import find_glue_files
 from finetune_core.tasks.registry import GLUE_TASKS

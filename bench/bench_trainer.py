@@ -31,15 +31,8 @@ from finetune_core.api import ExperimentSpec
 from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.identity import FileEntry, content_digest
 from finetune_core.planning.parse import define, settings_of
-from finetune_core.planning.plan import (
-    ExecutionLimits,
-    Plan,
-    ResolvedData,
-    ResolvedModel,
-    TaskPlan,
-    job_plan,
-    make_plan,
-)
+from finetune_core.planning.plan import ExecutionLimits, Plan, ResolvedData, ResolvedModel, TaskPlan, make_plan
+from finetune_core.planning.pods import job_plan
 from finetune_core.results.run import RunResult
 from finetune_core.tasks.data_files import find_glue_files
 from finetune_trainer.hardware import best_precision

@@ -7,10 +7,10 @@ as the trainers would, and at the end `results.json` as the report Job would (wi
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
 
 from kubernetes import client, watch
 
+from finetune_core.json_types import Json
 from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import JobPlan
 from finetune_core.results.document import build_document
@@ -23,8 +23,6 @@ API = ("finetune.dev", "v1alpha1")
 PLURAL = "finetuneexperiments"
 TASKS = ("rte", "cola", "wnli")
 NOW = "2026-01-01T00:00:00Z"
-
-Json = dict[str, Any]
 
 
 @dataclass

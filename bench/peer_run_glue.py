@@ -76,8 +76,9 @@ def main() -> None:
     trainer.train()
     trainer.save_model()
     metrics = trainer.evaluate()
-    predictions = trainer.predict(data["test"]).predictions
-    write_predictions(arguments.output / f"predict_results_{arguments.task}.txt", predictions, labels)
+    if not arguments.no_predict:
+        predictions = trainer.predict(data["test"]).predictions
+        write_predictions(arguments.output / f"predict_results_{arguments.task}.txt", predictions, labels)
     print(json.dumps({"metric": metric, "value": metrics[f"eval_{metric}"], "step": trainer.state.best_global_step}))
 
 
@@ -92,8 +93,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--max-steps", type=int, required=True)
     parser.add_argument("--eval-steps", type=int, required=True)
     parser.add_argument("--learning-rate", type=float, default=5e-5)
+    parser.add_argument("--train-batch-size", type=int, default=32)
     parser.add_argument("--bf16", action="store_true")
     parser.add_argument("--dynamic-padding", action="store_true")
+    parser.add_argument("--no-predict", action="store_true", help="only the dev metrics")
     parser.add_argument("--lora-r", type=int, default=0, help="rank of a LoRA adapter; 0: full training")
     parser.add_argument("--lora-alpha", type=int, default=8)
     parser.add_argument("--lora-dropout", type=float, default=0.0)
@@ -115,7 +118,7 @@ def training_arguments(arguments: argparse.Namespace, metric: str) -> TrainingAr
         greater_is_better=True,
         learning_rate=arguments.learning_rate,
         warmup_steps=0.1,
-        per_device_train_batch_size=32,
+        per_device_train_batch_size=arguments.train_batch_size,
         bf16=arguments.bf16,
         use_cpu=not torch.cuda.is_available(),
         report_to="none",

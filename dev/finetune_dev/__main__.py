@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from finetune_dev import binaries
-from finetune_dev.addons import ADDONS
+from finetune_dev.addons.catalogue import ADDONS
 from finetune_dev.cluster import Cluster
 from finetune_dev.errors import DevError
 from finetune_dev.paths import kubeconfig_path

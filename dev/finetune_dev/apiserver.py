@@ -16,7 +16,8 @@ from types import TracebackType
 from typing import Self
 
 from finetune_dev import binaries
-from finetune_dev.control_plane import (
+from finetune_dev.errors import DaemonError, last_lines
+from finetune_dev.node.control_plane import (
     ADMIN,
     ADMIN_GROUPS,
     Endpoint,
@@ -25,10 +26,9 @@ from finetune_dev.control_plane import (
     etcd_program,
     serving_names,
 )
-from finetune_dev.errors import DaemonError, last_lines
-from finetune_dev.kubeconfig import write_kubeconfig
-from finetune_dev.pki import Authority, Identity
-from finetune_dev.probes import answers
+from finetune_dev.node.kubeconfig import write_kubeconfig
+from finetune_dev.node.pki import Authority, Identity
+from finetune_dev.node.probes import answers
 from finetune_dev.shell import wait_for
 
 _ADDRESS = "127.0.0.1"

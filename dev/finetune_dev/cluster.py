@@ -4,19 +4,20 @@ import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
-from finetune_dev import addon, binaries, kind
-from finetune_dev.addon import Addon
-from finetune_dev.buildah import Builder
-from finetune_dev.built import BuiltCluster
-from finetune_dev.catalogue import PROJECT_IMAGES
+from finetune_dev import binaries, kind
+from finetune_dev.addons import install
+from finetune_dev.addons.install import Addon
 from finetune_dev.choice import Provider, choose
 from finetune_dev.errors import DevError
-from finetune_dev.images import ImageStore
+from finetune_dev.image.buildah import Builder
+from finetune_dev.image.catalogue import PROJECT_IMAGES
+from finetune_dev.image.images import ImageStore
 from finetune_dev.kubectl import api_answers, cluster_environment, program
-from finetune_dev.mounts import remove_tree
+from finetune_dev.node.built import BuiltCluster
+from finetune_dev.node.mounts import remove_tree
+from finetune_dev.node.system import install_packages, require_root
 from finetune_dev.paths import KUBECONFIG_VARIABLE, Paths, kubeconfig_path
 from finetune_dev.shell import say, step, succeeds
-from finetune_dev.system import install_packages, require_root
 
 
 class Cluster:
@@ -126,14 +127,14 @@ class Cluster:
             kind.load_image(wanted.image, built.parent)
         else:
             store.load_program(wanted.image, built)
-        addon.install(wanted, built)
+        install.install(wanted, built)
 
     def remove(self, unwanted: Addon) -> None:
         """Take an addon away again."""
         if self.provider is Provider.GIVEN:
             message = f"{unwanted.title} was not installed from here, so it is not taken away either"
             raise DevError(f"the cluster of {KUBECONFIG_VARIABLE}: {message}")
-        addon.remove(unwanted, binaries.ensure(unwanted.program, self._paths))
+        install.remove(unwanted, binaries.ensure(unwanted.program, self._paths))
 
     def _image_store(self) -> ImageStore:
         if not self._built.containerd.answers():

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from finetune_dev.buildah import HOST_AUTHORITIES
-from finetune_dev.catalogue import PROJECT_IMAGES, Image
+from finetune_dev.image.buildah import HOST_AUTHORITIES
+from finetune_dev.image.catalogue import PROJECT_IMAGES, Image
 from finetune_dev.paths import REPOSITORY, Paths
 from finetune_dev.shell import run, step
 

@@ -5,8 +5,8 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from finetune_dev.catalogue import OPERATOR, SEAWEEDFS, TRAINER, Image
 from finetune_dev.forward import forwarded
+from finetune_dev.image.catalogue import OPERATOR, SEAWEEDFS, TRAINER, Image
 from finetune_dev.kubectl import helm, kubectl
 from finetune_dev.paths import REPOSITORY
 from finetune_store import S3Connection, Store, open_store

@@ -4,6 +4,6 @@
               images (OCI archives) ──┼─> chart, plugin, CRDs ─> SBOMs ─> docs, notes ─> sums, signatures ─> registry
               (digests)             ──┘
 
-`texts` is pure. `bill` and `signing` run with the programs of requirements/release.lock, which the development
-environment does not have (`tools`).
+`texts` is pure. `bill` runs with the programs of requirements/release.lock, which the development environment does not
+have (`tools`). Signatures are made as those of published models are (`finetune_publish.signing`).
 """

@@ -1,6 +1,5 @@
 """`make release`: everything into build/release, then into the registry that RELEASE_REGISTRY names."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -8,15 +7,18 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from finetune_dev.buildah import Builder
+from finetune_core.problems import FinetuneError
 from finetune_dev.errors import DevError
+from finetune_dev.image.buildah import Builder
+from finetune_dev.node.system import install_packages
 from finetune_dev.paths import REPOSITORY, Paths
 from finetune_dev.shell import run, say, step
-from finetune_dev.system import install_packages
 from finetune_release import chart, docs, images, plugin, tools
 from finetune_release.facts import Facts, gather, own_platform
 from finetune_release.images import Archive
+from finetune_release.signing import sign
 from finetune_release.texts import notes, provenance
+from finetune_store import file_sha256
 
 _BUILD = REPOSITORY / "build"
 _FOLDER = _BUILD / "release"
@@ -26,7 +28,7 @@ def main() -> int:
     """Make the release; returns the exit code."""
     try:
         _make(gather())
-    except DevError as error:
+    except (DevError, FinetuneError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
@@ -84,7 +86,7 @@ def _bills(builder: Builder, facts: Facts, archives: Iterable[Archive], wheel: P
 
 def attest(facts: Facts, archives: Iterable[Archive], folder: Path, environment: Mapping[str, str]) -> None:
     """Write the sums of all files and where they come from, and sign both where there is something to sign with."""
-    sums = {path.name: _sha256(path) for path in sorted(folder.iterdir()) if path.is_file()}
+    sums = {path.name: file_sha256(path) for path in sorted(folder.iterdir()) if path.is_file()}
     lines = [f"{digest}  {name}\n" for name, digest in sums.items()]
     (folder / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")
     # In the registry an image is its digest; its archive here is a file like others.
@@ -94,8 +96,7 @@ def attest(facts: Facts, archives: Iterable[Archive], folder: Path, environment:
         source["uri"] = f"git+{facts.home}@refs/tags/v{facts.version}"
     statement = provenance(sums | in_registry, source, _builder(environment))
     (folder / "provenance.json").write_text(json.dumps(statement, indent=1), encoding="utf-8")
-    key = (facts.signing_key,) if facts.signing_key else ()
-    say(tools.python("-m", "finetune_release.signing", folder, *key).strip())
+    say(sign(folder, facts.signing_key))
 
 
 def _builder(environment: Mapping[str, str]) -> dict[str, str]:
@@ -105,11 +106,6 @@ def _builder(environment: Mapping[str, str]) -> dict[str, str]:
         return {"id": f"urn:finetune.dev:local:{own_platform()}"}
     run_id = f"{environment['GITHUB_REPOSITORY']}/actions/runs/{environment['GITHUB_RUN_ID']}"
     return {"id": f"{server}/{environment['GITHUB_WORKFLOW_REF']}", "run": f"{server}/{run_id}"}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from finetune_dev import oci
-from finetune_dev.buildah import BASE_REFERENCE, Builder
-from finetune_dev.catalogue import OPERATOR, TRAINER, Image
 from finetune_dev.errors import DevError
+from finetune_dev.image import oci
+from finetune_dev.image.buildah import BASE_REFERENCE, Builder
+from finetune_dev.image.catalogue import OPERATOR, TRAINER, Image
 from finetune_dev.paths import REPOSITORY
 from finetune_dev.shell import run, say, step
 from finetune_release.facts import Facts, Registry, own_platform

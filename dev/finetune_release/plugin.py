@@ -1,6 +1,5 @@
 """The plugin of kubectl for krew: a small program that installs the wheel beside it, and the manifest that names it."""
 
-import hashlib
 import tarfile
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import yaml
 from finetune_dev.paths import REPOSITORY
 from finetune_release.facts import Facts
 from finetune_release.texts import PLUGIN, krew_manifest
+from finetune_store import file_sha256
 
 _PROGRAM = Path(__file__).with_name(f"kubectl-{PLUGIN}")
 
@@ -25,7 +25,7 @@ def pack(facts: Facts, wheel: Path, folder: Path) -> Path:
             (REPOSITORY / "LICENSE", "LICENSE"),
         ):
             target.add(path, arcname=name)
-    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    digest = file_sha256(archive)
     # Without a home, krew installs it by --manifest and --archive.
     uri = f"{facts.downloads}/{archive.name}" if facts.downloads else archive.as_uri()
     manifest = folder / f"{PLUGIN}.yaml"

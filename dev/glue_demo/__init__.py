@@ -9,10 +9,11 @@ words -> scenes -> single | similarity | inference      grammars: a stratum in, 
 from glue_demo.models import MissingModelError, minilm_path, tiny_bert
 from glue_demo.row import Row
 from glue_demo.streams import TASKS, Split, rows, splits_of
-from glue_demo.writing import DemoDataError, write
+from glue_demo.writing import TRAIN_ROWS, DemoDataError, write
 
 __all__ = [
     "TASKS",
+    "TRAIN_ROWS",
     "DemoDataError",
     "MissingModelError",
     "Row",

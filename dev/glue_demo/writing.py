@@ -28,6 +28,8 @@ class _Writer(Protocol):
 
 _WRITERS: dict[str, Callable[[Path, Split], _Writer]] = {"tsv": OfficialWriter, "parquet": HubWriter}
 _CHUNK = 8192
+TRAIN_ROWS = 512
+"""Of the demos."""
 
 
 class DemoDataError(ValueError):

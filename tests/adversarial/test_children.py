@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from finetune_core.api.crd import GROUP
+from finetune_core.json_types import Json
 from finetune_kube import names
 from finetune_kube.kinds import CONFIG_MAP, EXPERIMENT, JOB, POD, RAY_JOB
 from finetune_operator.config import Config
@@ -19,8 +20,6 @@ from finetune_operator.service import Service
 from finetune_operator.telemetry import Telemetry
 from support.hostile import HOSTILE
 from support.hostile_place import BASES, Place, collection
-
-Json = dict[str, Any]
 
 CHANGES = frozenset({"PATCH", "PUT", "DELETE"})
 OURS = {**names.OURS, EXPERIMENT.label: "one"}

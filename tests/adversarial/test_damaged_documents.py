@@ -137,7 +137,7 @@ def test_a_search_on_this_machine_goes_on_beside_a_torn_trial(store: DirectorySt
 def test_a_run_is_kept_beside_a_torn_result_of_its_sibling(
     store: DirectoryStore, caplog: pytest.LogCaptureFixture, content: bytes
 ) -> None:
-    written = pytest.importorskip("finetune_trainer.run.written")
+    written = pytest.importorskip("finetune_trainer.stored.written")
     plan = plan_of({"rte": 4}).model_copy(update={"retention": ModelRetention.BEST})
     torn = layout_of(plan).run("rte", plan.runs[0].run_id).result
     store.put(torn, content)

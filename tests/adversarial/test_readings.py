@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from finetune_cli.commands import pod_logs
+from finetune_cli.commands.objects import pod_logs
 from finetune_client.errors import ClientError, UsageError
 from finetune_client.finding import checked_namespace, find, split_name
 from finetune_client.kube.client import Kube
@@ -27,8 +27,6 @@ from finetune_work.tuned import TunedReader
 from support.hostile import HOSTILE
 from support.hostile_place import BASES, KINDS, Place, collection
 from support.hostile_specs import spec_schema, texts, with_text
-
-Json = dict[str, Any]
 
 WORD_OF = {kind.kind: word for word, kind in WORDS.items()}
 IN_STORAGE = [(kind, path) for kind in KINDS for path in texts(spec_schema(kind)) if path[0] == "storage"]

@@ -22,7 +22,7 @@ from finetune_store import DirectoryStore, StoreError
 from finetune_ui.content import Content, Opened, read_content
 from finetune_ui.kinds import path_of
 from finetune_ui.pages import chart_data, render
-from finetune_ui.web import _RUN_MOODS
+from finetune_ui.views import _RUN_MOODS
 from support.filled_store import running_experiment, running_search
 from support.hostile_text import HOSTILE_VALUES, HTML, JSON_BOMBS, MATHTEXT
 from support.report_store import layout_of

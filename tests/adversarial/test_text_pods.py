@@ -51,7 +51,7 @@ def container_of(job: dict[str, Any]) -> dict[str, Any]:
 def seen(job: dict[str, Any]) -> tuple[list[str], dict[str, str]]:
     """Command and variables as the program in the pod sees them."""
     container = container_of(job)
-    variables = {"AWS_SECRET_ACCESS_KEY": SECRET}
+    variables = {"AWS_SECRET_ACCESS_KEY": SECRET, "FINETUNE_ATTEMPT": "uid"}
     env = {one["name"]: expanded(one["value"], variables) for one in container["env"] if "value" in one}
     return [expanded(word, variables) for word in container["command"]], env
 
@@ -62,7 +62,8 @@ def seen(job: dict[str, Any]) -> tuple[list[str], dict[str, str]]:
 def test_a_pod_sees_the_text_that_the_spec_has(text: str) -> None:
     job = manifests.resolve_job(OWNER, settings(text), name="n", uris=(f"pvc://claim/{text}",), key="k")
     command, env = seen(job)
-    assert command == ["finetune-trainer", "resolve", f"--uri=pvc://claim/{text}", "--output=k"]
+    resolve = ["finetune-trainer", "resolve", f"--uri=pvc://claim/{text}", "--output=k"]
+    assert command == [*resolve, "--sign=team/exp/signs/uid"]
     assert env["FINETUNE_STORE"] == settings(text).storage.uri
     assert env["AWS_ENDPOINT_URL"] == f"https://{text}"
     assert env.get("AWS_REGION", "") == text

@@ -15,13 +15,14 @@ from finetune_core.results.document import build_document
 from finetune_core.results.run import Failure, FailureReason
 from finetune_core.results.schema import ResultsDocument
 from finetune_core.tables.csv import csv_table, csv_text
-from finetune_core.tables.experiment import results_markdown, runs_csv
+from finetune_core.tables.experiment import results_markdown
 from finetune_core.tables.html_page import html_page
 from finetune_core.tables.latex import latex_table, latex_text
 from finetune_core.tables.markdown import markdown_table, markdown_text
 from finetune_core.tables.results import Statistic, results_table
 from finetune_core.tables.results_formats import namespace_markdown, table_csv, table_latex
 from finetune_core.tables.results_html import table_html
+from finetune_core.tables.runs import runs_csv
 from support.hostile_text import ALL_TEXTS, FORMULAS, HTML, LATEX, MARKDOWN
 from support.results import plan_of
 

@@ -142,7 +142,8 @@ class Campaign:
         for subject in self._subjects():
             self._heal(subject)
             if (said := subject.reason(self._fresh())) not in _GOOD:
-                self._report([Violation("each run one result", f"{subject.handle.name} ended as {said}")])
+                told = f"{subject.handle.name} ended as {said}: {subject.message(self._fresh())}"
+                self._report([Violation("each run one result", told)])
 
     def _heal(self, subject: Subject) -> None:
         """What is damaged after the end is not noticed until the spec changes (decision 31): so it changes."""
@@ -167,8 +168,21 @@ class Campaign:
                 return
 
     def _ending(self, subject: Subject) -> Ending:
+        """Once the store answers: it may have been away until just now."""
+        until = self.scene.eyes.now() + _SETTLE_SECONDS
+        while True:
+            try:
+                return self._seen_ending(subject)
+            except NO_ANSWER:
+                if self.scene.eyes.now() > until:
+                    raise
+                time.sleep(1)
+
+    def _seen_ending(self, subject: Subject) -> Ending:
         name, eyes = subject.handle.name, self.scene.eyes
-        return Ending(name, subject.status(self._fresh()), eyes.below(name), eyes.digests(name), subject.runs)
+        exported = {} if subject.runs else eyes.config_map(f"{name}-hyperparameters")
+        status, documents, digests = subject.status(self._fresh()), eyes.below(name), eyes.digests(name)
+        return Ending(name, status, documents, digests, exported, subject.runs)
 
     def _settle(self) -> None:
         """Nothing is left over: not when all has ended, and not when all is deleted."""

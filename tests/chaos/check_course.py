@@ -93,17 +93,30 @@ def _at_work(look: Look, tampered: Tampered) -> dict[str, set[str]]:
 
 
 def _written_again(looks: Sequence[Look], tampered: Tampered) -> Iterator[Violation]:
-    """A result that changed or went away, although nobody but us touched it."""
+    """A result that changed or went away, although nobody but us touched it; one that came back after we did, too."""
     first: dict[str, str] = {}
     for look in looks:
         if look.keys is None:
             continue
+        first = {key: etag for key, etag in first.items() if not _touched(key, look, tampered)}
         for key, etag in first.items():
             now = look.keys.get(key)
-            if key not in tampered.keys and (now is None or now.etag != etag):
+            if now is None or now.etag != etag:
                 yield Violation("each run one result", f"{key} was {'lost' if now is None else 'written again'}")
-        results = {key: seen.etag for key, seen in look.keys.items() if is_result(key)}
+        results = {key: seen.etag for key, seen in look.keys.items() if _counts(key, look, tampered)}
         first = {**results, **first}
+
+
+def _touched(key: str, look: Look, tampered: Tampered) -> bool:
+    """Whether the campaign touched a result since the look began."""
+    return look.at <= tampered.keys.get(key, float("-inf"))
+
+
+def _counts(key: str, look: Look, tampered: Tampered) -> bool:
+    """Whether a look sees a result in its place that the campaign has nothing to do with."""
+    seen = (look.keys or {}).get(key)
+    left = seen is None or seen.etag in tampered.torn
+    return is_result(key) and not left and not _touched(key, look, tampered)
 
 
 def is_result(key: str) -> bool:
@@ -118,7 +131,7 @@ def _executed_again(looks: Sequence[Look], tampered: Tampered) -> Iterator[Viola
         began = attempts([look])
         for run, pods in began.items():
             result = (look.keys or {}).get(f"{run}/result.json")
-            if f"{run}/result.json" in tampered.keys or result is None:
+            if result is None or not _counts(f"{run}/result.json", look, tampered):
                 continue
             when, known = ended.setdefault(run, (result.modified, pods))
             late = {pod for pod in pods - known if _first(look, run, pod) > when + _AGAIN_SECONDS}

@@ -4,12 +4,16 @@ Reads JSON alone: what the store and the status say, compared with each other an
 """
 
 import statistics
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
+
+import yaml
 
 from chaos.observed import Ending, Json, Violation
 
 _TRIALS = "trials"
+_ROUNDED = 1e-6
 _SAME = ("value", "metrics", "step", "metric", "settings", "seed", "config")
 """What of a result or trial says what came out; the rest says when, where and how long."""
 
@@ -27,10 +31,13 @@ def _is_result(key: str, places: tuple[str, ...]) -> bool:
 
 
 def check_calm(calm: Ending) -> Iterator[Violation]:
-    """The undisturbed one itself: without runs that differ, the same numbers would say nothing."""
-    told = [(document["value"], _shas(document)) for document in results(calm).values()]
-    if len({str(one) for one in told}) < 2:
-        yield Violation("runs differ", f"{calm.name}: all {len(told)} have the same numbers")
+    """The undisturbed one itself: where two runs of a task are the same, the same numbers would say nothing of them."""
+    known: dict[tuple[str, str], str] = {}
+    for key, document in sorted(results(calm).items()):
+        told = document["task"], str((document["value"], document["metrics"], _shas(document)))
+        if told in known:
+            yield Violation("runs differ", f"{calm.name}: {key} has the numbers of {known[told]}")
+        known.setdefault(told, key)
 
 
 def check_ending(ending: Ending, calm: Ending) -> Iterator[Violation]:
@@ -41,7 +48,10 @@ def check_ending(ending: Ending, calm: Ending) -> Iterator[Violation]:
     yield from _digests(ending)
     counted = [document for key, document in results(ending).items() if key in expected and document]
     yield from (_run_status if ending.runs else _trial_status)(ending, counted, len(expected))
+    yield from (_tasks if ending.runs else _failed_trials)(ending, counted)
     yield from _best(ending, counted)
+    yield from (_best_runs if ending.runs else _best_trials)(ending)
+    yield from _table(ending, expected) if ending.runs else ()
 
 
 def wanted(calm: Ending, ending: Ending) -> dict[str, Any]:
@@ -60,7 +70,9 @@ def _there(ending: Ending, expected: dict[str, Any]) -> Iterator[Violation]:
 
 def _same(ending: Ending, expected: dict[str, Any]) -> Iterator[Violation]:
     for key, document in results(ending).items():
-        if document and key in expected:
+        if document and document.get("state") == "Failed" and key in expected:
+            yield Violation("each run one result", f"{ending.name}/{key} failed: {document.get('error')}")
+        elif document and key in expected:
             ours, theirs = _numbers(document), _numbers(expected[key])
             differing = [name for name in ours if ours[name] != theirs[name]]
             for name in differing:
@@ -109,7 +121,7 @@ def _trial_status(ending: Ending, counted: list[Json], planned: int) -> Iterator
     yield from _compare(ending, "trials", {name: told.get(name, 0) for name in seen}, seen)
 
 
-def _compare(ending: Ending, what: str, told: Json, seen: Json) -> Iterator[Violation]:
+def _compare(ending: Ending, what: str, told: object, seen: object) -> Iterator[Violation]:
     if told != seen:
         yield Violation("status = store", f"{ending.name}: status.{what} is {told}, the store has {seen}")
 
@@ -125,6 +137,76 @@ def _best(ending: Ending, counted: list[Json]) -> Iterator[Violation]:
         kept = (ending.documents.get(f"best/{task}.json") or {}) if ending.runs else {}
         if ending.runs and kept.get("value") != max(known):
             yield Violation("best = maximum", f"{ending.name}: best/{task}.json says {kept}, values are {known}")
+
+
+def _tasks(ending: Ending, counted: list[Json]) -> Iterator[Violation]:
+    """Means and deviations, which the status has to six digits; nothing has failed."""
+    told = {task["name"]: task for task in ending.status.get("tasks") or ()}
+    for task, known in _values(counted).items():
+        figures = {"mean": statistics.mean(known), "std": statistics.stdev(known) if len(known) > 1 else None}
+        for name, figure in figures.items():
+            shown = told.get(task, {}).get(name)
+            if shown != figure and (shown is None or figure is None or abs(shown - figure) > _ROUNDED):
+                what = f"{ending.name}: {name} of {task} is {shown}, of the store {figure}"
+                yield Violation("status = store", what)
+    yield from _compare(
+        ending, "tasks[].failed", {task: one.get("failed", 0) for task, one in told.items() if one.get("failed")}, {}
+    )
+    yield from _compare(ending, "failures", list(ending.status.get("failures") or ()), [])
+
+
+def _failed_trials(ending: Ending, counted: list[Json]) -> Iterator[Violation]:
+    failed = Counter(document["task"] for document in counted if document["state"] == "Failed")
+    told = {task["name"]: task.get("failed", 0) for task in ending.status.get("tasks") or () if task.get("failed")}
+    yield from _compare(ending, "tasks[].failed", told, dict(failed))
+    yield from _compare(ending, "failures", list(ending.status.get("failures") or ()), [])
+
+
+def _best_runs(ending: Ending) -> Iterator[Violation]:
+    """The run that the status and the pointer name has the value and the predictions that are told of it."""
+    for task in ending.status.get("tasks") or ():
+        name, ident = task["name"], (task.get("best") or {}).get("runId")
+        document = ending.documents.get(f"runs/{name}/{ident}/result.json") or {}
+        if not document or document.get("value") != (ending.documents.get(f"best/{name}.json") or {}).get("value"):
+            yield Violation(
+                "best = maximum", f"{ending.name}: the best run of {name} is {ident}, which has not its value"
+            )
+        pointed = (ending.documents.get(f"best/{name}.json") or {}).get("runId")
+        if pointed != ident:
+            yield Violation("best = maximum", f"{ending.name}: best/{name}.json names {pointed}, status {ident}")
+        for file, sha in _shas(document).items():
+            kept = ending.digests.get(f"best/predictions/{file}")
+            if kept != sha:
+                yield Violation("report = store", f"{ending.name}/best/predictions/{file} is {kept}, of {ident} {sha}")
+
+
+def _best_trials(ending: Ending) -> Iterator[Violation]:
+    """Status, hps/best.json and ConfigMap hold the configuration of one trial with the greatest value."""
+    best = (ending.documents.get("hps/best.json") or {}).get("tasks") or {}
+    for task in ending.status.get("tasks") or ():
+        name, told = task["name"], task.get("best") or {}
+        document = ending.documents.get(f"{_TRIALS}/{name}/{told.get('trial', -1):05d}/result.json") or {}
+        if told.get("hyperparameters") != document.get("config") or told.get("value") != document.get("value"):
+            yield Violation("best = maximum", f"{ending.name}: status says {told} of {name}, the trial {document}")
+        kept = {one: best.get(name, {}).get(one) for one in ("trial", "value", "hyperparameters")}
+        if kept != {one: told.get(one) for one in kept}:
+            yield Violation("report = store", f"{ending.name}/hps/best.json says {kept} of {name}, status {told}")
+        exported = yaml.safe_load(ending.exported.get(f"{name}.yaml", ""))
+        if exported != told.get("hyperparameters"):
+            yield Violation("report = store", f"{ending.name}: the ConfigMap says {exported} of {name}, status {told}")
+
+
+def _table(ending: Ending, expected: dict[str, Any]) -> Iterator[Violation]:
+    """results.json has a row for each run, with its value, and names the best of each task."""
+    table = ending.documents.get("results.json") or {}
+    rows = {f"runs/{row['task']}/{row['runId']}/result.json": row["value"] for row in table.get("runs") or ()}
+    known = {key: (ending.documents.get(key) or {}).get("value") for key in expected}
+    if rows != known:
+        yield Violation("report = store", f"{ending.name}/results.json has {rows}, the store {known}")
+    named = {row["task"]: (row.get("best") or {}).get("runId") for row in table.get("tasks") or ()}
+    told = {task["name"]: (task.get("best") or {}).get("runId") for task in ending.status.get("tasks") or ()}
+    if named != told:
+        yield Violation("report = store", f"{ending.name}/results.json names {named} as best, status {told}")
 
 
 def _values(counted: list[Json]) -> dict[str, list[float]]:

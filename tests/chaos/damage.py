@@ -1,5 +1,6 @@
 """Tearing and deleting objects in the store."""
 
+import hashlib
 from collections.abc import Callable
 
 from chaos.faults import Fault, Kind
@@ -17,14 +18,17 @@ AIMS: dict[Kind, str] = {
 """What is in the key of an object that a kind of fault damages."""
 
 
-def tear(eyes: Eyes, key: str) -> None:
-    """Half of it, as a store leaves it that lost the rest."""
+def tear(eyes: Eyes, key: str) -> str:
+    """Half of it, as a store leaves it that lost the rest; the etag of that."""
     data = eyes.read(key)
-    eyes.write(key, data[: len(data) // 2])
+    half = data[: len(data) // 2]
+    eyes.write(key, half)
+    return hashlib.md5(half, usedforsecurity=False).hexdigest()
 
 
-def _remove(eyes: Eyes, key: str) -> None:
+def _remove(eyes: Eyes, key: str) -> str:
     eyes.remove(key)
+    return ""
 
 
 def _chosen(eyes: Eyes, subject: Subject, place: str, name: str, draw: float) -> str:
@@ -34,18 +38,21 @@ def _chosen(eyes: Eyes, subject: Subject, place: str, name: str, draw: float) ->
     return keys[int(draw * len(keys))] if keys else ""
 
 
-def _of_result(place: str, act: Callable[[Eyes, str], None]) -> Damage:
+def _of_result(place: str, act: Callable[[Eyes, str], str]) -> Damage:
     def damage(eyes: Eyes, subject: Subject, tampered: Tampered, fault: Fault) -> str:
         key = _chosen(eyes, subject, place, "/result.json", fault.draw)
         if key:
             tampered.keys[key] = eyes.now()
-            act(eyes, key)
+            if left := act(eyes, key):
+                tampered.torn.add(left)
+            # A look that began meanwhile may have seen either.
+            tampered.keys[key] = eyes.now()
         return key
 
     return damage
 
 
-def _of_claim(act: Callable[[Eyes, str], None]) -> Damage:
+def _of_claim(act: Callable[[Eyes, str], str]) -> Damage:
     def damage(eyes: Eyes, subject: Subject, tampered: Tampered, fault: Fault) -> str:
         key = _chosen(eyes, subject, "trials", "/claims/", fault.draw)
         if key:

@@ -22,6 +22,7 @@ class Kind(StrEnum):
     APISERVER_DOWN = "API server down"
     APISERVER_HANGS = "API server hangs"
     STORE_KILLED = "store killed"
+    STORE_DOWN = "store down"
     STORE_HANGS = "store hangs"
     POD_EVICTED = "pod evicted"
     POD_FORCED = "pod deleted by force"
@@ -49,7 +50,14 @@ class Phase(StrEnum):
 
 
 OUTAGES = frozenset(
-    {Kind.OPERATOR_FROZEN, Kind.APISERVER_DOWN, Kind.APISERVER_HANGS, Kind.STORE_HANGS, Kind.DRIVER_FROZEN}
+    {
+        Kind.OPERATOR_FROZEN,
+        Kind.APISERVER_DOWN,
+        Kind.APISERVER_HANGS,
+        Kind.STORE_DOWN,
+        Kind.STORE_HANGS,
+        Kind.DRIVER_FROZEN,
+    }
 )
 _SEARCH_ONLY = frozenset({Kind.DRIVER_FROZEN, Kind.TRIAL_TORN, Kind.TRIAL_DELETED, Kind.CLAIM_TORN, Kind.CLAIM_DELETED})
 _EXPERIMENT_ONLY = frozenset({Kind.RESULT_TORN, Kind.RESULT_DELETED, Kind.RUNS_ADDED, Kind.VALUES_AND_BACK})
@@ -107,14 +115,17 @@ def _decks(source: random.Random, kinds: Sequence[Kind]) -> Iterator[Kind]:
 
 def _fault(source: random.Random, number: int, kind: Kind, longest: float) -> Fault:
     on_search = source.random() < 0.5
-    phase = source.choice([Phase.WORKING, Phase.REPORTING] if kind in _OF_RESULTS else list(Phase))
+    drawn = source.choice([Phase.WORKING, Phase.REPORTING] if kind in _OF_RESULTS else list(Phase))
+    phase = Phase.WORKING if kind in _ONLY_WHILE_WORKING else drawn
+    delay = source.uniform(0, 5)
     seconds = SHORTEST * (longest / SHORTEST) ** source.random()
     return Fault(
         number=number,
         kind=kind,
-        phase=Phase.WORKING if kind in _ONLY_WHILE_WORKING else phase,
+        phase=phase,
         on_search=kind in _SEARCH_ONLY or (on_search and kind not in _EXPERIMENT_ONLY),
-        delay=source.uniform(0, 5),
+        # Inputs are resolved in a second: what is to meet that begins at once.
+        delay=0 if phase is Phase.RESOLVING else delay,
         # What is changed and changed back stays so for a moment only: longer than a look, or not.
         seconds=seconds if kind in OUTAGES else source.uniform(0, 6),
         draw=source.random(),

@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import statistics
 from typing import Any
 
 from chaos.observed import Ending, Json, Look, Seen
@@ -38,18 +39,37 @@ def experiment(runs: int = 3, name: str = "storm") -> Ending:
     """Two tasks with these values; its bests are 0.75 and 0.5, its score is 62.5."""
     documents: dict[str, Any] = {"plan.json": {}, "runs/rte/id-rte-0/config.json": {}}
     digests = {}
+    tasks: list[Json] = []
     for task, values in VALUES.items():
         for run, value in enumerate(values[:runs]):
             folder = f"runs/{task}/id-{task}-{run}"
             documents[f"{folder}/result.json"] = run_result(task, run, value)
             digests[f"{folder}/attempts/pod-{task}-{run}/predictions/{task}.tsv"] = sha(f"{task}{run}")
-        documents[f"best/{task}.json"] = {"task": task, "value": max(values[:runs])}
+        best = values.index(max(values[:runs]))
+        documents[f"best/{task}.json"] = {"task": task, "value": values[best], "runId": f"id-{task}-{best}"}
+        digests[f"best/predictions/{task}.tsv"] = sha(f"{task}{best}")
+        tasks.append(
+            {"name": task, "best": {"value": values[best], "runId": f"id-{task}-{best}"}, **_spread(values[:runs])}
+        )
+    documents["results.json"] = {
+        "runs": [
+            {"task": task, "runId": f"id-{task}-{run}", "value": value}
+            for task, values in VALUES.items()
+            for run, value in enumerate(values[:runs])
+        ],
+        "tasks": [{"task": task["name"], "best": {"runId": task["best"]["runId"]}} for task in tasks],
+    }
     status = {
         "runs": {"total": 2 * runs, "pending": 0, "running": 0, "succeeded": 2 * runs, "failed": 0},
         "score": "62.50 (2/9)",
-        "tasks": [{"name": task, "best": {"value": max(values[:runs])}} for task, values in VALUES.items()],
+        "tasks": tasks,
+        "failures": [],
     }
-    return Ending(name, status, documents, digests, runs)
+    return Ending(name, status, documents, digests, runs=runs)
+
+
+def _spread(values: list[float]) -> Json:
+    return {"mean": round(statistics.mean(values), 6), "std": round(statistics.stdev(values), 6)}
 
 
 def search(name: str = "storm-search") -> Ending:
@@ -66,7 +86,10 @@ def search(name: str = "storm-search") -> Ending:
             "step": 4,
         }
     counts = {"total": 3, "running": 0, "completed": 3, "stopped": 0, "failed": 0}
-    return Ending(name, {"trials": counts, "tasks": [{"name": "rte", "best": {"value": 0.75}}]}, documents)
+    best = {"trial": 1, "value": 0.75, "hyperparameters": {"learningRate": 0.002}}
+    documents["hps/best.json"] = {"tasks": {"rte": copy.deepcopy(best)}}
+    status = {"trials": counts, "tasks": [{"name": "rte", "failed": 0, "best": best}]}
+    return Ending(name, status, documents, exported={"rte.yaml": "# found by a search\nlearningRate: 0.002\n"})
 
 
 def child(name: str, *, uid: str = "", owner: str = OWNER, **rest: Any) -> Json:

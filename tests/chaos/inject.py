@@ -19,11 +19,12 @@ from chaos.observed import Tampered
 from chaos.subjects import LEASE_SECONDS, Subject
 from e2e.harness import K8S, evict, kill_operator, operator_pod, signal_pod
 from finetune_dev import binaries, release
-from finetune_dev.built import BuiltCluster
+from finetune_dev.node.built import BuiltCluster
 from finetune_dev.paths import Paths
 
 _API = "kube-apiserver"
 _OPERATOR_LEASE_SECONDS = 10
+_BETWEEN_KILLS = 0.5
 
 
 @dataclass
@@ -91,6 +92,16 @@ def _store_killed(_scene: Scene, _fault: Fault) -> str:
     """Its data survives: the kubelet starts the container again in the same pod, later each time."""
     killed = signal_pod(_store_pod(), signal.SIGKILL)
     return f"{killed} processes" if killed else ""
+
+
+def _store_down(_scene: Scene, fault: Fault) -> str:
+    """It refuses connections: what the kubelet starts again is killed again until the time is over."""
+    until = time.monotonic() + fault.seconds
+    killed = 0
+    while time.monotonic() < until:
+        killed += signal_pod(_store_pod(), signal.SIGKILL)
+        time.sleep(_BETWEEN_KILLS)
+    return f"{killed} processes in {fault.seconds:.0f} s" if killed else ""
 
 
 def _store_hangs(_scene: Scene, fault: Fault) -> str:
@@ -180,6 +191,7 @@ INJECTORS: dict[Kind, Callable[[Scene, Fault], str]] = {
     Kind.APISERVER_DOWN: _apiserver_down,
     Kind.APISERVER_HANGS: _apiserver_hangs,
     Kind.STORE_KILLED: _store_killed,
+    Kind.STORE_DOWN: _store_down,
     Kind.STORE_HANGS: _store_hangs,
     Kind.POD_EVICTED: _on_pod(lambda _scene, _fault, pod: evict(pod)),
     Kind.POD_FORCED: _on_pod(_forced),

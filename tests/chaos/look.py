@@ -19,6 +19,8 @@ from minio.error import MinioException
 from chaos.observed import Json, Look, Seen
 
 _SECONDS = 3.0
+_STORE_SECONDS = 10.0
+"""A busy machine lists some hundred keys in two or three."""
 _OK = 200
 _MANAGED = "app.kubernetes.io/managed-by=finetune-operator"
 _CHILDREN = {
@@ -36,7 +38,7 @@ NO_ANSWER = (urllib3.exceptions.HTTPError, ApiException, MinioException, OSError
 
 def store_of(address: str, keys: tuple[str, str]) -> Minio:
     """A client that says at once that the store does not answer."""
-    pool = urllib3.PoolManager(timeout=urllib3.Timeout(connect=_SECONDS, read=_SECONDS), retries=False)
+    pool = urllib3.PoolManager(timeout=urllib3.Timeout(connect=_SECONDS, read=_STORE_SECONDS), retries=False)
     return Minio(address, access_key=keys[0], secret_key=keys[1], secure=False, region="us-east-1", http_client=pool)
 
 
@@ -71,8 +73,8 @@ class Eyes:
 
     def document(self, key: str) -> Any:
         """A JSON document; None where there is none, or something else."""
-        with suppress(*NO_ANSWER, ValueError):
-            return json.loads(self.read(key))
+        with suppress(*NO_ANSWER):
+            return _parsed(self.read(key))
         return None
 
     def read(self, key: str) -> bytes:
@@ -93,25 +95,39 @@ class Eyes:
         self.store.remove_object(self.bucket, key)
 
     def below(self, folder: str) -> dict[str, Any]:
-        """The JSON documents below a folder of the namespace, by key below it."""
+        """The documents below a folder of the namespace, by key below it, None for what is no JSON.
+
+        Raises one of NO_ANSWER: a store that is away is no empty one.
+        """
         keys = self._keys_below(folder)
-        return {below: self.document(key) for below, key in keys.items() if key.endswith(".json")}
+        return {below: _parsed(self.read(key)) for below, key in keys.items() if key.endswith(".json")}
 
     def digests(self, folder: str) -> dict[str, str]:
-        """SHA-256 of the predicted test sets below a folder of the namespace, by key below it."""
+        """SHA-256 of the predicted test sets below a folder of the namespace, by key below it; one of NO_ANSWER."""
         keys = self._keys_below(folder)
         predicted = {below: key for below, key in keys.items() if "/predictions/" in key}
         return {below: hashlib.sha256(self.read(key)).hexdigest() for below, key in predicted.items()}
 
+    def config_map(self, name: str) -> dict[str, str]:
+        """The files of a ConfigMap of ours; none where there is none of that name."""
+        found = self._listed(_CHILDREN["configmaps"], _MANAGED)
+        return next((one.get("data") or {} for one in found if one["metadata"]["name"] == name), {})
+
     def _keys_below(self, folder: str) -> dict[str, str]:
         root = f"{self.namespace}/{folder}/"
-        return {key.removeprefix(root): key for key in self._keys() or () if key.startswith(root)}
+        try:
+            return {key.removeprefix(root): key for key in self._listed_keys(root)}
+        except _CUT as error:
+            raise OSError("the store was cut off in the midst of a listing") from error
 
     def _keys(self) -> dict[str, Seen] | None:
         try:
-            found = list(self.store.list_objects(self.bucket, f"{self.namespace}/", recursive=True))
+            return self._listed_keys(f"{self.namespace}/")
         except (*NO_ANSWER, *_CUT):
             return None
+
+    def _listed_keys(self, prefix: str) -> dict[str, Seen]:
+        found = self.store.list_objects(self.bucket, prefix, recursive=True)
         return {str(one.object_name): Seen(str(one.etag), _timestamp(one.last_modified)) for one in found}
 
     def _children(self) -> dict[str, list[Json]] | None:
@@ -141,6 +157,12 @@ class Eyes:
             raise ApiException(status=answer.status, reason=answer.reason)
         items: list[Json] = json.loads(data)["items"]
         return items
+
+
+def _parsed(data: bytes) -> Any:
+    with suppress(ValueError):
+        return json.loads(data)
+    return None
 
 
 def _brief(child: Json) -> Json:

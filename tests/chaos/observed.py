@@ -37,7 +37,9 @@ class Tampered:
     """What the campaign itself has done to the store and to pods: what follows of it is no fault of the product."""
 
     keys: dict[str, float] = field(default_factory=dict)
-    """Results that it has torn or deleted, and when last."""
+    """Results that it has torn or deleted, and when last: since then they count again, once they are back."""
+    torn: set[str] = field(default_factory=set)
+    """Etags of what it has left in their places."""
     trials: set[str] = field(default_factory=set)
     """Folders of trials whose claims it has torn or deleted: two drivers may have them."""
     frozen: set[str] = field(default_factory=set)
@@ -54,6 +56,8 @@ class Ending:
     """Parsed JSON; None for what is none."""
     digests: dict[str, str] = field(default_factory=dict)
     """SHA-256 of predicted test sets, by key below its folder."""
+    exported: dict[str, str] = field(default_factory=dict)
+    """Files of a search's ConfigMap, by name."""
     runs: int = 0
     """Runs a task that its last spec asks for; 0 for a search."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chaos.observed import Json, Look
-from e2e.harness import ONE_THREAD, SHORT, SMALL_GLUE, TINY_MODEL, Experiment, reason, spec
+from e2e.harness import ONE_THREAD, SHORT, SMALL_GLUE, TINY_MODEL, Experiment, condition_of, reason, spec
 
 LEASE_SECONDS = 20
 FEWER_RUNS, MORE_RUNS = 2, 3
@@ -82,6 +82,10 @@ class Subject:
         """The STATUS column; "" while the API server does not answer or the present spec was not looked at."""
         status = self.status(look)
         return reason(status) if status else ""
+
+    def message(self, look: Look) -> str:
+        """What STATUS means in words."""
+        return str(condition_of(self.status(look), "Succeeded").get("message"))
 
     def last_reason(self, look: Look) -> str:
         """The STATUS column, be it of a spec before the present one."""

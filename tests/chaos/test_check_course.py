@@ -1,6 +1,10 @@
 """The checker finds what was wrong at a moment only, and forgives what the campaign itself has done."""
 
+import ast
 from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from chaos.check_course import check_course
 from chaos.forged import job, look, pod
@@ -48,6 +52,18 @@ def test_a_result_that_is_written_again_or_lost_is_found() -> None:
     assert wrong(look(0, keys=result()), look(1, keys={}), tampered=Tampered(keys={RESULT: 0.5})) == []
 
 
+def test_a_result_that_the_campaign_damaged_counts_again_once_it_is_back() -> None:
+    ours = Tampered(keys={RESULT: 0.5}, torn={"torn"})
+    healed = [look(0, keys=result()), look(1, keys=result("torn")), look(2, keys={})]
+    healed.append(look(3, keys={**began("a"), **result("back", at=10)}))
+
+    assert wrong(*healed, tampered=ours) == []
+    assert wrong(*healed, look(4, keys={}), tampered=ours) == ["each run one result"]
+    assert wrong(*healed, look(4, keys=result("third")), tampered=ours) == ["each run one result"]
+    executed = look(4, keys={**began("a"), **began("c", at=20), **result("back", at=10)})
+    assert wrong(*healed, executed, tampered=ours) == ["not executed again after its result"]
+
+
 def test_an_attempt_after_the_result_is_found() -> None:
     ended = look(0, keys={**began("a"), **result(at=10)})
     again = look(1, keys={**began("a"), **began("b", at=20), **result(at=10)})
@@ -82,3 +98,11 @@ def test_two_living_drivers_at_one_trial_are_found() -> None:
 
 def test_a_trial_that_is_handed_over_is_not_done_twice() -> None:
     assert wrong(drivers(0, "a"), drivers(1, "a", "b"), drivers(2, "b")) == []
+
+
+@pytest.mark.parametrize("file", ["check_course", "check_orphans", "check_results", "look", "observed"])
+def test_what_judges_the_product_imports_nothing_of_it(file: str) -> None:
+    tree = ast.parse(Path(check_course.__globals__["__file__"]).with_name(f"{file}.py").read_text())
+    named = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    named |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    assert not [name for name in named if name.partition(".")[0].startswith("finetune")]

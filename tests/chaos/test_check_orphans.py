@@ -4,7 +4,7 @@ import pytest
 
 from chaos.check_orphans import check_gone, check_settled
 from chaos.forged import child, job, look, pod
-from chaos.observed import Json
+from finetune_core.json_types import Json
 
 
 def test_what_is_owned_ended_and_needed_may_stay() -> None:

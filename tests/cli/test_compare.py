@@ -15,8 +15,8 @@ from rich.console import Console
 from finetune_cli.shown.comparison import comparison_page
 from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import Plan
-from finetune_core.results.comparison import compare
-from finetune_core.results.comparison_schema import Comparison, ItemComparison, Verdict
+from finetune_core.results.comparison.experiments import compare
+from finetune_core.results.comparison.schema import Comparison, ItemComparison, Verdict
 from finetune_core.results.schema import ResultsDocument
 from finetune_report.significance import t_test
 from finetune_store import DirectoryStore, Store

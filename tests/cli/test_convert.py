@@ -14,7 +14,7 @@ from finetune_cli.convert.run_glue import from_run_glue
 from finetune_cli.manifest.check import check_text
 from finetune_cli.manifest.findings import Severity
 from finetune_core.problems import InvalidInputError
-from finetune_core.results.hyperparameter_files import to_yaml
+from finetune_core.results.search.hyperparameter_files import to_yaml
 from support.katib import KATIB
 
 from .conftest import Run

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from finetune_cli.commands.hyperparameters import best_values, experiment_with
+from finetune_cli.commands.results.hyperparameters import best_values, experiment_with
 from finetune_cli.manifest.check import check_text
 from finetune_cli.manifest.yaml_nodes import read
-from finetune_core.results.hyperparameter_files import to_yaml
+from finetune_core.results.search.hyperparameter_files import to_yaml
 from support.experiments import API, create, search
 
 from .conftest import Run

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from finetune_cli.commands.pod_logs import _Lines
+from finetune_cli.commands.objects.pod_logs import _Lines
 from finetune_cli.shown.log_lines import LogLine, read_line
 from finetune_client.kube.client import Kube
 from finetune_trainer import logs

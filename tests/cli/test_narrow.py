@@ -15,7 +15,7 @@ from finetune_cli.shown.objects import object_list, page
 from finetune_cli.shown.results import best_page, best_rows, results_page
 from finetune_cli.shown.results_table import comparison_page
 from finetune_client.overview import Overview, overview
-from finetune_core.results.comparison import compare
+from finetune_core.results.comparison.experiments import compare
 from finetune_core.tables.results import Statistic, results_table
 from finetune_core.tasks.registry import GLUE_TASKS
 from finetune_report.significance import t_test

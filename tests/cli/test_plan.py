@@ -10,8 +10,9 @@ from kubernetes import client
 
 from finetune_cli.shown.plans import forecast_experiment, forecast_search
 from finetune_core.layout import ExperimentLayout
+from finetune_core.planning.cost import Rates
 from finetune_core.planning.parse import parse_spec
-from finetune_core.planning.parse_search import parse_search
+from finetune_core.planning.search.parse import parse_search
 from finetune_store import DirectoryStore
 from support.experiments import API, create, experiment, search
 from support.report_store import finish_run
@@ -21,7 +22,7 @@ from .conftest import Run, Said
 
 
 def planned(**spec: Any) -> dict[str, Any]:
-    made = forecast_experiment("a", parse_spec(experiment(**spec)["spec"]), {})
+    made = forecast_experiment("a", parse_spec(experiment(**spec)["spec"]), Rates())
     return made.to_json()
 
 
@@ -37,11 +38,18 @@ def test_no_task_list_means_the_nine_of_glue_with_their_recipes() -> None:
     [
         ({"parallelism": 2}, "Indexed Job: 5 pods, 2 at a time"),
         ({"runsPerPod": 2}, "Indexed Job: 3 pods of up to 2 runs, 1 at a time"),
+        ({"runsAtOnce": 4}, "Indexed Job: 2 pods of up to 3 runs, 1 at a time; a pod does 4 runs at a time"),
         ({"mode": "RayCluster", "parallelism": 4}, "RayJob: 5 runs on 4 worker pods"),
     ],
 )
 def test_objects_are_those_that_the_operator_would_make(execution: dict[str, Any], words: str) -> None:
     assert words in planned(tasks=[{"name": "rte", "runs": 5}], execution=execution)["objects"]
+
+
+def test_short_runs_share_pods_as_those_of_the_operator_do() -> None:
+    made = planned(tasks=[{"name": "wnli", "runs": 10}], execution={"parallelism": 2})
+
+    assert "Indexed Job: 2 pods of up to 5 runs, 2 at a time" in made["objects"]
 
 
 def test_a_model_on_a_volume_is_looked_at_by_a_pod() -> None:
@@ -53,7 +61,7 @@ def test_a_model_on_a_volume_is_looked_at_by_a_pod() -> None:
 def test_a_search_counts_seeds_and_finalists() -> None:
     spec = search(trials=10, seedsPerTrial=2, finalists={"trials": 3, "seeds": 4})["spec"]
 
-    (task,) = forecast_search("a", parse_search(spec), {}).tasks
+    (task,) = forecast_search("a", parse_search(spec), Rates()).tasks
 
     assert (task.trials, task.runs) == (10, 10 * 2 + 3 * 4)
 
@@ -73,9 +81,11 @@ def test_past_runs_tell_how_long_it_takes(tmp_path: Path, run: Run) -> None:
 
     (made,) = json.loads(run("plan", str(file), "-o", "json", "-n", "team", "--store", store.uri()).out)
 
-    assert made["tasks"][0]["secondsPerRun"] == pytest.approx(600)
-    assert made["gpuHours"] == pytest.approx(3 * 600 * 2 / 3600)
-    assert "about 1.0 GPU-hours" in run("plan", str(file), "-n", "team", "--store", store.uri()).text
+    # Evaluations every 75 steps on 277 rows, 2 of them or 14; 3,000 rows are predicted either way.
+    seconds = 60 * (1000 * 32 + (14 * 277 + 3000) / 3) / (100 * 32 + (2 * 277 + 3000) / 3)
+    assert made["tasks"][0]["secondsPerRun"] == pytest.approx(seconds)
+    assert made["gpuHours"] == pytest.approx(3 * seconds * 2 / 3600)
+    assert "about 0.8 GPU-hours" in run("plan", str(file), "-n", "team", "--store", store.uri()).text
 
 
 def test_without_past_runs_it_says_where_to_look(tmp_path: Path, run: Run) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from finetune_cli.manifest.check import check_text
 from finetune_cli.manifest.findings import Severity
-from finetune_core.results.hyperparameter_files import to_yaml
+from finetune_core.results.search.hyperparameter_files import to_yaml
 from support.experiments import experiment, search
 
 CRD_TESTS = Path(__file__).resolve().parents[1] / "crd"

@@ -155,6 +155,25 @@ def test_a_second_time_nothing_is_run_again(inputs, tmp_path):
     assert "learning curves: finetune ui --store " in text
 
 
+def test_seeds_are_added_until_there_are_enough_and_a_second_time_none(inputs, tmp_path):
+    # No three or four seeds are that sure.
+    growing = {"name": "rte", "runsUntil": {"halfWidth": 0.001, "max": 4}}
+    local = Local(tmp_path / "g", inputs, tasks=[growing], training={**TRAINING, "maxSteps": 4, "evalSteps": 2})
+
+    code, text = local.run()
+
+    assert code == 0, text
+    assert "3 of 3 runs to do" in text
+    assert "not sure enough (runsUntil): rte is to have 4 runs" in text
+    assert "1 of 4 runs to do" in text
+    (row,) = local.results()["tasks"]
+    assert (row["planned"], row["succeeded"], row["seeds"]["enough"]) == (4, 4, "AtMost")
+
+    code, text = local.run()
+    assert code == 0
+    assert "runs to do" not in text
+
+
 def test_what_cannot_be_used_is_said_before_anything_is_run(inputs, tmp_path):
     local = Local(tmp_path / "e", inputs, model={"uri": f"file://{tmp_path}/no-model"}, tasks=[{"name": "qnli"}])
 

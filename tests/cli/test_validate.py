@@ -194,7 +194,7 @@ def test_ctrl_c_exits_with_130(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("finetune_cli.commands.validate.checked", interrupt)
+    monkeypatch.setattr("finetune_cli.commands.manifests.validate.checked", interrupt)
 
     assert main(["validate", str(tmp_path / "a.yaml")]) == 130
 

@@ -12,6 +12,7 @@ from finetune_core.results.schema import ResultsDocument, TaskRow
 from finetune_core.tables import experiment as tables
 from finetune_core.tables.results import Statistic, results_table
 from finetune_core.tables.results_formats import table_csv
+from finetune_core.tables.runs import runs_csv
 from finetune_report.experiment.page import report_html
 from support.documents import FAILED, document_of
 from support.results import plan_of
@@ -83,7 +84,7 @@ def test_trained_parameters_are_told_where_not_all_are(document: ResultsDocument
     assert any(line.endswith("TRAINED") for line in printed(adapted))
 
     table = results_table([adapted], Statistic.BEST)
-    for content in (tables.results_csv(adapted), tables.runs_csv(adapted), table_csv(table)):
+    for content in (tables.results_csv(adapted), runs_csv(adapted), table_csv(table)):
         rows = list(csv.DictReader(io.StringIO(content.decode())))
         assert list(rows[0])[-2:] == ["trainable_parameters", "parameters"]
         told = {(row["trainable_parameters"], row["parameters"]) for row in rows if row["task"] == "mrpc"}

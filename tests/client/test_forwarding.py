@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from typing import Any
 
 import pytest
 from kubernetes import client
@@ -17,8 +16,6 @@ from finetune_client.errors import NotFoundError, RefusedError
 from finetune_client.kube.client import Kube
 from finetune_client.kube.forwarding import Service, listen, reachable
 from support.port_forward import forwarding_server
-
-Json = dict[str, Any]
 
 
 @pytest.fixture

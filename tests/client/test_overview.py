@@ -98,6 +98,10 @@ def test_a_search_has_its_best_hyperparameters() -> None:
         (of("True", "AllRunsSucceeded"), Mood.GOOD, True),
         (of("False", "TaskFailed"), Mood.BAD, False),
         (of("Unknown", "Running"), Mood.BUSY, None),
+        (of("Unknown", "Stalled"), Mood.STUCK, None),
+        (of("Unknown", "Blocked"), Mood.STUCK, None),
+        (of("Unknown", "StorageUnavailable"), Mood.STUCK, None),
+        (of("Unknown", "Suspended"), Mood.IDLE, None),
         ({**of("True", "AllRunsSucceeded"), "observedGeneration": 1}, Mood.GOOD, None),
     ],
 )
@@ -114,3 +118,27 @@ def test_failures_are_sentences_and_their_runs_are_known_unless_some_are_left_ou
     assert seen(**whole).failed_runs == {"rte-2"}
     assert seen(**cut).failures[1] == "and 5 more failures"
     assert seen(**cut).failed_runs is None
+
+
+def test_labels_are_told_so_that_one_can_group_by_them() -> None:
+    manifest = experiment("demo")
+    manifest["metadata"] |= {"namespace": "team", "labels": {"team": "nlp"}}
+    assert overview(manifest).labels == {"team": "nlp"}
+    del manifest["metadata"]["labels"]
+    assert overview(manifest).labels == {}
+
+
+@pytest.mark.parametrize(("kind", "counts"), [("FinetuneExperiment", "runs"), ("HPSearch", "trials")])
+def test_gpu_hours_are_told_where_there_are_some(kind: str, counts: str) -> None:
+    tasks = [
+        {"name": "rte", "metric": "accuracy", counts: "1/2", "gpuHours": 2.5},
+        {"name": "wnli", "metric": "accuracy"},
+    ]
+    it = seen(kind, gpuHours=2.5, tasks=tasks)
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(page(it, NOW))
+
+    assert "2.5 GPU-hours" in capture.get()
+    assert (task_header(it)[-1], [row[-1] for row in task_rows(it)]) == ("GPU-hours", ["2.5", "0"])
+    assert "GPU-hours" not in task_header(seen(kind, tasks=[{"name": "rte"}]))

@@ -9,8 +9,8 @@ import pytest
 
 from finetune_client.errors import NotFoundError, RefusedError
 from finetune_client.stores import open_for, open_uri
+from finetune_core.json_types import Json
 
-Json = dict[str, Any]
 KEYS = {"AWS_ACCESS_KEY_ID": "own", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
 
 

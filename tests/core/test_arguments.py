@@ -17,10 +17,10 @@ from finetune_core.api.crd import experiment_crd, search_crd
 from finetune_core.api.search_status import HPSearchStatus
 from finetune_core.api.status import ExperimentStatus
 from finetune_core.frozen import Frozen
-from finetune_core.planning.argument_table import Argument, Unset, given, overlay, resolved, rivals
-from finetune_core.planning.arguments import API_GROUPS, ARGUMENTS, GROUPS, SEARCHABLE
+from finetune_core.planning.arguments.model import Argument, Unset, given, overlay, resolved, rivals
+from finetune_core.planning.arguments.table import API_GROUPS, ARGUMENTS, GROUPS, SEARCHABLE
 from finetune_core.planning.settings import Settings
-from finetune_dev.docs_reference import crd_page
+from finetune_dev.docs.reference import crd_page
 from finetune_report.canvas import label_of
 from support.one_more_argument import API_NAME
 

@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from finetune_core.results.comparison import compare
-from finetune_core.results.comparison_schema import Comparison, TaskComparison, Verdict
-from finetune_core.results.schema import ResultsDocument
-from finetune_core.results.significance import Kind
+from finetune_core.results.comparison.experiments import compare
+from finetune_core.results.comparison.schema import Comparison, TaskComparison, Verdict
+from finetune_core.results.comparison.significance import Kind
+from finetune_core.results.schema import ResultsDocument, SeedsRow
+from finetune_core.seeds.enough import Enough
 from finetune_report.significance import t_test
 from support.documents import FAILED, MISSING, document_of
 from support.results import plan_of
@@ -242,3 +243,12 @@ def test_a_verdict_is_by_the_corrected_p_and_the_interval_agrees_with_p(a: Resul
         assert (task.verdict in OPPOSITE) == (task.p_holm < 0.05)
         if abs(task.p - 0.05) > 1e-9:
             assert (task.low <= 0 <= task.high) == (task.p > 0.05)
+
+
+def test_welch_of_seeds_that_stopped_where_they_lay_close_together_is_warned_of() -> None:
+    row = SeedsRow(least=3, most=10, half_width=1.0, enough=Enough.NARROW, half=1.0)
+    grown = with_data(document_of({"rte": HIGH}), seeds=row)
+    other = with_data(document_of({"rte": HIGH}, **OTHER_SEEDS), seeds=row)
+    assert compared(document_of({"rte": LOW}), grown).warnings == ()
+    (warning,) = compared(document_of({"rte": LOW}), other).warnings
+    assert warning.startswith("rte: runsUntil stops where seeds lie close together, so Welch's p is too small")

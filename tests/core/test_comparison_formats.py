@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from finetune_core.results.comparison import compare
-from finetune_core.results.comparison_schema import Comparison
-from finetune_core.results.significance import Estimate, Kind
+from finetune_core.results.comparison.experiments import compare
+from finetune_core.results.comparison.schema import Comparison
+from finetune_core.results.comparison.significance import Estimate, Kind
 from finetune_core.tables.comparison_formats import (
     comparison_csv,
     comparison_html,

@@ -5,9 +5,10 @@ from typing import Any
 
 from finetune_core.api import Execution
 from finetune_core.api.status import Condition, ExperimentStatus, Reason
+from finetune_core.deciding.conditions import invalid_status, shorten, waiting_status
 from finetune_core.deciding.executor import JOB
-from finetune_core.deciding.experiment import Decision
-from finetune_core.deciding.experiment_status import build_status, invalid_status, shorten, waiting_status
+from finetune_core.deciding.experiment.decision import Decision
+from finetune_core.deciding.experiment.status import build_status
 from finetune_core.deciding.observation import FailureCause, JobRole, JobView, Observation, ReportView
 from finetune_core.planning.plan import Plan
 from finetune_core.problems import Problem

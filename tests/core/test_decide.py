@@ -11,7 +11,7 @@ from finetune_core.api import Execution
 from finetune_core.api.status import Reason
 from finetune_core.deciding.actions import Action, CreateReportJob, CreateTrainJob, DeleteJob, PatchJob
 from finetune_core.deciding.executor import JOB
-from finetune_core.deciding.experiment import decide
+from finetune_core.deciding.experiment.decision import decide
 from finetune_core.deciding.job_sequence import MAX_ROUNDS
 from finetune_core.deciding.observation import FailureCause, JobRole, JobView, Observation, PodView, ReportView
 from finetune_core.deciding.report_digest import report_digest
@@ -20,6 +20,7 @@ from support.plans import outcome, plan
 
 PLAN = plan({"cola": 2, "rte": 2})
 RUNS = [run.run_id for run in PLAN.runs]
+SHORT = plan({"wnli": 9})
 
 
 def observation(**changes: object) -> Observation:
@@ -65,6 +66,36 @@ def test_no_job_is_created_while_pods_of_an_earlier_one_live() -> None:
 def test_a_working_job_is_left_alone() -> None:
     seen = observation()
     assert decide(replace(seen, jobs=(job(seen, active=2, ready=2),))).actions == ()
+
+
+@pytest.mark.parametrize("seconds", [0.5, 100.0, 50_000.0])
+def test_a_job_keeps_its_pods_whatever_runs_turn_out_to_take(seconds: float) -> None:
+    seen = observation(plan=SHORT)
+    (create,) = decide(seen).actions
+    assert isinstance(create, CreateTrainJob)
+    took = {run.run_id: replace(outcome(run, value=0.5), train_seconds=seconds) for run in SHORT.runs[:3]}
+    later = replace(seen, outcomes=took, execution=Execution(parallelism=2))
+    (anew,) = decide(later).actions
+    assert isinstance(anew, CreateTrainJob)
+    assert (anew.name, anew.revision) == (create.name, create.revision)
+    there = job(seen, name=create.name, indexes=create.job_plan.indexes, active=2, ready=2)
+    assert decide(replace(later, jobs=(there,))).actions == ()
+
+
+def test_runs_share_pods_by_what_they_take_as_soon_as_that_is_known() -> None:
+    def pods(seconds: float | None, **execution: object) -> list[int]:
+        took = {} if seconds is None else {SHORT.runs[0].run_id: outcome(SHORT.runs[0], value=0.5)}
+        took = {run: replace(one, train_seconds=seconds) for run, one in took.items()}
+        seen = observation(plan=SHORT, outcomes=took, execution=Execution(parallelism=3, **execution))
+        (create,) = decide(seen).actions
+        assert isinstance(create, CreateTrainJob)
+        return [len(runs) for runs in create.job_plan.indexes]
+
+    assert pods(None) == [3, 3, 3], "as many as may work at a time"
+    assert pods(10.0) == [8], "80 seconds are not worth two pods"
+    assert pods(70.0) == [4, 4]
+    assert pods(500.0) == [1] * 8
+    assert pods(10.0, runs_per_pod=3) == [3, 3, 2], "unless the spec says it"
 
 
 def test_what_a_store_that_somebody_has_to_mend_says_is_said_while_no_pod_is_at_work() -> None:
@@ -300,7 +331,7 @@ class World:
 @given(seed=st.integers(0, 2**32 - 1))
 def test_every_world_comes_to_rest_with_each_run_done_at_most_once(seed: int) -> None:
     rng = random.Random(seed)
-    world = World(rng, Execution(parallelism=rng.randint(1, 3), runs_per_pod=rng.randint(1, 3)))
+    world = World(rng, Execution(parallelism=rng.randint(1, 3), runs_per_pod=rng.choice([1, 2, 3, "Auto"])))
     for _ in range(200):
         decision = decide(world.seen())
         if decision.done and not decision.actions:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_core.deciding.eta import remaining_seconds
+from finetune_core.deciding.experiment.eta import remaining_seconds
 from finetune_core.deciding.outcome import Outcome
 from finetune_core.planning.plan import Plan
 from finetune_core.results.run import Progress
@@ -53,8 +53,9 @@ def test_other_runs_of_a_task_take_as_long_as_those_that_are_done() -> None:
 
 def test_a_task_without_any_run_done_is_estimated_by_its_cost() -> None:
     waiting = frozenset({run_id("wnli", 0)})
-    # rte's recipe has 1,562 steps, wnli's 50; batch and length are the same.
-    assert remaining(waiting, outcomes=done("rte", 0)) == pytest.approx(10.0 * 50 / 1562)
+    # rte's recipe has 1,562 steps of 32, and scores 277 rows 21 times; wnli's 50, and 71 rows 5 times.
+    rte, wnli = 1562 * 32 + (21 * 277 + 3000) / 3, 50 * 32 + (5 * 71 + 146) / 3
+    assert remaining(waiting, outcomes=done("rte", 0)) == pytest.approx(10.0 * wnli / rte)
 
 
 def test_runs_share_the_pods_but_the_longest_one_is_not_cut_up() -> None:

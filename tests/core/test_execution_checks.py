@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from finetune_core.planning.parse import check_spec, parse_spec
-from finetune_core.planning.parse_search import check_search, parse_search
+from finetune_core.planning.search.parse import check_search, parse_search
 
 MODEL = {"model": {"uri": "s3://bucket/model"}}
 SPACE = {"space": {"learningRate": {"choice": [1e-3]}}, "trials": 1, "tasks": [{"name": "rte"}]}
@@ -76,6 +76,8 @@ OF_THE_BATCH = "spec.tasks[rte].training.trainBatchSize"
             "spec.execution.processesPerRun",
             "a run on a Ray cluster is one process: remove it, or use mode Jobs",
         ),
+        (gpus(2, runsAtOnce=2), 32, "spec.execution.runsAtOnce", "each run has 2 processes of its pod"),
+        ({"mode": "RayCluster", "runsAtOnce": 2}, 32, "spec.execution.runsAtOnce", "execution.ray.gpusPerRun"),
     ],
 )
 def test_what_processes_of_a_run_cannot_do_is_told(
@@ -93,6 +95,8 @@ def test_what_processes_of_a_run_cannot_do_is_told(
         gpus("4"),
         gpus(2, processesPerRun=2),
         gpus(2, runsPerPod=3),
+        gpus(1, runsAtOnce=4),
+        gpus(2, runsAtOnce=1),
         {"processesPerRun": 2},
         gpus(4, mode="RayCluster", ray={"gpusPerRun": 1}),
         gpus(1, mode="RayCluster", processesPerRun=1),
@@ -116,6 +120,7 @@ def test_on_ones_own_machine_only_processes_that_are_asked_for_count() -> None:
         (gpus(2), 2, None),
         (gpus(1), 4, None),
         ({"processesPerRun": 2}, 1, "spec.execution.processesPerRun"),
+        ({"runsAtOnce": 2}, 1, "spec.execution.runsAtOnce"),
         (gpus(2, mode="RayCluster"), 1, "spec.execution.ray.gpusPerRun"),
         (gpus(2, mode="RayCluster", ray={"gpusPerRun": 0.5}), 1, None),
     ],

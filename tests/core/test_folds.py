@@ -8,13 +8,14 @@ import pytest
 
 from finetune_core.api import ExperimentSpec, TaskSpec
 from finetune_core.planning.parse import check_spec, define, parse_spec, runs_of
-from finetune_core.planning.parse_search import check_search, parse_search
 from finetune_core.planning.plan import Plan, ResolvedData, TaskPlan, make_plan
-from finetune_core.results.comparison import compare
-from finetune_core.results.comparison_schema import Verdict
+from finetune_core.planning.search.parse import check_search, parse_search
+from finetune_core.results.comparison.experiments import compare
+from finetune_core.results.comparison.schema import Verdict
 from finetune_core.results.document import build_document
 from finetune_core.results.schema import ResultsDocument
-from finetune_core.tables.experiment import results_markdown, runs_csv
+from finetune_core.tables.experiment import results_markdown
+from finetune_core.tables.runs import runs_csv
 from finetune_core.tasks.data_files import DataLayout, SplitFiles
 from finetune_report.significance import t_test
 from support.results import MODEL, result_of, settings_for

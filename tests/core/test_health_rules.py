@@ -15,10 +15,10 @@ import yaml
 from celpy.adapter import json_to_cel
 
 from finetune_core.api.status import ConditionStatus, Reason
+from finetune_core.json_types import Json
 from finetune_dev import binaries
 from support.doc_pages import REPOSITORY
 
-Json = dict[str, Any]
 TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 
 INVALID = {
@@ -33,7 +33,7 @@ INVALID = {
 }
 """Reasons of `Valid` False."""
 GOOD = {Reason.ALL_RUNS_SUCCEEDED, Reason.SOME_RUNS_FAILED, Reason.ALL_TRIALS_ENDED, Reason.SOME_TRIALS_FAILED}
-BAD = {Reason.TASK_FAILED, Reason.REPORT_FAILED}
+BAD = {Reason.TASK_FAILED, Reason.REPORT_FAILED, Reason.BUDGET_SPENT}
 TROUBLE = {Reason.BLOCKED, Reason.STALLED, Reason.STORAGE_UNAVAILABLE, Reason.INTERNAL_ERROR}
 IDLE = {Reason.SUSPENDED}
 BUSY = {
@@ -44,6 +44,7 @@ BUSY = {
     Reason.RUNNING,
     Reason.REPLACING_JOB,
     Reason.REPORTING,
+    Reason.PUBLISHING,
 }
 OTHERS = {
     Reason.ACCEPTED,
@@ -51,12 +52,17 @@ OTHERS = {
     Reason.NOT_REQUESTED,
     Reason.WAITING_FOR_RUNS,
     Reason.WAITING_FOR_TRIALS,
+    Reason.WAITING_FOR_REPORT,
+    Reason.PUBLISHED,
+    Reason.PUBLISH_FAILED,
     Reason.COMPLETE,
     Reason.WITH_PLACEHOLDERS,
     Reason.TASKS_MISSING,
     Reason.EXPORTED,
     Reason.NOTHING_TO_EXPORT,
     Reason.CREATES_REPEATEDLY,
+    Reason.DELIVERY_FAILED,
+    Reason.DELIVERY_GIVEN_UP,
 }
 """Reasons of conditions that decide no health, and of `Valid` where it is not False."""
 
@@ -95,6 +101,8 @@ CASES = [
     *((object_of(UNKNOWN, reason), "Degraded", "InProgress", reason) for reason in TROUBLE),
     *((object_of(UNKNOWN, reason), "Suspended", "InProgress", reason) for reason in IDLE),
     *((object_of(UNKNOWN, reason), "Progressing", "InProgress", reason) for reason in BUSY),
+    # What runs goes on.
+    (object_of(UNKNOWN, Reason.BUDGET_SPENT), "Progressing", "InProgress", Reason.BUDGET_SPENT),
     (object_of(UNKNOWN, Reason.PENDING, valid=UNKNOWN), "Progressing", "InProgress", Reason.PENDING),
     (CHANGED, "Progressing", "InProgress", Reason.ALL_RUNS_SUCCEEDED),
 ]

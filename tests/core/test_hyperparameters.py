@@ -8,8 +8,8 @@ from finetune_core.api import HyperparametersFrom
 from finetune_core.api.search_status import HPSearchStatus
 from finetune_core.planning.tuned import from_config_map, from_files, from_search, search_unready
 from finetune_core.problems import InvalidInputError
-from finetune_core.results.export import BestConfig, BestHyperparameters
-from finetune_core.results.hyperparameter_files import all_tasks_yaml, task_yaml
+from finetune_core.results.search.export import BestConfig, BestHyperparameters
+from finetune_core.results.search.hyperparameter_files import all_tasks_yaml, task_yaml
 
 SOURCE = HyperparametersFrom.model_validate({"hpSearchRef": {"name": "hunt"}})
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from finetune_core.results.comparison_schema import ItemComparison
+from finetune_core.results.comparison.items import Interval, Items, Sheet, compare_items, file_of, measured_by_rows
+from finetune_core.results.comparison.schema import ItemComparison
 from finetune_core.results.dev_predictions import read_tsv, to_tsv
-from finetune_core.results.item_comparison import Interval, Items, Sheet, compare_items, file_of, measured_by_rows
 from finetune_core.results.run import DevPredictionFile
 from finetune_core.tables.comparison_text import item_words
 

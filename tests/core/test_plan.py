@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune_core.api import ExperimentSpec
-from finetune_core.planning.plan import ExecutionLimits, JobPlan, Plan, expected_cost, job_plan, order_runs, pin_key
+from finetune_core.planning.cost import expected_cost
+from finetune_core.planning.plan import ExecutionLimits, JobPlan, Plan, pin_key
+from finetune_core.planning.pods import job_plan, order_runs
 from finetune_core.tasks.registry import GLUE_TASKS
 from support.results import MODEL, plan_of
 
@@ -71,16 +73,14 @@ def test_order_depends_neither_on_the_set_nor_on_the_order_of_the_plan_within_a_
 
 
 def test_ties_take_every_tasks_first_run_before_any_second_run() -> None:
-    plan = plan_of({"cola": 2, "mrpc": 2, "rte": 2})  # one and the same recipe
+    plan = plan_of({"spam": 2, "price": 2})  # one and the same recipe
     ordered = order_runs(plan, frozenset(run.run_id for run in plan.runs))
     named = {run.run_id: (run.task, run.run) for run in plan.runs}
     assert [named[one] for one in ordered] == [
-        ("cola", 0),
-        ("mrpc", 0),
-        ("rte", 0),
-        ("cola", 1),
-        ("mrpc", 1),
-        ("rte", 1),
+        ("spam", 0),
+        ("price", 0),
+        ("spam", 1),
+        ("price", 1),
     ]
 
 
@@ -162,8 +162,24 @@ def test_longer_wider_and_larger_runs_cost_more() -> None:
     base = expected_cost(plan_of({"cola": 1}).tasks["cola"])
     for training in ({"max_steps": 2000}, {"max_seq_length": 256}, {"train_batch_size": 64}):
         assert expected_cost(plan_of({"cola": 1}, training={"cola": training}).tasks["cola"]) > base
-    epochs = plan_of({"cola": 1}, training={"cola": {"num_train_epochs": 2}}).tasks["cola"]
-    assert expected_cost(epochs) == 2000 * 32 * 128
+
+
+@pytest.mark.parametrize(
+    ("task", "training", "rows"),
+    [
+        # CoLA's 8,551 rows are 268 steps of 32; scored every 75 steps on 1,043 rows, predicted on 1,063.
+        pytest.param("cola", {"num_train_epochs": 2}, 536 * 32 + (8 * 1043 + 1063) / 3, id="epochs"),
+        pytest.param("cola", {"max_steps": 150}, 150 * 32 + (2 * 1043 + 1063) / 3, id="steps"),
+        pytest.param(
+            "cola", {"max_steps": 150, "eval_steps": 10}, 4800 + (15 * 1043 + 1063) / 3, id="many evaluations"
+        ),
+        pytest.param("spam", {"num_train_epochs": 2}, 2000 * 32, id="rows that nobody knows"),
+    ],
+)
+def test_a_run_costs_what_it_trains_on_and_a_third_of_what_it_scores_and_predicts(
+    task: str, training: dict[str, Any], rows: float
+) -> None:
+    assert expected_cost(plan_of({task: 1}, training={task: training}).tasks[task]) == pytest.approx(rows * 128)
 
 
 def pinned_for(uid: str = "uid", **fields: Any) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from finetune_core.api.status import Reason
-from finetune_core.deciding.experiment import decide
+from finetune_core.deciding.experiment.decision import decide
 from finetune_core.deciding.observation import JobRole, PodView
 
 from .test_decide import job, observation

@@ -8,7 +8,8 @@ from finetune_core.planning.plan import Plan
 from finetune_core.results.document import build_document
 from finetune_core.results.reuse import Maker, is_pinned, objection
 from finetune_core.results.run import PredictionFile, RunResult
-from finetune_core.tables.experiment import results_csv, results_markdown, runs_csv
+from finetune_core.tables.experiment import results_csv, results_markdown
+from finetune_core.tables.runs import runs_csv
 from support.results import plan_of, result_of
 
 PLAN = plan_of({"cola": 2, "rte": 1})

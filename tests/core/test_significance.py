@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_core.results.significance import Estimate, Kind, Samples, Seeded, holm, samples
+from finetune_core.results.comparison.significance import Estimate, Kind, Samples, Seeded, holm, samples
 
 P_VALUES = st.dictionaries(st.text(max_size=3), st.floats(0, 1), max_size=8)
 

@@ -6,8 +6,8 @@ import pytest
 
 from finetune_core.api import ExperimentSpec
 from finetune_core.planning.parse import check_spec, define, parse_spec, settings_of
-from finetune_core.planning.parse_search import check_search, parse_search
-from finetune_core.planning.search import base_settings
+from finetune_core.planning.search.build import base_settings
+from finetune_core.planning.search.parse import check_search, parse_search
 from finetune_core.tasks.superglue import NOT_BUILT_IN, SUPERGLUE_TASKS
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from finetune_core.planning.plan import Plan
-from finetune_core.planning.search_plan import SearchPlan
+from finetune_core.planning.search.plan import SearchPlan
 from support.corpus import written
 from support.corpus_plans import CORPUS, plan_files
 from support.corpus_reports import NamedStore, fill, report_files

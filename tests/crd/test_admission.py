@@ -10,7 +10,7 @@ import yaml
 from kubernetes import client
 
 from finetune_core.planning.parse import check_spec, parse_spec
-from finetune_core.planning.parse_search import check_search, parse_search
+from finetune_core.planning.search.parse import check_search, parse_search
 from finetune_dev.apiserver import ApiServer
 from support.apiserver import REPOSITORY, until
 from support.experiments import API, PLURAL, create, errors, experiment

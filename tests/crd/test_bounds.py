@@ -27,7 +27,13 @@ NEIGHBOURS: dict[str, dict[str, Any]] = {
     "tasks[].data": CUSTOM["data"],
     "tasks[].metricFunctions[]": {"name": "cost", "function": "our_metrics:cost", "greaterIsBetter": False},
     "tracking": {"reportTo": ["tensorboard"]},
+    "runsUntil": {"halfWidth": 0.5, "max": 100},
+    "tasks[].runsUntil": {"halfWidth": 0.5, "max": 100},
     "quarantine[]": {"runId": "0123456789abcdef", "reason": "its node was broken"},
+    "notifications[]": {"name": "chat", "url": "https://chat.test"},
+    "notifications[].signingSecretRef": {"name": "n", "key": "k"},
+    "publish[]": {"name": "place", "to": "oci://registry.test/{task}"},
+    "publish[].signingSecretRef": {"name": "n", "key": "k"},
 }
 UNSPLIT = {"train": "train.csv", "textColumns": ["text"]}
 # The same for fields that want other neighbours than those beside them.
@@ -36,6 +42,13 @@ AROUND: dict[str, dict[str, Any]] = {
     "tasks[].data.groupColumn": {"tasks[]": CUSTOM | {"folds": 5}, "tasks[].data": UNSPLIT},
     "tasks[].data.labelDelimiter": {"tasks[]": CUSTOM | {"problemType": "MultiLabelClassification"}},
     "tasks[].data.labelColumns": {"tasks[]": CUSTOM | {"problemType": "MultiLabelClassification"}},
+}
+AROUND |= {
+    f"notifications[].urlSecretRef.{field}": {
+        "notifications[]": {"name": "chat"},
+        "notifications[].urlSecretRef": {"name": "n", "key": "k"},
+    }
+    for field in ("name", "key")
 }
 # Texts of a given length for the fields whose form is prescribed.
 TEXTS: dict[str, Callable[[int], str]] = {
@@ -48,7 +61,11 @@ TEXTS: dict[str, Callable[[int], str]] = {
     "tasks[].data.test": lambda size: ".csv".rjust(size, "x"),
     "tasks[].metricFunctions[].function": lambda size: "our_metrics:".ljust(size, "x"),
     "quarantine[].runId": lambda size: "0" * size,
+    "notifications[].url": lambda size: "https://c/".ljust(size, "x"),
+    "publish[].to": lambda size: "oci://c/".ljust(size, "x"),
+    "budget.time": lambda size: ("10000d" * 5)[:size],
 }
+EVENTS = ["Finished", "Failed", "RunFailed", "Stalled", "Blocked", "NewBest", "Published"]
 TRACKERS = ["tensorboard", "mlflow", "wandb"]
 # Metric names, all of them short, that only rules can tell (test_rules.py).
 ONE_OF_A_FEW = {"training.metricForBestModel"}
@@ -64,6 +81,11 @@ LISTS: dict[str, Callable[[int], list[Any]]] = {
     ],
     "tracking.reportTo": lambda size: (TRACKERS * 2)[:size],
     "quarantine": lambda size: [{"runId": f"{k:016x}", "reason": "wrong"} for k in range(size)],
+    "notifications": lambda size: [{"name": f"chat-{k}", "url": "https://chat.test"} for k in range(size)],
+    "notifications[].on": lambda size: (EVENTS * 2)[:size],
+    "publish": lambda size: [{"name": f"place-{k}", "to": f"oci://registry.test/{k}"} for k in range(size)],
+    "publish[].tasks": lambda size: [f"task-{k}" for k in range(size)],
+    "publish[].runs": lambda size: [f"rte/{k}" for k in range(size)],
     "training.targetModules": lambda size: [f"module{k}" for k in range(size)],
     "training.feedforwardModules": lambda size: [f"module{k}" for k in range(size)],
     "training.modulesToSave": lambda size: [f"module{k}" for k in range(size)],
@@ -173,6 +195,12 @@ def test_words(api_client: client.ApiClient, path: str) -> None:
         ("tasks[].data.validation", "dev.parquet", "dev.parquet.gz"),
         ("tasks[].data.test", "test.tsv", "test.txt"),
         ("quarantine[].runId", "0123456789abcdef", "rte/0"),
+        ("publish[].license", "apache-2.0", "the usual one"),
+        ("publish[].to", "hf://team/bert-{task}@v1/x", "hf://team"),
+        ("publish[].to", "oci://registry.test:5000/a/b-{task}:{run}", "https://registry.test/a"),
+        ("publish[].to", "models:/bert-{task}", "models:/bert/1"),
+        ("publish[].to", "s3://bucket/a/{task}", "s3://bucket"),
+        ("publish[].to", "oci://registry.test/{run}", "oci://registry.test/{seed}"),
     ],
 )
 def test_forms_of_texts(api_client: client.ApiClient, path: str, good: str, bad: str) -> None:

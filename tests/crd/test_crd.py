@@ -65,7 +65,13 @@ def test_the_columns_are_those_that_people_look_for() -> None:
     columns = {column["name"]: column.get("priority", 0) for column in VERSION["additionalPrinterColumns"]}
 
     assert [name for name, priority in columns.items() if priority == 0] == ["Status", "Runs", "Score", "ETA", "Age"]
-    assert [name for name, priority in columns.items() if priority == 1] == ["Taken", "Valid", "Model", "Message"]
+    assert [name for name, priority in columns.items() if priority == 1] == [
+        "Taken",
+        "GPU-hours",
+        "Valid",
+        "Model",
+        "Message",
+    ]
 
 
 @pytest.mark.parametrize("path", [path for path in SPEC_FIELDS | STATUS_FIELDS if not path.endswith("[]")])
@@ -95,7 +101,7 @@ def test_the_api_server_fills_in_what_does_not_depend_on_the_task() -> None:
 
     assert defaults["spec.execution"] == {}
     assert defaults["spec.execution.retries"] == 3
-    assert not [path for path in defaults if path.startswith(("spec.training.learningRate", "spec.runs"))]
+    assert not {"spec.training.learningRate", "spec.runs", "spec.runsUntil"} & defaults.keys()
 
 
 def test_the_status_has_no_defaults() -> None:

@@ -19,6 +19,15 @@ NAMES: dict[str, Any] = {
         "hyperparametersFrom": {"configMapRef": {"name": name, "key": "a"}}
     },
     "tracking.secretRef.name": lambda name: {"tracking": {"reportTo": ["wandb"], "secretRef": {"name": name}}},
+    "notifications[0].urlSecretRef.name": lambda name: {
+        "notifications": [{"name": "chat", "urlSecretRef": {"name": name, "key": "url"}}]
+    },
+    "publish[0].secretRef.name": lambda name: {
+        "publish": [{"name": "place", "to": "oci://registry.test/{task}", "secretRef": {"name": name}}]
+    },
+    "publish[0].signingSecretRef.name": lambda name: {
+        "publish": [{"name": "p", "to": "oci://registry.test/{task}", "signingSecretRef": {"name": name, "key": "k"}}]
+    },
     "execution.queueName": lambda name: {"execution": {"queueName": name}},
     **{
         f"execution.podTemplate.{field}": lambda name, field=field: {"execution": {"podTemplate": {field: name}}}
@@ -27,6 +36,12 @@ NAMES: dict[str, Any] = {
 }
 KEYS: dict[str, Any] = {
     "storage.caBundle.key": lambda key: {"storage": {**REQUIRED, "caBundle": {"name": "ca", "key": key}}},
+    "notifications[0].urlSecretRef.key": lambda key: {
+        "notifications": [{"name": "chat", "urlSecretRef": {"name": "hook", "key": key}}]
+    },
+    "publish[0].signingSecretRef.key": lambda key: {
+        "publish": [{"name": "p", "to": "oci://registry.test/{task}", "signingSecretRef": {"name": "k", "key": key}}]
+    },
     "hyperparametersFrom.configMapRef.key": lambda key: {
         "hyperparametersFrom": {"configMapRef": {"name": "tuned", "key": key}}
     },

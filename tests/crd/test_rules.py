@@ -1,29 +1,18 @@
 """Each CEL rule on a real API server: a spec that it lets pass, and one that it refuses with its message."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from kubernetes import client
 
+from crd.cases import STORAGE_CASES, Case
 from finetune_core.api.crd import experiment_crd
 from finetune_core.api.status import ExperimentStatus
 from finetune_core.tasks.registry import GLUE_TASKS
 from support.experiments import CUSTOM, REGRESSION, errors, experiment
 
 pytestmark = pytest.mark.apiserver
-
-
-@dataclass(frozen=True)
-class Case:
-    """A rule by a part of its message, where it is, and the spec's fields that it takes and that it refuses."""
-
-    id: str
-    at: str
-    message: str
-    good: dict[str, Any]
-    bad: dict[str, Any]
 
 
 FOLDED: dict[str, Any] = CUSTOM | {"folds": 5, "data": {"train": "train.csv", "textColumns": ["text"]}}
@@ -322,24 +311,180 @@ SPEC_CASES = (
         for at, good in (("model", "pvc://a.b-1"), ("data", "pvc://c/x"), ("hyperparametersFrom", "s3://b/pvc://x"))
     ),
 )
-STORAGE_CASES = tuple(
+POD_CASES = tuple(
     Case(
-        f"{field} {bad}",
-        f"storage.{field}",
-        message,
-        good={"storage": {"bucket": "bucket", field: good}},
-        bad={"storage": {"bucket": "bucket", field: bad}},
+        f"execution.runsPerPod: {bad}",
+        "execution.runsPerPod",
+        "this is no number of runs: use Auto, or a whole number from 1 to 1000",
+        good={"execution": {"runsPerPod": good}},
+        bad={"execution": {"runsPerPod": bad}},
     )
-    for field, good, bad, message in (
-        ("bucket", "my-bucket.1", "MyBucket", "this is no name of a bucket: use lower-case letters, digits"),
-        ("bucket", "0ab", "bucket-", "begin and end with a letter or digit"),
-        ("prefix", "team/a", "team/a/", "this is no prefix: begin and end without a slash, as in team/a"),
-        ("prefix", "t", "/team", "this is no prefix: begin and end without a slash"),
-        ("endpoint", "http://s:8333", "http://s:8333/bucket", "a path belongs in storage.bucket and storage.prefix"),
-        ("endpoint", "https://s/", "store.finetune.svc:8333", "this is no endpoint: write http://host[:port]"),
-    )
+    for good, bad in (("Auto", "auto"), (1, 0), (1000, 1001), ("Auto", "3"))
 )
-CASES = TRAINING_CASES + TASK_CASES + METRIC_CASES + SPEC_CASES + STORAGE_CASES
+BUDGET_CASES = (
+    Case(
+        "a budget is of something",
+        "budget",
+        "set gpuHours, time, or both",
+        good={"budget": {"gpuHours": 0.5, "time": "1d12h"}},
+        bad={"budget": {}},
+    ),
+    Case(
+        "the time of a budget is a duration",
+        "budget.time",
+        "this is no duration: write it as 90m, 12h or 1d12h",
+        good={"budget": {"time": "90m"}},
+        bad={"budget": {"time": "90"}},
+    ),
+)
+NOTIFICATION_CASES = (
+    Case(
+        "a receiver has one address",
+        "notifications[]",
+        "set exactly one of url and urlSecretRef",
+        good={"notifications": [{"name": "chat", "urlSecretRef": {"name": "hook", "key": "url"}}]},
+        bad={"notifications": [{"name": "chat"}]},
+    ),
+    Case(
+        "what goes to Slack is not signed",
+        "notifications[]",
+        "signingSecretRef is for format JSON",
+        good={"notifications": [{"name": "c", "url": "https://c.test", "signingSecretRef": {"name": "s", "key": "k"}}]},
+        bad={
+            "notifications": [
+                {
+                    "name": "c",
+                    "url": "https://c.test",
+                    "format": "Slack",
+                    "signingSecretRef": {"name": "s", "key": "k"},
+                }
+            ]
+        },
+    ),
+    *(
+        Case(
+            f"the address {bad!r}",
+            "notifications[].url",
+            "this is no address of a receiver: write https://HOST/PATH",
+            good={"notifications": [{"name": "chat", "url": good}]},
+            bad={"notifications": [{"name": "chat", "url": bad}]},
+        )
+        for good, bad in (
+            ("https://c.test", "c.test"),
+            ("https://c.test:8443/a/b?x=%20", "https://user:key@c.test/"),
+            ("http://c.test/", "https://c.test/#a"),
+            ("https://c.test/a@b", "https://c.test/a b"),
+        )
+    ),
+)
+
+
+def published(**entry: Any) -> dict[str, Any]:
+    """A spec that publishes to a registry, unless the entry says more."""
+    return {"publish": [{"name": "place", "to": "oci://registry.test/{task}", **entry}]}
+
+
+KEYS = {"name": "keys"}
+PUBLISH_CASES = (
+    Case(
+        "a run is named by task and number",
+        "publish[].runs[]",
+        "this is no run: write TASK/RUN",
+        good=published(runs=["rte/0"]) | {"retention": {"models": "All"}},
+        bad=published(runs=["rte"]),
+    ),
+    Case(
+        "best runs or named ones",
+        "publish[]",
+        "tasks are published by their best runs, runs by name",
+        good=published(runs=["rte/0"]) | {"retention": {"models": "All"}},
+        bad=published(runs=["rte/0"], tasks=["rte"]),
+    ),
+    Case(
+        "only the hub has public repositories",
+        "publish[]",
+        "public is of a repository of the hub",
+        good=published(to="hf://team/{task}", public=True, secretRef=KEYS),
+        bad=published(public=True),
+    ),
+    *(
+        Case(
+            f"{field} is of registries",
+            "publish[]",
+            "baseImage and plainHttp are of a registry",
+            good=published(**{field: value}),
+            bad=published(to="models:/{task}", **{field: value}),
+        )
+        for field, value in (("baseImage", "busybox:1"), ("plainHttp", True))
+    ),
+    Case(
+        "a bucket has the keys of the storage",
+        "publish[]",
+        "an s3:// folder is written with the keys of the experiment's storage",
+        good=published(secretRef={"name": "login"}),
+        bad=published(to="s3://bucket/{task}", secretRef={"name": "login"}),
+    ),
+    *(
+        Case(
+            f"the place {bad!r}",
+            "publish[].to",
+            "this is no place of models: write hf://ORG/NAME[@BRANCH]",
+            good=published(to=good, **({} if good.startswith(("oci", "s3")) else {"secretRef": KEYS})),
+            bad=published(to=bad),
+        )
+        for good, bad in (
+            ("hf://team/bert-{task}", "hf://bert"),
+            ("oci://registry.test/a/{task}:v1", "oci://user:key@registry.test/a"),
+            ("models:/bert-{task}", "models:/bert/1"),
+            ("s3://bucket/folder/{run}", "s3://bucket"),
+            ("hf://team/{run}", "hf://team/{seed}"),
+            ("hf://team/a-{task}", "file:///tmp/a"),
+        )
+    ),
+)
+UNTIL = {"halfWidth": 0.5, "max": 10}
+EITHER = "runs says how many seeds there are, runsUntil when there are enough"
+SEEDS_CASES = (
+    Case(
+        "seeds are counted or added until they are enough",
+        "",
+        EITHER,
+        good={"runsUntil": UNTIL},
+        bad={"runs": 3, "runsUntil": UNTIL},
+    ),
+    Case(
+        "a task's seeds are counted or added until they are enough",
+        "tasks[]",
+        EITHER,
+        good={"runs": 3, **on_task(name="rte", runsUntil=UNTIL)},
+        bad=on_task(name="rte", runs=3, runsUntil=UNTIL),
+    ),
+    Case(
+        "the least seeds are not more than the most",
+        "runsUntil",
+        "min is more than max",
+        good={"runsUntil": {**UNTIL, "min": 10}},
+        bad={"runsUntil": {**UNTIL, "min": 11}},
+    ),
+    Case(
+        "a task of folds has a number of seeds",
+        "tasks[]",
+        "folds share most of their training rows",
+        good=on_task(**FOLDED, runs=2),
+        bad=on_task(**FOLDED, runsUntil=UNTIL),
+    ),
+    Case(
+        "folds have a number of seeds where others are added",
+        "",
+        "runsUntil: folds share most of their training rows",
+        good={"runsUntil": UNTIL, **on_task(**FOLDED, runs=2)},
+        bad={"runsUntil": UNTIL, **on_task(**FOLDED)},
+    ),
+)
+CASES = (
+    *(TRAINING_CASES + TASK_CASES + METRIC_CASES + SPEC_CASES + STORAGE_CASES + POD_CASES + BUDGET_CASES),
+    *(NOTIFICATION_CASES + SEEDS_CASES + PUBLISH_CASES),
+)
 MORE_GOOD = {
     "the task's own metric wins": {
         "training": {"metricForBestModel": "accuracy"},
@@ -360,6 +505,10 @@ MORE_BAD = {
     "a tracker that is none of the three": {"tracking": {"reportTo": ["comet_ml"]}},
     "a tracker twice": {"tracking": {"reportTo": ["wandb", "wandb"]}},
     "tracking without a tracker": {"tracking": {"project": "glue"}},
+    "a receiver twice": {"notifications": [{"name": "chat", "url": "https://c.test"}] * 2},
+    "a place twice": {"publish": [{"name": "place", "to": "oci://registry.test/a"}] * 2},
+    "a task twice in a place": published(tasks=["rte", "rte"]),
+    "an event twice": {"notifications": [{"name": "chat", "url": "https://c.test", "on": ["Failed", "Failed"]}]},
 }
 
 
@@ -378,7 +527,8 @@ def test_a_spec_that_breaks_the_rule_is_refused_with_its_message(api_client: cli
 
     assert refusal is not None
     assert case.message in refusal
-    path = case.at.replace("[]", f"[{len(case.bad.get('tasks', [])) - 1}]")
+    entries = case.bad.get("tasks") or case.bad.get("notifications") or case.bad.get("publish") or []
+    path = case.at.replace("[]", f"[{len(entries) - 1}]")
     assert f"spec.{path}".rstrip(".") + ": Invalid value" in refusal
 
 

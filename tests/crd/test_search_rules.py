@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from kubernetes import client
 
+from crd.cases import STORAGE_CASES, Case
 from support.experiments import CUSTOM, errors, search
 
 pytestmark = pytest.mark.apiserver
@@ -57,7 +58,7 @@ CASES = {
         {"model": {"uri": "hf://a/b", "type": "fully_sparse_bert"}},
         "type is no sparse type",
     ),
-    "no runs": ({"trials": 3}, {"tasks": [{"name": "rte", "runs": 3}]}, "is for experiments"),
+    "no runs": ({"trials": 3}, {"tasks": [{"name": "rte", "runs": 3}]}, "are for experiments"),
     "no folds": (
         {"trials": 3},
         {"tasks": [CUSTOM | {"folds": 3, "data": {"train": "train.csv", "textColumns": ["text"]}}]},
@@ -72,6 +73,12 @@ def manifest(fields: dict[str, Any]) -> dict[str, Any]:
     wanted = search(**fields)
     wanted["spec"] = {name: value for name, value in wanted["spec"].items() if value is not None}
     return wanted
+
+
+@pytest.mark.parametrize("case", STORAGE_CASES, ids=lambda case: case.id)
+def test_a_rule_of_storage_holds_for_searches_too(api_client: client.ApiClient, case: Case) -> None:
+    assert errors(api_client, manifest(case.good)) is None
+    assert case.message in (errors(api_client, manifest(case.bad)) or "")
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from finetune_dev.addon import Addon, install, remove
-from finetune_dev.addons import KUBERAY, KUEUE, KUEUE_SETTINGS
+from finetune_dev.addons.catalogue import KUBERAY, KUEUE, KUEUE_SETTINGS
+from finetune_dev.addons.install import Addon, install, remove
 from finetune_dev.choice import Provider
 from finetune_dev.cluster import Cluster
 from finetune_dev.errors import CommandError, DevError

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from finetune_dev.daemons import Daemon, Daemons, began_of
 from finetune_dev.errors import DaemonError
+from finetune_dev.node.daemons import Daemon, Daemons, began_of
 from finetune_dev.shell import wait_for
 
 SLEEPER = Daemon("sleeper", ("sleep", "300"))

@@ -231,7 +231,7 @@ def test_files_of_the_code_that_a_page_names_exist(path: Path):
 @pytest.mark.parametrize("text", ["finetune_core/nothing.py", "finetune_core/nothing/", "nothing.py", "tests/x.py::y"])
 def test_a_file_that_does_not_exist_is_found(text: str):
     assert _missing_source(text)
-    assert _missing_source("finetune_core/planning/arguments.py") is None
+    assert _missing_source("finetune_core/planning/arguments/table.py") is None
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 import typer
 import yaml
 
-from finetune_dev.docs_reference import cli_page, crd_page
-from finetune_dev.docs_site import REPOSITORY, generated_pages, relink, targets
+from finetune_dev.docs.hook import REPOSITORY, generated_pages, relink, targets
+from finetune_dev.docs.reference import cli_page, crd_page
 
 CRDS = sorted((REPOSITORY / "crds").glob("*.yaml"))
 

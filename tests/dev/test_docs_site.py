@@ -1,5 +1,6 @@
 """The documentation's site: it builds without a warning, and its pages fetch nothing from elsewhere."""
 
+import json
 import re
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from finetune_dev.docs_site import REPOSITORY, generated_pages
+from finetune_dev.docs.hook import REPOSITORY, generated_pages
 
 FETCHED = re.compile(
     r"""<(?:script|img|iframe)[^>]*\ssrc=["']?https?:|<link[^>]*\srel=["']?stylesheet[^>]*href=["']?https?:"""
@@ -41,6 +42,24 @@ def test_the_decisions_are_in_the_navigation(site: Path):
     decisions = sorted((REPOSITORY / "docs/decisions").glob("*.md"))
     assert len(decisions) > 5
     assert [path.stem for path in decisions if f'href="decisions/{path.stem}.html"' not in home] == []
+
+
+@pytest.mark.parametrize(
+    ("word", "page"),
+    [
+        ("llama", "models.html"),
+        ("roberta", "models.html"),
+        ("lora", "how-to/lora.html"),
+        ("katib", "how-to/moving.html"),
+        ("trainjob", "how-to/moving.html"),
+        ("nupic", "how-to/moving.html"),
+        ("gpu-hours", "how-to/costs.html"),
+    ],
+)
+def test_the_sites_search_finds_what_people_look_for(site: Path, word: str, page: str):
+    index = json.loads((site / "search/search_index.json").read_text())["docs"]
+    found = {one["location"].partition("#")[0] for one in index if word in f"{one['title']} {one['text']}".lower()}
+    assert page in found
 
 
 def test_links_between_the_repositorys_files_lead_to_pages(site: Path):

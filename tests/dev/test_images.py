@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from finetune_dev import oci
-from finetune_dev.base_image import mirror
-from finetune_dev.catalogue import Image
 from finetune_dev.errors import DevError
+from finetune_dev.image import oci
+from finetune_dev.image.base_image import mirror
+from finetune_dev.image.catalogue import Image
 
 IMAGE = Image("app", "app/Dockerfile", heavy=("app.lock",), light=("src", "pyproject.toml"))
 

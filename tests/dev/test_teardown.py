@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from finetune_dev import node_files, system
-from finetune_dev.mounts import mounts_below
-from finetune_dev.network import without_cluster_rules
-from finetune_dev.node_files import NodeFolders
-from finetune_dev.teardown import descendants
+from finetune_dev.node import node_files, system
+from finetune_dev.node.mounts import mounts_below
+from finetune_dev.node.network import without_cluster_rules
+from finetune_dev.node.node_files import NodeFolders
+from finetune_dev.node.teardown import descendants
 
 MOUNTINFO = """\
 22 1 254:0 / / rw - ext4 /dev/vda rw

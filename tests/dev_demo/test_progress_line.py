@@ -1,6 +1,6 @@
 """What the demo says while an experiment runs."""
 
-from finetune_dev.demo import progress_line
+from finetune_dev.demo.cluster import progress_line
 
 RUNNING = {"type": "Succeeded", "status": "Unknown", "reason": "Running"}
 

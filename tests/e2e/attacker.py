@@ -2,13 +2,11 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
 from e2e.harness import K8S
+from finetune_core.json_types import Json
 from finetune_dev.errors import CommandError
 from finetune_dev.kubectl import kubectl
-
-Json = dict[str, Any]
 
 NAME = "mallory"
 

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from e2e.harness import Experiment, Experiments, operator_ready, wait_until
+from e2e.harness import Experiment, Experiments, Upgrade, operator_ready, wait_until
 from e2e.inputs import upload_inputs
 from e2e.namespaces import fresh_namespace
 from finetune_dev import release
+from finetune_dev.kubectl import helm
+from finetune_dev.paths import REPOSITORY
 from finetune_dev.shell import one_at_a_time
 from finetune_store import Store
 
@@ -50,3 +52,17 @@ def namespace(store: Store) -> Iterator[str]:
 def experiment(store: Store, namespace: str) -> Experiments:
     """Handles of experiments in a fresh namespace."""
     return lambda name: Experiment(namespace, name, store)
+
+
+@pytest.fixture
+def upgraded() -> Iterator[Upgrade]:
+    """Upgrades the release by one value; the release is as before at the end."""
+
+    def upgrade(change: str) -> None:
+        helm(
+            *("upgrade", release.RELEASE, REPOSITORY / "helm/finetune-operator", "--namespace", release.NAMESPACE),
+            *("--reuse-values", "--set", change, "--wait", "--timeout", "3m"),
+        )
+
+    yield upgrade
+    release.install()

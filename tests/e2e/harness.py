@@ -17,17 +17,16 @@ import yaml
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
+from finetune_core.json_types import Json
 from finetune_core.layout import ExperimentLayout
 from finetune_core.results.run import RunResult
-from finetune_core.results.trial import TrialResult
+from finetune_core.results.search.trial import TrialResult
 from finetune_dev import release
 from finetune_dev.errors import CommandError, TimedOutError
 from finetune_dev.kubectl import kubectl
 from finetune_dev.paths import kubeconfig_path
 from finetune_dev.shell import wait_for
 from finetune_store import Store
-
-Json = dict[str, Any]
 
 API = ("finetune.dev", "v1alpha1")
 TINY_MODEL = f"s3://{release.BUCKET}/e2e/tiny"
@@ -91,6 +90,8 @@ def spec(tasks: Mapping[str, Json] | Iterable[str], **fields: Any) -> Json:
     execution = {
         "parallelism": 2,
         "retries": 0,
+        # What happens to a pod is to be told of a run.
+        "runsPerPod": 1,
         "terminationGracePeriodSeconds": 60,
         "podTemplate": {"env": [ONE_THREAD]},
         # Without a request a pod gets next to nothing of a busy machine.
@@ -256,6 +257,9 @@ class Search(Experiment):
 
 Experiments = Callable[[str], Experiment]
 """Makes the handle of an experiment of a name in a test's namespace."""
+
+Upgrade = Callable[[str], None]
+"""Upgrades the release by one of the chart's values, `name=value`."""
 
 
 def _looked(namespace: str, *arguments: str) -> str:

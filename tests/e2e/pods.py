@@ -6,8 +6,7 @@ from typing import Any
 from kubernetes import client
 
 from e2e.harness import K8S, processes_of
-
-Json = dict[str, Any]
+from finetune_core.json_types import Json
 
 PORT = 8333
 

@@ -13,10 +13,12 @@ from e2e.harness import (
     SHORT,
     Experiment,
     Experiments,
+    Upgrade,
     condition_of,
     ended,
     evict,
     kill_operator,
+    operator_pod,
     operator_ready,
     reason,
     signal_pod,
@@ -82,6 +84,31 @@ def _without_uris(value: object) -> object:
     if isinstance(value, dict):
         return {key: _without_uris(inner) for key, inner in value.items() if key != "uri"}
     return [_without_uris(inner) for inner in value] if isinstance(value, list) else value
+
+
+@pytest.mark.alone
+def test_an_upgrade_of_the_chart_disturbs_nothing_that_runs_and_the_next_job_has_it(
+    experiment: Experiments, upgraded: Upgrade
+) -> None:
+    suite = experiment("at-work").apply(spec(["wnli"], runs=2, training=ENDLESS))
+    suite.until("its runs to be at work", lambda _: len(suite.running()) == 2 and suite.step() > 0)
+    before = _of_jobs(suite)
+    operator = operator_pod().metadata.uid
+
+    upgraded("logFormat=text,trainerImage.pullPolicy=Never")
+
+    assert operator_pod().metadata.uid != operator
+    later = experiment("later").apply(spec(["wnli"]))
+    assert reason(later.ends()) == "AllRunsSucceeded", later.describe()
+    assert _of_jobs(suite) == before
+    (job,) = later.jobs()
+    assert job.spec.template.spec.containers[0].image_pull_policy == "Never"
+
+
+def _of_jobs(suite: Experiment) -> tuple[set[tuple[str, int]], set[str]]:
+    """Uid and generation of its Jobs, and uids of the pods that run."""
+    jobs = {(job.metadata.uid, job.metadata.generation) for job in suite.jobs()}
+    return jobs, {pod.metadata.uid for pod in suite.running()}
 
 
 @pytest.mark.alone  # only that its undisturbed runs are those of the test above

@@ -1,6 +1,8 @@
 """What goes wrong is said where a person looks, at once and in words; the rest goes on, and so does the operator."""
 
 import json
+import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ from e2e.harness import (
     K8S,
     SHORT,
     SMALL_GLUE,
+    TINY_MODEL,
     Experiment,
     Experiments,
     condition_of,
@@ -25,7 +28,7 @@ from e2e.harness import (
 )
 from finetune_dev import release
 from finetune_dev.kubectl import kubectl
-from finetune_store import Store, delete_tree
+from finetune_store import Store, delete_tree, download_tree
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -50,7 +53,9 @@ def bad_data(store: Store, tmp_path: Path) -> Iterator[str]:
 def test_bad_data_fails_its_runs_at_once_and_mending_it_runs_only_those(experiment: Experiments, bad_data: str) -> None:
     bad = {"data": {"uri": bad_data}}
     tasks = {"rte": bad, "cola": bad, "mrpc": bad, "wnli": {}}
-    suite = experiment("bad-data").apply(spec(tasks, execution={"retries": 3}))
+    # Kubernetes deletes the Job at once: its failures count all the same, and no other one is made for them.
+    execution = {"retries": 3, "ttlSecondsAfterFinished": 0}
+    suite = experiment("bad-data").apply(spec(tasks, execution=execution))
 
     status = suite.ends()
 
@@ -66,7 +71,7 @@ def test_bad_data_fails_its_runs_at_once_and_mending_it_runs_only_those(experime
     assert [result.task for result in suite.results().values()] == ["wnli"]
     wnli = suite.attempts()[next(iter(suite.results()))]
 
-    status = suite.apply(spec(["rte", "cola", "mrpc", "wnli"], execution={"retries": 3})).ends()
+    status = suite.apply(spec(["rte", "cola", "mrpc", "wnli"], execution=execution)).ends()
 
     assert reason(status) == "AllRunsSucceeded"
     assert sorted(result.task for result in suite.results().values()) == ["cola", "mrpc", "rte", "wnli"]
@@ -142,6 +147,9 @@ def test_what_only_the_world_can_refuse_becomes_a_condition_and_the_operator_sta
 BLOCKED: dict[str, tuple[dict[str, Any], str]] = {
     "wrong-image": ({"image": "localhost/no-such-image:1", "imagePullPolicy": "Never"}, "no-such-image"),
     "unschedulable": ({"resources": {"requests": {"cpu": "1000"}}}, "Insufficient cpu"),
+    "no-priority": ({"podTemplate": {"priorityClassName": "no-such-class"}}, "no-such-class"),
+    "no-account": ({"podTemplate": {"serviceAccountName": "no-such-account"}}, "no-such-account"),
+    "no-runtime": ({"podTemplate": {"runtimeClassName": "no-such-runtime"}}, "no-such-runtime"),
     "missing-volume": (
         {
             "podTemplate": {
@@ -170,6 +178,74 @@ def test_pods_that_cannot_start_are_shown_with_their_reason_within_a_minute(expe
         assert reason(status) == "Blocked"
     subjects["missing-volume"].apply(spec(["wnli"]))
     assert reason(subjects["missing-volume"].ends()) == "AllRunsSucceeded"
+
+
+def test_pods_run_under_any_user_that_a_cluster_gives_them(experiment: Experiments) -> None:
+    ids = {"runAsUser": 1_000_710_000, "runAsGroup": 0, "fsGroup": 1_000_710_000}
+    suite = experiment("any-user").apply(spec(["wnli"], execution={"podTemplate": {"securityContext": ids}}))
+    assert reason(suite.ends()) == "AllRunsSucceeded", suite.describe()
+    (job,) = suite.jobs()
+    assert job.spec.template.spec.security_context.run_as_user == ids["runAsUser"]
+
+
+@pytest.fixture
+def closed_folder(namespace: str, store: Store) -> Iterator[Path]:
+    """The tiny model in a folder of the node that only root may open, as volume of the claim `models`."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="e2e-volume-") as name:
+        folder = Path(name)
+        download_tree(store, TINY_MODEL.removeprefix(f"s3://{release.BUCKET}/"), folder / "model")
+        common = {"storageClassName": "", "accessModes": ["ReadWriteOnce"]}
+        volume = {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": namespace},
+            "spec": {**common, "capacity": {"storage": "1Gi"}, "hostPath": {"path": name, "type": "Directory"}},
+        }
+        claim = {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": "models", "namespace": namespace},
+            "spec": {**common, "volumeName": namespace, "resources": {"requests": {"storage": "1Gi"}}},
+        }
+        kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": [volume, claim]}))
+        yield folder
+        K8S.core.delete_persistent_volume(namespace)
+
+
+def test_a_folder_of_a_volume_that_is_closed_to_the_pods_names_their_uid_and_its_owner(
+    experiment: Experiments, closed_folder: Path
+) -> None:
+    closed_folder.chmod(0o700)
+    model = {"model": {"uri": "pvc://models/model"}}
+    suite = experiment("closed").apply(spec(["wnli"], **model))
+
+    status = suite.until("it to be refused", lambda status: condition_of(status, "Valid").get("status") == "False")
+
+    said = condition_of(status, "Valid")["message"]
+    assert "reads as uid 65532" in said
+    assert "belongs to uid 0, gid 0, mode 0700" in said
+    assert not suite.jobs()
+    # What it says to do is what helps.
+    subprocess.run(("chmod", "-R", "o+rX", str(closed_folder)), check=True)
+    status = suite.apply(spec(["wnli"], **model, execution={"retryToken": "open"})).ends()
+    assert reason(status) == "AllRunsSucceeded", suite.describe()
+
+
+def test_an_address_that_the_operator_may_not_send_to_is_refused_before_a_pod_starts(experiment: Experiments) -> None:
+    receiver = {"name": "api", "url": "https://kubernetes.default.svc/apis"}
+    suite = experiment("telling").apply(spec(["wnli"], notifications=[receiver]))
+
+    status = suite.until(
+        "it to be refused",
+        lambda status: condition_of(status, "Valid").get("status") == "False",
+        seconds=WITHIN_A_MINUTE,
+    )
+
+    assert condition_of(status, "Valid")["reason"] == "Rejected"
+    assert "notifications.allowedHosts" in condition_of(status, "Valid")["message"]
+    assert not suite.pods()
+    suite.apply(spec(["wnli"]))
+    assert reason(suite.ends()) == "AllRunsSucceeded"
 
 
 def test_a_run_over_its_timeout_in_several_attempts_ends_with_that_reason(experiment: Experiments) -> None:

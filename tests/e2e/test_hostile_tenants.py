@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Any
 
 import pytest
 
@@ -24,13 +23,13 @@ from e2e.attacker import Attacker, make_editor
 from e2e.harness import API, K8S, Experiment, Experiments, condition_of, operator_pod, spec, wait_until
 from e2e.namespaces import fresh_namespace
 from e2e.pods import PORT, is_ready, peak_mib, server_manifests
-from finetune_dev.catalogue import OPERATOR
+from finetune_core.json_types import Json
+from finetune_dev.image.catalogue import OPERATOR
 from support.hostile_tenants import CONFIG_MAPS, KEYS, NOWHERE, Hostile, config_map, hostiles
 
 MINUTES = float(os.environ.get("HOSTILE_MINUTES", "1.5"))
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(600 + 60 * MINUTES)]
 
-Json = dict[str, Any]
 
 LIMIT_MIB = 512
 """The limit of the operator's memory in the chart's values."""

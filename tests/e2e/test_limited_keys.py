@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import urllib3
@@ -18,9 +17,10 @@ from minio.error import MinioException
 from e2e.harness import Experiment, condition_of, reason, spec, wait_until
 from e2e.namespaces import fresh_namespace
 from e2e.pods import PORT, is_ready, server_manifests
+from finetune_core.json_types import Json
 from finetune_core.layout import ExperimentLayout
-from finetune_dev.catalogue import SEAWEEDFS
 from finetune_dev.forward import forwarded
+from finetune_dev.image.catalogue import SEAWEEDFS
 from finetune_dev.kubectl import kubectl
 from finetune_store import AccessDeniedError, S3Connection, Store, StoreError, open_store, upload_tree
 from glue_demo import tiny_bert, write
@@ -29,7 +29,6 @@ from support.seaweed import Keys, identities
 
 pytestmark = pytest.mark.timeout(900)
 
-Json = dict[str, Any]
 
 BUCKET, PREFIX = "shared", "results"
 SERVER = "policies"

@@ -7,7 +7,6 @@ kubectl's impersonation.
 import json
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from kubernetes.client import ApiException
@@ -15,11 +14,11 @@ from kubernetes.client import ApiException
 from e2e.attacker import Attacker, make_editor
 from e2e.harness import API, ENDLESS, K8S, Experiment, Experiments, condition_of, spec, wait_until
 from e2e.namespaces import fresh_namespace
+from finetune_core.json_types import Json
 from finetune_dev.errors import CommandError
 
 pytestmark = pytest.mark.timeout(600)
 
-Json = dict[str, Any]
 
 SECRET_LINE = "the victim's line"
 _LOOKS_SECONDS = 20

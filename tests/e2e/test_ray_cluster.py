@@ -26,7 +26,7 @@ from e2e.harness import (
 from e2e.namespaces import fresh_namespace
 from finetune_core.results.run import RunResult
 from finetune_dev import release
-from finetune_dev.catalogue import TRAINER
+from finetune_dev.image.catalogue import TRAINER
 from finetune_dev.kubectl import kubectl
 from finetune_store import Store, upload_tree
 from support.checkpoints import POINTER

@@ -14,6 +14,7 @@ from e2e.harness import (
     SHORT,
     Experiment,
     Experiments,
+    Upgrade,
     condition_of,
     kill_operator,
     operator_ready,
@@ -21,32 +22,14 @@ from e2e.harness import (
     wait_until,
 )
 from e2e.test_ray_cluster import ray_jobs, ray_spec, workers
-from finetune_dev import release
-from finetune_dev.addons import KUBERAY
-from finetune_dev.kubectl import helm, kubectl
-from finetune_dev.paths import REPOSITORY
+from finetune_dev.addons.catalogue import KUBERAY
+from finetune_dev.kubectl import kubectl
 from support.checkpoints import POINTER
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(900)]
 
 LONG = {**SHORT, "maxSteps": 1500, "evalSteps": 500}
 RUNS = 3
-
-Upgrade = Callable[[str], None]
-
-
-@pytest.fixture
-def upgraded() -> Iterator[Upgrade]:
-    """Upgrades the release by one value; the release is as before at the end."""
-
-    def upgrade(change: str) -> None:
-        helm(
-            *("upgrade", release.RELEASE, REPOSITORY / "helm/finetune-operator", "--namespace", release.NAMESPACE),
-            *("--reuse-values", "--set", change, "--wait", "--timeout", "3m"),
-        )
-
-    yield upgrade
-    release.install()
 
 
 @contextmanager

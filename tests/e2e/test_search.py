@@ -25,7 +25,7 @@ from e2e.harness import (
     reason,
     spec,
 )
-from finetune_core.results.best_trial import best_trial
+from finetune_core.results.search.best_trial import best_trial
 from finetune_store import Store
 
 pytestmark = pytest.mark.timeout(900)

@@ -134,6 +134,8 @@ def test_compare_items_has_a_row_of_all_models_and_one_of_each_pair(store: Direc
     where = {"namespace": "team", "store": str(folder)}
     frame = finetune.compare_items("before", "after", **where)
     assert list(frame.kind) == ["bootstrap", "mcnemar", "mcnemar"]
+    assert list(frame.columns[:2]) == ["before", "after"]
+    assert (set(frame.before), set(frame.after)) == ({"team/before"}, {"team/after"})
     assert (frame.before_value[0], frame.after_value[0], frame.difference[0]) == (0.75, 1.0, 0.25)
     assert list(frame.only_after[1:]) == [1, 1]
     assert list(frame.p[1:]) == [1, 1]
@@ -209,6 +211,25 @@ def test_errors_speak_of_arguments_not_of_options(plan: Plan, folder: Path) -> N
         finetune.runs("absent", namespace="team", store=str(folder))
     assert "namespace (namespace=) and store=" in str(caught.value)
     assert "--" not in str(caught.value)
+
+
+def test_remedies_are_calls_where_there_are_calls(store: DirectoryStore, folder: Path) -> None:
+    running_search(store)
+    finished_experiment(store, "other", 0.7)
+    where = {"namespace": "team", "store": str(folder)}
+    with pytest.raises(UsageError, match=r'Name two: finetune\.compare\("untuned", "tuned"\)'):
+        finetune.compare("other", "other", **where)
+    with pytest.raises(UsageError, match=r'finetune\.trials\("hps/hunt"\) has its trials'):
+        finetune.results("hps/hunt", **where)
+
+
+def test_one_is_compared_with_many(store: DirectoryStore, folder: Path) -> None:
+    for name, values in (("base", (0.60, 0.62)), ("one", (0.70, 0.72)), ("two", (0.50, 0.52))):
+        finished_experiment(store, name, *values)
+    frame = finetune.compare("base", "one", "two", namespace="team", store=str(folder))
+    told = frame[frame.kind == "metric"].set_index("after")
+    assert set(frame.before) == {"team/base"}
+    assert dict(told.difference.round(3)) == {"team/one": 0.1, "team/two": -0.1}
 
 
 def test_errors_say_what_there_is(plan: Plan, folder: Path) -> None:

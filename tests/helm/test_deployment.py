@@ -1,14 +1,16 @@
 """The operator's pods: one that leads, without privileges, with the settings that the operator reads."""
 
 import re
+import subprocess
 from typing import Any
 
 import pytest
 
 from finetune_core.api import Resources, SecretRef, Storage
+from finetune_core.json_types import Json
 from finetune_operator.config import Config, Release
 from finetune_operator.manifests.defaults import DEFAULTS, NO_IDS, TemplatePolicy
-from support.helm import Json, environment, of_kind, pods, render, the
+from support.helm import environment, of_kind, pods, render, the
 
 pytestmark = pytest.mark.apiserver
 
@@ -109,6 +111,13 @@ def test_training_pods_get_the_trainers_image() -> None:
     assert config(trainerImage=given).image_pull_policy == "Never"
 
 
+def test_pods_that_publish_get_the_operators_own_image() -> None:
+    given = {"repository": "registry.example.org/operator", "tag": "1.2"}
+
+    assert config().operator_image == "finetune-operator:0.1.0"
+    assert config(image=given).operator_image == "registry.example.org/operator:1.2"
+
+
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
 
 
@@ -124,6 +133,13 @@ def test_images_may_be_named_by_digest(name: str) -> None:
 
 def test_the_operators_own_defaults_for_pods_are_those_of_the_chart() -> None:
     assert config().pods == DEFAULTS
+
+
+def test_notifications_may_go_to_slack_and_to_what_the_administrator_names() -> None:
+    assert [one.host for one in config().notification_hosts] == ["hooks.slack.com"]
+    assert config(notifications={"allowedHosts": []}).notification_hosts == ()
+    (chat,) = config(notifications={"allowedHosts": ["http://chat.team.svc:8065"]}).notification_hosts
+    assert (chat.scheme, chat.host, chat.port) == ("http", "chat.team.svc", 8065)
 
 
 def test_what_is_emptied_for_pods_is_empty() -> None:
@@ -209,3 +225,24 @@ def test_metrics_are_scraped_only_where_asked_for() -> None:
     assert monitor["metadata"]["labels"]["release"] == "prom"
     assert monitor["spec"]["podMetricsEndpoints"] == [{"port": "metrics", "interval": "30s"}]
     assert monitor["spec"]["selector"] == the(render(), "Deployment")["spec"]["selector"]
+
+
+def test_metrics_can_be_scraped_through_a_service() -> None:
+    made = render(serviceMonitor={"enabled": True, "interval": "1m", "labels": {"release": "prom"}})
+    monitor, selector = the(made, "ServiceMonitor"), the(made, "Deployment")["spec"]["selector"]["matchLabels"]
+    (service,) = (
+        one for one in made if one["kind"] == "Service" and one["metadata"]["name"] == monitor["metadata"]["name"]
+    )
+
+    assert "ServiceMonitor" not in {manifest["kind"] for manifest in render()}
+    assert monitor["metadata"]["labels"]["release"] == "prom"
+    assert monitor["spec"]["endpoints"] == [{"port": "metrics", "interval": "1m"}]
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert (service["spec"]["clusterIP"], service["spec"]["selector"]) == ("None", selector)
+    assert [port["targetPort"] for port in service["spec"]["ports"]] == ["metrics"]
+
+
+def test_metrics_are_not_scraped_twice() -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refusal:
+        render(serviceMonitor={"enabled": True}, podMonitor={"enabled": True})
+    assert "enable one of them" in refusal.value.stderr

@@ -1,16 +1,16 @@
-"""Alerts and dashboard: Prometheus reads their queries, and they ask for metrics and labels that the operator has."""
+"""Alerts and dashboard: Prometheus reads their queries, and they ask for metrics and labels that the operator has.
+
+What the queries return is in test_queries.py and test_alerts.py.
+"""
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
-import yaml
-
-from finetune_dev import binaries
 from finetune_operator.telemetry import Telemetry
 from support.helm import render, the
+from support.prometheus import ask
 
 SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_count", "_sum")}
 # Of the pod, by whoever scrapes it; of a histogram's buckets.
@@ -50,14 +50,6 @@ def targets() -> Iterator[dict[str, str]]:
         yield from panel["targets"]
 
 
-def problems(rules: list[dict[str, Any]]) -> str:
-    """What Prometheus says of rules."""
-    text = yaml.safe_dump({"groups": [{"name": "all", "rules": rules}]})
-    return subprocess.run(
-        [binaries.ensure("promrules")], input=text, capture_output=True, text=True, check=False
-    ).stdout
-
-
 def unknown(query: str) -> list[str]:
     """Metrics of a query, and labels that it groups by, that the operator does not have."""
     metrics = exported()
@@ -72,7 +64,7 @@ def test_alerts_are_there_where_asked_for_and_prometheus_reads_them() -> None:
     assert "PrometheusRule" not in {manifest["kind"] for manifest in render()}
     assert rule()["metadata"]["labels"]["release"] == "prom"
     assert len(alerts()) == 4
-    assert problems(alerts()) == ""
+    assert ask(alerts()).problems == []
     for alert in alerts():
         assert unknown(alert["expr"]) == []
         assert 'namespace="system"' in alert["expr"]
@@ -83,7 +75,7 @@ def test_the_dashboard_is_there_where_asked_for_and_prometheus_reads_its_queries
     queries = [target["expr"] for target in targets()]
     # As Grafana does before it asks.
     filled = [query.replace("$__rate_interval", "5m").replace("$namespace", "system") for query in queries]
-    assert problems([{"record": f"panel:{number}", "expr": query} for number, query in enumerate(filled)]) == ""
+    assert ask({"record": f"panel:{number}", "expr": query} for number, query in enumerate(filled)).problems == []
     assert [name for query in queries for name in unknown(query)] == []
     assert all('namespace="$namespace"' in query for query in queries)
 
@@ -103,5 +95,5 @@ def test_legends_name_labels_of_their_query() -> None:
 
 
 def test_a_query_that_prometheus_cannot_read_is_found() -> None:
-    assert "unclosed left parenthesis" in problems([{"record": "a", "expr": "sum(finetune_is_leader"}])
+    assert "unclosed left parenthesis" in str(ask([{"record": "a", "expr": "sum(finetune_is_leader"}]).problems)
     assert unknown("sum by (color) (finetune_is_leaders)") == ["finetune_is_leaders", "color"]

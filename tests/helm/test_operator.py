@@ -13,7 +13,7 @@ import yaml
 from kubernetes import client
 
 from finetune_dev.apiserver import ApiServer
-from support.apiserver import client_of, until
+from support.apiserver import client_of, until, until_served
 from support.experiments import API, PLURAL, create, experiment
 from support.helm import CHART, NAMESPACE, RELEASE, environment, helm, pods, render
 
@@ -39,6 +39,7 @@ def installed(**values: Any) -> Iterator[ApiServer]:
             kubeconfig=server.kubeconfig,
             values=values,
         )
+        until_served(api)
         yield server
 
 

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from kubernetes import client, utils
 
+from finetune_core.json_types import Json
 from finetune_dev.apiserver import ApiServer
 from finetune_kube.errors import ClusterError, ForbiddenError
 from finetune_kube.kinds import Kind
 from finetune_operator.cluster import Cluster
 from finetune_operator.executors import EXECUTORS
 from support.apiserver import client_of
-from support.helm import NAMESPACE, Json, of_kind, render, the
+from support.helm import NAMESPACE, of_kind, render, the
 
 pytestmark = pytest.mark.apiserver
 

@@ -114,3 +114,12 @@ def test_the_notes_say_what_to_do_next(notes: str) -> None:
     assert "apply -f examples/quickstart.yaml" in notes
     assert f"rollout status statefulset/{RELEASE}-store" in notes
     assert "http://ft-store.system.svc:8333" in notes
+
+
+def test_the_repositorys_crds_are_applied_over_the_charts_without_a_conflict(
+    notes: str, bare_server: ApiServer
+) -> None:
+    kubectl = ["kubectl", "--kubeconfig", str(bare_server.kubeconfig), "apply", "--server-side", "-f", str(CRDS)]
+    applied = subprocess.run(kubectl, capture_output=True, text=True, check=False)
+    assert applied.returncode == 0, applied.stderr
+    assert CRD in applied.stdout

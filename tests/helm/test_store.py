@@ -4,7 +4,8 @@ from base64 import b64decode
 
 import pytest
 
-from support.helm import Json, of_kind, pods, render, the
+from finetune_core.json_types import Json
+from support.helm import of_kind, pods, render, the
 
 pytestmark = pytest.mark.apiserver
 

@@ -7,7 +7,8 @@ from click import Context
 from typer.main import get_command
 
 from finetune_cli.app import build_app
-from support.helm import Json, environment, of_kind, pods, render
+from finetune_core.json_types import Json
+from support.helm import environment, of_kind, pods, render
 
 pytestmark = pytest.mark.apiserver
 

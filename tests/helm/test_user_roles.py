@@ -2,7 +2,8 @@
 
 import pytest
 
-from support.helm import Json, of_kind, render
+from finetune_core.json_types import Json
+from support.helm import of_kind, render
 
 pytestmark = pytest.mark.apiserver
 

@@ -33,6 +33,8 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "root": ({"podSecurityContext": {"runAsUser": 0}}, "runAsUser"),
     "a policy": ({"pods": {"templatePolicy": "Some"}}, "templatePolicy"),
     "a resource of pods": ({"pods": {"report": {"limit": {}}}}, "limit"),
+    "a host with a path": ({"notifications": {"allowedHosts": ["chat.example.org/hook"]}}, "allowedHosts"),
+    "a pattern without TLS": ({"notifications": {"allowedHosts": ["http://*"]}}, "allowedHosts"),
     "a resource": ({"resources": {"request": {}}}, "request"),
 }
 

@@ -8,6 +8,7 @@ from finetune_operator.config import Config, Release
 from finetune_operator.handlers import is_news
 from finetune_operator.main import main
 from finetune_operator.telemetry import Health, Telemetry
+from finetune_operator.telemetry.metrics import MOST_OBJECTS
 
 IMAGE = {"FINETUNE_TRAINER_IMAGE": "example.test/trainer:1"}
 
@@ -27,17 +28,20 @@ def test_everything_can_be_set() -> None:
             "FINETUNE_WORKERS": "3",
             "FINETUNE_RESYNC_SECONDS": "2.5",
             "FINETUNE_IMAGE_PULL_POLICY": "Never",
+            "FINETUNE_OPERATOR_IMAGE": "example.test/operator:1",
             "FINETUNE_RELEASE": "system/ft",
             "FINETUNE_POD_NAME": "ft-1",
             "FINETUNE_LEASE_SECONDS": "30",
+            "FINETUNE_NOTIFICATION_HOSTS": "hooks.slack.com, *.example.org",
         }
     )
     assert config.namespaces == ("a", "b")
     assert config.default_storage is not None
     assert config.default_storage.bucket == "results"
     assert (config.log_format, config.workers, config.resync_seconds) == ("json", 3, 2.5)
-    assert config.image_pull_policy == "Never"
+    assert (config.image_pull_policy, config.operator_image) == ("Never", "example.test/operator:1")
     assert (config.release, config.identity, config.lease_seconds) == (Release("system", "ft"), "ft-1", 30)
+    assert [one.host for one in config.notification_hosts] == ["hooks.slack.com", "*.example.org"]
 
 
 def test_two_processes_outside_a_cluster_have_different_identities() -> None:
@@ -56,6 +60,7 @@ def test_two_processes_outside_a_cluster_have_different_identities() -> None:
         ("FINETUNE_RESYNC_SECONDS", "nan"),
         ("FINETUNE_LOG_FORMAT", "xml"),
         ("FINETUNE_RELEASE", "ft"),
+        ("FINETUNE_NOTIFICATION_HOSTS", "https://chat.example.org/hook"),
         ("FINETUNE_RELEASE", "a/b/c"),
         ("FINETUNE_LEASE_SECONDS", "0"),
     ],
@@ -96,6 +101,20 @@ def test_requests_are_counted_by_verb_and_resource() -> None:
     text = generate_latest(telemetry.registry).decode()
     assert 'finetune_api_requests_total{resource="jobs",verb="GET"} 1.0' in text
     assert 'finetune_store_requests_total{operation="get"} 1.0' in text
+
+
+def test_gpu_time_by_name_is_of_a_bounded_number_of_objects() -> None:
+    telemetry = Telemetry()
+    spent = {("FinetuneExperiment", "team", f"exp-{k}"): float(k) for k in range(1, MOST_OBJECTS + 3)}
+    telemetry.show_gpu_seconds(spent)
+    telemetry.show_gpu_seconds(spent)
+    lines = [line for line in generate_latest(telemetry.registry).decode().splitlines() if "gpu_seconds{" in line]
+    assert len(lines) == MOST_OBJECTS + 1
+    assert 'finetune_gpu_seconds{kind="FinetuneExperiment",name="exp-3",watched_namespace="team"} 3.0' in lines
+    assert 'finetune_gpu_seconds{kind="",name="",watched_namespace=""} 3.0' in lines, "1 + 2"
+
+    telemetry.show_gpu_seconds({})
+    assert "gpu_seconds{" not in generate_latest(telemetry.registry).decode()
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 from kubernetes import client
 
+from finetune_core.json_types import Json
 from finetune_core.layout import ExperimentLayout
 from finetune_core.results.run import ExitCode, Failure, FailureReason, failure_scope
 from finetune_operator import base_reconciler
 from finetune_operator.config import Config
 from support.seaweed import SeaweedS3
-from support.world import IMAGE, Json, World, create_secret, fill_bucket, job_ended, spec_of
+from support.world import IMAGE, World, create_secret, fill_bucket, job_ended, spec_of
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.s3]
 

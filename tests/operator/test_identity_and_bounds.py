@@ -4,8 +4,9 @@ import pytest
 from kubernetes import client
 
 from finetune_core.api import Storage
+from finetune_core.json_types import Json
 from finetune_operator.config import Config
-from support.world import BUCKET, DATA_FILES, IMAGE, MODEL_FILES, Json, World, spec_of, store_of
+from support.world import BUCKET, DATA_FILES, IMAGE, MODEL_FILES, World, spec_of, store_of
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.s3]
 

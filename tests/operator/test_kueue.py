@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 import pytest
 from kubernetes import client
 
+from finetune_core.json_types import Json
 from finetune_dev.apiserver import ApiServer
 from support.apiserver import until
 from support.kueue_process import kueue
 from support.kueue_queues import Queues
 from support.search_world import SearchWorld, search_spec
-from support.world import Json, World, spec_of
+from support.world import World, spec_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.apiserver, pytest.mark.s3]
 

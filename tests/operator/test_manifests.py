@@ -9,8 +9,11 @@ from finetune_core.api import MAX_NAME_LENGTH, MAX_RUNS, Execution, ExecutionMod
 from finetune_core.deciding.actions import CreateReportJob, CreateTrainJob
 from finetune_core.deciding.job_names import job_name
 from finetune_core.deciding.job_sequence import MAX_ROUNDS
+from finetune_core.deciding.observation import JobRole
 from finetune_core.deciding.reporting import report_job_name
-from finetune_core.planning.plan import ExecutionLimits, job_plan
+from finetune_core.json_types import Json
+from finetune_core.planning.plan import ExecutionLimits
+from finetune_core.planning.pods import job_plan
 from finetune_core.tracking import from_env
 from finetune_operator import manifests
 from finetune_operator.executors import EXECUTORS
@@ -31,7 +34,6 @@ STORAGE = Storage.model_validate(
         "caBundle": {"name": "authority", "key": "ca.pem"},
     }
 )
-Json = dict[str, Any]
 
 
 def settings(**execution: Any) -> PodSettings:
@@ -274,6 +276,13 @@ def test_the_report_is_told_its_digest_and_the_failed_runs() -> None:
     assert command[command.index("--failed") + 1 :] == ["a", "b"]
 
 
+def test_pods_that_report_or_look_at_volumes_know_where_they_leave_their_signs_of_life() -> None:
+    # Kubernetes fills in the pod's uid.
+    report, look = (container_of(job)["command"] for job in (report_job(), resolve_job()))
+    assert report[report.index("--sign") + 1] == "team/exp/signs/$(FINETUNE_ATTEMPT)"
+    assert "--sign=team/exp/signs/$(FINETUNE_ATTEMPT)" in look
+
+
 @pytest.mark.parametrize(
     "changed",
     [
@@ -281,6 +290,7 @@ def test_the_report_is_told_its_digest_and_the_failed_runs() -> None:
         {"imagePullPolicy": "Always"},
         {"retries": 7},
         {"runsPerPod": 2},
+        {"runsAtOnce": 2},
         {"resources": {"limits": {"cpu": 1}}},
         {"podTemplate": {"labels": {"a": "b"}}},
         {"queueName": "team"},
@@ -372,7 +382,11 @@ def test_reports_and_looks_at_volumes_ask_for_what_the_spec_says_of_each() -> No
     assert container_of(look)["resources"]["limits"]["cpu"] == "1"
 
 
-@pytest.mark.parametrize("changed", [{"reportResources": {"limits": {"cpu": 1}}}, {"resolveResources": {}}], ids=str)
+@pytest.mark.parametrize(
+    "changed",
+    [{"reportResources": {"limits": {"cpu": 1}}}, {"resolveResources": {}}, {"publishResources": {}}],
+    ids=str,
+)
 def test_other_resources_of_reports_replace_no_training(changed: Json) -> None:
     assert template_fingerprint(settings(**changed)) == template_fingerprint(settings())
 
@@ -393,9 +407,15 @@ def test_a_spec_may_leave_ids_to_the_cluster_or_choose_its_own() -> None:
 @pytest.mark.parametrize(
     ("execution", "fingerprint"),
     [
-        ({}, "ed3025184ce9"),
+        ({}, "901a5082a723"),
+        ({"runsPerPod": 1}, "ed3025184ce9"),
         (
-            {"image": "mine:2", "resources": {"limits": {"cpu": 1}}, "podTemplate": {"labels": {"a": "b"}}},
+            {
+                "image": "mine:2",
+                "resources": {"limits": {"cpu": 1}},
+                "podTemplate": {"labels": {"a": "b"}},
+                "runsPerPod": 1,
+            },
             "16da8fcb5328",
         ),
         ({"mode": "RayCluster", "ray": {"gpusPerRun": 0.5}}, "473bb4abd7d8"),
@@ -405,6 +425,26 @@ def test_a_spec_may_leave_ids_to_the_cluster_or_choose_its_own() -> None:
 def test_a_fingerprint_stays_the_same_over_releases(execution: Json, fingerprint: str) -> None:
     """Where one of these changes, all such Jobs of the world are replaced at the next upgrade: see decision 29."""
     assert template_fingerprint(settings(**execution)) == fingerprint
+
+
+def test_a_job_of_a_run_a_pod_the_default_of_earlier_releases_stays_where_a_spec_leaves_it_to_us() -> None:
+    def known(**execution: Json) -> tuple[str, ...]:
+        return JobExecutor().templates(settings(**execution))
+
+    alone, three, auto = (template_fingerprint(settings(runsPerPod=given)) for given in (1, 3, "Auto"))
+    assert known() == known(runsPerPod="Auto") == (auto, alone)
+    assert known(runsPerPod=1) == (alone,)
+    assert known(runsPerPod=3) == (three,)
+
+
+def test_a_pod_is_told_how_many_runs_it_does_at_a_time() -> None:
+    def told(**execution: Json) -> str | None:
+        env = {entry["name"]: entry.get("value") for entry in container_of(train_job(**execution))["env"]}
+        return env.get("FINETUNE_RUNS_AT_ONCE")
+
+    assert told() is None
+    assert told(runsAtOnce=1) is None
+    assert told(runsAtOnce=3) == "3"
 
 
 def test_nothing_of_the_operators_own_is_in_a_fingerprint() -> None:
@@ -419,7 +459,7 @@ def test_nothing_of_the_operators_own_is_in_a_fingerprint() -> None:
     theirs = [replace(each, names_storage=False) for each in (settings(), own)]
     elsewhere = replace(theirs[0], storage=STORAGE.model_copy(update={"bucket": "others"}))
     assert len({template_fingerprint(each) for each in (*theirs, elsewhere)}) == 1
-    assert own.made_by != settings().made_by
+    assert own.made_by(JobRole.TRAIN) != settings().made_by(JobRole.TRAIN)
 
 
 PROXY = {"HTTPS_PROXY": "http://proxy.example.com:3128", "NO_PROXY": "localhost,.svc"}
@@ -442,5 +482,5 @@ def test_all_pods_get_the_operators_proxy_and_a_spec_has_the_last_word() -> None
 def test_a_proxy_changes_no_fingerprint_and_none_is_no_other_setting() -> None:
     behind = replace(settings(), defaults=PodDefaults(env=PROXY))
     assert template_fingerprint(behind) == template_fingerprint(settings())
-    assert behind.made_by != settings().made_by
+    assert behind.made_by(JobRole.TRAIN) != settings().made_by(JobRole.TRAIN)
     assert "env" not in PodDefaults().model_dump()

@@ -98,3 +98,10 @@ def test_names_at_the_edges_work(world: World, name: str) -> None:
 def test_a_longer_name_is_refused_at_once(world: World) -> None:
     with pytest.raises(client.ApiException, match=r"metadata\.name may have at most 40 characters"):
         world.apply("a" * 41, spec_of(world.server, {"rte": 1}))
+
+
+def test_a_search_with_a_dot_in_its_name_works(searching: SearchWorld) -> None:
+    searching.apply_search("bert.base", search_spec(searching.server))
+    searching.search_to_the_end("bert.base")
+    assert searching.search_reason("bert.base") == "AllTrialsEnded"
+    assert searching.cluster.get_config_map(searching.namespace, "bert.base-hyperparameters")

@@ -9,12 +9,13 @@ import pytest
 
 from finetune_core.api import Execution, PodTemplate, Storage
 from finetune_core.deciding.actions import CreateTrainJob
-from finetune_core.planning.plan import ExecutionLimits, job_plan
+from finetune_core.json_types import Json
+from finetune_core.planning.plan import ExecutionLimits
+from finetune_core.planning.pods import job_plan
 from finetune_kube.errors import ConflictError
 from finetune_operator.executors.job import JobExecutor
 from finetune_operator.manifests import Owner, PodSettings
 from finetune_operator.manifests.defaults import TemplatePolicy
-from finetune_operator.manifests.owners import Json
 from finetune_operator.manifests.policy import template_problems
 from finetune_store.hub import hub_commit
 from support.hostile_place import BASES, KINDS, operating

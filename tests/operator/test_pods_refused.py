@@ -5,9 +5,10 @@ from collections.abc import Callable
 import pytest
 from kubernetes import client
 
+from finetune_core.json_types import Json
 from support.apiserver import until
 from support.search_world import SearchWorld, search_spec
-from support.world import Json, World, spec_of
+from support.world import World, spec_of
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.s3]
 
@@ -126,6 +127,30 @@ def test_events_are_asked_for_only_when_a_job_has_been_short_of_pods_for_some_se
     assert world.requests["GET", "events"] == 0
 
 
+def test_a_quota_that_refuses_the_pods_is_quoted_by_the_api_servers_own_words(world: World) -> None:
+    quota = {"metadata": {"name": "small"}, "spec": {"hard": {"limits.cpu": "1"}}}
+    world.core.create_namespaced_resource_quota(world.namespace, quota)
+    world.core.patch_namespaced_resource_quota_status(
+        "small", world.namespace, {"status": {"hard": {"limits.cpu": "1"}, "used": {"limits.cpu": "0"}}}
+    )
+    until(lambda: not is_allowed(world), "the API server knows the quota")
+    resources = {"requests": {"cpu": "2"}, "limits": {"cpu": "2", "memory": "1Gi"}}
+    job = started(world, execution={"resources": resources})
+    assert world.create_pod(job) is None
+    look_twice(world, lambda: world.look("exp"))
+    assert_blocked(world.condition("exp", "Succeeded"), "exceeded quota: small", "requested: limits.cpu=2")
+
+
+def test_pod_security_that_refuses_the_pods_is_quoted_by_the_api_servers_own_words(world: World) -> None:
+    level = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
+    world.core.patch_namespace(world.namespace, level)
+    until(lambda: not is_allowed(world), "the API server knows the level")
+    job = started(world, execution={"podTemplate": {"securityContext": {"runAsNonRoot": False}}})
+    assert world.create_pod(job) is None
+    look_twice(world, lambda: world.look("exp"))
+    assert_blocked(world.condition("exp", "Succeeded"), 'violates PodSecurity "restricted', "runAsNonRoot != true")
+
+
 def test_some_pods_that_are_refused_are_told_while_the_others_work(world: World) -> None:
     world.apply("exp", spec_of(world.server, {"rte": 3}, execution={"parallelism": 3}))
     world.look("exp")
@@ -219,6 +244,38 @@ def test_a_pod_whose_sandbox_cannot_be_made_is_blocked_in_the_kubelets_words(
     world.tell(pod, "Pulling", 'Pulling image "example.test/trainer:1"', type_="Normal", kind="Pod")
     world.look("exp")
     assert world.reason("exp") == "Running"
+
+
+def has_no_sandbox(world: World, job: Json) -> str:
+    name = world.pod(job, status=waiting("ContainerCreating"))
+    world.play(job, active=1, ready=0)
+    pod = {"metadata": world.core.read_namespaced_pod(name, world.namespace).metadata.to_dict()}
+    world.tell(pod, "FailedCreatePodSandBox", SANDBOX, kind="Pod")
+    return f"Pod {name} cannot start: FailedCreatePodSandBox: {SANDBOX}"
+
+
+def test_so_is_the_pod_of_a_report(world: World) -> None:
+    world.finish(started(world))
+    world.look("exp", times=2)
+    words = has_no_sandbox(world, world.job("exp", "report"))
+    world.look("exp")
+    assert_blocked(world.condition("exp", "Succeeded"), "Writing tables", words)
+
+
+def test_so_is_the_pod_of_a_look_at_volumes(world: World) -> None:
+    world.apply("exp", spec_of(world.server, {"rte": 1}, model={"uri": "pvc://models/bert"}))
+    world.look("exp")
+    words = has_no_sandbox(world, world.job("exp", "resolve"))
+    world.look("exp")
+    assert_blocked(world.condition("exp", "Succeeded"), "a pod looks at pvc://models/bert", words)
+
+
+def test_so_is_the_pod_of_a_search(searching: SearchWorld) -> None:
+    searching.apply_search("hunt", search_spec(searching.server))
+    searching.look_at_search("hunt")
+    words = has_no_sandbox(searching, searching.search_job("hunt"))
+    searching.look_at_search("hunt")
+    assert_blocked(searching.search_condition("hunt", "Succeeded"), words)
 
 
 @pytest.mark.parametrize("init", [False, True], ids=["container", "init container"])

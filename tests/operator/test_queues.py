@@ -10,11 +10,12 @@ from contextlib import contextmanager
 import pytest
 from kubernetes import client
 
+from finetune_core.json_types import Json
 from finetune_kube.errors import ApiUnavailableError, ClusterError, ForbiddenError, WebhookError, error_of
 from finetune_operator.kinds.queues import workload_in_words
 from support.apiserver import served, until
 from support.search_world import SearchWorld, search_spec
-from support.world import Json, World, spec_of
+from support.world import World, spec_of
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.s3]
 

@@ -67,6 +67,21 @@ def test_runs_are_counted_as_the_driver_reports_them_and_the_end_is_as_in_jobs_m
     assert world.status("exp")["tasks"][0]["best"]["run"] == 2
 
 
+def test_the_report_of_runs_on_ray_is_left_alone_while_it_works(world: RayWorld) -> None:
+    apply(world)
+    world.look("exp")
+    job = world.ray_job("exp")
+    world.drive(job, done=[0, 1, 2])
+    world.play_ray(job, "Complete", "SUCCEEDED")
+    world.look("exp")
+    (report,) = world.jobs("exp", "report")
+    world.look("exp")
+    (same,) = world.jobs("exp", "report")
+    assert same["metadata"]["uid"] == report["metadata"]["uid"]
+    assert same["metadata"].get("deletionTimestamp") is None
+    assert world.condition("exp", "Succeeded")["message"] == "Writing tables and what is best."
+
+
 def test_a_kuberay_that_does_not_answer_is_told_of_until_it_does(world: RayWorld) -> None:
     apply(world)
     world.look("exp")

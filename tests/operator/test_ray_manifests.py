@@ -9,8 +9,10 @@ import pytest
 from finetune_core.api import MAX_NAME_LENGTH, Execution, Storage, Tracking
 from finetune_core.deciding.actions import CreateTrainJob
 from finetune_core.deciding.job_names import job_name
-from finetune_core.planning.plan import ExecutionLimits, job_plan
-from finetune_core.planning.search_plan import SearchJobPlan
+from finetune_core.json_types import Json
+from finetune_core.planning.plan import ExecutionLimits
+from finetune_core.planning.pods import job_plan
+from finetune_core.planning.search.plan import SearchJobPlan
 from finetune_core.tracking import from_env
 from finetune_kube.kinds import SEARCH
 from finetune_operator.executors import EXECUTORS
@@ -31,7 +33,6 @@ STORAGE = Storage.model_validate(
         "caBundle": {"name": "authority", "key": "ca.pem"},
     }
 )
-Json = dict[str, Any]
 
 
 def execution(**fields: Any) -> Execution:

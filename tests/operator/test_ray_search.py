@@ -5,11 +5,12 @@ from collections.abc import Iterator
 import pytest
 from kubernetes import client
 
+from finetune_core.json_types import Json
 from finetune_core.results.run import DriverFailure, DriverReport
 from finetune_core.search_layout import SearchLayout
 from support.ray_world import RAY_JOBS, ray_jobs_served
 from support.search_world import SearchWorld, search_spec
-from support.world import NOW, Json
+from support.world import NOW
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.s3]
 

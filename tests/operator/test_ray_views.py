@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from finetune_core.deciding.observation import FailureCause, JobView
+from finetune_core.json_types import Json
 from finetune_core.results.run import DriverFailure, DriverReport
 from finetune_operator.children.views import object_view, pod_view
 from finetune_operator.executors import EXECUTORS
@@ -18,7 +19,6 @@ LIVING = ("", "Initializing", "Running", "Suspending", "Suspended", "Retrying", 
 ENDED_BADLY = ("Failed", "ValidationFailed")
 UNITS = (("a",), ("b",), ("c",))
 NOW = "2026-01-01T00:00:00Z"
-Json = dict[str, Any]
 
 
 def ray_job(job: str = "", deployment: str = "", *, suspend: bool = False, **status: Any) -> Json:

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from support.world import Json, World, spec_of
+from finetune_core.json_types import Json
+from support.world import World, spec_of
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.s3]
 
@@ -112,6 +113,26 @@ def test_a_new_retry_token_runs_the_failed_runs_again_and_no_others(world: World
     world.to_the_end("exp")
     assert world.reason("exp") == "AllRunsSucceeded"
     assert "failures" not in world.status("exp") or world.status("exp")["failures"] == []
+
+
+def test_a_job_of_a_run_a_pod_stays_where_auto_comes_in_and_the_runs_added_later_share_pods(world: World) -> None:
+    def apply(runs: int, per_pod: int | str) -> Json:
+        world.apply("exp", spec_of(world.server, {"wnli": runs}, execution={"runsPerPod": per_pod}))
+        world.look("exp")
+        return world.job("exp")
+
+    one = apply(2, 1)
+    world.play(one, active=1)
+    same = apply(2, "Auto")
+    assert (same["metadata"]["uid"], same["spec"]["suspend"]) == (one["metadata"]["uid"], False)
+    assert world.reason("exp") == "Running"
+    world.to_the_end("exp")
+    assert world.reason("exp") == "AllRunsSucceeded"
+
+    apply(5, "Auto")
+    world.look("exp", times=2)
+
+    assert [len(runs) for runs in world.job_plan(world.job("exp")).indexes] == [3]
 
 
 def test_deleted_and_applied_again_a_finished_experiment_runs_nothing(world: World) -> None:

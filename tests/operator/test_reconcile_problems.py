@@ -1,5 +1,6 @@
 """What is wrong shows in the right place, in words that help, and goes away when it is put right."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -7,6 +8,7 @@ from kubernetes import client
 
 from finetune_core.api import Storage
 from finetune_core.layout import ExperimentLayout
+from finetune_core.results.run import ExitCode, FailureReason
 from finetune_kube.errors import ApiUnavailableError
 from support.seaweed import SeaweedS3
 from support.tarpit import Tarpit
@@ -373,3 +375,25 @@ def test_a_job_whose_plan_is_gone_is_replaced(world: World) -> None:
     assert len(world.job_plan(new).indexes) == 1
     world.to_the_end("exp")
     assert world.reason("exp") == "AllRunsSucceeded"
+
+
+def test_a_look_at_volumes_that_waited_for_the_store_in_vain_is_tried_again_by_its_job(world: World) -> None:
+    world.apply("exp", spec_of(world.server, {"rte": 1}, model={"uri": "pvc://models/bert"}))
+    world.look("exp")
+    job = world.job("exp", "resolve")
+    words = json.dumps({"reason": FailureReason.STORE, "message": "it said why"})
+    ended = {"exitCode": ExitCode.STORE, "message": words, "startedAt": None, "finishedAt": None}
+    container = {"name": "trainer", "image": "i", "imageID": "", "ready": False, "restartCount": 0}
+    state = {**container, "state": {"terminated": ended}}
+    world.pod(job, status={"phase": "Failed", "containerStatuses": [state]})
+    world.play(job, active=0)
+    assert world.look("exp") is not None
+    assert world.reason("exp") == "StorageUnavailable"
+    assert "it said why. It is tried again by itself" in world.condition("exp", "Succeeded")["message"]
+    rules = job["spec"]["podFailurePolicy"]["rules"]
+    assert [rule["action"] for rule in rules if ExitCode.STORE in rule.get("onExitCodes", {}).get("values", ())] == [
+        "Ignore"
+    ]
+    world.play(job, active=1, ready=1)
+    world.look("exp")
+    assert world.reason("exp") == "ResolvingInputs"

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from kubernetes import client
 
+from finetune_core.json_types import Json
 from finetune_kube.client import Client
 from finetune_operator.cluster import Cluster
-from support.world import Json, World, spec_of
+from support.world import World, spec_of
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.s3]
 

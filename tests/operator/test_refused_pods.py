@@ -4,12 +4,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kubernetes import client
 
+from finetune_core.json_types import Json
+from finetune_kube.client import Client
+from finetune_kube.errors import RejectedError
+from finetune_kube.kinds import CONFIG_MAP
 from finetune_operator.config import Config
 from finetune_operator.manifests.defaults import PodDefaults, TemplatePolicy
 from support.hostile_place import BASES, operating
+from support.ray_world import RayWorld, ray_jobs_served
 from support.recording_api import RecordingApi, Request
-from support.world import IMAGE, Json, World, spec_of
+from support.seaweed import SeaweedS3
+from support.world import IMAGE, World, create_secret, spec_of
 
 VOLUME = {"name": "extra", "emptyDir": {}}
 HOST = {"name": "host", "hostPath": {"path": "/"}}
@@ -37,6 +44,7 @@ REFUSED: dict[str, Json] = {
     "resources.requests": {"resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}},
     "reportResources.requests": {"reportResources": {"requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}}},
     "resolveResources.requests": {"resolveResources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}},
+    "publishResources.requests": {"publishResources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}},
     "ray.headResources.requests": {
         "mode": "RayCluster",
         "ray": {"headResources": {"requests": {"cpu": 2}, "limits": {"cpu": 1}}},
@@ -187,3 +195,30 @@ def test_a_restricted_policy_lets_through_what_stays_in_the_namespace(world: Wor
     world.apply("exp", spec_of(world.server, {"rte": 1}, execution={"podTemplate": template}))
     world.look("exp")
     assert world.condition("exp", "Valid")["status"] == "True"
+
+
+@pytest.mark.apiserver
+@pytest.mark.s3
+def test_a_misspelt_field_of_a_ray_clusters_pods_is_refused_before_there_is_one(
+    api_client: client.ApiClient, namespace: str, s3: SeaweedS3
+) -> None:
+    create_secret(api_client, namespace, s3)
+    with ray_jobs_served(api_client):
+        world = RayWorld(api_client, namespace, s3)
+        execution = {"mode": "RayCluster", **REFUSED["podTemplate.tolerations[0].opertor"]}
+        world.apply("exp", spec_of(s3, {"rte": 1}, execution=execution))
+        world.look("exp", times=2)
+        valid = world.condition("exp", "Valid")
+        assert (valid["status"], valid["reason"]) == ("False", "Rejected")
+        assert "spec.execution.podTemplate.tolerations[0].opertor: the cluster" in valid["message"]
+        assert world.ray_jobs("exp") == []
+        world.close()
+
+
+@pytest.mark.apiserver
+def test_an_object_that_is_replaced_is_taken_literally_too(api_client: client.ApiClient, namespace: str) -> None:
+    kube = Client(api_client, manager="test")
+    made = kube.create(CONFIG_MAP, namespace, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}})
+    with pytest.raises(RejectedError, match='unknown field "dta"'):
+        kube.replace(CONFIG_MAP, namespace, {**made, "dta": {}})
+    assert kube.replace(CONFIG_MAP, namespace, {**made, "data": {"a": "b"}})["data"] == {"a": "b"}

@@ -1,13 +1,19 @@
 """What went wrong in a search heals by itself where it can (Jobs are played, see SearchWorld)."""
 
 import json
+from collections.abc import Iterator
 
 import pytest
+from kubernetes import client
 
+from finetune_core.json_types import Json
 from finetune_core.results.run import ExitCode, Failure, FailureReason
 from finetune_core.search_layout import SearchLayout, TrialKind
+from finetune_operator import base_reconciler
+from finetune_operator.config import Config
 from support.search_world import SearchWorld, search_spec
-from support.world import Json, job_ended
+from support.seaweed import SeaweedS3
+from support.world import IMAGE, create_secret, fill_bucket, job_ended
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.s3]
 
@@ -102,3 +108,33 @@ def test_failures_of_drivers_count_though_their_job_is_gone(
     assert len(searching.search_jobs("hunt", "train")) == (0 if remembered else 1)
     told = [failed["message"] for failed in searching.search_status("hunt").get("failures", ())]
     assert told == (["no model there"] if remembered else [])
+
+
+@pytest.fixture
+def fragile(api_client: client.ApiClient, namespace: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[SearchWorld]:
+    """A world whose store is its own, and is asked for at every look."""
+    monkeypatch.setattr(base_reconciler, "_RESYNC_SECONDS_EACH", 0)
+    with SeaweedS3() as server:
+        fill_bucket(server)
+        create_secret(api_client, namespace, server)
+        world = SearchWorld(api_client, namespace, server, config=Config(trainer_image=IMAGE, resync_seconds=0))
+        yield world
+        world.close()
+
+
+@pytest.mark.parametrize("phase", ["Running", "Reporting"])
+def test_a_store_that_is_away_is_said_in_each_phase_and_so_is_its_return(fragile: SearchWorld, phase: str) -> None:
+    if phase == "Reporting":
+        fragile.play(to_the_report(fragile), active=1)
+    else:
+        fragile.apply_search("hunt", search_spec(fragile.server))
+        fragile.look_at_search("hunt")
+        fragile.play(fragile.search_job("hunt"), active=1, ready=1)
+    fragile.look_at_search("hunt")
+    assert fragile.search_reason("hunt") == phase
+    fragile.server.stop()
+    assert fragile.look_at_search("hunt") is not None
+    assert fragile.search_reason("hunt") == "StorageUnavailable"
+    fragile.server.start()
+    fragile.look_at_search("hunt")
+    assert fragile.search_reason("hunt") == phase

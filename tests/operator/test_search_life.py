@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
-from finetune_core.results.search_summary import SearchSummary
-from finetune_core.results.trial import TrialState
+from finetune_core.results.search.summary import SearchSummary
+from finetune_core.results.search.trial import TrialState
 from finetune_core.search_layout import SearchLayout
 from support.search_world import SearchWorld, search_spec, units
 

@@ -2,7 +2,9 @@
 
 import pytest
 
-from support.world import Json, World, spec_of
+from finetune_core.json_types import Json
+from support.search_world import SearchWorld, search_spec
+from support.world import World, spec_of
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.s3]
 
@@ -62,6 +64,33 @@ def test_a_reports_sidecar_that_goes_on_is_named_too(world: World) -> None:
     world.pass_time(20)
     world.look("exp")
     assert_told(world, name)
+
+
+def test_a_sidecar_beside_a_look_at_volumes_is_named_too(world: World) -> None:
+    world.apply("exp", spec_of(world.server, {"rte": 1}, model={"uri": "pvc://models/bert"}))
+    world.look("exp")
+    job = world.job("exp", "resolve")
+    name = world.pod(job, status=pod_status(ENDED, sidecar=RUNNING))
+    world.play(job, active=1, ready=0)
+    world.look("exp")
+    assert world.reason("exp") == "ResolvingInputs"
+    world.pass_time(20)
+    world.look("exp")
+    assert_told(world, name)
+
+
+def test_a_sidecar_beside_a_searchs_driver_is_named_too(searching: SearchWorld) -> None:
+    searching.apply_search("hunt", search_spec(searching.server))
+    searching.look_at_search("hunt")
+    job = searching.search_job("hunt")
+    name = searching.pod(job, status=pod_status(ENDED, sidecar=RUNNING))
+    searching.play(job, active=1, ready=0)
+    searching.look_at_search("hunt")
+    searching.pass_time(20)
+    searching.look_at_search("hunt")
+    condition = searching.search_condition("hunt", "Succeeded")
+    assert condition["reason"] == "Blocked"
+    assert f"Pod {name} cannot end: its work is done, and its container istio-proxy" in condition["message"]
 
 
 @pytest.mark.parametrize(

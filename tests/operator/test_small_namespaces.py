@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from kubernetes import client
 
 from finetune_core.api import Execution, Storage
 from finetune_core.deciding.actions import CreateReportJob, CreateTrainJob
-from finetune_core.planning.plan import ExecutionLimits, job_plan
+from finetune_core.json_types import Json
+from finetune_core.planning.plan import ExecutionLimits
+from finetune_core.planning.pods import job_plan
 from finetune_operator import manifests
 from finetune_operator.executors.job import JobExecutor
 from finetune_operator.executors.rayjob import RayJobExecutor
@@ -19,7 +20,6 @@ from support.results import plan_of
 
 pytestmark = pytest.mark.apiserver
 
-Json = dict[str, Any]
 PLAN = plan_of({"rte": 1})
 SETTINGS = PodSettings(
     execution=Execution(),

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from finetune_core.json_types import Json
 from support.search_world import SearchWorld, search_spec
-from support.world import BUCKET, Json, spec_of
+from support.world import BUCKET, spec_of
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.s3]
 

@@ -16,6 +16,7 @@ from kubernetes import client
 
 from finetune_core.api import Storage
 from finetune_core.api.crd import GROUP, VERSION
+from finetune_core.json_types import Json
 from finetune_kube.kinds import CONFIG_MAP, JOB, RAY_JOB
 from finetune_operator.cluster import Cluster
 from finetune_operator.config import Config
@@ -33,8 +34,6 @@ from support.hostile_place import (
     operating,
 )
 from support.world import IMAGE, World, spec_of
-
-Json = dict[str, Any]
 
 OBJECTS: dict[str, list[Json]] = json.loads(
     (Path(__file__).parents[1] / "corpus" / "first_release" / "objects.json").read_text()
@@ -74,6 +73,7 @@ NO_LIMITS = PodDefaults.model_validate({"training": {}, "report": {}, "rayHead":
 OTHER_STORAGE = Storage.model_validate({"bucket": "others", "region": "eu", "secretRef": {"name": "keys"}})
 OTHERS = {
     "image": Config(trainer_image="example.test/trainer:2"),
+    "operator's image": Config(trainer_image=IMAGE, operator_image="example.test/operator:2"),
     "pull policy": Config(trainer_image=IMAGE, image_pull_policy="Always"),
     "log format": Config(trainer_image=IMAGE, log_format="json"),
     "storage": Config(trainer_image=IMAGE, default_storage=OTHER_STORAGE),

@@ -6,13 +6,20 @@ from dataclasses import replace
 
 import pytest
 
-from finetune_core.deciding import experiment, job_sequence
+from finetune_core.api.status import Reason
+from finetune_core.deciding import job_sequence, reporting
+from finetune_core.deciding.experiment import decision
+from finetune_core.deciding.experiment import status as experiment_status
 from finetune_core.deciding.job_sequence import SequenceState
-from finetune_core.results.trial import TaskEnd
+from finetune_core.deciding.reporting import ReportStep
+from finetune_core.deciding.search import status as search_status
+from finetune_core.results.search.trial import TaskEnd, TrialState
 from finetune_operator.kinds import attempts, experiment_observer, search_observer
+from finetune_trainer.search.leases import Leases
 from support.simulated import world
 from support.simulated.experiments import ExperimentWorld
 from support.simulated.searches import SearchWorld
+from support.simulated.store import MemoryStore
 from support.simulated.world import World
 
 LIVES = 5_000
@@ -54,7 +61,7 @@ def _settled_beside_a_living_job(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _obsolete_reports_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(experiment, "delete_jobs", lambda _jobs: ())
+    monkeypatch.setattr(decision, "delete_jobs", lambda _jobs: ())
 
 
 def _nobody_looks_again_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,10 +90,51 @@ def _failures_go_with_their_job(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attempts, "_reports", lambda *_: {})
 
 
+def _a_report_is_ordered_beside_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hasty(seen, _others, _stale) -> ReportStep:
+        return ReportStep(Reason.REPORTING, "", (reporting._create(seen, 0),))
+
+    monkeypatch.setattr(reporting, "_order", hasty)
+
+
+def _the_end_does_not_wait_for_what_publishes(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = decision.publish_state
+    monkeypatch.setattr(decision, "publish_state", lambda seen: replace(state(seen), done=True))
+
+
+def _the_status_leaves_failures_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts, in_state = experiment_status._counts, search_status._in_state
+    monkeypatch.setattr(experiment_status, "_counts", lambda seen, decision: counts(seen, replace(decision, failed={})))
+    monkeypatch.setattr(
+        search_status,
+        "_in_state",
+        lambda trials, state: 0 if state == TrialState.FAILED else in_state(trials, state),
+    )
+
+
+def _the_status_names_the_first_as_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    summarised = experiment_status.summarise
+    monkeypatch.setattr(experiment_status, "summarise", lambda plan, found: summarised(plan, list(found)[:1]))
+
+
+def _whoever_ends_last_writes_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    def create(self: MemoryStore, key: str, data: bytes) -> bool:
+        self.put(key, data)
+        return True
+
+    monkeypatch.setattr(MemoryStore, "create", create)
+
+
+def _drivers_take_each_others_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Leases, "alive", lambda *_: False)
+
+
 @pytest.mark.parametrize(
     ("kind", "break_it", "shows"),
     [
-        pytest.param(ExperimentWorld, _settled_beside_a_living_job, "live on", id="values changed and changed back"),
+        pytest.param(
+            ExperimentWorld, _settled_beside_a_living_job, "(work|live) on", id="values changed and changed back"
+        ),
         pytest.param(
             ExperimentWorld, _obsolete_reports_stay, "another Job lives beside", id="runs added while a report works"
         ),
@@ -119,6 +167,28 @@ def _failures_go_with_their_job(monkeypatch: pytest.MonkeyPatch) -> None:
             _only_all_trials_are_counted,
             "a finalist has no end|the report is of other results",
             id="a finalist, or a trial beyond those asked for, deleted after its task ended",
+        ),
+        pytest.param(
+            ExperimentWorld, _a_report_is_ordered_beside_another, "live at the same time", id="two Jobs at a time"
+        ),
+        pytest.param(
+            ExperimentWorld, _the_end_does_not_wait_for_what_publishes, "live on", id="an end before all is published"
+        ),
+        *(
+            pytest.param(kind, _the_status_leaves_failures_out, "counts otherwise than the store", id=f"counts, {kind}")
+            for kind in (ExperimentWorld, SearchWorld)
+        ),
+        pytest.param(
+            ExperimentWorld, _the_status_names_the_first_as_best, "the status (names|has) another", id="best and mean"
+        ),
+        pytest.param(
+            SearchWorld, _whoever_ends_last_writes_the_result, "is written again", id="a result that is replaced"
+        ),
+        pytest.param(
+            SearchWorld,
+            _drivers_take_each_others_trials,
+            "a trial is done twice at the same time",
+            id="a trial done by two drivers",
         ),
     ],
 )

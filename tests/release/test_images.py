@@ -25,7 +25,7 @@ for package in map(importlib.import_module, packages):
         count += 1
 print(count)
 """
-OPERATOR = ["core", "store", "kube", "work", "operator", "client", "ui", "cli"]
+OPERATOR = ["core", "store", "kube", "work", "operator", "client", "ui", "cli", "publish"]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from finetune_dev.system import install_packages
+from finetune_dev.node.system import install_packages
 from finetune_release import chart, images
 from finetune_release.facts import Facts, Registry
 from finetune_release.images import Archive

@@ -1,12 +1,14 @@
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from finetune_core.leaderboard.submission import pack
-from finetune_core.planning.plan import ExecutionLimits, job_plan
+from finetune_core.planning.plan import ExecutionLimits
+from finetune_core.planning.pods import job_plan
 from finetune_core.results.run import ExitCode
 from finetune_report import cli
 from finetune_store import (
@@ -22,6 +24,7 @@ from finetune_store import (
     TooLargeError,
     UnreachableError,
 )
+from finetune_store.signs import signs_of_life
 from support.report_store import fail_run, finish_run, layout_of, read_json
 from support.results import all_prediction_files, plan_of
 
@@ -247,3 +250,14 @@ def test_show_renders_the_table_for_a_person(
     shown = capsys.readouterr().out
     assert "cola" in shown
     assert "| --- |" not in shown
+
+
+def test_the_pod_gives_signs_of_life_while_it_reports(store: DirectoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def waiting(*_: object, **__: object) -> None:
+        while store.stat("ns/exp/signs/uid") is None:
+            sum(range(10_000))
+
+    monkeypatch.setattr(cli, "build", waiting)
+    monkeypatch.setattr(cli, "signs_of_life", partial(signs_of_life, every=0.001))
+    assert build_from_store("--sign", "ns/exp/signs/uid") == 0
+    assert store.stat("ns/exp/signs/uid") is None

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as sk
 
-from finetune_core.results.item_comparison import Items
+from finetune_core.results.comparison.items import Items
 from finetune_core.tasks.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS, SET_METRICS
 from finetune_report.item_tests import MEASURES, SET_MEASURES, bootstrap, mcnemar
 

@@ -61,13 +61,14 @@ def test_the_same_experiments_in_any_order_are_the_same_bytes() -> None:
 
 def test_the_comparison_names_each_experiment_with_its_score_and_marks_incomplete_ones() -> None:
     full = document_of({task: [0.5] for task in GLUE_TASKS}, name="full")
-    comparison, _ = plot_namespace("team", [full, experiment("half", 0.7)])
+    [comparison] = plot_namespace("team", [full, experiment("half", 0.7)])
     assert "full (50.00)" in texts(comparison.svg)
     assert "half (60.00*)" in texts(comparison.svg)
 
 
 def test_more_experiments_than_colours_show_the_best_of_them_and_say_so() -> None:
-    comparison, sparsity = plot_namespace("team", [experiment(f"e{n:02}", 0.5 + n / 100) for n in range(11)])
+    made = [experiment(f"e{n:02}", 0.5 + n / 100, sparsity=n / 20) for n in range(11)]
+    comparison, sparsity = plot_namespace("team", made)
     assert "(the best 8 of 11 by GLUE score)" in comparison.title
     shown = {text.split()[0] for text in texts(comparison.svg) if text.startswith("e") and text[1:3].isdigit()}
     assert shown == {f"e{n:02}" for n in range(3, 11)}
@@ -93,13 +94,28 @@ def test_a_mean_over_other_tasks_is_told_apart() -> None:
 
 def test_plots_without_any_score_say_so() -> None:
     nothing = document_of({"rte": [FAILED]}, name="nothing")
-    comparison, sparsity = plot_namespace("team", [nothing])
+    sparse = nothing.model_copy(update={"sparsity": 0.8})
+    comparison, sparsity = plot_namespace("team", [nothing, sparse])
     assert "No experiment has a score yet." in texts(comparison.svg)
     assert "No experiment has a score and a known sparsity yet." in texts(sparsity.svg)
 
 
+def test_dense_models_are_not_drawn_against_sparsity_and_an_old_plot_of_it_goes(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path)
+    sparse = experiment("sparse", 0.6, sparsity=0.8)
+    leave(store, experiment("dense", 0.7), sparse)
+    update_results_table(store, "team")
+    assert store.stat("team/finetuning_results_sparsity.png")
+    store.delete(ExperimentLayout("team", "sparse").results("json"))
+    update_results_table(store, "team")
+    assert store.stat("team/finetuning_results_comparison.png")
+    for suffix in ("png", "svg"):
+        assert store.stat(f"team/finetuning_results_sparsity.{suffix}") is None
+    assert store.get("team/finetuning_results.html").decode().count("<figure>") == 1
+
+
 def test_the_page_needs_nothing_beside_it_and_escapes_what_it_shows() -> None:
-    documents = [experiment("a", 0.7, model="s3://models/<b>tiny</b>"), experiment("b", 0.6)]
+    documents = [experiment("a", 0.7, model="s3://models/<b>tiny</b>"), experiment("b", 0.6, sparsity=0.5)]
     page = namespace_html("team", documents, plot_namespace("team", documents)).decode()
     sources = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert len(sources) == 2

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from finetune_core.results.significance import Kind
+from finetune_core.results.comparison.significance import Kind
 from finetune_report.significance import t_test
 
 # Student, The probable error of a mean, 1908: hours of sleep that two drugs gave to ten patients.

@@ -13,12 +13,12 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from finetune_core.planning.plan import Plan
-from finetune_core.planning.search_plan import SearchPlan
+from finetune_core.planning.search.plan import SearchPlan
 from finetune_core.planning.volumes import VolumeLooks
 from finetune_core.results.run import Progress, RunResult
 from finetune_core.results.schema import ResultsDocument
-from finetune_core.results.search_summary import SearchSummary
-from finetune_core.results.trial import TrialResult
+from finetune_core.results.search.summary import SearchSummary
+from finetune_core.results.search.trial import TrialResult
 from finetune_operator.telemetry.metering import MeteredStore
 from finetune_store import DirectoryStore, NotFoundError, Store, TooLargeError, UnreadableError, documents
 from store.scripted_server import Answer, scripted

@@ -1,10 +1,9 @@
 """A listing that was given a limit asks for no more pages than it needs, in either kind of store."""
 
-import threading
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -12,6 +11,7 @@ from finetune_core.problems import InvalidInputError
 from finetune_store import S3Connection, Store, TooManyObjectsError, UnreachableError, open_store
 from finetune_store.folders import MOST_FILES
 from finetune_work.sources import FolderSources
+from support.serving import served
 
 PAGE = 1000
 TOTAL = 1_000_000
@@ -62,25 +62,20 @@ class _Flood(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def served(handler: type[BaseHTTPRequestHandler]) -> Iterator[Store]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        connection = S3Connection(f"http://127.0.0.1:{server.server_port}", "us-east-1")
-        yield open_store("s3://data-lake", connection=connection, retry_seconds=0)
-        server.shutdown()
-        thread.join()
+def opened(handler: type[BaseHTTPRequestHandler]) -> Iterator[Store]:
+    with served(handler) as endpoint:
+        yield open_store("s3://data-lake", connection=S3Connection(endpoint, "us-east-1"), retry_seconds=0)
 
 
 @pytest.fixture
 def lake() -> Iterator[Store]:
     _Endless.pages = 0
-    with served(_Endless) as store:
+    with opened(_Endless) as store:
         yield store
 
 
 def test_an_answer_without_an_end_is_cut_off() -> None:
-    with served(_Flood) as store:
+    with opened(_Flood) as store:
         tracemalloc.start()
         try:
             with pytest.raises(UnreachableError, match="the answer has more than 4,194,304 bytes"):

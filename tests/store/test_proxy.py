@@ -2,6 +2,7 @@
 
 import gc
 import os
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from finetune_store import S3Connection, Store, UnreachableError, deadline, open_store
+from finetune_core.problems import InvalidInputError
+from finetune_store import S3Connection, Store, UnreachableError, bounded_pool, deadline, open_store
 from finetune_store._proxy import proxy_of, way_to
+from finetune_store.hub import hub_commit
 from store.scripted_server import Answer, scripted
 from store.tls import make_tls_files
 from support.apiserver import until
@@ -149,3 +152,35 @@ def test_messages_hold_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://team:made-up-word@proxy.example.test:3128")
     said = way_to("https://s3.example.test")
     assert said == "https://s3.example.test (through the proxy http://proxy.example.test:3128)"
+
+
+def test_the_operators_own_questions_to_a_hub_go_through_the_proxy(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = "0123456789" * 4
+    answer = f'{{"sha": "{commit}"}}'.encode()
+    with scripted(Answer(200, answer, {"Content-Length": str(len(answer))})) as server:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
+        assert hub_commit("hf://org/model", kind="model", field="model.uri", http=bounded_pool()) == commit
+        asked = ("GET", server.endpoint.removeprefix("http://"))
+    until(lambda: asked in proxy.passed(), "the request in the proxy's log")
+
+
+@pytest.mark.s3
+def test_a_hub_with_tls_is_asked_through_a_tunnel_of_the_proxy(
+    secure: SeaweedS3, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = ssl.create_default_context(cafile=secure.environment["AWS_CA_BUNDLE"])
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    monkeypatch.setenv("HF_ENDPOINT", secure.endpoint)
+    before = len(proxy.passed())
+    http = bounded_pool(authority)
+    # It is no hub, and says so through the tunnel.
+    with pytest.raises(InvalidInputError, match="org/model"):
+        hub_commit("hf://org/model", kind="model", field="model.uri", http=http)
+    http.clear()
+    del http
+    gc.collect()
+    tunnel = ("CONNECT", secure.endpoint.removeprefix("https://"))
+    until(lambda: tunnel in proxy.passed()[before:], "the tunnel in the proxy's log")

@@ -42,6 +42,13 @@ def install_crds(api: client.ApiClient, folder: Path = CRDS) -> None:
     for path in sorted(folder.glob("*.yaml")):
         manifest = yaml.safe_load(path.read_text())
         client.ApiextensionsV1Api(api).create_custom_resource_definition(manifest)
+    until_served(api, folder)
+
+
+def until_served(api: client.ApiClient, folder: Path = CRDS) -> None:
+    """Wait until the resources of every CRD of the folder can be listed: a while after the CRD is there."""
+    for path in sorted(folder.glob("*.yaml")):
+        manifest = yaml.safe_load(path.read_text())
         until(lambda: _is_served(api, manifest), f"{manifest['metadata']['name']} to be served")  # noqa: B023
 
 

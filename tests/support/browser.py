@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -85,6 +86,21 @@ class Browser:
     def wait_until(self, expression: str) -> None:
         """Until a JavaScript expression is true."""
         until(lambda: bool(self.run(expression)), expression)
+
+    def violations(self) -> list[str]:
+        """What axe (https://github.com/dequelabs/axe-core) finds wrong for people who see, hear or move differently."""
+        self.run(files("axe_core_python").joinpath("axe.min.js").read_text())
+        found = self.run("axe.run().then((told) => JSON.stringify(told.violations))")
+        return [f"{one['id']}: {node['html'][:200]}" for one in json.loads(found) for node in one["nodes"]]
+
+    def click(self, selector: str) -> None:
+        """Click the first element of that selector."""
+        self.run(f"document.querySelector({json.dumps(selector)}).click()")
+
+    def choose(self, selector: str, value: str) -> None:
+        """Set a field to a value, as its reader would."""
+        field = f"document.querySelector({json.dumps(selector)})"
+        self.run(f"{field}.value = {json.dumps(value)}; {field}.dispatchEvent(new Event('change', {{bubbles: true}}))")
 
     def screenshot(self, name: str) -> None:
         """Keep a picture of the whole page, if somebody wants to look at it."""

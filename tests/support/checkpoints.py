@@ -6,6 +6,7 @@ from pathlib import Path
 
 from finetune_core.layout import RunLayout
 from finetune_core.results.checkpoint import CheckpointPointer
+from finetune_store import file_sha256
 
 POINTER = re.compile(r".*/checkpoint/[^/]+/\d+-[0-9a-f]{16}\.json")
 
@@ -23,10 +24,8 @@ def files(pointer: Path) -> Path:
 
 def point_anew(pointer: Path, **said: object) -> None:
     """As if its files had been saved as they are now, and its pointer had said `said`."""
-    from finetune_trainer.run.checkpoints import _sha256  # noqa: PLC0415 - the e2e tests have no trainer
-
     old = files(pointer)
-    digests = {path.relative_to(old).as_posix(): _sha256(path) for path in old.rglob("*") if path.is_file()}
+    digests = {path.relative_to(old).as_posix(): file_sha256(path) for path in old.rglob("*") if path.is_file()}
     made = CheckpointPointer.model_validate({**json.loads(pointer.read_bytes()), "files": digests, **said})
     name = f"{made.step}-{made.checkpoint.digest}"
     old.rename(old.with_name(name))

@@ -14,7 +14,7 @@ import yaml
 
 from finetune_cli.app import build_app
 from finetune_dev import __main__ as cluster_program
-from finetune_dev.docs_site import REPOSITORY
+from finetune_dev.docs.hook import REPOSITORY
 from finetune_trainer import cli as trainer_program
 
 CHART = "helm/finetune-operator"
@@ -124,6 +124,8 @@ def _with(values: dict[str, Any], pair: str) -> dict[str, Any]:
     path, _, text = pair.partition("=")
     # What is in capitals stands for something of the reader's own.
     value: Any = {"true": True, "false": False, "null": None}.get(text, text.lower())
+    if text.startswith("{"):
+        value = text.strip("{}").split(",")
     for name in reversed(path.split(".")):
         value = {name: value}
     return _merged(values, value)

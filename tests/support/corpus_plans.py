@@ -10,16 +10,17 @@ import yaml
 
 from finetune_core.api import Algorithm, ExperimentSpec, HPSearchSpec
 from finetune_core.api.search_status import HPSearchStatus
-from finetune_core.deciding.experiment import execution_limits
+from finetune_core.deciding.experiment.decision import execution_limits
 from finetune_core.planning.experiment import check_tuned, plan_experiment, plan_warnings
 from finetune_core.planning.identity import FileEntry
 from finetune_core.planning.inputs import Folder, resolve_inputs
 from finetune_core.planning.parse import check_spec, parse_spec
-from finetune_core.planning.parse_search import check_search, parse_search, search_warnings
-from finetune_core.planning.plan import Plan, job_plan, pin_key
-from finetune_core.planning.search import make_search_plan, search_pin_key
-from finetune_core.planning.search_plan import SearchJobPlan, SearchPlan
-from finetune_core.planning.space import configuration
+from finetune_core.planning.plan import Plan, pin_key
+from finetune_core.planning.pods import plan_pods
+from finetune_core.planning.search.build import make_search_plan, search_pin_key
+from finetune_core.planning.search.parse import check_search, parse_search, search_warnings
+from finetune_core.planning.search.plan import SearchJobPlan, SearchPlan
+from finetune_core.planning.search.space import configuration
 from finetune_core.planning.tuned import TunedTasks, from_config_map, from_search
 from finetune_core.tasks.registry import GLUE_TASKS
 
@@ -75,7 +76,7 @@ def experiment_files(document: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
     spec, plan = experiment_plan(document)
     ids = frozenset(run.run_id for run in plan.runs)
     execution = spec.execution
-    job = job_plan(plan, ids, runs_per_pod=execution.runs_per_pod, limits=execution_limits(execution))
+    job = plan_pods(plan, ids, execution, limits=execution_limits(execution))
     facts = {
         "digest": plan.digest,
         "workDigest": plan.work_digest,

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import Plan
-from finetune_core.results.comparison import compare
-from finetune_core.results.comparison_schema import Comparison
+from finetune_core.results.comparison.experiments import compare
+from finetune_core.results.comparison.schema import Comparison
+from finetune_core.results.comparison.significance import Estimate, Kind
 from finetune_core.results.run import RunResult
 from finetune_core.results.schema import ResultsDocument
-from finetune_core.results.significance import Estimate, Kind
 from finetune_core.tables.comparison_formats import (
     comparison_csv,
     comparison_html,
@@ -102,7 +102,10 @@ def _kept(path: str, content: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def _without_drawn(summary: bytes) -> bytes:
+    """Without what depends on versions of libraries: plots, and the importance that Optuna's forest finds."""
     document = json.loads(summary)
+    for task in document["tasks"]:
+        task.pop("importance", None)
     document["files"] = {name: digest for name, digest in document["files"].items() if not name.endswith(_DRAWN)}
     return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
 

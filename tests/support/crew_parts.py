@@ -14,6 +14,8 @@ SAVING_SECONDS = 5.0
 class Parts:
     """Work whose order says what each process does."""
 
+    modules = ()
+
     def worker(self, _stop):
         return Part()
 

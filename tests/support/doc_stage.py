@@ -5,7 +5,7 @@ rest of the world: it leaves what trainers, drivers and report pods leave until 
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,8 +16,9 @@ from kubernetes import client
 
 from finetune_core.api import Storage
 from finetune_core.api.search import Distribution
+from finetune_core.json_types import Json
 from finetune_core.leaderboard.placeholders import PLACEHOLDER_CONSTANTS, placeholder
-from finetune_core.results.trial import Claim, TrialResult
+from finetune_core.results.search.trial import Claim, TrialResult
 from finetune_core.search_layout import SearchLayout, TrialKind
 from finetune_operator.config import Config
 from support.experiments import API, PLURAL
@@ -26,7 +27,7 @@ from support.report_store import finish_run, layout_of
 from support.search_trials import clock, trial
 from support.search_world import SEARCHES, SearchWorld
 from support.seaweed import SeaweedS3
-from support.world import IMAGE, SECRET, Json, create_secret, store_of
+from support.world import IMAGE, SECRET, create_secret, store_of
 
 # As cli.md has it: --store s3://bucket/prefix.
 BUCKET, PREFIX = "bucket", "prefix"
@@ -38,12 +39,16 @@ _SPACE = {"learningRate": {"logUniform": [1e-5, 1e-3]}, "warmupRatio": {"choice"
 
 @dataclass(frozen=True)
 class Ended:
-    """An experiment (or, with `trials`, a search) of task -> runs that has ended before the page begins."""
+    """An experiment (or, with `trials`, a search) of task -> runs that has ended before the page begins.
+
+    `fails`: all runs of the experiment fail.
+    """
 
     name: str
     namespace: str = "default"
     tasks: Mapping[str, int] = field(default_factory=lambda: {"rte": 3})
     trials: int | None = None
+    fails: bool = False
     more: Mapping[str, Any] = field(default_factory=dict)
 
     def manifest(self) -> Json:
@@ -62,6 +67,13 @@ class PlayedWorld(SearchWorld):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.store = store_of(self.server, BUCKET, PREFIX)
+        self.failing: set[str] = set()
+
+    def finish(self, job: Json, *, failed: Iterable[int] = (), value: float = 0.7) -> None:
+        """All indexes end: those of an experiment that fails without a result."""
+        if job["metadata"]["labels"]["finetune.dev/experiment"] in self.failing:
+            failed = range(job["spec"]["completions"])
+        super().finish(job, failed=failed, value=value)
 
     def put_results(self, job: Json, index: int, *, value: float = 0.7) -> None:
         """Results, weights, event files, and predictions of the right number of rows."""
@@ -135,7 +147,9 @@ class Stage:
     def prepare(self, *things: Ended) -> None:
         """Have these there, ended."""
         for one in things:
-            self.world(one.namespace).apply_manifest(one.manifest())
+            world = self.world(one.namespace)
+            world.failing |= {one.name} if one.fails else set()
+            world.apply_manifest(one.manifest())
         self.settle()
 
     def settle(self) -> None:
@@ -163,6 +177,7 @@ class Stage:
     def clear(self) -> None:
         """Nothing of a page stays for the next one."""
         for world in self._worlds.values():
+            world.failing.clear()
             _clear(world)
         world = self._worlds["default"]
         for info in list(world.store.list("")):

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 
 from finetune_core.planning.plan import Plan
-from finetune_core.planning.search_plan import SearchPlan
+from finetune_core.planning.search.plan import SearchPlan
 from finetune_core.results.run import Progress
 from finetune_report.build import build
 from finetune_store import DirectoryStore, Store

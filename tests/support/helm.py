@@ -8,12 +8,11 @@ from typing import Any
 
 import yaml
 
+from finetune_core.json_types import Json
 from finetune_dev import binaries
 
 CHART = Path(__file__).resolve().parents[2] / "helm/finetune-operator"
 RELEASE, NAMESPACE = "ft", "system"
-
-Json = dict[str, Any]
 
 
 def helm(*arguments: str, kubeconfig: Path | None = None, values: Mapping[str, Any] | None = None) -> str:

@@ -10,6 +10,7 @@ import urllib3
 from kubernetes import client
 
 from finetune_core.canonical import short_hash
+from finetune_core.json_types import Json
 from finetune_kube.kinds import CONFIG_MAP, EXPERIMENT, SEARCH, SECRET, Kind
 from finetune_kube.paths import api_path
 from finetune_operator.base_reconciler import BaseReconciler
@@ -20,8 +21,6 @@ from finetune_operator.kinds.search import SearchReconciler
 from finetune_operator.storage import Connection, Ready, StorageConnector
 from finetune_store import DirectoryStore, S3Connection, Store, creates_once
 from support.recording_api import RecordingApi, serving
-
-Json = dict[str, Any]
 
 KINDS = {kind.kind: kind for kind in (EXPERIMENT, SEARCH)}
 CUSTOM_TASK = {
@@ -39,7 +38,7 @@ BASES: dict[str, Json] = {
     "FinetuneExperiment": SHARED,
     "HPSearch": SHARED | {"space": {"learningRate": {"choice": [0.1]}}, "trials": 1},
 }
-CONFIG = Config(trainer_image="example.test/trainer:1")
+CONFIG = Config(trainer_image="example.test/trainer:1", operator_image="example.test/operator:1")
 FILES = {"model": ("config.json", "model.safetensors"), "mine": ("train.csv", "dev.csv")}
 
 

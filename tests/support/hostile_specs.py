@@ -7,8 +7,8 @@ from typing import Any
 from finetune_core.api.crd import experiment_crd, search_crd
 from finetune_core.api.search_status import HPSearchStatus
 from finetune_core.api.status import ExperimentStatus
+from finetune_core.json_types import Json
 
-Json = dict[str, Any]
 Path = tuple[str, ...]
 
 ITEM, KEY, VALUE = "[]", "{key}", "{value}"
@@ -39,6 +39,9 @@ def texts(schema: Mapping[str, Any], path: Path = ()) -> Iterator[Path]:
         yield from texts(values, (*path, VALUE))
 
 
+_ADDRESS = {"url": "https://hooks.slack.com/services/abc"}
+
+
 def with_text(kind: str, base: Json, path: Path, text: str) -> Json:
     """The spec with a text at the path; what is required around it is added."""
     spec = copy.deepcopy(base)
@@ -59,6 +62,9 @@ def _put(schema: Mapping[str, Any], old: Any, path: Path, text: str) -> Any:
         name, value = next(iter((old or {}).items()), ("learningRate", None))
         return {**(old or {}), name: _put(values, value, rest, text)}
     made = old if isinstance(old, dict) else sample(schema)
+    if step not in {*_ADDRESS, "urlSecretRef"} and "urlSecretRef" in schema["properties"]:
+        # By a rule of the schema, not by `required`.
+        made = _ADDRESS | made
     return {**made, step: _put(schema["properties"][step], made.get(step), rest, text)}
 
 
@@ -81,5 +87,12 @@ def _sample_text(schema: Mapping[str, Any]) -> str:
     if "enum" in schema:
         return str(schema["enum"][0])
     pattern = schema.get("pattern", "")
-    samples = {"0-9a-f]{16}": "0123456789abcdef", "csv": "a.csv", "sklearn": "sklearn.metrics.f1_score"}
+    if any("hf://" in rule["rule"] for rule in schema.get("x-kubernetes-validations", ())):
+        return "oci://registry.test/{task}"
+    samples = {
+        "/(0|": "rte/0",
+        "0-9a-f]{16}": "0123456789abcdef",
+        "csv": "a.csv",
+        "sklearn": "sklearn.metrics.f1_score",
+    }
     return next((text for part, text in samples.items() if part in pattern), "abc")

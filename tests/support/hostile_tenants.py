@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-Json = dict[str, Any]
+from finetune_core.json_types import Json
 
 MERGES = "\n".join(
     [

@@ -9,7 +9,7 @@ from typing import Self
 
 from kubernetes import client
 
-from finetune_dev.pki import Authority
+from finetune_dev.node.pki import Authority
 
 NODE = "played"
 _ADDRESS = "127.0.0.1"

@@ -15,16 +15,16 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 from unittest import mock
 
 import urllib3
 import yaml
 from kubernetes import client
 
+from finetune_core.json_types import Json
 from finetune_dev import binaries
-from finetune_dev.addon import manifests
-from finetune_dev.addons import KUEUE, KUEUE_SETTINGS
+from finetune_dev.addons.catalogue import KUEUE, KUEUE_SETTINGS
+from finetune_dev.addons.install import manifests
 from finetune_dev.apiserver import ApiServer
 from finetune_dev.errors import last_lines
 from finetune_dev.kubectl import kubectl
@@ -32,8 +32,6 @@ from finetune_dev.paths import KUBECONFIG_VARIABLE
 from finetune_dev.shell import wait_for
 from support.apiserver import client_of
 from support.kueue_queues import Queues
-
-Json = dict[str, Any]
 
 _SERVICE = "kueue-webhook-service"
 _CERTIFICATE = "kueue-webhook-server-cert"

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from kubernetes import client
 
-Json = dict[str, Any]
+from finetune_core.json_types import Json
 
 _GROUP = ("kueue.x-k8s.io", "v1beta2")
 _FLAVOR = "default"

@@ -6,9 +6,8 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
+from finetune_core.json_types import Json
 from finetune_kube.errors import ApiUnavailableError, ConflictError, ForbiddenError
-
-Json = dict[str, Any]
 
 
 @dataclass

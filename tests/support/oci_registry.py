@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from finetune_dev import binaries, oci
+from finetune_dev import binaries
+from finetune_dev.image import oci
 from finetune_release import images
 from finetune_release.facts import Registry
 from finetune_release.images import Archive

@@ -22,7 +22,7 @@ LINE = f"""
 
 def load() -> None:
     """The table of arguments with one more line, in place of the real one."""
-    spec = importlib.util.find_spec("finetune_core.planning.arguments")
+    spec = importlib.util.find_spec("finetune_core.planning.arguments.table")
     assert spec
     assert spec.origin
     text = Path(spec.origin).read_text(encoding="utf-8")
@@ -39,9 +39,9 @@ def facts() -> dict[str, Any]:
     from finetune_core.api.crd import experiment_crd, search_crd
     from finetune_core.api.search_status import HPSearchStatus
     from finetune_core.api.status import ExperimentStatus
-    from finetune_core.planning.arguments import SEARCHABLE
+    from finetune_core.planning.arguments.table import SEARCHABLE
     from finetune_core.planning.tuned import from_config_map
-    from finetune_dev.docs_reference import crd_page
+    from finetune_dev.docs.reference import crd_page
     from finetune_report.canvas import label_of
     from finetune_trainer.run.arguments import training_arguments
     from support.corpus import written

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from finetune_core.results.run import ExitCode, Failure
-from finetune_core.results.trial import TrialReport
+from finetune_core.results.search.trial import TrialReport
 from finetune_trainer.drive.pool import Answer, Pool, WorkerDiedError
 from finetune_trainer.drive.worker import Report
 from support.pools import Count
@@ -55,6 +55,16 @@ class PoolContract:
         outcome = answers(pool)["a"]
         assert isinstance(outcome, Failure)
         assert outcome.exit_code == ExitCode.GAVE_UP
+
+    @pytest.mark.parametrize("end", ["stumble", "raise"])
+    def test_a_process_in_which_something_unforeseen_went_wrong_gets_no_other_piece(self, pool, end):
+        pool.start("a", Count(1, end))
+        first = report(pool, "a").metrics["pid"]
+        pool.go_on("a")
+        assert isinstance(answers(pool)["a"], (Failure, WorkerDiedError))
+        pool.start("b", Count(1))
+        assert pid(pool, "b") != first
+        assert pool.room(9) == 2
 
     def test_a_worker_is_kept_for_the_next_piece(self, pool):
         pool.start("a", Count(1))

@@ -15,7 +15,7 @@ from pathlib import Path
 from unittest import mock
 
 from finetune_core.results.run import ExitCode, Failure, FailureReason
-from finetune_core.results.trial import TrialReport
+from finetune_core.results.search.trial import TrialReport
 from finetune_trainer.drive.pool import Answer, Pool
 from finetune_trainer.drive.worker import Report, Station, Steps, Work
 from finetune_trainer.signals import Stop
@@ -58,6 +58,9 @@ class DirectPool:
         station = self._waiting.pop(name)
         station.end()
         self._idle.append(station)
+
+    def dismiss(self, keep: int) -> None:
+        """They have one memory."""
 
     def stop(self) -> None:
         """Its workers are stopped by what stops this process."""
@@ -120,7 +123,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Count:
-    """`end`: `ok`, `fail`, `raise`, `die` (its process is gone), or `never`: until it is told to stop."""
+    """`end`: `ok`, `fail`, `stumble` (it may pass), `raise`, `die` (its process is gone), `never` until it must."""
 
     reports: int
     end: str = "ok"
@@ -128,6 +131,8 @@ class Count:
 
 class Counting:
     """Work whose orders are `Count`; a report tells the process, and how many pieces were closed in it before."""
+
+    modules = ()
 
     def worker(self, stop: Stop) -> "Counter":
         return Counter(stop)
@@ -157,7 +162,7 @@ class Counter:
             raise ValueError("nobody foresaw this")
         while how == "never" and not self._stop.is_set:
             time.sleep(0.01)
-        codes = {"never": ExitCode.INTERRUPTED, "fail": ExitCode.GAVE_UP}
+        codes = {"never": ExitCode.INTERRUPTED, "fail": ExitCode.GAVE_UP, "stumble": ExitCode.RETRY}
         return failure(codes[how]) if how in codes else None
 
     def leave(self) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 
 from kubernetes import client
 
+from finetune_core.json_types import Json
 from finetune_core.layout import ExperimentLayout
 from finetune_core.results.run import DriverFailure, DriverReport
 from support.apiserver import served
-from support.world import NOW, Json, World
+from support.world import NOW, World
 
 RAY_JOBS = ("ray.io", "v1")
 _SPEC_FIELDS = (

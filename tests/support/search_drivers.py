@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from finetune_core.api.search import Algorithm, Distribution, TrialScheduler
 from finetune_core.planning.plan import ResolvedData
-from finetune_core.planning.search_plan import SearchPlan, SearchTaskPlan
-from finetune_core.results.trial import Heartbeat, TrialReport, TrialResult, TrialState
+from finetune_core.planning.search.plan import SearchPlan, SearchTaskPlan
+from finetune_core.results.search.trial import Heartbeat, TrialReport, TrialResult, TrialState
 from finetune_core.search_layout import SearchLayout, TrialKind
 from finetune_store import Store
 from finetune_trainer.search.leases import Leases

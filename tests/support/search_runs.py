@@ -16,8 +16,8 @@ from unittest import mock
 
 from finetune_core.api.search import Algorithm, Distribution, TrialScheduler
 from finetune_core.planning.plan import ExecutionLimits
-from finetune_core.planning.search_plan import SearchJobPlan, SearchPlan, SearchTaskPlan
-from finetune_core.results.trial import TaskEnd, TrialResult
+from finetune_core.planning.search.plan import SearchJobPlan, SearchPlan, SearchTaskPlan
+from finetune_core.results.search.trial import TaskEnd, TrialResult
 from finetune_core.search_layout import SearchLayout, TrialKind
 from finetune_store import Store, open_store
 from finetune_trainer.cli import main

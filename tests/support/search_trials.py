@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from finetune_core.api.search import Distribution
-from finetune_core.planning.search_plan import SearchPlan, SearchTaskPlan
-from finetune_core.results.export import export_digest
-from finetune_core.results.trial import (
+from finetune_core.planning.search.plan import SearchPlan, SearchTaskPlan
+from finetune_core.results.search.export import export_digest
+from finetune_core.results.search.trial import (
     Claim,
     EndReason,
     TaskEnd,

@@ -6,8 +6,9 @@ from typing import Any
 
 from kubernetes import client
 
-from finetune_core.planning.search_plan import SearchJobPlan, SearchPlan, unit_name
-from finetune_core.results.trial import Claim, EndReason, TaskEnd, TrialResult, TrialState
+from finetune_core.json_types import Json
+from finetune_core.planning.search.plan import SearchJobPlan, SearchPlan, unit_name
+from finetune_core.results.search.trial import Claim, EndReason, TaskEnd, TrialResult, TrialState
 from finetune_core.search_layout import SearchLayout, TrialKind
 from finetune_operator.cluster import Cluster
 from finetune_operator.kinds.search import SearchReconciler
@@ -15,7 +16,7 @@ from finetune_report.search.build import build_search
 from support.experiments import API
 from support.search_trials import clock, config, trial
 from support.seaweed import SeaweedS3
-from support.world import BUCKET, NOW, SECRET, Json, World, job_ended
+from support.world import BUCKET, NOW, SECRET, World, job_ended
 
 SEARCHES = "hpsearches"
 SPACE = {

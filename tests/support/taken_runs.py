@@ -13,10 +13,11 @@ from finetune_core.results.run import PredictionFile, RunResult
 from finetune_core.tasks.data_files import SplitFiles
 from finetune_report.build import build
 from finetune_store import DirectoryStore, S3Connection
+from finetune_store.folders import weights_digest
 from finetune_trainer.data.tested import tested_content
 from finetune_trainer.inputs import Inputs
-from finetune_trainer.run.taking import Taker, offer
-from finetune_trainer.run.written import keeps_model, versions, weights_digest
+from finetune_trainer.stored.taking import Taker, offer
+from finetune_trainer.stored.written import keeps_model, versions
 from support.report_store import MODEL_FILES, contents
 from support.results import plan_of, result_of
 

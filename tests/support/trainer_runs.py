@@ -14,18 +14,19 @@ from finetune_core.api import ExperimentSpec
 from finetune_core.layout import ExperimentLayout, RunLayout
 from finetune_core.planning.identity import FileEntry, content_digest
 from finetune_core.planning.parse import define, runs_of, settings_of, task_specs
-from finetune_core.planning.plan import (
-    ExecutionLimits,
-    JobPlan,
-    ResolvedData,
-    ResolvedModel,
-    TaskPlan,
-    job_plan,
-    make_plan,
-)
+from finetune_core.planning.plan import ExecutionLimits, JobPlan, ResolvedData, ResolvedModel, TaskPlan, make_plan
+from finetune_core.planning.pods import job_plan
 from finetune_core.results.run import RunResult
 from finetune_core.tasks.data_files import custom_files, find_glue_files
 from finetune_trainer.cli import main
+from glue_demo import tiny_bert, write
+
+
+def made_inputs(folder: Path, *, train: int, dev: int, test: int) -> Path:
+    """The folder, with generated GLUE data of so many rows and a tiny random BERT in it."""
+    write(folder / "glue", train_rows=train, dev_rows=dev, test_rows=test)
+    tiny_bert(folder / "model")
+    return folder
 
 
 @dataclass
@@ -36,6 +37,7 @@ class Workspace:
     model: Path
     data: Path
     processes: int = 1
+    at_once: int = 1
 
     @property
     def store(self) -> Path:
@@ -123,6 +125,7 @@ class Workspace:
             "FINETUNE_WORK": str(self.root / f"work-{attempt}"),
             "FINETUNE_ATTEMPT": attempt,
             "FINETUNE_PROCESSES_PER_RUN": str(self.processes),
+            "FINETUNE_RUNS_AT_ONCE": str(self.at_once),
             "FINETUNE_TERMINATION_LOG": str(self.termination_log),
         }
 

@@ -16,6 +16,7 @@ from typing import Any
 from kubernetes import client
 from minio import Minio
 
+from finetune_core.json_types import Json
 from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import JobPlan, Plan
 from finetune_kube.kinds import JOB
@@ -28,7 +29,6 @@ from support.experiments import API, PLURAL
 from support.results import result_of
 from support.seaweed import SeaweedS3
 
-Json = dict[str, Any]
 SECRET = "store-keys"
 BUCKET = "results"
 NOW = "2026-01-01T00:00:00Z"
@@ -62,12 +62,14 @@ def create_secret(api: client.ApiClient, namespace: str, server: SeaweedS3, name
 
 
 def spec_of(server: SeaweedS3, tasks: dict[str, int], **fields: Any) -> Json:
-    """A spec of some tasks with so many runs each, in the bucket of `fill_bucket`."""
+    """A spec of some tasks with so many runs each, in the bucket of `fill_bucket`; a run a pod unless it says more."""
+    execution = {"runsPerPod": 1, **fields.pop("execution", {})}
     return {
         "model": {"uri": f"s3://{BUCKET}/model"},
         "data": {"uri": f"s3://{BUCKET}/glue"},
         "tasks": [{"name": name, "runs": runs} for name, runs in tasks.items()],
         "storage": {"endpoint": server.endpoint, "bucket": BUCKET, "prefix": "out", "secretRef": {"name": SECRET}},
+        "execution": execution,
         **fields,
     }
 

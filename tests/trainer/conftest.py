@@ -1,16 +1,12 @@
 import pytest
 
-from glue_demo import tiny_bert, write
-from support.trainer_runs import Workspace
+from support.trainer_runs import Workspace, made_inputs
 
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory):
     """Generated GLUE data and a tiny random BERT, made once."""
-    folder = tmp_path_factory.mktemp("shared")
-    write(folder / "glue", train_rows=96, dev_rows=48, test_rows=24)
-    tiny_bert(folder / "model")
-    return folder
+    return made_inputs(tmp_path_factory.mktemp("shared"), train=96, dev=48, test=24)
 
 
 @pytest.fixture

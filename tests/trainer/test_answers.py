@@ -10,8 +10,8 @@ from finetune_core.results.dev_predictions import MOST_MARKS, MOST_ROWS, read_ts
 from finetune_core.tasks.metrics import ProblemType
 from finetune_core.tasks.registry import GLUE_TASKS, TaskDefinition
 from finetune_trainer.data.tokens import Tokens
+from finetune_trainer.measure.answers import answers_of, too_many, write_answers
 from finetune_trainer.model.loading import Head
-from finetune_trainer.run.answers import answers_of, too_many, write_answers
 from finetune_trainer.run.best import Best
 from support.results import task_plan
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 import transformers
 
-from finetune_core.planning.argument_table import Argument
-from finetune_core.planning.arguments import ARGUMENTS
+from finetune_core.planning.arguments.model import Argument
+from finetune_core.planning.arguments.table import ARGUMENTS
 from finetune_core.results.run import ExitCode
 from finetune_trainer.data.padding import Padding
 from finetune_trainer.data.tokens import Collator

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from finetune_core.layout import ExperimentLayout
 from finetune_store import DirectoryStore
-from finetune_trainer.run.checkpoints import Checkpoints
+from finetune_trainer.stored.checkpoints import Checkpoints
 from support.checkpoints import files, point_anew, pointers
 from support.interleaving import CutOffError, PausingStore, interleave
 

@@ -16,8 +16,8 @@ from finetune_trainer.data.tables import read_tables
 from finetune_trainer.data.tokens import MANIFEST, Tokens, tokenise
 from finetune_trainer.data.tsv import read_glue_tsv
 from finetune_trainer.errors import UserError
+from finetune_trainer.measure.predict import predict_logits, write_predictions
 from finetune_trainer.model.tokenizer import load_tokenizer
-from finetune_trainer.run.predict import predict_logits, write_predictions
 
 RTE = GLUE_TASKS["rte"]
 HEADER = "index\tsentence1\tsentence2\tlabel\n"
@@ -217,7 +217,7 @@ def test_predictions_are_in_the_order_of_the_rows_whatever_their_length(tmp_path
     from finetune_trainer.data.padding import Padding  # noqa: PLC0415
     from finetune_trainer.data.tokens import Collator  # noqa: PLC0415
 
-    monkeypatch.setattr("finetune_trainer.run.predict._WINDOW", 4)
+    monkeypatch.setattr("finetune_trainer.measure.predict._WINDOW", 4)
     lengths = [3, 9, 1, 4, 2, 8, 8, 1, 5, 7]
     ends = np.cumsum(lengths)
     tokens = Tokens(np.repeat(np.arange(10, dtype=np.int32), lengths), np.zeros(0, np.int8), ends, None)

@@ -11,9 +11,9 @@ from finetune_core.results.run import ExitCode, Failure, FailureReason
 from finetune_trainer.data.rows import Rows
 from finetune_trainer.data.tokens import tokenise
 from finetune_trainer.errors import DivergedError, UserError
+from finetune_trainer.measure import predict
+from finetune_trainer.measure.finite import LossWatch, require_finite
 from finetune_trainer.model.tokenizer import load_tokenizer
-from finetune_trainer.run import predict
-from finetune_trainer.run.finite import LossWatch, require_finite
 from finetune_trainer.run.training import RunTrainer
 
 TRAINING = {"maxSteps": 8, "evalSteps": 4, "maxSeqLength": 32}

@@ -10,7 +10,7 @@ import torch
 
 from finetune_core.results.run import ExitCode, Failure
 from finetune_store import StoreFullError
-from finetune_trainer.run.disk import is_full
+from finetune_trainer.stored.disk import is_full
 
 Usage = namedtuple("Usage", "total used free")
 TASK = {"name": "rte", "runs": 1, "training": {"maxSteps": 2, "evalSteps": 1, "maxSeqLength": 32}}

@@ -11,7 +11,7 @@ from finetune_report.build import _document
 from finetune_report.gather import gather
 from finetune_report.retention import apply_retention
 from finetune_store import DirectoryStore
-from finetune_trainer.run.written import keeps_model
+from finetune_trainer.stored.written import keeps_model
 from support.report_store import MODEL_FILES, layout_of
 from support.results import plan_of, result_of
 

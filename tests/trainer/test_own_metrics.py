@@ -11,9 +11,9 @@ from finetune_core.tasks.metric_functions import MetricFunction
 from finetune_core.tasks.metrics import ProblemType, measurable
 from finetune_core.tasks.registry import TaskDefinition
 from finetune_trainer.errors import UserError
-from finetune_trainer.run.metrics import measure
-from finetune_trainer.run.own_metrics import OwnMetrics
-from finetune_trainer.run.predicted import Predicted
+from finetune_trainer.measure.metrics import measure
+from finetune_trainer.measure.own_metrics import OwnMetrics
+from finetune_trainer.measure.predicted import Predicted
 
 RANDOM = np.random.default_rng(7)
 ROWS = 80

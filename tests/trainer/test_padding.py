@@ -14,10 +14,10 @@ from finetune_trainer.data.padding import settle_padding
 from finetune_trainer.data.rows import Rows
 from finetune_trainer.data.tokens import Collator, tokenise
 from finetune_trainer.errors import UserError
+from finetune_trainer.measure.predict import predict_logits
 from finetune_trainer.model import fits
 from finetune_trainer.model.loading import load_model
 from finetune_trainer.model.tokenizer import load_tokenizer
-from finetune_trainer.run.predict import predict_logits
 from glue_demo.models import vocabulary
 from support.tiny_models import ARCHITECTURES, POSITIONS, tiny_model
 

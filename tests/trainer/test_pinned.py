@@ -97,6 +97,27 @@ def test_a_file_without_a_digest_is_compared_by_its_size(inputs: Inputs, bucket:
         )
 
 
+def test_processes_of_a_pod_fetch_a_model_once_and_what_one_left_half_done_anew(
+    inputs: Inputs, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[str] = []
+
+    def download(key: str, path: Path) -> None:
+        fetched.append(key)
+        if len(fetched) == 2:
+            raise InterruptedError("killed")
+        DirectoryStore.download(bucket, key, path)
+
+    monkeypatch.setattr(bucket, "download", download)
+    with pytest.raises(InterruptedError):
+        inputs.model(URI, digest_of(FILES))
+    for _ in range(3):
+        another = Inputs(inputs._work, connection=S3Connection(), retry_seconds=0, pvc_root=inputs._work)
+        assert (another.model(URI, digest_of(FILES)) / "model.safetensors").read_bytes() == b"weights"
+
+    assert sorted(fetched) == sorted([*FILES, *FILES])
+
+
 DATA = {"train.csv": b"a,b", "dev.csv": b"c,d", "test.csv": b"e,f"}
 DECISIVE = {"train.csv", "dev.csv"}
 

@@ -192,7 +192,7 @@ def test_one_process_killed_ends_all_and_one_alone_goes_on_from_the_checkpoint(b
     processes = psutil.Process(crew.pid).children(recursive=True)
     processes[-1].kill()
     assert crew.wait(120) == ExitCode.RETRY
-    assert psutil.wait_procs(processes, timeout=10)[1] == []
+    assert psutil.wait_procs(processes, timeout=60)[1] == []
     failure = Failure.model_validate_json((both.store / both.layout(job).failure("attempt-1")).read_bytes())
     assert failure.reason == "WorkerDied"
     assert "of 2: the worker's process ended" in failure.message

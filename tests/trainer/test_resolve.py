@@ -3,11 +3,14 @@
 import json
 import os
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from finetune_store import file_md5
+from finetune_store import file_md5, open_store
+from finetune_store.signs import signs_of_life
+from finetune_trainer.cli import main
 from finetune_trainer.resolve import resolve
 
 
@@ -66,3 +69,22 @@ def test_a_folder_of_another_owner_says_who_reads_and_whose_it_is(closed, monkey
     assert f"reads as uid {reader}" in told
     assert f"belongs to uid {owner}" in told
     assert "chmod -R o+rX" in told
+
+
+def test_the_pod_gives_signs_of_life_while_it_looks(volume, tmp_path, monkeypatch):
+    seen = []
+
+    def look(uri):
+        while open_store(store).stat("ns/exp/signs/uid") is None:
+            sum(range(10_000))
+        seen.append(uri)
+        return {"problem": "none"}
+
+    store = (tmp_path / "store").as_uri()
+    monkeypatch.setattr("finetune_trainer.resolve.resolve", look)
+    monkeypatch.setattr("finetune_trainer.cli.signs_of_life", partial(signs_of_life, every=0.001))
+    told = ["--uri", "pvc://claim/bert", "--output", "found.json", "--sign", "ns/exp/signs/uid"]
+    assert main(["resolve", "--store", store, *told]) == 0
+    assert seen == ["pvc://claim/bert"]
+    assert open_store(store).stat("ns/exp/signs/uid") is None
+    assert open_store(store).stat("found.json") is not None

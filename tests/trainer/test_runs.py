@@ -5,6 +5,7 @@ import json
 import shutil
 import signal
 import time
+from functools import partial
 
 import pandas as pd
 import pytest
@@ -13,10 +14,13 @@ from sklearn import metrics as sk
 
 from finetune_core.planning.plan import ExecutionLimits
 from finetune_core.results.evaluation import read_lines
-from finetune_core.results.run import ExitCode, Failure
+from finetune_core.results.run import ExitCode, Failure, Phase
 from finetune_core.tasks.registry import GLUE_TASKS
 from finetune_store import S3Connection, open_store
 from finetune_trainer.inputs import Inputs
+from finetune_trainer.run import run as running
+from finetune_trainer.run.progress import Reporter
+from finetune_trainer.run.signs import signs_of_moves
 from support.checkpoints import pointers
 from support.trainer_runs import Workspace
 
@@ -93,6 +97,14 @@ def test_metrics_are_one_line_an_evaluation_at_every_interval_and_at_the_last_st
     rows = lines(workspace.store / workspace.layout(job).metrics("attempt-1"))
     assert [row["step"] for row in rows] == [4, 6]
     assert all({"accuracy", "loss", "epoch", "learningRate", "trainLoss", "time"} <= row.keys() for row in rows)
+
+
+def test_a_run_gives_signs_of_life_in_the_phases_that_have_no_steps(workspace, monkeypatch):
+    phases = set()
+    monkeypatch.setattr(running, "signs_of_moves", partial(signs_of_moves, every=0.001))
+    monkeypatch.setattr(Reporter, "renew", lambda reporter: phases.add(reporter._phase))
+    assert workspace.run(workspace.plan([task("rte")]))[0] == ExitCode.SUCCESS
+    assert phases >= {Phase.TRAINING, Phase.PREDICTING}
 
 
 def test_a_run_with_a_result_is_not_done_again(workspace):

@@ -1,4 +1,4 @@
-"""Signs of life: as long as the main thread moves, whatever it does, and no longer."""
+"""signs_of_moves of life: as long as the main thread moves, whatever it does, and no longer."""
 
 import threading
 from pathlib import Path
@@ -7,12 +7,12 @@ from finetune_core.layout import ExperimentLayout
 from finetune_core.results.run import Progress
 from finetune_store import open_store
 from finetune_trainer.run.progress import Clock, Reporter
-from finetune_trainer.run.signs import Signs
+from finetune_trainer.run.signs import signs_of_moves
 
 
 def test_a_thread_that_moves_renews_its_sign() -> None:
     renewed = threading.Semaphore(0)
-    with Signs(renewed.release, every=0.01):
+    with signs_of_moves(renewed.release, every=0.01):
         wait_moving(renewed, times=5)
 
 
@@ -21,7 +21,7 @@ def test_a_thread_that_hangs_in_one_call_does_not() -> None:
     entered, hang = threading.Event(), threading.Event()
 
     def work() -> None:
-        with Signs(lambda: looks.append(1), every=0.001):
+        with signs_of_moves(lambda: looks.append(1), every=0.001):
             entered.set()
             hang.wait()
 
@@ -30,7 +30,7 @@ def test_a_thread_that_hangs_in_one_call_does_not() -> None:
     entered.wait()
     # As long as this thread takes for a hundred signs of its own, the other is looked at as often.
     renewed = threading.Semaphore(0)
-    with Signs(renewed.release, every=0.001):
+    with signs_of_moves(renewed.release, every=0.001):
         wait_moving(renewed, times=100)
     hang.set()
     thread.join()

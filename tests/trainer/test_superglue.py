@@ -8,7 +8,7 @@ import pytest
 from finetune_core.planning.parse import define, parse_spec
 from finetune_trainer.data.tables import read_tables
 from finetune_trainer.errors import UserError
-from finetune_trainer.run.metrics import measure
+from finetune_trainer.measure.metrics import measure
 
 
 def definition(name):

@@ -115,7 +115,7 @@ def test_tracking_changes_no_number(workspace, report_to):
 
 def test_a_run_that_is_given_up_leaves_its_event_files_up_to_there(workspace, report_to):
     report_to("tensorboard")
-    limits = ExecutionLimits(run_timeout_seconds=3)
+    limits = ExecutionLimits(run_timeout_seconds=10)
     job = workspace.plan([task(maxSteps=100_000, evalSteps=2)], limits=limits)
     assert workspace.run(job)[0] == ExitCode.GAVE_UP
     found = scalars(workspace.store / workspace.layout(job).tensorboard("attempt-1"))

@@ -45,7 +45,7 @@ class Pool:
 class Driven:
     """A driver over a pool, with what it reported."""
 
-    def __init__(self, workspace, pool, *, retries=3, stop=None, finished=()):
+    def __init__(self, workspace, pool, *, retries=3, stop=None, finished=(), held=lambda: False):
         self.job = workspace.plan([TASK], limits=ExecutionLimits(retries=retries))
         self.runs = [one for (one,) in self.job.indexes]
         self.pool = pool(*self.runs)
@@ -58,9 +58,87 @@ class Driven:
             reporter=DriverReporter(store, KEY),
             stop=stop or Told(),
             has_result=lambda run: run.run_id in done,
+            is_held=held,
             now=lambda: float(next(clock)),
         ).run()
         self.report = DriverReport.model_validate_json(store.get(KEY)) if store.stat(KEY) else None
+
+
+class Together:
+    """Does all runs at a time; answers in the order of a script, which says (place of the run, outcome)."""
+
+    def __init__(self, runs, script):
+        self.script = deque((runs[place], outcome) for place, outcome in script)
+        self.begun = []
+        self.kept = []
+        self._at = set()
+
+    def room(self, wanted):
+        return wanted
+
+    def start(self, run, order):
+        self.begun.append(run)
+        self._at.add(run)
+
+    def dismiss(self, keep):
+        self.kept.append(keep)
+
+    def wait(self, seconds):
+        run, outcome = self.script.popleft() if self.script else (min(self._at), None)
+        self._at.remove(run)
+        return [Answer(run, outcome)]
+
+
+class Kept:
+    """What is left of failures."""
+
+    def __init__(self):
+        self.failures = []
+        self.waiting = []
+
+    def failed(self, run, failure):
+        self.failures.append((run.run_id, failure.reason))
+
+    def waits(self, run):
+        self.waiting.append(run.run_id)
+
+
+def together(workspace, *script):
+    """Three runs, all at a time: the code, the pool and what was kept."""
+    job = workspace.plan([TASK])
+    pool, kept = Together([one for (one,) in job.indexes], script), Kept()
+    store = open_store(f"file://{workspace.store}")
+    driver = Driver(
+        job,
+        pool,
+        reporter=DriverReporter(store, None),
+        stop=Told(),
+        has_result=lambda run: False,
+        tries_again=False,
+        at_once=3,
+        records=kept,
+    )
+    return driver.run(), driver, pool, kept
+
+
+def test_a_run_that_dies_beside_others_is_done_alone_and_is_no_failure(workspace):
+    code, driver, pool, kept = together(workspace, (1, WorkerDiedError("killed")), (0, None))
+
+    first, second, third = pool.begun[:3]
+    assert code == ExitCode.SUCCESS
+    assert pool.begun == [first, second, third, second]
+    assert (kept.failures, kept.waiting) == ([], [second])
+    assert pool.kept == [3, 0, 0, 1], "idle workers are ended, but for the one that it needs"
+    assert driver.failures == []
+
+
+def test_a_run_that_dies_alone_too_is_a_failure_which_is_kept(workspace):
+    died = WorkerDiedError("killed")
+    code, driver, pool, kept = together(workspace, (1, died), (0, None), (2, None), (1, died))
+
+    assert code == ExitCode.GAVE_UP
+    assert kept.failures == [(pool.begun[1], "WorkerDied")]
+    assert [one.exit_code for one in driver.failures] == [ExitCode.RETRY]
 
 
 def test_every_run_is_done_and_reported(workspace):
@@ -70,6 +148,15 @@ def test_every_run_is_done_and_reported(workspace):
     assert driven.pool.begun == driven.runs
     assert driven.report.done == tuple(driven.runs)
     assert driven.report.running == ()
+
+
+def test_runs_that_may_not_begin_are_left_and_are_neither_done_nor_failed(workspace):
+    answers = iter([False, True])
+    driven = Driven(workspace, lambda *_: Pool(), held=lambda: next(answers, True))
+
+    assert driven.code == ExitCode.SUCCESS
+    assert driven.pool.begun == driven.runs[:1], "what was at work came to its end"
+    assert (driven.report.done, driven.report.failed) == (tuple(driven.runs[:1]), {})
 
 
 def test_a_run_with_a_result_is_not_begun(workspace):

@@ -1,13 +1,16 @@
 """Which run is next: every run ends exactly once, whatever happens on the way."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_core.results.run import ExitCode
+from finetune_core.results.run import ExitCode, FailureReason
 from finetune_trainer.drive.queue import RunQueue
 from support.pools import failure
 
 LONG = 1e9
+FOR_MEMORY = failure(ExitCode.USER_ERROR).model_copy(update={"reason": FailureReason.OUT_OF_MEMORY})
+DIED = failure(ExitCode.RETRY).model_copy(update={"reason": FailureReason.WORKER_DIED})
 
 
 def test_runs_begin_in_their_order():
@@ -84,5 +87,93 @@ def test_each_run_is_in_one_state_and_ends_once(runs, retries, outcomes):
         assert sorted([*queue.done, *queue.failed, *queue.running]) == sorted({*queue.done, *queue.failed})
     while (run := queue.take(LONG)) is not None:
         queue.finish(run)
+    assert queue.is_over
+    assert sorted([*queue.done, *queue.failed]) == sorted(runs)
+
+
+def begin(queue, count):
+    return [queue.take(0.0) for _ in range(count)]
+
+
+def test_no_more_runs_share_a_memory_than_may():
+    queue = RunQueue("abcd", retries=0, at_once=2)
+
+    assert begin(queue, 3) == ["a", "b", None]
+    queue.finish("a")
+    assert begin(queue, 2) == ["c", None]
+
+
+@pytest.mark.parametrize("lacking", [FOR_MEMORY, DIED])
+def test_a_run_that_lacks_memory_beside_others_is_tried_again_alone_and_fewer_share_from_then_on(lacking):
+    queue = RunQueue("abcde", retries=None, at_once=3)
+    begin(queue, 3)
+
+    assert queue.spare("b", lacking)
+
+    assert queue.at_once == 2
+    assert queue.ready(0.0) == 0
+    queue.finish("a")
+    assert begin(queue, 2) == ["d", None]
+    for run in "cd":
+        queue.finish(run)
+    assert begin(queue, 2) == ["e", None], "b waits until it has the memory for itself"
+    queue.finish("e")
+    assert begin(queue, 2) == ["b", None]
+    assert not queue.spare("b", lacking), "it was alone"
+    assert queue.fail("b", lacking, 0.0)
+    assert queue.is_over
+
+
+@pytest.mark.parametrize(
+    ("at_once", "outcome"),
+    [
+        pytest.param(None, FOR_MEMORY, id="each has a memory of its own"),
+        pytest.param(3, failure(ExitCode.USER_ERROR), id="something else is wrong"),
+    ],
+)
+def test_what_is_not_for_want_of_memory_beside_others_is_a_failure(at_once, outcome):
+    queue = RunQueue("ab", retries=None, at_once=at_once)
+    begin(queue, 2)
+
+    assert not queue.spare("a", outcome)
+    assert queue.fail("a", outcome, 0.0)
+
+
+def test_where_somebody_else_tries_again_a_failure_that_may_pass_is_the_end():
+    for code in (ExitCode.RETRY, ExitCode.STORE):
+        queue = RunQueue("a", retries=None, at_once=2)
+        begin(queue, 1)
+        assert queue.fail("a", failure(code), 0.0)
+
+
+@given(
+    count=st.integers(0, 7),
+    at_once=st.integers(2, 4),
+    outcomes=st.lists(
+        st.tuples(st.integers(0, 9), st.sampled_from(["done", "memory", "died", "user", "lost"])), max_size=60
+    ),
+)
+def test_however_memory_is_short_each_run_ends_once_and_who_lacked_it_is_alone_then(count, at_once, outcomes):
+    runs = [f"run-{place}" for place in range(count)]
+    queue, lacked = RunQueue(runs, retries=None, at_once=at_once), set()
+    for which, outcome in [*outcomes, *[(0, "done")] * 99]:
+        before = queue.at_once
+        while (run := queue.take(LONG)) is not None:
+            assert len(queue.running) <= queue.at_once
+        if lacked & queue.running:
+            assert len(queue.running) == 1
+        if not queue.running:
+            break
+        run = sorted(queue.running)[which % len(queue.running)]
+        if outcome in {"memory", "died"} and queue.spare(run, {"memory": FOR_MEMORY, "died": DIED}[outcome]):
+            assert run not in lacked, "once"
+            lacked.add(run)
+            assert 1 <= queue.at_once <= before
+        elif outcome == "done":
+            queue.finish(run)
+        elif outcome == "lost":
+            queue.give_back(run)
+        else:
+            queue.fail(run, failure(ExitCode.USER_ERROR), LONG)
     assert queue.is_over
     assert sorted([*queue.done, *queue.failed]) == sorted(runs)

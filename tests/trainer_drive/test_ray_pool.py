@@ -10,7 +10,7 @@ import pytest
 from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import ExecutionLimits
 from finetune_core.results.run import RunResult
-from finetune_core.results.trial import TrialState
+from finetune_core.results.search.trial import TrialState
 from finetune_dev.shell import wait_for
 from finetune_store import open_store
 from finetune_trainer import drain

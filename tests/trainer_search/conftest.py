@@ -1,16 +1,13 @@
 import pytest
 
-from glue_demo import tiny_bert, write
 from support.search_runs import SearchWorkspace
+from support.trainer_runs import made_inputs
 
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory):
     """Generated GLUE data and a tiny random BERT, made once."""
-    folder = tmp_path_factory.mktemp("shared")
-    write(folder / "glue", train_rows=48, dev_rows=32, test_rows=8)
-    tiny_bert(folder / "model")
-    return folder
+    return made_inputs(tmp_path_factory.mktemp("shared"), train=48, dev=32, test=8)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from finetune_core.results.trial import TrialResult, TrialState
+from finetune_core.results.search.trial import TrialResult, TrialState
 from finetune_store import open_store
 from finetune_trainer.search.trial_queue import Nothing, Taken
 from support.search_drivers import FakeClock, FakeDriver, phase, search_plan

@@ -6,9 +6,9 @@ import pytest
 
 from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import ExecutionLimits
-from finetune_core.planning.space import configuration
+from finetune_core.planning.search.space import configuration
 from finetune_core.results.run import ExitCode, RunResult
-from finetune_core.results.trial import TrialState
+from finetune_core.results.search.trial import TrialState
 from support.checkpoints import pointers
 from support.search_runs import wait_for
 

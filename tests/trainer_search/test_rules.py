@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from finetune_core.results.evaluation import Evaluation
-from finetune_core.results.trial import EndReason, TrialState
+from finetune_core.results.search.trial import EndReason, TrialState
 from finetune_trainer.search.reports import best_report, mean_report
 from finetune_trainer.search.trial_queue import Taken
 from finetune_trainer.search.verdict import over

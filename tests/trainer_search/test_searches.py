@@ -8,11 +8,13 @@ import pytest
 from finetune_core.api.search import Finalists
 from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import JobPlan
-from finetune_core.planning.space import configuration
+from finetune_core.planning.search.space import configuration
 from finetune_core.results.evaluation import read_lines
-from finetune_core.results.run import ExitCode, Failure, RunResult
-from finetune_core.results.trial import EndReason, Heartbeat, TrialResult, TrialState
+from finetune_core.results.run import ExitCode, Failure, Hold, RunResult
+from finetune_core.results.search.trial import EndReason, Heartbeat, TrialResult, TrialState
 from finetune_core.search_layout import TrialKind
+from finetune_store import AccessDeniedError, NotFoundError
+from finetune_trainer.run.run import Run
 from support.search_runs import LAYOUT, SearchWorkspace
 
 
@@ -158,6 +160,41 @@ def test_failed_trials_are_recorded_and_do_not_stop_the_others(workspace):
     assert [one.state for one in trials.values()] == [TrialState.COMPLETED, TrialState.FAILED] * 2
     assert "fp16 needs a GPU" in trials[3].error
     assert workspace.end.reason == EndReason.ALL_TRIALS
+
+
+def test_an_error_that_nobody_foresaw_and_a_store_in_the_way_cost_no_trial(workspace, monkeypatch):
+    execute, errors = (
+        Run.execute,
+        [RuntimeError("odd"), NotFoundError("gone for a moment"), AccessDeniedError("refused")],
+    )
+
+    def stumbling(run):
+        if errors:
+            raise errors.pop(0)
+        return execute(run)
+
+    monkeypatch.setattr(Run, "execute", stumbling)
+    monkeypatch.setattr("finetune_trainer.search.trial_runner.pause_seconds", lambda tries: 0.0)
+    job = workspace.search(trials=2)
+
+    code, log = workspace.drive(job)
+    assert code == ExitCode.STORE, log
+    assert "refused" in log
+    assert workspace.trials() == {}
+
+    code, log = workspace.drive(job)
+    assert code == ExitCode.SUCCESS, log
+    assert {trial.state for trial in workspace.trials().values()} == {TrialState.COMPLETED}
+
+
+def test_a_driver_that_may_begin_nothing_claims_no_trial_and_leaves_the_end_to_the_operator(workspace):
+    hold = ExperimentLayout("ns", "find").hold
+    workspace.opened.put(hold, Hold(message="spec.budget.gpuHours is spent").to_json())
+    code, log = workspace.drive(workspace.search(trials=2, finalists=Finalists(trials=1, seeds=1)))
+
+    assert code == ExitCode.SUCCESS, log
+    assert (workspace.claims(), workspace.trials()) == ({}, {})
+    assert workspace.opened.stat(LAYOUT.end("rte")) is None
 
 
 def test_a_goal_ends_the_search_without_starting_the_rest(workspace):

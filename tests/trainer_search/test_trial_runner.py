@@ -5,10 +5,11 @@ from collections import deque
 import pytest
 
 from finetune_core.api.search import TrialScheduler
-from finetune_core.results.run import ExitCode, FailureReason
-from finetune_core.results.trial import TrialReport, TrialState
+from finetune_core.layout import ExperimentLayout
+from finetune_core.results.run import ExitCode, FailureReason, Progress
+from finetune_core.results.search.trial import TrialReport, TrialState
 from finetune_core.search_layout import TrialKind
-from finetune_store import open_store
+from finetune_store import OfTheStoreError, open_store
 from finetune_trainer.drive.pool import Answer, LostError, WorkerDiedError
 from finetune_trainer.drive.worker import Report
 from finetune_trainer.errors import UserError
@@ -25,6 +26,7 @@ def at(progress, value=0.5):
     return Report(TrialReport(step=round(100 * progress), progress=progress, seconds=1.0, metrics=metrics))
 
 
+RETRIES = 3
 WHOLE = (at(0.25), at(1.0), None)
 
 
@@ -69,6 +71,9 @@ class Pool:
         self.log.append("stop")
 
 
+SPENT = {"step": 1, "total_steps": 2, "seconds_left": 1, "elapsed_seconds": 90, "attempt": "a", "time": "t"}
+
+
 class Searched:
     """A runner that has worked a phase through; leases and looks at the store never wait."""
 
@@ -79,6 +84,7 @@ class Searched:
         store = open_store(f"file://{tmp_path}/store")
         clock = FakeClock()
         driver = FakeDriver("one", store, made, clock)
+        self._clock = clock
         self.pool, self.trials = pool, driver.trials
         self.error = None
         waited = pool.wait
@@ -95,11 +101,18 @@ class Searched:
             ledger=Ledger(store, made, driver.trials),
             pool=pool,
             stop=stop or Told(),
+            retries=RETRIES,
+            clock=clock,
         )
         try:
             deque(runner.steps())
-        except UserError as error:
+        except (UserError, OfTheStoreError) as error:
             self.error = error
+
+    @property
+    def seconds(self):
+        """How long it took, by the fake clock."""
+        return self._clock.seconds
 
     @property
     def states(self):
@@ -115,12 +128,32 @@ def test_every_trial_is_done_and_recorded_with_its_reports(tmp_path, workers):
     assert searched.trials.running == set()
 
 
-@pytest.mark.parametrize("lost", [WorkerDiedError("killed"), LostError(), failure(ExitCode.RETRY)])
-def test_a_trial_goes_on_three_times_after_its_worker_or_the_store_was_lost(tmp_path, lost):
-    searched = Searched(tmp_path, Pool(t0=[(at(0.25), lost)] * 3))
+def test_a_trial_costs_what_its_runs_took_over_all_attempts(tmp_path):
+    # Configurations follow from the search's seed: the same trials as in the search before.
+    known = Searched(tmp_path / "before", Pool()).trials.results[0]
+    store, layout = open_store(f"file://{tmp_path}/store"), ExperimentLayout("ns", "find")
+    for run_id in known.run_ids:
+        store.put(layout.run("rte", run_id).progress, Progress(**SPENT, gpu_seconds=45).to_json())
+
+    trials = Searched(tmp_path, Pool()).trials.results
+    assert {index: trial.gpu_seconds for index, trial in trials.items()} == {0: 45.0, 1: 0.0}
+
+
+@pytest.mark.parametrize("lost", [WorkerDiedError("killed"), failure(ExitCode.RETRY)])
+def test_a_trial_is_begun_again_as_often_as_a_run_is_tried_again_and_others_do_not_wait_for_it(tmp_path, lost):
+    searched = Searched(tmp_path, Pool(t0=[(at(0.25), lost)] * RETRIES))
 
     assert searched.states == {0: COMPLETED, 1: COMPLETED}
-    assert searched.pool.log == ["start 0"] * 4 + ["start 1"]
+    assert searched.pool.log == ["start 0", "start 1", *["start 0"] * RETRIES]
+    # As runs do (10, 20 and 40 seconds): what is amiss has time to pass.
+    assert searched.seconds >= 70
+
+
+def test_a_worker_that_is_lost_with_its_node_costs_no_try_and_no_time(tmp_path):
+    searched = Searched(tmp_path, Pool(t0=[(at(0.25), LostError())] * 9))
+
+    assert searched.states == {0: COMPLETED, 1: COMPLETED}
+    assert searched.pool.log == ["start 0"] * 10 + ["start 1"]
 
 
 def test_a_trial_that_is_lost_a_fourth_time_has_failed_and_the_others_are_done(tmp_path):
@@ -163,7 +196,7 @@ def test_no_finalist_is_ended_by_the_goal_that_the_trials_were_to_reach(tmp_path
     driver = FakeDriver("one", store, finalists, FakeClock())
     ledger = Ledger(store, finalists, driver.trials)
     parts = {"trials": driver.trials, "queue": driver.queue, "ledger": ledger}
-    deque(TrialRunner(finalists, **parts, pool=Pool(), stop=Told()).steps())
+    deque(TrialRunner(finalists, **parts, pool=Pool(), stop=Told(), retries=RETRIES).steps())
 
     assert driver.trials.results[0].state == COMPLETED
 
@@ -200,6 +233,18 @@ def test_inputs_that_cannot_be_used_end_the_search_and_no_trial_is_lost_to_them(
 
     assert str(searched.error) == "no model there"
     assert searched.states == {}
+    assert searched.trials.running == set()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_store_that_somebody_has_to_mend_ends_the_driver_and_no_trial_is_lost_to_it(tmp_path, workers):
+    refused = (failure(ExitCode.STORE, "AccessDenied"),)
+    script = {f"t{index}": [refused] for index in range(1, 4)}
+    searched = Searched(tmp_path, Pool(workers=workers, **script), trials=4)
+
+    assert isinstance(searched.error, OfTheStoreError)
+    assert str(searched.error) == "AccessDenied"
+    assert searched.states == {0: COMPLETED}
     assert searched.trials.running == set()
 
 

@@ -1,5 +1,6 @@
 """The pages in a real browser: charts are drawn, what changes shows without a reload, a phone sees all of it."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from .conftest import Serve, Site
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="Chromium is not installed (Debian's package chromium)")
 
+FAILED = "experiments/team/demo/runs/rte/2"
+PAGES = ("experiments/team/demo", "experiments/team/demo/runs/rte/1", FAILED, "searches/team/hunt")
+COMPARED = "compare?of=team/demo&of=team/other&of=team/demo/rte/1"
 DRAWN = "[...document.querySelectorAll('.chart')].every(one => one.querySelector('.main-svg'))"
 CHARTS = "document.querySelectorAll('.chart .main-svg').length > 0"
 TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -41,10 +45,11 @@ def test_all_charts_are_drawn_and_nothing_is_logged(store: DirectoryStore, site:
     running_experiment(store)
     running_search(store)
 
-    for path in ("experiments/team/demo", "searches/team/hunt"):
+    finished_experiment(store, "other", 0.7, 0.8)
+    for path in (*PAGES, COMPARED):
         browser.open(f"{site.url}/{path}")
-        browser.wait_until(f"{CHARTS} && {DRAWN}")
-        browser.screenshot(path.replace("/", "-"))
+        browser.wait_until(DRAWN if path == FAILED else f"{CHARTS} && {DRAWN}")
+        browser.screenshot(re.sub(r"\W+", "-", path))
     browser.open(f"{site.url}/")
     browser.screenshot("list")
 
@@ -60,7 +65,7 @@ def test_a_run_that_ends_shows_without_a_reload(store: DirectoryStore, site: Sit
     finish_rte(store, plan, 2, 0.9)
 
     browser.wait_until("document.body.innerText.includes('90.00 (best)')")
-    browser.wait_until("document.querySelector('#curves-rte').data.at(-1).y[0] === 0.9")
+    browser.wait_until("document.querySelector('#curves-rte').data.at(-1).y[0] === 90")
     assert browser.run("window.kept && document.querySelector('.chart').dataset.kept") == "yes"
 
 
@@ -82,10 +87,11 @@ def test_a_phone_scrolls_tables_and_never_the_page(
     running_search(store)
     browser.size(390, 844, phone=True, dark=dark)
 
-    for path in ("", "experiments/team/demo", "searches/team/hunt"):
+    finished_experiment(store, "other", 0.7, 0.8)
+    for path in ("", *PAGES, COMPARED):
         browser.open(f"{site.url}/{path}")
         browser.wait_until(DRAWN)
-        browser.screenshot(f"phone-{'dark' if dark else 'light'}-{path.replace('/', '-')}")
+        browser.screenshot(re.sub(r"\W+", "-", f"phone-{'dark' if dark else 'light'}-{path}"))
         assert browser.run(TOO_WIDE) <= 0
 
 
@@ -95,4 +101,59 @@ def test_a_report_is_shown_within_its_policy(store: DirectoryStore, site: Site, 
     browser.open(f"{site.url}/experiments/team/other/files/report.html")
 
     assert "team/other" in browser.run("document.body.innerText")
+    assert browser.problems == []
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_axe_finds_nothing_on_any_page(store: DirectoryStore, site: Site, browser: Browser, dark: bool) -> None:
+    running_experiment(store)
+    running_search(store)
+    finished_experiment(store, "other", 0.7, 0.8)
+    browser.size(1200, 900, dark=dark)
+
+    found = {}
+    for path in ("", "?group=kind&sort=-name", *PAGES, COMPARED):
+        browser.open(f"{site.url}/{path}")
+        browser.wait_until(DRAWN)
+        found[path] = browser.violations()
+
+    assert {path: wrong for path, wrong in found.items() if wrong} == {}
+
+
+def test_a_curve_is_chosen_and_smoothed_without_a_reload_and_the_address_says_so(
+    store: DirectoryStore, site: Site, browser: Browser
+) -> None:
+    running_experiment(store)
+    browser.open(f"{site.url}/experiments/team/demo/runs/rte/1")
+    browser.wait_until("document.querySelector('#curve').data")
+    browser.run("window.kept = true")
+    assert browser.run("document.querySelector('#curve').data[0].y.slice(0, 2)") == [50, 65]
+
+    browser.choose("input[name=smoothing]", "0.5")
+
+    browser.wait_until("document.querySelector('#curve').data[0].y[1] === 60")
+    assert browser.run("window.kept && location.search") == "?smoothing=0.5"
+
+
+def test_the_list_is_sorted_and_searched_and_what_is_ticked_stays_ticked_and_is_compared(
+    store: DirectoryStore, site: Site, browser: Browser
+) -> None:
+    for name, value in (("first", 0.6), ("second", 0.8)):
+        finished_experiment(store, name, value, value + 0.1)
+    running_search(store)
+    rows = "[...document.querySelectorAll('tbody tr td:nth-child(2)')].map((one) => one.innerText)"
+    browser.open(f"{site.url}/?sort=-score")
+    assert browser.run(rows) == ["team/second", "team/first", "team/hunt"]
+
+    browser.click("tbody input[value='team/second']")
+    browser.choose("input[name=words]", "experiment")
+    browser.wait_until(f"{rows}.length === 2")
+    browser.click("tbody input[value='team/first']")
+    browser.click("form[action='/compare'] button")
+
+    browser.wait_until("document.querySelector('#curves-rte')?.data?.length >= 2")
+    names = (
+        "document.querySelector('#curves-rte').data.filter((one) => one.showlegend !== false).map((one) => one.name)"
+    )
+    assert browser.run(names) == ["team/second", "team/first"]
     assert browser.problems == []

@@ -9,6 +9,7 @@ from finetune_client.kube.client import connect
 from finetune_core.api import Storage
 from finetune_ui.sources import ClusterSource
 from finetune_ui.viewers import COOKIE, SECURE_COOKIE, ByToken, OneViewer
+from support.experiments import API, PLURAL
 from support.report_store import fail_run
 from support.world import World, spec_of
 
@@ -181,3 +182,17 @@ def test_the_operators_own_storage_is_read_with_the_viewers_secret(world: World,
     page = by_token.get(f"/experiments/{world.namespace}/first", Authorization=f"Bearer {token}")
 
     assert "70.00 (best)" in page.text
+
+
+def test_a_run_that_gives_no_sign_of_life_shows_on_list_and_page_with_its_pod(world: World, own: Site) -> None:
+    world.apply("exp", spec_of(world.server, {"rte": 1}))
+    words = "0 of 1 runs ended. rte run 0 in pod exp-0-x on node gpu-7 has given no sign of life for 6 min: see node."
+    condition = {"type": "Succeeded", "status": "Unknown", "reason": "Stalled", "message": words}
+    told = {"lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": 1}
+    body = {"status": {"observedGeneration": 1, "conditions": [{**condition, **told}]}}
+    world.custom.patch_namespaced_custom_object_status(*API, world.namespace, PLURAL, "exp", body)
+
+    assert '<td class="status stuck">Stalled</td>' in own.get("/").text
+    page = own.get(f"/experiments/{world.namespace}/exp").text
+    assert '<span class="status stuck">Stalled</span>' in page
+    assert words in page

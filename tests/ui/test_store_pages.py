@@ -12,6 +12,7 @@ from finetune_ui.sources import StoreSource
 from finetune_ui.viewers import OneViewer
 from support.filled_store import finished_experiment, running_experiment, running_search
 from support.report_store import layout_of
+from support.results import plan_of
 from support.tarpit import Tarpit
 
 from .conftest import Serve, Site, text_of
@@ -55,9 +56,9 @@ def test_the_list_has_every_experiment_and_search_with_what_has_ended(store: Dir
 
     page = site.get("/").text
 
-    assert re.search(r"team/demo experiment Running 2/4", text_of(page))
-    assert re.search(r"team/other experiment Reported 2/2", text_of(page))
-    assert re.search(r"team/hunt search Running 4/\d+", text_of(page))
+    assert re.search(r"team/demo experiment Running 3/4 65\.00 \(1/9\)", text_of(page))
+    assert re.search(r"team/other experiment AllRunsSucceeded 2/2 80\.00 \(1/9\)", text_of(page))
+    assert re.search(r"team/hunt search Running 4/\d+ rte \d", text_of(page))
     assert 'href="/experiments/team/demo"' in page
     assert 'href="/searches/team/hunt"' in page
     assert "team/demo" not in site.get("/?namespace=another").text
@@ -88,11 +89,85 @@ def test_its_curves_are_of_all_runs_with_the_best_one_marked(store: DirectorySto
 
     figures = figures_of(site.get("/experiments/team/demo").text)
 
-    assert set(figures) == {"curves-rte", "curves-cola", "spread"}
+    assert set(figures) == {"curves-rte", "curves-cola", "scores"}
     *curves, mark = figures["curves-rte"]["data"]
-    assert {one["name"]: one["y"] for one in curves} == {"run 0": [50.0, 61.0, None], "run 1": [50.0, 65.0, None]}
+    assert {one["name"]: one["y"] for one in curves if one["name"].endswith("run") or one["name"].endswith("runs")} == {
+        "other runs": [50.0, 61.0, None],
+        "best run": [50.0, 65.0, None],
+    }
     assert (mark["x"], mark["y"]) == ([75], [65.0])
-    assert sorted(figures["spread"]["data"][0]["y"]) == [61.0, 65.0]
+    assert sorted(figures["scores"]["data"][0]["y"]) == [61.0, 65.0]
+
+
+def test_the_list_tells_of_each_what_its_own_page_tells(store: DirectoryStore, site: Site) -> None:
+    running_experiment(store)
+    running_search(store)
+    finished_experiment(store, "other", 0.7, 0.8)
+    finished_experiment(store, "lost", None)
+    plan = finished_experiment(store, "longer", 0.7)
+    more = plan_of({"rte": 2}).model_copy(update={"experiment": "longer"})
+    store.put(layout_of(plan).plan, more.to_bytes())
+    listed = text_of(site.get("/").text)
+    for path in (
+        "experiments/team/demo",
+        "searches/team/hunt",
+        *(f"experiments/team/{name}" for name in ("other", "lost", "longer")),
+    ):
+        page = site.get(f"/{path}").text
+        state, done = re.search(r'class="status [a-z]+">(\w+)</span>.*?</progress> (\d+/\d+)', page, re.DOTALL).groups()
+        name = path.removeprefix("experiments/").removeprefix("searches/")
+        assert re.search(rf"{name} (?:experiment|search) {state} {done} ", listed), (path, state, done)
+    assert "team/lost experiment TaskFailed" in listed
+    assert "team/longer experiment Running 1/2" in listed
+
+
+def test_the_list_reads_again_only_what_has_changed(tmp_path: Path, serve: Serve) -> None:
+    plan = finished_experiment(DirectoryStore(tmp_path), "other", 0.7)
+    reads: list[str] = []
+
+    class Watched(DirectoryStore):
+        def get(self, key: str, *, limit: int) -> bytes:
+            reads.append(key)
+            return super().get(key, limit=limit)
+
+    source = StoreSource(Watched(tmp_path))
+    source.heads(None)
+    assert "team/other/results.json" in reads
+    reads.clear()
+    source._again = 0
+    assert source.heads(None)[0].state == "AllRunsSucceeded"
+    assert reads == []
+    more = plan_of({"rte": 2}).model_copy(update={"experiment": "other"})
+    DirectoryStore(tmp_path).put(layout_of(plan).plan, more.to_bytes())
+    source._again = 0
+    assert source.heads(None)[0].state == "Running"
+
+
+def test_a_runs_own_page_tells_settings_hardware_log_and_why_it_failed(store: DirectoryStore, site: Site) -> None:
+    plan = running_experiment(store)
+    succeeded = text_of(site.get("/experiments/team/demo/runs/rte/1").text)
+    assert f"Run id {plan.runs_of('rte')[1].run_id} Seed {plan.runs_of('rte')[1].seed}" in succeeded
+    assert "accuracy 65.00 at step 75" in succeeded
+    assert "the best run of its task" in succeeded
+    assert "step 50 of 150: accuracy 65.00" in succeeded
+    assert "learningRate 5e-05" in succeeded
+    failed = text_of(site.get("/experiments/team/demo/runs/rte/2").text)
+    assert "Why it failed UserError: no such column" in failed
+    going = text_of(site.get("/experiments/team/demo/runs/cola/0").text)
+    assert "Running 25/100" in going
+    assert site.get("/experiments/team/demo/runs/rte/9").status_code == 404
+    assert site.get("/experiments/team/demo/runs/rte/x").status_code == 404
+
+
+def test_side_by_side_are_from_two_to_eight_and_what_is_not_there_is_told(store: DirectoryStore, site: Site) -> None:
+    running_experiment(store)
+    finished_experiment(store, "other", 0.7, 0.8)
+    page = site.get("/compare?of=team/demo&of=team/other&of=team/demo/rte/1").text
+    assert set(figures_of(page)) == {"scores", "curves-rte", "curves-cola"}
+    assert "rte accuracy 63.00 ± 2.83 (2) 75.00 ± 7.07 (2) 65.00 (1)" in text_of(page)
+    assert site.get("/compare?of=team/demo&of=team/demo").status_code == 400
+    assert site.get("/compare?of=team/demo&of=nonsense").status_code == 400
+    assert site.get("/compare?of=team/demo&of=team/absent").status_code == 404
 
 
 def test_a_searchs_page_tells_the_best_hyperparameters_and_draws_its_trials(store: DirectoryStore, site: Site) -> None:

@@ -117,6 +117,7 @@ seccompProfile:
       "rayHead" ($pods.rayHead | default dict)
       "report" ($pods.report | default dict)
       "resolve" ($pods.resolve | default dict)
+      "publish" ($pods.publish | default dict)
       "userIds" (.Values.podSecurityContext | default dict)
       "env" (include "finetune-operator.proxy" . | fromJson)
     | toJson -}}

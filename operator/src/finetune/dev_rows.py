@@ -9,8 +9,8 @@ from finetune_client.result_sets import both_documents, both_places
 from finetune_client.row_by_row import compare_runs, with_items
 from finetune_client.stores import Results
 from finetune_core.planning.plan import Plan
-from finetune_core.results.comparison import compare as compared
-from finetune_core.results.comparison_schema import ItemComparison
+from finetune_core.results.comparison.experiments import compare as compared
+from finetune_core.results.comparison.schema import ItemComparison
 from finetune_core.tables.comparison_formats import items_csv
 from finetune_report.predictions import dev_predictions as file_of_run
 from finetune_report.predictions import results_of_runs
@@ -28,7 +28,8 @@ def compare_items(
     """Two experiments, or two runs (ids or `task/run`), row by row over the dev sets, by what runs predicted.
 
     Of each task a row of kind `bootstrap`, over all its models, and one of kind `mcnemar` for each pair of models; see
-    `ItemComparison` and `ModelPair`. `reason` says why a task is not compared. NotFoundError, UsageError, ClientError.
+    `ItemComparison` and `ModelPair`. `before` and `after` are the experiments. `reason` says why a task is not
+    compared. NotFoundError, UsageError, ClientError.
     """
     from finetune_report import item_tests  # noqa: PLC0415
     from finetune_report.significance import t_test  # noqa: PLC0415
@@ -46,7 +47,10 @@ def compare_items(
             for warning in whole.warnings:
                 where.tell(warning)
             items = whole.items
-        return typed(table(items_csv(items)))
+        frame = typed(table(items_csv(items)))
+        for column, place in enumerate(places):
+            frame.insert(column, ("before", "after")[column], f"{place.namespace}/{place.name}")
+        return frame
 
 
 def dev_predictions(

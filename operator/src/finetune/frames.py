@@ -3,11 +3,10 @@
 import pandas as pd
 
 from finetune.making import in_python, joined, of_each, of_experiments, table, where_of, whose
-from finetune.typed import typed
 from finetune_client.result_sets import all_documents, both_documents, both_places, documents_of
 from finetune_client.stores import Results
 from finetune_core.planning.plan import Plan
-from finetune_core.results.comparison import compare as compared
+from finetune_core.results.comparison.experiments import compare as compared
 from finetune_core.search_layout import SearchLayout
 from finetune_core.tables.comparison_formats import comparison_csv
 from finetune_core.tables.experiment import PARAMETER_FIELDS, results_csv
@@ -40,12 +39,13 @@ def runs(
     """Every planned run of experiments, also those that wait, run or failed, in the order in which they are run.
 
     `state` is Pending, Running, Succeeded or Failed, by what the store tells; `value` is of `metric` at the best
-    `step`, its other metrics are `metric_<name>`; `seconds` are of training, or so far; `taken_from` is the experiment
-    that trained it, if not this one. The task's hyperparameters follow: learning_rate, max_steps, ...
-    NotFoundError, UsageError without a name.
+    `step`, its other metrics are `metric_<name>`; `seconds` are of training, or so far, `gpu_seconds` these times the
+    GPUs that it held, `energy_joules` what these took meanwhile, where they tell it; `taken_from` is the experiment
+    that trained it, if not this one. The task's hyperparameters
+    follow: learning_rate, max_steps, ... NotFoundError, UsageError without a name.
     """
-    columns = ("task", "run", "run_id", "seed", "state", "metric", "value", "step", "steps", "seconds", "attempt",
-               "taken_from", "reason", "message")  # fmt: skip
+    columns = ("task", "run", "run_id", "seed", "state", "metric", "value", "step", "steps", "seconds", "gpu_seconds",
+               "energy_joules", "attempt", "taken_from", "reason", "message")  # fmt: skip
 
     def rows(place: Results, plan: Plan) -> pd.DataFrame:
         records = read_records(place.store, plan)
@@ -101,22 +101,22 @@ def trials(
 def compare(
     before: str,
     after: str,
-    *,
+    *more: str,
     namespace: str | None = None,
     store: str | None = None,
     context: str | None = None,
 ) -> pd.DataFrame:
-    """Two experiments, task by task: differences of the means over seeds, their interval and p, and the verdict.
+    """Experiments against the first, task by task: differences of the means over seeds, interval, p, and the verdict.
 
-    The columns of `finetune compare -o csv`; rows of kind `metric` as measured, the last, of kind `score`, x100.
-    NotFoundError, UsageError.
+    p and verdict count the tests of one pair of experiments. The columns of `finetune compare -o csv`; rows of kind
+    `metric` as measured, the last of a pair, of kind `score`, x100. NotFoundError, UsageError.
     """
     from finetune_report.significance import t_test  # noqa: PLC0415  scipy takes a second that only this should cost
 
     with in_python():
         where = where_of(namespace, store, context)
-        documents = both_documents(both_places(before, after, where), where)
-        return typed(table(comparison_csv(compared(*documents, t_test))))
+        pairs = (both_documents(both_places(before, other, where), where) for other in (after, *more))
+        return joined(table(comparison_csv(compared(*pair, t_test))) for pair in pairs)
 
 
 def _identity(record: RunRecord) -> dict[str, object]:
@@ -130,13 +130,16 @@ def _run_row(record: RunRecord) -> dict[str, object]:
     row, result, progress, failure = _identity(record), record.result, record.progress, record.failure
     if result is not None:
         row |= {"metric": result.metric, "value": result.value, "step": result.step, "steps": result.last_step}
-        row |= {"seconds": result.train_seconds, "attempt": result.attempt, "taken_from": result.taken_from}
+        row |= {"seconds": result.train_seconds, "gpu_seconds": result.gpu_seconds}
+        row |= {"energy_joules": result.energy_joules}
+        row |= {"attempt": result.attempt, "taken_from": result.taken_from}
         row |= {f"metric_{name}": value for name, value in sorted(result.metrics.items())}
         counted = result.parameters
         row |= {} if counted is None else {name: count(counted) for name, count in PARAMETER_FIELDS.items()}
     elif progress is not None:
         row |= {"step": progress.step, "steps": progress.total_steps, "seconds": progress.elapsed_seconds}
-        row |= {"attempt": progress.attempt}
+        row |= {"attempt": progress.attempt, "gpu_seconds": progress.gpu_seconds}
+        row |= {"energy_joules": progress.energy_joules}
     if failure is not None:
         row |= {"reason": failure.reason.value, "message": failure.message}
     return row

@@ -25,6 +25,12 @@ _TEXT = (
 
 
 _OPTION = re.compile(r"--([a-z][a-z-]*)")
+_COMMANDS = (
+    (re.compile(r"finetune compare (\S+) (\S+?)\."), r'finetune.compare("\1", "\2").'),
+    (re.compile(r"finetune results (\S+) shows its summary"), r'finetune.trials("\1") has its trials'),
+    (re.compile(r"(`finetune [a-z-]+`) "), r"\1 in a shell "),
+)
+"""Remedies that name a command: the function that does it, or where the command is typed."""
 
 
 def of_each(
@@ -88,6 +94,8 @@ def in_python() -> Iterator[None]:
 
 def _python_words(text: str) -> str:
     words = text.replace("(-n)", "(namespace=)").replace("-n NAMESPACE", "namespace=...")
+    for command, call in _COMMANDS:
+        words = command.sub(call, words)
     return _OPTION.sub(lambda match: f"{match[1].replace('-', '_')}=", words)
 
 

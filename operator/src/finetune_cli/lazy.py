@@ -14,27 +14,30 @@ from typer.core import TyperCommand, TyperGroup
 
 COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        "init": ("starting", "Write a manifest that validates, by flags or by asking."),
+        "init": ("manifests.starting", "Write a manifest that validates, by flags or by asking."),
         "run": (
             "run",
             "Run an experiment on this machine, without a cluster: the same runs, results and zip, in a folder or a "
             "bucket.",
         ),
         "search": ("search", "Search hyperparameters on this machine, without a cluster, into a folder or a bucket."),
-        "validate": ("validate", "Check manifests without a cluster: every problem, with file, line and remedy."),
+        "validate": (
+            "manifests.validate",
+            "Check manifests without a cluster: every problem, with file, line and remedy.",
+        ),
         "plan": (
-            "planning",
+            "manifests.planning",
             "Show what a manifest would run: tasks, runs, steps, objects; with --store, how long by past runs.",
         ),
-        "submit": ("changing", "Check manifests, then create or update what they describe."),
-        "suspend": ("changing", "Stop the pods of an experiment or a search; they save a checkpoint first."),
-        "resume": ("changing", "Go on with what was suspended."),
-        "retry": ("changing", "Run the failed runs again (and look for missing inputs again)."),
-        "add-runs": ("changing", "Run more seeds; the runs that are done stay done."),
-        "delete": ("deleting", "Delete an experiment or a search and its pods; what lies in the store stays."),
-        "status": ("watching", "Where experiments and searches are: a list, or all that is known of one."),
+        "submit": ("objects.changing", "Check manifests, then create or update what they describe."),
+        "suspend": ("objects.changing", "Stop the pods of an experiment or a search; they save a checkpoint first."),
+        "resume": ("objects.changing", "Go on with what was suspended."),
+        "retry": ("objects.changing", "Run the failed runs again (and look for missing inputs again)."),
+        "add-runs": ("objects.changing", "Run more seeds; the runs that are done stay done."),
+        "delete": ("objects.deleting", "Delete an experiment or a search and its pods; what lies in the store stays."),
+        "status": ("objects.watching", "Where experiments and searches are: a list, or all that is known of one."),
         "watch": (
-            "watching",
+            "objects.watching",
             "Watch one until it has ended (exits with 0 if well, 1 if not), or the list until Ctrl-C.",
         ),
         "ui": (
@@ -42,8 +45,13 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "Serve a web page of experiments and searches: progress, learning curves, tables, trials, files. "
             "It only reads.",
         ),
+        "mcp": (
+            "assistant",
+            "Let an assistant read experiments and searches, by the Model Context Protocol on stdin and stdout. "
+            "It only reads.",
+        ),
         "logs": (
-            "pod_logs",
+            "objects.pod_logs",
             "Show the logs of the pods, newest last; lines of several pods begin with the pod's name.",
         ),
         "quarantine": (
@@ -51,31 +59,47 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "Take a run known to be wrong out of best and tables; it is kept, and done once more with the same seed.",
         ),
         "results": (
-            "results",
+            "results.results",
             "The results of an experiment (of the runs that have ended), or the summary of a search.",
         ),
-        "best": ("results", "The best run of each task, and where it lies."),
+        "best": ("results.results", "The best run of each task, and where it lies."),
         "download": (
-            "downloading",
+            "results.downloading",
             "Download the best models and predictions, and the tables: NAME/models/TASK, NAME/predictions.",
         ),
+        "publish": (
+            "publishing",
+            "Publish the best model of each task, or named runs: to the Hugging Face hub, a registry, MLflow or a "
+            "folder.",
+        ),
+        "verify": (
+            "verifying",
+            "Compare a published model with its provenance: files, card, predictions, signature; or do its run again.",
+        ),
         "compare": (
-            "compare",
+            "results.compare",
             "Compare two experiments, untuned with tuned or dense with sparse: differences, and whether seeds explain "
             "them.",
         ),
+        "plots": (
+            "results.plots",
+            "Draw the plots of experiments and searches anew, as vector files for a paper or larger for slides.",
+        ),
         "hps": (
-            "hyperparameters",
+            "results.hyperparameters",
             "Write a search's best hyperparameters as YAML: task -> training arguments, or a ready experiment.",
         ),
-        "leaderboard": ("leaderboard", "The GLUE leaderboard's zip: build it, check one, save the operator's."),
+        "leaderboard": ("results.leaderboard", "The GLUE leaderboard's zip: build it, check one, save the operator's."),
         "gc": (
             "cleaning",
             "Show weights that spec.retention does not keep, and checkpoints of runs that have a result; --yes deletes "
             "them.",
         ),
-        "from-run-glue": ("converting", "Write the experiment that does what a command line of run_glue.py does."),
-        "from-katib": ("converting", "Write the search that a Katib Experiment describes."),
+        "from-run-glue": (
+            "manifests.converting",
+            "Write the experiment that does what a command line of run_glue.py does.",
+        ),
+        "from-katib": ("manifests.converting", "Write the search that a Katib Experiment describes."),
     }
 )
 """Name -> the module in `finetune_cli.commands` whose `register(app)` adds it, and its line of help."""

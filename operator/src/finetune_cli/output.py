@@ -72,6 +72,6 @@ def emit(data: Any, output: Output) -> None:
     if output == Output.JSON:
         write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
         return
-    from finetune_core.results.hyperparameter_files import to_yaml  # noqa: PLC0415  help does not wait for pydantic
+    from finetune_core.results.search.hyperparameter_files import to_yaml  # noqa: PLC0415  help does not wait for pydantic
 
     write(to_yaml(data))

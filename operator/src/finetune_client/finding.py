@@ -1,16 +1,15 @@
 """The cluster, and objects in it by name."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from finetune_client.errors import NotFoundError, UsageError
+from finetune_core.json_types import Json
 from finetune_core.names import NAME_FORM, is_name, is_namespace, quoted
 from finetune_kube.kinds import KINDS, Kind
 
 if TYPE_CHECKING:
     from finetune_client.kube.client import Kube
-
-Json = dict[str, Any]
 
 
 def cluster(context: str | None, namespace: str | None) -> "Kube":

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from finetune_core.json_types import Json
 from finetune_kube.kinds import EXPERIMENT, Kind, kind_of
 
-Json = Mapping[str, Any]
-
 _IDLE = frozenset({"Pending", "Suspended", "Queued", "Interrupted"})
+_STUCK = frozenset({"Blocked", "Stalled", "StorageUnavailable"})
 
 
 class Mood(StrEnum):
@@ -21,6 +21,8 @@ class Mood(StrEnum):
     GOOD = "good"
     BAD = "bad"
     BUSY = "busy"
+    STUCK = "stuck"
+    """It goes on by itself once somebody, or something, has mended what the message says."""
     IDLE = "idle"
 
 
@@ -39,6 +41,8 @@ class TaskOverview:
     mean: float | None
     std: float | None
     score: float | None
+    gpu_hours: float | None
+    energy_kwh: float | None
     hyperparameters: Mapping[str, Any]
     end: str | None
 
@@ -50,7 +54,8 @@ class Overview:
     Of them, `taken` is how many runs another experiment has trained.
     `messages` are conditions that are not well; `failures` and `warnings` are sentences. `failed_runs` are the ids of
     the runs that failed for good, None where that is not known. `ended`: True well, False badly, None not yet, or what
-    is told is of an earlier spec. `results` is the report's folder. `created` is an ISO time; texts may be empty.
+    is told is of an earlier spec. `results` is the report's folder, `published` are addresses of
+    models. `created` is an ISO time; texts may be empty.
     """
 
     kind: Kind
@@ -64,6 +69,8 @@ class Overview:
     failed: int = 0
     taken: int = 0
     score: str = ""
+    gpu_hours: str = ""
+    energy_kwh: str = ""
     eta: str = ""
     created: str = ""
     model: str = ""
@@ -76,6 +83,8 @@ class Overview:
     results: str = ""
     leaderboard: str = ""
     placeholders: tuple[str, ...] = field(default=())
+    published: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def word(self) -> str:
@@ -120,6 +129,8 @@ def overview(item: Json) -> Overview:
         failed=counts.get("failed") or 0,
         taken=counts.get("taken") or 0,
         score=str(status.get("score" if kind == EXPERIMENT else "best") or ""),
+        gpu_hours=_figure(status.get("gpuHours")),
+        energy_kwh=_figure(status.get("energyKwh")),
         eta=str(status.get("eta") or ""),
         created=str(metadata.get("creationTimestamp") or ""),
         model=str(item["spec"]["model"]["uri"]),
@@ -132,6 +143,8 @@ def overview(item: Json) -> Overview:
         results=str((status.get("results") or {}).get("markdown") or "").rpartition("/")[0],
         leaderboard=str(leaderboard.get("uri") or ""),
         placeholders=tuple(leaderboard.get("placeholders") or ()),
+        published=tuple(_published(status)),
+        labels={str(key): str(value) for key, value in (metadata.get("labels") or {}).items()},
     )
 
 
@@ -149,14 +162,22 @@ def _task(kind: Kind, task: Json) -> TaskOverview:
         mean=task.get("mean"),
         std=task.get("std"),
         score=task.get("score"),
+        gpu_hours=task.get("gpuHours"),
+        energy_kwh=task.get("energyKwh"),
         hyperparameters=best.get("hyperparameters") or {},
         end=task.get("end"),
     )
 
 
+def _figure(value: float | None) -> str:
+    return f"{value:g}" if value else ""
+
+
 def _mood(succeeded: bool | None, state: str) -> Mood:
     if succeeded is not None:
         return Mood.GOOD if succeeded else Mood.BAD
+    if state in _STUCK:
+        return Mood.STUCK
     return Mood.IDLE if state in _IDLE else Mood.BUSY
 
 
@@ -165,8 +186,12 @@ def _messages(conditions: Mapping[Any, Json]) -> Iterator[str]:
         condition = conditions.get(kind) or {}
         if condition.get("status") != "True" and condition.get("message"):
             yield str(condition["message"])
-    if message := (conditions.get("StorageSafe") or {}).get("message"):
-        yield str(message)
+    for kind in ("StorageSafe", "NotificationsDelivered"):
+        if message := (conditions.get(kind) or {}).get("message"):
+            yield str(message)
+    published = conditions.get("Published") or {}
+    if published.get("status") == "False" and published.get("message"):
+        yield f"Not published: {published['message']}"
 
 
 def _failures(status: Json) -> Iterator[str]:
@@ -175,6 +200,13 @@ def _failures(status: Json) -> Iterator[str]:
         yield f"{failure['task']} {where}: {failure['reason']}: {failure['message']}"
     if omitted := status.get("failuresOmitted"):
         yield f"and {omitted} more failures"
+
+
+def _published(status: Json) -> Iterator[str]:
+    for one in status.get("published") or ():
+        yield f"{one.get('task')}: {one.get('uri')}"
+    if omitted := status.get("publishedOmitted"):
+        yield f"and {omitted} more"
 
 
 def _failed_runs(status: Json) -> frozenset[str] | None:

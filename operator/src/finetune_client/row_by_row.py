@@ -7,8 +7,9 @@ from finetune_client.errors import ClientError
 from finetune_client.reports import layout_of, plan_of, planned_run
 from finetune_client.stores import Results
 from finetune_core.planning.plan import PlannedRun
-from finetune_core.results.comparison_schema import Comparison, ItemComparison
-from finetune_core.results.item_comparison import ItemTests, Sheet, compare_items, file_of
+from finetune_core.results.comparison.items import ItemTests, Sheet, compare_items, file_of
+from finetune_core.results.comparison.schema import Comparison, ItemComparison
+from finetune_core.results.comparison.significance import TTest
 from finetune_core.results.run import RunResult
 from finetune_core.results.schema import ResultsDocument, RunState
 from finetune_report.errors import ReportError
@@ -94,3 +95,18 @@ def _ended(place: Results, run: PlannedRun) -> RunResult:
     if not found:
         raise ClientError(f"run {run.task}/{run.run} of {place.name} has no result yet", "Wait for it: finetune watch.")
     return found[0]
+
+
+def statistics() -> tuple[TTest, ItemTests]:
+    """scipy's tests; they take a second to import, so that only who compares pays, and scipy comes with the trainer."""
+    try:
+        from finetune_report import item_tests  # noqa: PLC0415
+        from finetune_report.significance import t_test  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "scipy":
+            raise
+        raise ClientError(
+            "comparing needs scipy, which is not installed here",
+            "Install it: pip install scipy. `finetune results` needs none.",
+        ) from error
+    return t_test, item_tests

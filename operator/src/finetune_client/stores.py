@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -13,6 +13,7 @@ from finetune_client.endpoints import service_namespace
 from finetune_client.errors import ClientError, NotFoundError, RefusedError, UsageError
 from finetune_client.finding import checked_namespace, cluster, find, split_name
 from finetune_core.api import Storage
+from finetune_core.json_types import Json
 from finetune_core.problems import InvalidInputError
 from finetune_kube.kinds import KINDS, Kind
 from finetune_store import S3Connection, Store, open_store
@@ -21,7 +22,6 @@ from finetune_work.credentials import reaching, with_keys
 if TYPE_CHECKING:
     from finetune_client.kube.client import Kube
 
-Json = dict[str, Any]
 
 _RETRY_SECONDS = 5.0
 _BY_HAND = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (AWS_ENDPOINT_URL, AWS_REGION) of your own"

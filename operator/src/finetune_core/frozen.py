@@ -35,6 +35,16 @@ def _bounded(part: Any) -> Any:
     return copy
 
 
+def absent(value: Any) -> bool:
+    """Whether there is none: for `exclude_if`, so that documents from before a field keep every byte."""
+    return value is None
+
+
+def empty(value: Any) -> bool:
+    """Whether there is nothing in it; as `absent`."""
+    return not value
+
+
 class Frozen(BaseModel):
     """Fields that a model does not have are refused; both spellings of a field's name are read."""
 

@@ -1,13 +1,16 @@
 """Where everything lies in the object store: keys relative to the store's prefix.
 
+<namespace>/<experiment or search>/hold.json   while nothing new is to begin
+    signs/<pod uid>   while a pod that reports, or looks at volumes, is at work
 <namespace>/<experiment>/plan.json
-    runs/<task>/<run id>/config.json progress.json result.json
+    runs/<task>/<run id>/config.json progress.json result.json at-once.json
         checkpoint/<attempt>/...   see `results/checkpoint.py`
         attempts/<attempt>/metrics.jsonl predictions/<file>.tsv dev/<split>.tsv model/... tensorboard/...
         failures/<attempt>.json
     ray/<RayJob>.json          what its driver has done
     best/<task>.json   best/predictions/<file>.tsv   best/predictions/<custom task>/<file>.tsv
     results.json results.csv results.md runs.csv report.html plots/*.{png,svg}   submission.zip submission.json
+    published/<entry>.json     what lies at the places of an entry of `spec.publish`
 <namespace>/finetuning_results.{csv,md,html} over all experiments of the namespace
 <namespace>/finetuning_results_{comparison,sparsity}.{png,svg}
 <namespace>/.cache/...      tokenised data, by digest (a name that no experiment can have)
@@ -15,6 +18,8 @@
 """
 
 from dataclasses import dataclass
+
+_ATTEMPT_DIGITS = 8
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,11 @@ class RunLayout:
     def result(self) -> str:
         """Written last; only success writes it."""
         return f"{self.root}/result.json"
+
+    @property
+    def at_once(self) -> str:
+        """Of a pod's first run by id: that the pod does several at a time (`RunsAtOnce`); gone when it has ended."""
+        return f"{self.root}/at-once.json"
 
     @property
     def checkpoint(self) -> str:
@@ -109,6 +119,20 @@ class ExperimentLayout:
         return f"{self.root}/plan.json"
 
     @property
+    def hold(self) -> str:
+        """Why nothing new is to begin (`Hold`); gone as soon as it may. A search has it at the same place."""
+        return f"{self.root}/hold.json"
+
+    @property
+    def signs(self) -> str:
+        """Folder of the last signs of life of pods that report or look at volumes; of a search too."""
+        return f"{self.root}/signs"
+
+    def sign(self, pod: str) -> str:
+        """That of one pod, by its uid."""
+        return f"{self.signs}/{pod}"
+
+    @property
     def runs(self) -> str:
         """Folder of all runs."""
         return f"{self.root}/runs"
@@ -147,6 +171,10 @@ class ExperimentLayout:
         """Predictions of the best run of the file's task; of a custom task `<task>/<file>`."""
         return f"{self.root}/best/predictions/{file}"
 
+    def published(self, entry: str) -> str:
+        """What lies at the places of an entry of `spec.publish` (`Publications`)."""
+        return f"{self.root}/published/{entry}.json"
+
     @property
     def submission(self) -> str:
         """The leaderboard zip."""
@@ -184,3 +212,13 @@ def finetuning_results(namespace: str, suffix: str) -> str:
 def finetuning_plot(namespace: str, name: str, suffix: str) -> str:
     """A plot over all experiments of a namespace, png or svg; no experiment can have a name with an underscore."""
     return f"{namespace}/finetuning_results_{name}.{suffix}"
+
+
+def attempt_in(pod: str, unique: str) -> str:
+    """The name of one of several attempts that a pod is at; `unique` is a random text of hexadecimal digits."""
+    return f"{pod}-{unique[:_ATTEMPT_DIGITS]}"
+
+
+def is_attempt_of(attempt: str, pod: str) -> bool:
+    """Whether it is the pod's only attempt, which has its name, or one of several."""
+    return attempt in {pod, attempt_in(pod, attempt[-_ATTEMPT_DIGITS:])}

@@ -78,6 +78,9 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Seconds = Annotated[float, Field(ge=0, le=1e12)]
 """A duration."""
 
+Joules = Annotated[float, Field(ge=0, le=1e18)]
+"""An energy."""
+
 
 def of_folder(folder: str) -> dict[str, str]:
     """The context for validation that has every `Stored` in an object be of a folder, `<namespace>/<name>`."""

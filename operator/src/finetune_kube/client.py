@@ -8,6 +8,7 @@ from typing import Any
 import kubernetes.client
 import urllib3.exceptions
 
+from finetune_core.json_types import Json
 from finetune_kube.connect import ApiClient
 from finetune_kube.errors import (
     ApiUnavailableError,
@@ -19,8 +20,6 @@ from finetune_kube.errors import (
 from finetune_kube.forwarding import forwarded
 from finetune_kube.kinds import POD, Kind
 from finetune_kube.paths import api_path, field_selector, label_selector
-
-Json = dict[str, Any]
 
 _TIMEOUT = (5, 30)
 _FOLLOW_TIMEOUT = (5, None)
@@ -118,9 +117,13 @@ class Client:
             raise
 
     def replace(self, kind: Kind, namespace: str, manifest: Json) -> Json:
-        """Replace an object; ConflictError where the manifest's uid or resourceVersion are not its."""
+        """Replace an object; unknown fields are refused (RejectedError).
+
+        ConflictError where the manifest's uid or resourceVersion are not its.
+        """
         name = manifest["metadata"]["name"]
-        return self._call("PUT", kind, namespace, name, query=self._managed(), body=manifest)
+        query = self._managed() | {"fieldValidation": "Strict"}
+        return self._call("PUT", kind, namespace, name, query=query, body=manifest)
 
     def delete(self, kind: Kind, namespace: str, name: str, *, uid: str, version: str | None = None) -> None:
         """Delete the object of that uid and, in the background, what it owns.

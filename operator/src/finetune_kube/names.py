@@ -27,6 +27,8 @@ RULES_ANNOTATION = f"{GROUP}/revision-rules"
 SETTINGS_ANNOTATION = f"{GROUP}/settings"
 """A hash of the operator's own settings that went into the object."""
 DIGEST_ANNOTATION = f"{GROUP}/digest"
+LOGIN_KEY = ".dockerconfigjson"
+"""What a Secret of type kubernetes.io/dockerconfigjson has."""
 PLAN_FILE = "plan.json"
 """The plan's key in its ConfigMap."""
 

@@ -7,10 +7,9 @@ from typing import Any
 
 from finetune_core.api.crd import GROUP
 from finetune_core.canonical import short_hash
+from finetune_core.json_types import Json
 from finetune_kube import names
 from finetune_kube.kinds import KINDS
-
-Json = dict[str, Any]
 
 _HASH_LENGTH = 10
 _HASH = re.compile(f"[0-9a-f]{{{_HASH_LENGTH}}}")

@@ -2,7 +2,7 @@
 
     kopf event (experiment, Job) ──> queue ──> reconcile(namespace, name)
                                                 observe: API server + object store -> Observation
-                                                decide:  finetune_core.deciding.experiment (pure)
+                                                decide:  finetune_core.deciding.experiment.decision (pure)
                                                 act:     create / patch / delete children
                                                 status:  worked out anew, written only if it differs
 

@@ -6,28 +6,34 @@ from collections.abc import Iterable
 from finetune_core.api.status import Reason
 from finetune_core.deciding.actions import (
     Action,
+    CreatePublishJob,
     CreateReportJob,
     CreateTrainJob,
     DeleteJob,
     EndPod,
+    EndTask,
     ExpireJob,
+    HoldWork,
     PatchJob,
     PutHyperparameters,
+    ReleaseWork,
     ReopenTask,
 )
-from finetune_core.deciding.experiment import Decision
+from finetune_core.deciding.experiment.decision import Decision
 from finetune_core.deciding.expiry import expiring
 from finetune_core.deciding.observation import JobView
-from finetune_core.deciding.search import SearchDecision
+from finetune_core.deciding.search.decision import SearchDecision
+from finetune_core.json_types import Json
 from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import Plan
-from finetune_core.planning.search_plan import SearchPlan
+from finetune_core.planning.search.plan import SearchPlan
+from finetune_core.results.run import Hold
 from finetune_core.search_layout import SearchLayout
 from finetune_kube.errors import ApiUnavailableError, RejectedError
 from finetune_kube.kinds import JOB, Kind
 from finetune_operator import manifests
 from finetune_operator.children.writer import ChildWriter
-from finetune_operator.cluster import Cluster, Json
+from finetune_operator.cluster import Cluster
 from finetune_operator.executors import Executors
 from finetune_operator.problems import CannotRunError
 from finetune_operator.refusals import Asked, is_strict, problems_of
@@ -77,15 +83,28 @@ class ActionExecutor:
             case DeleteJob():
                 self.delete_job(action)
             case EndPod():
-                self._end_pod(action)
+                self.end_pod(action)
             case CreateReportJob():
                 # The report reads the plan in the store: it must be the one that was decided on.
                 store.put(_plan_key(plan), plan.to_bytes())
                 self._create_report_job(action)
+            case CreatePublishJob():
+                job = manifests.publish_job(self._owner, self._settings, action)
+                self._create(JOB, job, "publishResources")
             case PutHyperparameters():
                 self._put_hyperparameters(action)
             case ReopenTask(task):
                 store.delete(SearchLayout(self._owner.namespace, self._owner.name).end(task))
+            case EndTask(task, end):
+                store.put(SearchLayout(self._owner.namespace, self._owner.name).end(task), end.to_json())
+            case HoldWork(_, message):
+                store.put(self._hold_key, Hold(message=message).to_json())
+            case ReleaseWork():
+                store.delete(self._hold_key)
+
+    @property
+    def _hold_key(self) -> str:
+        return ExperimentLayout(self._owner.namespace, self._owner.name).hold
 
     def create_resolve_job(self, *, name: str, uris: tuple[str, ...], key: str) -> None:
         """Have a pod look at volumes."""
@@ -132,7 +151,8 @@ class ActionExecutor:
         patch = executor.patch(parallelism=action.parallelism, suspend=action.suspend)
         self._cluster.patch_work(executor.kind, self._owner.namespace, action.name, patch, uid=action.uid)
 
-    def _end_pod(self, action: EndPod) -> None:
+    def end_pod(self, action: EndPod) -> None:
+        """Interrupt a pod, as far as disruption budgets let it be; ClusterError."""
         try:
             self._cluster.evict_pod(self._owner.namespace, action.name, uid=action.uid)
         except ApiUnavailableError as error:

@@ -7,41 +7,40 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Generic
 
 import urllib3
 
 from finetune_core.api import ExperimentSpec, Storage
 from finetune_core.api.status import Reason
-from finetune_core.deciding.experiment_status import StatusT, with_unsafe_storage
-from finetune_core.deciding.finish import with_finished
+from finetune_core.deciding.conditions import StatusT, with_unsafe_storage
+from finetune_core.json_types import Json
 from finetune_core.planning.parse import AnySpec
 from finetune_core.problems import InvalidInputError, Problem
-from finetune_kube.errors import (
-    ClusterError,
-    ConflictError,
-)
+from finetune_core.times import written
+from finetune_kube.errors import ClusterError, ConflictError
 from finetune_operator import manifests
-from finetune_operator.cluster import Cluster, Json
+from finetune_operator.cluster import Cluster
 from finetune_operator.config import Config
 from finetune_operator.executors import EXECUTORS, Executors
 from finetune_operator.inputs.resolver import claims
+from finetune_operator.kinds.tools import Tools
 from finetune_operator.memory import LookMemory
+from finetune_operator.notifying.checks import check_notifications
+from finetune_operator.notifying.courier import NoPost, Post
 from finetune_operator.pod_checks import check_pods
 from finetune_operator.problems import CannotRunError, NotLeadingError, WaitingError
-from finetune_operator.status.end import is_settled, says_that_it_ended
-from finetune_operator.status.notices import notices
-from finetune_operator.status.patch import merge_patch
+from finetune_operator.status.end import has_more_to_tell, is_settled, says_that_it_ended
 from finetune_operator.status.refusals import TOLD, Refusals, Told, is_valid, unexpected
+from finetune_operator.status.writer import StatusWriter
 from finetune_operator.storage import Connection, Ready, StorageConnector
+from finetune_operator.subject import MemoryT, Subject
 from finetune_store import StoreError, bounded_pool, deadline
 from finetune_work.guarantees import unsafe_storage
 
 logger = logging.getLogger(__name__)
-
-MemoryT = TypeVar("MemoryT", bound=LookMemory)
 
 _SLOW_SECONDS = 30.0
 _OTHERS_SECONDS = 120.0
@@ -49,18 +48,6 @@ _CREDENTIALS_SECONDS = 300.0
 _AFTER_ACTION_SECONDS = 2.0
 _NO_PODS_SECONDS = 10.0
 _RESYNC_SECONDS_EACH = 0.05
-
-
-@dataclass(frozen=True)
-class Subject(Generic[StatusT, MemoryT]):
-    """What is being looked at, as the API server gave it."""
-
-    owner: manifests.Owner
-    generation: int
-    version: str
-    raw_status: Json
-    status: StatusT
-    memory: MemoryT
 
 
 class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
@@ -77,6 +64,7 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         monotonic: Callable[[], float] = time.monotonic,
         executors: Executors = EXECUTORS,
         holds: Callable[[str], bool] = lambda _namespace: True,
+        post: Post | None = None,
     ) -> None:
         self._cluster = cluster
         self._config = config
@@ -85,7 +73,10 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         self._utc_now = utc_now
         self._monotonic = monotonic
         self._executors = executors
+        self._tools = partial(Tools.of, cluster=cluster, executors=executors, http=self._http)
         self._holds = holds
+        self._post = post or NoPost()
+        self._writer: StatusWriter[StatusT] = StatusWriter(cluster, self._patch_status, self._post, utc_now)
         self._release = str(config.release or "")
         self._memories: dict[tuple[str, str, str], MemoryT] = {}
 
@@ -102,35 +93,40 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         return len(self._memories)
 
     def stalled(self) -> int:
-        """How many runs at work give no sign of life."""
-        return sum(memory.stalled for memory in list(self._memories.values()))
+        """How many runs at work, and pods that report or look at volumes, give no sign of life."""
+        return sum(memory.stalled + memory.pod_stalled for memory in list(self._memories.values()))
+
+    def gpu_seconds(self) -> dict[tuple[str, str], float]:
+        """What living objects took of GPUs so far, by namespace and name, where they took any."""
+        return {key[:2]: memory.gpu_seconds for key, memory in list(self._memories.items()) if memory.gpu_seconds}
 
     def reconcile(self, namespace: str, name: str) -> float | None:
         """Take one look; seconds until the next one is wanted, None when only an event can change anything."""
         resource = self._get(namespace, name)
         if resource is None or "deletionTimestamp" in resource["metadata"]:
             self._forget(namespace, name)
+            self._post.forget(self._kind, namespace, name)
             return None
-        settled = is_settled(resource)
-        if (settled and says_that_it_ended(resource)) or not self._holds(namespace):
+        settled, to_tell = is_settled(resource), has_more_to_tell(resource)
+        if (settled and says_that_it_ended(resource) and not to_tell) or not self._holds(namespace):
             self._forget(namespace, name)
-            return None if settled else _OTHERS_SECONDS
+            return None if settled and not to_tell else _OTHERS_SECONDS
         try:
             if settled:
-                self._say_that_it_ended(resource)
-                return None
+                return self._tell_of_the_end(resource)
             return self._take(self._subject(resource), resource["spec"])
         except ConflictError as error:
             # What was decided on has changed meanwhile.
             logger.info("looked at again: %s", error, extra={"experiment": f"{namespace}/{name}"})
             return _AFTER_ACTION_SECONDS
 
-    def _say_that_it_ended(self, resource: Json) -> None:
-        """Where an earlier version wrote the status; nothing else of it is looked at again."""
-        subject = self._subject(resource)
+    def _tell_of_the_end(self, resource: Json) -> float | None:
+        """To receivers, and in the status where an earlier version wrote it; nothing else of it is looked at again."""
+        subject, delay = self._subject(resource), None
         if subject.status.conditions:
-            self._write_status(subject, subject.status)
+            delay = self._write_status(subject, subject.status, resource["spec"])
         self._forget(subject.owner.namespace, subject.owner.name)
+        return delay
 
     def _take(self, subject: Subject[StatusT, MemoryT], raw_spec: Json) -> float | None:
         try:
@@ -143,18 +139,23 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
             # The queue logs it and tries again; without this nobody who applied the object would ever know.
             self._tell(subject, raw_spec, self._refusals(subject).waiting(Reason.INTERNAL_ERROR, unexpected(error)))
             raise
-        self._tell(subject, raw_spec, status)
+        telling = self._tell(subject, raw_spec, status)
         if delay is None:
             self._forget(subject.owner.namespace, subject.owner.name)
-        return delay
+        return min((seconds for seconds in (delay, telling) if seconds is not None), default=None)
 
-    def _tell(self, subject: Subject[StatusT, MemoryT], raw_spec: Json, status: StatusT) -> None:
+    def _tell(self, subject: Subject[StatusT, MemoryT], raw_spec: Json, status: StatusT) -> float | None:
         # For people's own tools: where nothing in the spec says it, only the operator knows its own storage.
         storage = subject.memory.connected_for or subject.status.storage
         if storage is not None and not raw_spec.get("storage"):
             # They send their own keys there, so it must not be what an older spec named.
             storage = self._config.default_storage
-        self._write_status(subject, status.model_copy(update={"storage": storage}))
+        return self._write_status(subject, status.model_copy(update={"storage": storage}), raw_spec)
+
+    @property
+    @abstractmethod
+    def _kind(self) -> str:
+        """What the objects are called."""
 
     @abstractmethod
     def _get(self, namespace: str, name: str) -> Json | None:
@@ -211,6 +212,13 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
     def _refusals(self, subject: Subject[StatusT, MemoryT]) -> Refusals[StatusT]:
         return Refusals(subject.status, subject.generation, self._now(), self._executors)
 
+    def _connected(self, subject: Subject[StatusT, MemoryT], spec: AnySpec) -> tuple[manifests.PodSettings, Connection]:
+        """Settings of pods, and the connection to the store, once the spec's pods and receivers are accepted."""
+        settings = self._pod_settings(spec, self._storage(spec.storage))
+        self._check_pods(subject, settings)
+        self._check_notifications(subject, spec)
+        return settings, self._connect(subject, settings.storage)
+
     def _storage(self, storage: Storage | None) -> Storage:
         """The spec's storage or the operator's default; CannotRunError where there is neither."""
         chosen = storage or self._config.default_storage
@@ -234,12 +242,22 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
             tracking=spec.tracking if isinstance(spec, ExperimentSpec) else None,
             names_storage=spec.storage is not None,
             defaults=self._config.pods,
+            operator_image=self._config.operator_image,
         )
 
     def _check_pods(self, subject: Subject[StatusT, MemoryT], settings: manifests.PodSettings) -> None:
         # What an operator before this one has accepted needs no trial: there are as many as living objects.
-        accepted = subject.status.observed_generation == subject.generation and is_valid(subject.status)
-        check_pods(self._cluster, subject.owner, settings, subject.memory, accepted=accepted)
+        check_pods(self._cluster, subject.owner, settings, subject.memory, accepted=self._is_accepted(subject))
+
+    def _check_notifications(self, subject: Subject[StatusT, MemoryT], spec: AnySpec) -> None:
+        # Once it was accepted, a receiver that fails stops nothing.
+        if not self._is_accepted(subject):
+            check_notifications(
+                self._cluster, subject.owner.namespace, spec.notifications or (), self._config.notification_hosts
+            )
+
+    def _is_accepted(self, subject: Subject[StatusT, MemoryT]) -> bool:
+        return subject.status.observed_generation == subject.generation and is_valid(subject.status)
 
     def _connect(self, subject: Subject[StatusT, MemoryT], storage: Storage) -> Connection:
         memory, now = subject.memory, self._monotonic()
@@ -273,23 +291,8 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         """How long to leave an object alone when no event comes: longer, the more of them there are."""
         return max(self._config.resync_seconds, len(self._memories) * _RESYNC_SECONDS_EACH)
 
-    def _write_status(self, subject: Subject[StatusT, MemoryT], status: StatusT) -> None:
-        status = with_finished(status, subject.status, generation=subject.generation, now=self._now())
-        patch = merge_patch(subject.raw_status, status.to_patch())
-        if not patch:
-            return
-        owner, now = subject.owner, self._now()
-        self._patch_status(owner, patch, subject.version)
-        for place, notice in enumerate(notices(subject.status, status)):
-            event = manifests.event(
-                owner,
-                type_=notice.type,
-                reason=notice.reason,
-                message=notice.message,
-                now=now,
-                suffix=f"{time.time_ns():x}{place}",
-            )
-            self._cluster.create_event(owner.namespace, event)
+    def _write_status(self, subject: Subject[StatusT, MemoryT], status: StatusT, raw_spec: Json) -> float | None:
+        return self._writer.write(subject, status, raw_spec, self._now())
 
     def _now(self) -> str:
-        return self._utc_now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        return written(self._utc_now())

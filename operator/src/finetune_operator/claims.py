@@ -15,9 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from finetune_core.json_types import Json
 from finetune_kube.errors import ConflictError, ForbiddenError, RejectedError
 from finetune_operator.config import Release
-from finetune_operator.election import Json, Sighting, held_by, holder_of, is_of_an_operator, new_lease
+from finetune_operator.election import Sighting, held_by, holder_of, is_of_an_operator, new_lease
 from finetune_operator.leadership import Leases, wall_clock
 
 logger = logging.getLogger(__name__)

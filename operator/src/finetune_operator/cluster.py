@@ -5,8 +5,9 @@ What is changed or deleted is named by its uid too: another object that has take
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from finetune_core.json_types import Json
 from finetune_kube.client import Client
 from finetune_kube.connect import ApiClient
 from finetune_kube.errors import ConflictError, KindMissingError, MissingError
@@ -24,7 +25,6 @@ from finetune_kube.kinds import (
     Kind,
 )
 
-Json = dict[str, Any]
 Labels = Mapping[str, str]
 AnswerT = TypeVar("AnswerT")
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from finetune_core.api import Storage
+from finetune_core.notifying.addresses import AllowedHost, allowed_hosts
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_operator.manifests.defaults import DEFAULTS, PodDefaults
 
@@ -35,7 +36,8 @@ class Config:
     an event (progress, ETA, pods that cannot start). `workers` look at the same time; one namespace gets half of them
     at most (see `schedule`). `look_seconds` bound all that one look asks of stores.
     `release` None means that nobody else may act; `identity` names this process among the release's; `lease_seconds`:
-    see `election.Timing`.
+    see `election.Timing`. `notification_hosts`: where notifications may be sent to. `operator_image` is its own, for
+    pods that publish.
     """
 
     trainer_image: str
@@ -52,6 +54,8 @@ class Config:
     release: Release | None = None
     identity: str = ""
     lease_seconds: int = 10
+    notification_hosts: tuple[AllowedHost, ...] = ()
+    operator_image: str | None = None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Config":
@@ -59,12 +63,12 @@ class Config:
         image = env.get("FINETUNE_TRAINER_IMAGE", "")
         if not image:
             raise InvalidInputError((Problem("FINETUNE_TRAINER_IMAGE", "not set: name the trainer image"),))
-        names = env.get("FINETUNE_NAMESPACES", "").split(",")
         return cls(
             trainer_image=image,
+            operator_image=env.get("FINETUNE_OPERATOR_IMAGE") or None,
             pods=_parsed(PodDefaults, env, "FINETUNE_PODS", "the chart's value pods") or DEFAULTS,
             image_pull_policy=env.get("FINETUNE_IMAGE_PULL_POLICY") or None,
-            namespaces=tuple(name.strip() for name in names if name.strip()),
+            namespaces=_listed(env, "FINETUNE_NAMESPACES"),
             default_storage=_parsed(Storage, env, "FINETUNE_DEFAULT_STORAGE", "a storage block"),
             log_format=_one_of("FINETUNE_LOG_FORMAT", env.get("FINETUNE_LOG_FORMAT", "text"), ("text", "json")),
             health_port=int(_number(env, "FINETUNE_HEALTH_PORT", 8080, least=0)),
@@ -74,7 +78,14 @@ class Config:
             release=_release(env.get("FINETUNE_RELEASE", "")),
             identity=env.get("FINETUNE_POD_NAME") or f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}",
             lease_seconds=int(_number(env, "FINETUNE_LEASE_SECONDS", 10, least=1)),
+            notification_hosts=allowed_hosts(
+                _listed(env, "FINETUNE_NOTIFICATION_HOSTS"), "FINETUNE_NOTIFICATION_HOSTS"
+            ),
         )
+
+
+def _listed(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(text.strip() for text in env.get(name, "").split(",") if text.strip())
 
 
 def _number(env: Mapping[str, str], name: str, default: float, *, least: float) -> float:

@@ -7,11 +7,10 @@ may take over.
 """
 
 from dataclasses import dataclass, field
-from typing import Any
 
+from finetune_core.json_types import Json
 from finetune_kube.names import OURS
 
-Json = dict[str, Any]
 API_VERSION = "coordination.k8s.io/v1"
 
 

@@ -4,14 +4,14 @@ Low-level event handlers alone make kopf add no finalizer, so that uninstalling 
 never leaves a resource stuck (docs/decisions/0001-work-queue-and-no-finalizers.md).
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import kopf
 
 from finetune_core.names import is_name
 from finetune_kube import names
-from finetune_kube.kinds import EXPERIMENT, KINDS, SEARCH
+from finetune_kube.kinds import KINDS
 from finetune_operator.executors import EXECUTORS
 from finetune_operator.service import Service
 
@@ -63,27 +63,8 @@ def register(registry: kopf.OperatorRegistry, service: Service, *, clusterwide: 
     async def stop(**_: Any) -> None:
         await service.stop()
 
-    @kopf.on.event(EXPERIMENT.group, EXPERIMENT.version, EXPERIMENT.plural, registry=registry)
-    async def experiment_changed(
-        type: str | None,  # noqa: A002 - kopf's name for it
-        body: kopf.Body,
-        namespace: str | None,
-        name: str,
-        **_: Any,
-    ) -> None:
-        if is_news(type, body):
-            await service.poke(EXPERIMENT.kind, namespace or "", name)
-
-    @kopf.on.event(SEARCH.group, SEARCH.version, SEARCH.plural, registry=registry)
-    async def search_changed(
-        type: str | None,  # noqa: A002 - kopf's name for it
-        body: kopf.Body,
-        namespace: str | None,
-        name: str,
-        **_: Any,
-    ) -> None:
-        if is_news(type, body):
-            await service.poke(SEARCH.kind, namespace or "", name)
+    for kind in KINDS:
+        kopf.on.event(kind.group, kind.version, kind.plural, registry=registry)(_poking(service, kind.kind))
 
     async def work_changed(namespace: str | None, labels: kopf.Labels, **_: Any) -> None:
         owner = owner_of(labels)
@@ -100,3 +81,17 @@ def register(registry: kopf.OperatorRegistry, service: Service, *, clusterwide: 
         async def namespace_changed(name: str, body: kopf.Body, **_: Any) -> None:
             if body.get("status", {}).get("phase") == "Terminating":
                 await service.clear_namespace(name)
+
+
+def _poking(service: Service, kind: str) -> Callable[..., Awaitable[None]]:
+    async def changed(
+        type: str | None,  # noqa: A002 - kopf's name for it
+        body: kopf.Body,
+        namespace: str | None,
+        name: str,
+        **_: Any,
+    ) -> None:
+        if is_news(type, body):
+            await service.poke(kind, namespace or "", name)
+
+    return changed

@@ -14,9 +14,10 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Protocol
 
+from finetune_core.json_types import Json
 from finetune_kube.errors import ClusterError, ConflictError
 from finetune_operator.config import Release
-from finetune_operator.election import Json, Sighting, Timing, duration_of, held_by, holder_of, new_lease, released
+from finetune_operator.election import Sighting, Timing, duration_of, held_by, holder_of, new_lease, released
 from finetune_operator.problems import NotLeadingError
 
 logger = logging.getLogger(__name__)

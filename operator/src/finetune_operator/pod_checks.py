@@ -29,7 +29,7 @@ def check_pods(cluster: Cluster, owner: Owner, settings: PodSettings, memory: Lo
     `accepted`: an operator that has started since has found the spec valid; it is not asked again.
     """
     _check_policy(settings)
-    wanted = short_hash(settings.asked_of_pods("report_resources", "resolve_resources", "ray"))
+    wanted = short_hash(settings.asked_of_pods("report_resources", "resolve_resources", "publish_resources", "ray"))
     if memory.tried != wanted and (memory.tried is not None or not accepted):
         _try_pods(cluster, owner, settings)
     memory.tried = wanted
@@ -57,6 +57,7 @@ def _resources(settings: PodSettings) -> Iterator[tuple[str, Resources | None]]:
     others = {
         "reportResources": execution.report_resources,
         "resolveResources": execution.resolve_resources,
+        "publishResources": execution.publish_resources,
         "ray.headResources": (execution.ray or RayOptions()).head_resources,
     }
     yield from ((field, wanted) for field, wanted in others.items() if wanted is not None)

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from finetune_core.api import Execution, PodTemplate
+from finetune_core.json_types import Json
 from finetune_core.problems import Problem
 from finetune_kube.errors import RejectedError
-
-Json = dict[str, Any]
 
 _STRICT = re.compile('(unknown|duplicate) field "([^"]+)"')
 _TEMPLATE = re.compile(r"(.*?\b)template\.(.+)")

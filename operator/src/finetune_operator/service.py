@@ -19,6 +19,8 @@ from finetune_operator.config import Config
 from finetune_operator.kinds.experiment import Reconciler
 from finetune_operator.kinds.search import SearchReconciler
 from finetune_operator.leadership import Alone, Leadership
+from finetune_operator.notifying.courier import Courier
+from finetune_operator.notifying.sending import Sender
 from finetune_operator.problems import NotLeadingError
 from finetune_operator.queue import WorkQueue
 from finetune_operator.storage import StorageConnector
@@ -61,10 +63,16 @@ class Service:
         self._leadership = leadership
         self._claims = claims
         connector = StorageConnector(cluster, on_request=self._store_request, own=config.default_storage)
+        self._courier = Courier(
+            Sender(cluster, config.notification_hosts).send,
+            tell=lambda about: self.poke(about.kind, about.namespace, about.name),
+            permitted=leadership.check,
+            count=telemetry.count_notification,
+        )
         holds = claims.holds if claims else lambda _namespace: True
         self._reconcilers: dict[str, Reconciler | SearchReconciler] = {
-            EXPERIMENT.kind: Reconciler(cluster, config, connector=connector, holds=holds),
-            SEARCH.kind: SearchReconciler(cluster, config, connector=connector, holds=holds),
+            EXPERIMENT.kind: Reconciler(cluster, config, connector=connector, holds=holds, post=self._courier),
+            SEARCH.kind: SearchReconciler(cluster, config, connector=connector, holds=holds, post=self._courier),
         }
         self._connector = connector
         self._threads = ThreadPoolExecutor(config.workers, thread_name_prefix="reconcile")
@@ -78,8 +86,9 @@ class Service:
     async def start(self) -> None:
         """Stand for election, work when it is won, and serve /healthz, /readyz and /metrics."""
         loop = asyncio.get_running_loop()
-        await self._queue.set_open(False)
+        await self._set_open(False)
         self._tasks = [
+            self._courier.start(),
             asyncio.create_task(self._queue.run(), name="work queue"),
             asyncio.create_task(self._follow(), name="leadership"),
         ]
@@ -89,7 +98,7 @@ class Service:
 
     async def stop(self) -> None:
         """Stop taking work, let looks under way end, and give the lead back; where one does not end, it expires."""
-        await self._queue.set_open(False)
+        await self._set_open(False)
         quiet = False
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_LOOKS_SECONDS):
@@ -102,7 +111,12 @@ class Service:
         for runner in self._runners:
             await runner.cleanup()
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._courier.stop()
         self._connector.close()
+
+    async def _set_open(self, is_open: bool) -> None:
+        await self._courier.set_open(is_open)
+        await self._queue.set_open(is_open)
 
     async def poke(self, kind: str, namespace: str, name: str) -> None:
         """Have an experiment or a search looked at now."""
@@ -148,9 +162,10 @@ class Service:
             if term is not None and term != seen:
                 for reconciler in self._reconcilers.values():
                     reconciler.forget_all()
+                self._courier.forget_all()
                 self._health.succeeded()
             seen = term
-            await self._queue.set_open(term is not None)
+            await self._set_open(term is not None)
 
     def _report(self, key: Key, error: Exception) -> None:
         if isinstance(error, NotLeadingError):
@@ -186,6 +201,8 @@ class Service:
         self._telemetry.show_others(self._claims.others() if self._claims else {})
         self._telemetry.queue_length.set(len(self._queue))
         self._telemetry.living.set(sum(reconciler.remembered() for reconciler in self._reconcilers.values()))
+        spent = {(k, *key): s for k, one in self._reconcilers.items() for key, s in one.gpu_seconds().items()}
+        self._telemetry.show_gpu_seconds(spent)
         self._telemetry.stalled.set(sum(reconciler.stalled() for reconciler in self._reconcilers.values()))
         body = generate_latest(self._telemetry.registry)
         return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})

@@ -13,15 +13,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from finetune_core.api import Storage
+from finetune_core.json_types import Json
 from finetune_operator.cluster import Cluster
 from finetune_operator.telemetry.metering import MeteredStore
 from finetune_store import S3Connection, Store, creates_once, open_store
 from finetune_work.credentials import reaching, with_keys
-
-Json = dict[str, Any]
 
 _RETRY_SECONDS = 2.0
 """The operator looks again later rather than keep a worker waiting."""

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping
+from itertools import chain
 
 from finetune_core.api import MissingTasks, ModelRetention
 from finetune_core.layout import ExperimentLayout
@@ -16,7 +17,8 @@ from finetune_core.leaderboard.submission import (
 from finetune_core.planning.plan import Plan
 from finetune_core.results.document import build_document, submission_row
 from finetune_core.results.schema import ResultsDocument
-from finetune_core.tables.experiment import results_csv, results_markdown, runs_csv
+from finetune_core.tables.experiment import results_csv, results_markdown
+from finetune_core.tables.runs import runs_csv
 from finetune_core.tasks.registry import SUBMISSION_FILES
 from finetune_report.errors import ResultsChangedError
 from finetune_report.experiment.curves import read_curves
@@ -74,7 +76,14 @@ def _document(store: Store, plan: Plan, findings: Findings) -> ResultsDocument:
     layout = ExperimentLayout(plan.namespace, plan.experiment)
     # What retention is about to delete must not be pointed at.
     models = {} if plan.retention == ModelRetention.NONE else findings.models(plan)
-    return build_document(plan, findings.results, findings.failures, uri=store.uri(layout.root), models=models)
+    return build_document(
+        plan,
+        findings.results,
+        findings.failures,
+        uri=store.uri(layout.root),
+        models=models,
+        progress=findings.progress,
+    )
 
 
 def _publish(
@@ -120,7 +129,10 @@ def _shown(store: Store, plan: Plan, document: ResultsDocument, *, plots: bool) 
     layout = ExperimentLayout(document.namespace, document.experiment)
     pictures = plot_experiment(document, read_curves(store, document)) if plots else {}
     settings = {name: task.settings for name, task in plan.tasks.items()}
-    return {**picture_files(layout, pictures.values()), layout.report: report_html(document, pictures, settings)}
+    return {
+        **picture_files(layout, chain(*pictures.values())),
+        layout.report: report_html(document, pictures, settings),
+    }
 
 
 def _submission(

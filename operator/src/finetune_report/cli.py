@@ -2,11 +2,11 @@
 
 import argparse
 import importlib.util
-import json
 import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from finetune_core.layout import ExperimentLayout
@@ -20,15 +20,16 @@ from finetune_core.tables.search_summary import summary_markdown
 from finetune_report.build import build
 from finetune_report.errors import OvertakenError, ReportError, ResultsChangedError, reported
 from finetune_report.labels import OpenData
+from finetune_report.last_words import say_last
 from finetune_store import POD_RETRY_SECONDS, RETRY_SECONDS, NotFoundError, S3Connection, Store, StoreError, open_store
 from finetune_store.documents import FILE_LIMIT, find
+from finetune_store.signs import signs_of_life
 
 _log = logging.getLogger(__name__)
 
 TERMINATION_LOG = Path("/dev/termination-log")
-_MAX_MESSAGE_BYTES = 3000
-"""Kubernetes cuts termination messages at 4,096 bytes; a cut one would be no JSON."""
 _PVC_ROOT = "/mnt/pvc"
+_SIGN = "key in the store of an object that is written anew while the work goes on"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
-        return command(options)
+        with _signs(options):
+            return command(options)
     except ResultsChangedError as error:
         return _fail(FailureReason.RESULTS_CHANGED, error, ExitCode.RESULTS_CHANGED)
     except OvertakenError as error:
@@ -66,11 +68,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     building.add_argument("--failed-file", type=Path, metavar="FILE", help="the same, one a line")
     building.add_argument("--expect-digest", metavar="DIGEST", help="write nothing unless the results have this digest")
+    building.add_argument("--sign", metavar="KEY", help=_SIGN)
     building.set_defaults(command=_build)
     searching = commands.add_parser("search", parents=[store], help="write a search's tables, plots and best values")
     searching.add_argument("--namespace", required=True, metavar="NAMESPACE")
     searching.add_argument("--search", required=True, metavar="NAME")
     searching.add_argument("--expect-digest", metavar="DIGEST", help="write nothing unless its trials have this digest")
+    searching.add_argument("--sign", metavar="KEY", help=_SIGN)
     searching.set_defaults(command=_search)
     showing = commands.add_parser("show", parents=[store], help="print the table of results")
     showing.add_argument("experiment", metavar="NAMESPACE/EXPERIMENT")
@@ -149,6 +153,12 @@ def _open(uri: str | None, *, seconds: float = RETRY_SECONDS) -> Store:
     return open_store(uri, connection=S3Connection.from_env(os.environ), retry_seconds=seconds)
 
 
+def _signs(options: argparse.Namespace) -> AbstractContextManager[None]:
+    """A pod that reports tells that it works; other commands, and people, have nobody to tell."""
+    key = getattr(options, "sign", None)
+    return signs_of_life(_open(options.store, seconds=0), key) if key else nullcontext()
+
+
 def _data_opener() -> OpenData:
     """Opens s3:// and file:// data, and volumes where they are mounted; the hub is left alone."""
 
@@ -194,7 +204,5 @@ def _lines(file: Path | None) -> list[str]:
 def _fail(reason: FailureReason, error: Exception, code: int) -> int:
     """Say why on standard error and, in a pod, in its termination message, where the operator finds it."""
     _log.error("%s", escaped(str(error)))
-    if TERMINATION_LOG.exists():
-        message = str(error).encode()[:_MAX_MESSAGE_BYTES].decode(errors="ignore")
-        TERMINATION_LOG.write_text(json.dumps({"reason": reason.value, "message": message}, ensure_ascii=False))
+    say_last(reason, str(error), TERMINATION_LOG)
     return code

@@ -4,11 +4,11 @@ import logging
 import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import Plan, PlannedRun
-from finetune_core.results.run import Failure, RunResult
+from finetune_core.results.run import Failure, Progress, RunResult
 from finetune_store import ObjectInfo, Store
 from finetune_store.documents import find_or_warn
 
@@ -21,12 +21,16 @@ _CHECKPOINT_FILE = re.compile(r"checkpoint/.+")
 
 @dataclass(frozen=True)
 class Findings:
-    """By run id: results, failures of the failed runs (None: no reason left), keys of weights, of checkpoints."""
+    """By run id: results, failures of the failed runs (None: no reason left), keys of weights, of checkpoints.
+
+    `progress` is of runs that have no result.
+    """
 
     results: Mapping[str, RunResult]
     failures: Mapping[str, Failure | None]
     weights: Mapping[str, tuple[str, ...]]
     checkpoints: Mapping[str, tuple[str, ...]]
+    progress: Mapping[str, Progress] = field(default_factory=dict)
 
     def models(self, plan: Plan) -> dict[str, str]:
         """Run id -> folder of the weights that belong to the run's result, where they are there."""
@@ -58,7 +62,16 @@ def gather(store: Store, plan: Plan, failed: Iterable[str]) -> Findings:
         failures={run_id: _failure(store, objects.get(run_id, {})) for run_id in sorted(lost)},
         weights=_keys(objects, _MODEL_FILE),
         checkpoints=_keys(objects, _CHECKPOINT_FILE),
+        progress=_progress(store, layout, [run for run in plan.runs if run.run_id not in results], objects),
     )
+
+
+def _progress(
+    store: Store, layout: ExperimentLayout, runs: Iterable[PlannedRun], objects: Mapping[str, Mapping[str, ObjectInfo]]
+) -> dict[str, Progress]:
+    begun = (run for run in runs if "progress.json" in objects.get(run.run_id, {}))
+    found = {run.run_id: find_or_warn(store, layout.run(run.task, run.run_id).progress, Progress) for run in begun}
+    return {run_id: progress for run_id, progress in found.items() if progress is not None}
 
 
 def _keys(objects: Mapping[str, Mapping[str, ObjectInfo]], wanted: re.Pattern[str]) -> dict[str, tuple[str, ...]]:

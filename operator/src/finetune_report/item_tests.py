@@ -1,7 +1,7 @@
 """scipy's tests over the rows of a dev set, and the metrics that are resampled. Importing this takes a second.
 
-The metrics are those of `finetune_trainer.run.metrics`, which are scikit-learn's: here of many resampled dev sets at
-once, which scikit-learn does not do: 2,000 resamples of ten models are 20,000 calls of it.
+The metrics are those of `finetune_trainer.measure.metrics`, which are scikit-learn's: here of many resampled dev sets
+at once, which scikit-learn does not do: 2,000 resamples of ten models are 20,000 calls of it.
 """
 
 import json
@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from finetune_core.results.item_comparison import Interval, Items
-from finetune_core.results.significance import LEVEL
+from finetune_core.results.comparison.items import Interval, Items
+from finetune_core.results.comparison.significance import LEVEL
 from finetune_core.tasks.metrics import REGRESSION_METRICS
 
 RESAMPLES = 2000

@@ -15,23 +15,32 @@ _ROUNDS = 10
 _Model = TypeVar("_Model", bound=Stored)
 
 
-def write_current(store: Store, make: Callable[[], Mapping[str, bytes]], *, what: str) -> None:
-    """Write the files (key -> content) that `make` makes of the store. OvertakenError where others change them always.
+def write_current(store: Store, make: Callable[[], Mapping[str, bytes | None]], *, what: str) -> None:
+    """Write the files (key -> content, None: there is to be none) that `make` makes of the store. OvertakenError where
+    others change them always.
 
     Several processes may do this at once. Each makes its files again after it has written: whoever writes last without
     the newest source sees that source then, for it lay in the store before its own report wrote. `what` names what the
     files are made of.
     """
-    written: Mapping[str, bytes] | None = None
+    written: Mapping[str, bytes | None] | None = None
     for _ in range(_ROUNDS):
         files = make()
-        if written == files and all(store.stat(key) is not None for key in files):
+        if written == files and all((store.stat(key) is None) == (one is None) for key, one in files.items()):
             return
         for key, content in files.items():
-            if _stored(store, key) != content:
+            if content is None:
+                _remove(store, key)
+            elif _stored(store, key) != content:
                 put(store, key, content)
         written = files
     raise OvertakenError(f"{what} changed {_ROUNDS} times while their table was written")
+
+
+def _remove(store: Store, key: str) -> None:
+    # Keys may be limited to what is needed: deleting is asked for only where there is something.
+    if store.stat(key) is not None:
+        store.delete(key)
 
 
 def _stored(store: Store, key: str) -> bytes | None:

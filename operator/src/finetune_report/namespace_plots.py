@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from finetune_core.results.intervals import FEWEST, Mean, mean_score, what_is_drawn
 from finetune_core.results.schema import ResultsDocument
 from finetune_core.tables import figures
 from finetune_core.tables.results import Statistic, results_table, rivals
@@ -15,19 +16,26 @@ from finetune_report.canvas import Picture
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#F0E442")
 _MOST = len(_COLOURS)
 """More experiments than this cannot be told apart by colour."""
-_MEAN = "mean over runs"
+PLOTS = ("comparison", "sparsity")
+"""Names of the plots that there may be."""
+_MARK = {
+    "color": "#444444", "markersize": 5, "markeredgewidth": 1.2, "elinewidth": 1, "capsize": 2, "zorder": 3
+}  # fmt: skip
+_A_RUN = {"s": 8, "c": "white", "edgecolors": "#444444", "linewidths": 0.7, "zorder": 4}
+_RUNS = f"runs, where they are fewer than {FEWEST}"
 _GROUP = 0.84
 """Width of a task's bars together; tasks are 1 apart."""
 
 
 def plot_namespace(namespace: str, documents: Sequence[ResultsDocument]) -> tuple[Picture, ...]:
-    """Both plots, always as files: where there is nothing to draw they say so, and no old one stays beside new tables.
+    """The comparison, which says so where there is nothing to draw; that against sparsity where any model is sparse.
 
     Experiments in any order give the same bytes.
     """
     ordered = sorted(documents, key=lambda document: (document.experiment, document.uri))
     with canvas.style():
-        return (_comparison(namespace, ordered), _sparsity(namespace, ordered))
+        against = (_sparsity(namespace, ordered),) if any(one.sparsity for one in ordered) else ()
+        return (_comparison(namespace, ordered), *against)
 
 
 def _comparison(namespace: str, documents: Sequence[ResultsDocument]) -> Picture:
@@ -35,11 +43,9 @@ def _comparison(namespace: str, documents: Sequence[ResultsDocument]) -> Picture
     scored = [document for document in documents if any(task.score is not None for task in document.tasks)]
     drawn = _best_of(scored)
     columns = results_table(drawn, Statistic.BEST).columns()
-    tasks = [
-        column.task for column in columns if any(_score(document, column.task)[0] is not None for document in drawn)
-    ]
+    tasks = [column.task for column in columns if any(_score(document, column.task) is not None for document in drawn)]
     bars = len(tasks) * len(drawn)
-    figure = Figure(figsize=(min(18.0, max(5.6, 0.22 * bars + 0.3 * len(tasks) + 1.4)), 4.2), layout="constrained")
+    figure = canvas.figure_of(min(18.0, max(5.6, 0.22 * bars + 0.3 * len(tasks) + 1.4)), 4.2)
     axes = figure.subplots()
     title = f"{namespace}: scores of the experiments by task"
     if len(drawn) < len(scored):
@@ -47,27 +53,24 @@ def _comparison(namespace: str, documents: Sequence[ResultsDocument]) -> Picture
     if not drawn:
         return _nothing(figure, axes, "comparison", title, "No experiment has a score yet.")
     width = min(_GROUP / len(drawn), 0.4)
+    means = [[_mean(document, task) for task in tasks] for document in drawn]
+    label = what_is_drawn(mean.n for some in means for mean in some if mean)
     for number, document in enumerate(drawn):
         places = [place + width * (number - (len(drawn) - 1) / 2) for place in range(len(tasks))]
-        bests, means = zip(*(_score(document, task) for task in tasks), strict=True)
+        bests = [_score(document, task) for task in tasks]
         _bars(axes, places, bests, width=0.92 * width, color=_COLOURS[number], label=_label(document))
-        marked = [(place, mean) for place, mean in zip(places, means, strict=True) if mean is not None]
-        axes.hlines(
-            [mean for _, mean in marked],
-            [place - 0.46 * width for place, _ in marked],
-            [place + 0.46 * width for place, _ in marked],
-            color="white" if _COLOURS[number] == "#000000" else "black",
-            linewidth=1.2,
-            zorder=3,
-            label=_MEAN if number == 0 else "_",
-        )
+        marked = means[number]
+        canvas.means(axes, places, marked, label=label, **_MARK)
+        for place, task, mean in zip(places, tasks, marked, strict=True):
+            if mean and mean.interval is None:
+                canvas.runs(axes, place, document.scores_of(task), width=width / 2, label=_RUNS, **_A_RUN)
+    canvas.ends_within(axes, None, 100)
     axes.set_xticks(range(len(tasks)), tasks, rotation=30 if bars < 12 and len(tasks) > 6 else 0)
     axes.set_xlim(-0.6, len(tasks) - 0.4)
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set_ylabel("task score of the best run (× 100)")
     axes.grid(visible=False, axis="x")
-    figure.suptitle(title)
-    _legend(figure, axes)
+    _legend(figure, axes, {label, _RUNS})
     return canvas.picture("comparison", "finetuning_results", title, figure)
 
 
@@ -78,7 +81,7 @@ def _sparsity(namespace: str, documents: Sequence[ResultsDocument]) -> Picture:
         for document in documents
         if document.sparsity is not None and document.glue.value is not None
     ]
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    figure = canvas.figure_of(6.4, 4.2)
     axes = figure.subplots()
     title = f"{namespace}: score against sparsity"
     if not known:
@@ -122,7 +125,6 @@ def _sparsity(namespace: str, documents: Sequence[ResultsDocument]) -> Picture:
     axes.margins(y=0.1)
     axes.set_xlabel("sparsity (% zeros of the weights that the model's type covers; dense models: 0)")
     axes.set_ylabel("GLUE score (× 100)" if all(not score.missing for score in compared) else "mean of task scores")
-    figure.suptitle(title)
     canvas.legend_below(figure, axes)
     return canvas.picture("sparsity", "finetuning_results", title, figure)
 
@@ -142,9 +144,12 @@ def _best_of(documents: Sequence[ResultsDocument]) -> list[ResultsDocument]:
     return [document for document in documents if document in chosen]
 
 
-def _score(document: ResultsDocument, task: str) -> tuple[float | None, float | None]:
-    row = next((row for row in document.tasks if row.task == task), None)
-    return (None, None) if row is None else (row.score, row.mean_score)
+def _score(document: ResultsDocument, task: str) -> float | None:
+    return next((row.score for row in document.tasks if row.task == task), None)
+
+
+def _mean(document: ResultsDocument, task: str) -> Mean | None:
+    return next((mean_score(document, row) for row in document.tasks if row.task == task), None)
 
 
 def _bars(
@@ -162,16 +167,14 @@ def _label(document: ResultsDocument) -> str:
     return f"{document.experiment} ({figures.score(score.value)}{'*' if score.missing else ''})"
 
 
-def _legend(figure: Figure, axes: Axes) -> None:
+def _legend(figure: Figure, axes: Axes, common: set[str]) -> None:
     # What all have in common comes last.
-    entries = sorted(zip(*axes.get_legend_handles_labels(), strict=True), key=lambda entry: entry[1] == _MEAN)
-    handles, labels = [handle for handle, _ in entries], [label for _, label in entries]
-    title = "experiment (GLUE score; * not over all tasks)"
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)), title=title)
+    entries = sorted(zip(*axes.get_legend_handles_labels(), strict=True), key=lambda entry: entry[1] in common)
+    handles = {label: handle for handle, label in entries}
+    canvas.legend_of(figure, handles, min(4, len(handles)), "experiment (GLUE score; * not over all tasks)")
 
 
 def _nothing(figure: Figure, axes: Axes, name: str, title: str, why: str) -> Picture:
     axes.set_axis_off()
     axes.text(0.5, 0.5, why, ha="center", va="center", transform=axes.transAxes)
-    figure.suptitle(title)
     return canvas.picture(name, "finetuning_results", title, figure)

@@ -1,5 +1,7 @@
 """`<namespace>/finetuning_results.*`, kept up to date by every report of an experiment."""
 
+from itertools import product
+
 from finetune_core.layout import finetuning_plot, finetuning_results
 from finetune_core.results.schema import ResultsDocument
 from finetune_core.tables.results import Statistic, results_table
@@ -7,7 +9,7 @@ from finetune_core.tables.results_formats import namespace_markdown, table_csv
 from finetune_report.namespace_files import read_all, write_current
 from finetune_store import Store
 
-_Files = dict[str, bytes]
+_Files = dict[str, bytes | None]
 
 
 def update_results_table(store: Store, namespace: str, *, plots: bool = True) -> None:
@@ -40,11 +42,12 @@ def _tables(namespace: str, documents: list[ResultsDocument]) -> _Files:
 def _plots(namespace: str, documents: list[ResultsDocument]) -> _Files:
     # Importing matplotlib takes a second.
     from finetune_report.namespace_page import namespace_html  # noqa: PLC0415
-    from finetune_report.namespace_plots import plot_namespace  # noqa: PLC0415
+    from finetune_report.namespace_plots import PLOTS, plot_namespace  # noqa: PLC0415
 
     pictures = plot_namespace(namespace, documents)
     files: _Files = {}
-    for picture in pictures:
-        files[finetuning_plot(namespace, picture.name, "png")] = picture.png
-        files[finetuning_plot(namespace, picture.name, "svg")] = picture.svg
+    for name, suffix in product(PLOTS, ("png", "svg")):
+        # One that is not drawn any more goes.
+        drawn = next((picture.files[suffix] for picture in pictures if picture.name == name), None)
+        files[finetuning_plot(namespace, name, suffix)] = drawn
     return files | {finetuning_results(namespace, "html"): namespace_html(namespace, documents, pictures)}

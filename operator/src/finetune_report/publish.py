@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from finetune_core.layout import ExperimentLayout
 from finetune_core.results.schema import ResultsDocument
-from finetune_core.results.search_summary import SearchSummary
+from finetune_core.results.search.summary import SearchSummary
 from finetune_report.errors import OvertakenError
 from finetune_store import NotFoundError, Store, UnreadableError
 from finetune_store.documents import FILE_LIMIT, find_or_warn

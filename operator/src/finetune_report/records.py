@@ -50,13 +50,15 @@ class RunRecord:
     evaluations: tuple[Evaluation, ...]
 
 
-def read_records(store: Store, plan: Plan, read: Read | None = None) -> tuple[RunRecord, ...]:
+def read_records(store: Store, plan: Plan, read: Read | None = None, *, curves: bool = True) -> tuple[RunRecord, ...]:
     """The record of every planned run, in the plan's order: one listing, then a few small reads a run. StoreError.
+
+    Without `curves` no evaluations are read.
 
     What is torn, malformed or just removed is logged and left out: these records are looked at and decide nothing.
     """
     objects = objects_by_run(store, ExperimentLayout(plan.namespace, plan.experiment))
-    reader = _Reader(store, read)
+    reader = _Reader(store, read, curves)
     with ThreadPoolExecutor(_READERS) as pool:
         return tuple(pool.map(lambda run: reader.record(run, objects.get(run.run_id, {})), plan.runs))
 
@@ -65,6 +67,7 @@ def read_records(store: Store, plan: Plan, read: Read | None = None) -> tuple[Ru
 class _Reader:
     store: Store
     read: Read | None
+    curves: bool
 
     def record(self, run: PlannedRun, files: Mapping[str, ObjectInfo]) -> RunRecord:
         result = self._model(files.get("result.json"), RunResult)
@@ -87,7 +90,7 @@ class _Reader:
             result=result,
             failure=failure if state == State.FAILED else None,
             progress=self._model(progress_file, Progress),
-            evaluations=self._lines(measured or _newest(files, "attempts/", "/metrics.jsonl")),
+            evaluations=self._lines(measured or _newest(files, "attempts/", "/metrics.jsonl")) if self.curves else (),
         )
 
     def _model(self, info: ObjectInfo | None, model: type[_Model]) -> _Model | None:

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from scipy import stats
 
-from finetune_core.results.significance import LEVEL, Estimate, Kind
+from finetune_core.results.comparison.significance import LEVEL, Estimate, Kind
 
 
 def t_test(before: Sequence[float], after: Sequence[float], kind: Kind) -> Estimate:
-    """`finetune_core.results.significance.TTest`: mean(after) - mean(before), two-sided, interval at LEVEL.
+    """`finetune_core.results.comparison.significance.TTest`: mean(after) - mean(before), two-sided, interval at LEVEL.
 
     Paired by `scipy.stats.ttest_rel`; Welch's by `ttest_ind`, which does not take the two spreads for equal.
     """

@@ -6,8 +6,7 @@
 The only package that knows minio. Errors are StoreErrors by kind; what may pass by itself is retried in here.
 """
 
-from finetune_store._connection import S3Connection
-from finetune_store._deadline import bounded_pool, deadline
+from finetune_store._deadline import RefusedAddressError, bounded_pool, connecting_only_to, deadline
 from finetune_store._directory import DirectoryStore
 from finetune_store._errors import (
     AccessDeniedError,
@@ -17,6 +16,7 @@ from finetune_store._errors import (
     InvalidKeyError,
     NoSuchBucketError,
     NotFoundError,
+    OfTheStoreError,
     StoreError,
     StoreFullError,
     TlsError,
@@ -28,10 +28,12 @@ from finetune_store._errors import (
     UnsupportedError,
     WrongRegionError,
 )
-from finetune_store._files import file_md5
+from finetune_store._files import file_md5, file_sha256
 from finetune_store._keys import join, relative_key
 from finetune_store._model import ObjectInfo, Store, every
 from finetune_store._open import POD_RETRY_SECONDS, RETRY_SECONDS, local_folder, open_store
+from finetune_store._proxy import is_proxied
+from finetune_store._s3.connection import S3Connection
 from finetune_store._trees import creates_once, delete_tree, download_tree, upload_tree
 
 __all__ = [
@@ -46,6 +48,8 @@ __all__ = [
     "NoSuchBucketError",
     "NotFoundError",
     "ObjectInfo",
+    "OfTheStoreError",
+    "RefusedAddressError",
     "S3Connection",
     "Store",
     "StoreError",
@@ -59,12 +63,15 @@ __all__ = [
     "UnsupportedError",
     "WrongRegionError",
     "bounded_pool",
+    "connecting_only_to",
     "creates_once",
     "deadline",
     "delete_tree",
     "download_tree",
     "every",
     "file_md5",
+    "file_sha256",
+    "is_proxied",
     "join",
     "local_folder",
     "open_store",

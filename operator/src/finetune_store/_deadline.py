@@ -11,7 +11,7 @@ of the thread (of its context); without one nothing changes. Answers that are re
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -44,6 +44,11 @@ class Deadline:
 
 
 _current: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
+_permits: ContextVar[Callable[[str], bool] | None] = ContextVar("permits", default=None)
+
+
+class RefusedAddressError(NewConnectionError):
+    """The host has no address that `connecting_only_to` permits."""
 
 
 @contextmanager
@@ -59,6 +64,19 @@ def deadline(seconds: float) -> Iterator[None]:
 def current_deadline() -> Deadline | None:
     """The deadline of this thread."""
     return _current.get()
+
+
+@contextmanager
+def connecting_only_to(permits: Callable[[str], bool]) -> Iterator[None]:
+    """Connect, in this thread, only to addresses that `permits` is true of; RefusedAddressError where a host has none.
+
+    Asked of the address itself just before it is connected to, so no name that changes its address in between helps.
+    """
+    token = _permits.set(permits)
+    try:
+        yield
+    finally:
+        _permits.reset(token)
 
 
 def limited(timeout: float | None) -> float | None:
@@ -108,6 +126,11 @@ class _Connecting:
             addresses = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError) as error:
             raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]
+        permits = _permits.get()
+        if permits is not None:
+            addresses = [found for found in addresses if permits(str(found[4][0]))]
+            if not addresses:
+                raise RefusedAddressError(self, f"{self.host} has no address that may be connected to")
         failure: OSError = OSError("the host has no address")
         for family, kind, protocol, _, address in addresses:
             try:

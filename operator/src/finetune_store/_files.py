@@ -85,3 +85,9 @@ def _make_folder(folder: Path) -> None:
         if not folder.is_file():  # a folder that was removed between mkdir and its look at what is there
             raise FileNotFoundError(errno.ENOENT, "the folder came and went", str(folder)) from error
         raise NotADirectoryError(errno.ENOTDIR, "a file is in the way", str(folder)) from error
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a local file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

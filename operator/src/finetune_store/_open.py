@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from finetune_store._connection import S3Connection
 from finetune_store._directory import DirectoryStore
 from finetune_store._errors import InvalidConfigurationError
 from finetune_store._model import Store
-from finetune_store._s3 import S3Store
+from finetune_store._s3.connection import S3Connection
+from finetune_store._s3.store import S3Store
 
 RETRY_SECONDS = 30.0
 TIMEOUT_SECONDS = 30.0

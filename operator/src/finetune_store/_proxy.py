@@ -15,6 +15,11 @@ def proxy_of(url: str) -> str | None:
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
+def is_proxied(url: str) -> bool:
+    """Whether requests for a URL go through a proxy, which then looks the host's address up."""
+    return proxy_of(url) is not None
+
+
 def proxy_keys(proxy: str) -> dict[str, str]:
     """The headers with the user and the password that a proxy's URL holds; empty without a user."""
     user, password = get_auth_from_url(proxy)

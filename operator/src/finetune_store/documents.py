@@ -19,15 +19,16 @@ from pydantic_core import from_json
 
 from finetune_core.leaderboard.submission import SubmissionManifest
 from finetune_core.planning.plan import Plan
-from finetune_core.planning.search_plan import SearchPlan
+from finetune_core.planning.search.plan import SearchPlan
 from finetune_core.planning.volumes import VolumeLooks
+from finetune_core.publishing.orders import Publications
 from finetune_core.results.checkpoint import CheckpointPointer
 from finetune_core.results.evaluation import Evaluation, read_lines
-from finetune_core.results.export import BestHyperparameters
-from finetune_core.results.run import DriverReport, Failure, Progress, RunResult
+from finetune_core.results.run import DriverReport, Failure, Hold, Progress, RunResult, RunsAtOnce
 from finetune_core.results.schema import ResultsDocument
-from finetune_core.results.search_summary import SearchSummary
-from finetune_core.results.trial import Claim, Heartbeat, TaskEnd, TaskStart, TrialResult
+from finetune_core.results.search.export import BestHyperparameters
+from finetune_core.results.search.summary import SearchSummary
+from finetune_core.results.search.trial import Claim, Heartbeat, TaskEnd, TaskStart, TrialResult
 from finetune_core.stored import of_folder
 from finetune_store._errors import NotFoundError, TooLargeError, UnreadableError
 from finetune_store._model import Store
@@ -73,7 +74,10 @@ _KINDS: Mapping[type[BaseModel], _Kind] = {
     TaskStart: _Kind("TaskStart", 64 * _KIB, _SEARCH_AGAIN),
     Claim: _Kind("Claim", 64 * _KIB, _SEARCH_AGAIN),
     Heartbeat: _Kind("Heartbeat", 64 * _KIB, _AGAIN),
+    Hold: _Kind("hold", 64 * _KIB, _AGAIN),
     Progress: _Kind("progress", 64 * _KIB, _AGAIN),
+    Publications: _Kind("record of what is published", 8 * _MIB, "delete it to have its models published again"),
+    RunsAtOnce: _Kind("mark of a pod", 64 * _KIB, _AGAIN),
     # 10,000 evaluations of 400 bytes are 4 MiB.
     Evaluation: _Kind("metrics.jsonl", 16 * _MIB, _RUN_AGAIN),
 }

@@ -1,11 +1,14 @@
 """What lies in a folder of models or data, as far as pinning and the checks before a run want to know it."""
 
-from finetune_core.planning.identity import FileEntry
+from finetune_core.planning.identity import FileEntry, content_digest
 from finetune_core.planning.inputs import CONFIG_FILE, Folder, said_type
 from finetune_store._model import Store
 
 MOST_FILES = 10_000
 """Of a folder of models or data: a whole bucket must not be read because somebody forgot the folder."""
+
+MOST_WRITTEN = 1000
+"""Of a model, or of a run's event files: a folder with more is none that a trainer wrote."""
 
 _CONFIG_BYTES = 4 << 20
 
@@ -17,3 +20,9 @@ def list_folder(store: Store, kind: str) -> Folder:
     return Folder(
         files=files, model_type=said_type(store.get(CONFIG_FILE, limit=_CONFIG_BYTES)) if looked_into else None
     )
+
+
+def weights_digest(store: Store, folder: str) -> str:
+    """Digest of the files of a model's folder ("": of the whole store), as the store lists them; StoreError."""
+    files = store.list(folder, limit=MOST_WRITTEN)
+    return content_digest(FileEntry(info.key.removeprefix(f"{folder}/"), info.md5 or "", info.size) for info in files)

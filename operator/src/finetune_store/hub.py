@@ -19,7 +19,8 @@ from finetune_store.folders import MOST_FILES
 _DEFAULT_ENDPOINT = "https://huggingface.co"
 _PART = r"(?!\.+(?:[/@]|$))[\w.-]+"
 """A part of a path that is none of `.` and `..`, which would lead to another address of the hub."""
-_REPOSITORY = re.compile(rf"hf://(?P<name>{_PART}(/{_PART})?)(@(?P<revision>{_PART}(/{_PART})*))?", re.ASCII)
+REPOSITORY = re.compile(rf"hf://(?P<name>{_PART}(/{_PART})?)(@(?P<revision>{_PART}(/{_PART})*))?", re.ASCII)
+"""A repository's URI."""
 _MOST_BYTES = 16 << 20
 """Of an answer, which names every file of the repository."""
 _CARD_BYTES = 4 << 20
@@ -69,7 +70,7 @@ def _revision(
     uri: str, kind: str, field: str, http: urllib3.PoolManager, query: str = ""
 ) -> tuple[str, dict[str, Any]]:
     """The commit, and all that the hub says of it."""
-    match = _REPOSITORY.fullmatch(uri)
+    match = REPOSITORY.fullmatch(uri)
     if match is None:
         raise InvalidInputError((Problem(field, f"{uri} is not hf://org/name[@revision]: correct it"),))
     revision = quote(match["revision"] or "main", safe="")
@@ -82,7 +83,7 @@ def _revision(
         there = urlsplit(location).path.removeprefix(f"/api/{kind}s/").partition("/revision/")[0]
         if there == match["name"]:
             raise NotYetError(f"{_endpoint()} points to another address: correct HF_ENDPOINT; trying again")
-        named = f"it is hf://{there} now" if _REPOSITORY.fullmatch(f"hf://{there}") else "it has another name now"
+        named = f"it is hf://{there} now" if REPOSITORY.fullmatch(f"hf://{there}") else "it has another name now"
         raise InvalidInputError((Problem(field, f"{uri} was renamed, {named}: write that name"),))
     if status != 200:
         raise NotYetError(f"{_endpoint()} answered {status} for {uri}; trying again")

@@ -8,14 +8,18 @@ from finetune_client.overview import Mood, Overview
 from finetune_core.planning.plan import Plan
 from finetune_core.results.document import build_document
 from finetune_core.results.run import Failure
-from finetune_core.results.schema import ResultsDocument, TaskRow
+from finetune_core.results.schema import ResultsDocument, RunState, TaskRow
 from finetune_core.tables import experiment as tables
 from finetune_core.tables import figures
 from finetune_kube.kinds import EXPERIMENT
 from finetune_report.records import RunRecord, State
-from finetune_ui.charts import Chart, learning_curves, spread
+from finetune_ui.drawing.choice import Choice, offered
+from finetune_ui.drawing.curves import learning_curves, measured
+from finetune_ui.drawing.figure import Chart
+from finetune_ui.drawing.scores import score_chart
+from finetune_ui.runs import percent, steps_of
 
-RUNS_HEADER = ("Task", "Run", "State", "Progress", "Value", "Last sign", "Seed", "Run id")
+RUNS_HEADER = ("Compare", "Task", "Run", "State", "Progress", "Value", "Last sign", "Seed", "Run id")
 FAILURES_HEADER = ("Task", "Run", "When", "Why")
 
 
@@ -37,12 +41,15 @@ class RunLine:
 
 @dataclass(frozen=True)
 class ExperimentPage:
-    """Scores, the table of tasks, charts, a line a run, and why runs failed."""
+    """Scores, the table of tasks, charts, a line a run, why runs failed; `offered` are the curves to choose from."""
 
     scores: tuple[str, ...]
     table_header: tuple[str, ...]
     table: tuple[tuple[str, ...], ...]
     charts: tuple[Chart, ...]
+    scores_chart: tuple[Chart, ...]
+    choice: Choice
+    offered: tuple[str, ...]
     runs: tuple[RunLine, ...]
     failures: tuple[tuple[str, ...], ...]
     runs_header: tuple[str, ...] = RUNS_HEADER
@@ -59,74 +66,85 @@ def in_force(records: Iterable[RunRecord], failed: frozenset[str] | None) -> tup
     )
 
 
-def document_now(plan: Plan, records: Iterable[RunRecord], uri: str) -> ResultsDocument:
-    """The results over the runs that have ended."""
+def document_now(plan: Plan, records: Iterable[RunRecord]) -> ResultsDocument:
+    """The results over the runs that have ended; it says of no place."""
     found = list(records)
     return build_document(
         plan,
         {record.run.run_id: record.result for record in found if record.result is not None},
         {record.run.run_id: record.failure for record in found if record.state == State.FAILED},
-        uri=uri,
+        uri="",
         models={},
+        progress={record.run.run_id: record.progress for record in found if record.progress is not None},
     )
 
 
-def experiment_page(plan: Plan, records: Sequence[RunRecord], uri: str, now: datetime) -> ExperimentPage:
-    """The page as the store has it now."""
-    document = document_now(plan, records, uri)
+def experiment_page(
+    plan: Plan, records: Sequence[RunRecord], document: ResultsDocument, now: datetime, choice: Choice
+) -> ExperimentPage:
+    """The page as the store has it now (`document_now`), its curves as they were chosen."""
     by_task = {task.task: task for task in document.tasks}
     scored = [score for score in (document.glue, document.bert_average) if score.value is not None]
     return ExperimentPage(
-        scores=tuple(tables.score_line(score).replace("**", "").removeprefix("- ") for score in scored),
+        scores=(
+            *(tables.score_line(score).replace("**", "").removeprefix("- ") for score in scored),
+            *filter(None, [tables.cost_line(document)]),
+        ),
         table_header=tables.task_header(document.tasks),
         table=tables.task_cells(document.tasks),
-        charts=(*learning_curves(plan, document, records), *spread(document)),
+        charts=tuple(learning_curves(plan, document, records, choice)),
+        scores_chart=tuple(score_chart([(plan.experiment, document)])),
+        choice=choice,
+        offered=tuple(offered(measured(records))),
         runs=tuple(_line(plan, by_task[record.run.task], record, now) for record in records),
         failures=tuple(_failure(record, record.failure, now) for record in records if record.failure is not None),
     )
 
 
-def head_in_store(plan: Plan, records: Sequence[RunRecord], document: ResultsDocument | None) -> Overview:
-    """The head where no cluster tells: `document` is the report of this plan, None while there is none."""
-    ended = [record for record in records if record.state in {State.SUCCEEDED, State.FAILED}]
-    status, mood = _outcome(records, document)
-    glue = (document or document_now(plan, records, "")).glue
+def head_in_store(document: ResultsDocument, *, reported: bool, begun: bool = True) -> Overview:
+    """The head where no cluster tells, on the list as on its own page.
+
+    `document` is the report of this plan (`reported`), or what the runs have left so far; `begun`: any of them has.
+    """
+    status, mood = _outcome(document, reported=reported, begun=begun)
     return Overview(
         kind=EXPERIMENT,
-        namespace=plan.namespace,
-        name=plan.experiment,
+        namespace=document.namespace,
+        name=document.experiment,
         state=status,
         mood=mood,
-        done=len(ended),
-        total=len(plan.runs),
-        score=glue.text or "",
-        model=plan.model.uri,
+        done=sum(run.state != RunState.MISSING for run in document.runs),
+        total=len(document.runs),
+        failed=len(document.failed()),
+        score=document.glue.text or "",
+        gpu_hours=figures.gpu_hours(document.gpu_seconds) if document.gpu_seconds else "",
+        energy_kwh="" if document.spent.joules is None else figures.energy(document.spent.joules),
+        model=document.model_uri,
     )
 
 
-def _outcome(records: Sequence[RunRecord], document: ResultsDocument | None) -> tuple[str, Mood]:
+def _outcome(document: ResultsDocument, *, reported: bool, begun: bool) -> tuple[str, Mood]:
     """In the operator's words."""
-    if document is not None:
+    if reported:
         if any(task.best is None for task in document.tasks):
             return "TaskFailed", Mood.BAD
         return ("SomeRunsFailed" if document.failed() else "AllRunsSucceeded"), Mood.GOOD
-    states = {record.state for record in records}
-    if states == {State.PENDING}:
+    if not begun:
         return "Pending", Mood.IDLE
-    return ("Running" if states & {State.PENDING, State.RUNNING} else "Reporting"), Mood.BUSY
+    waited_for = any(run.state == RunState.MISSING for run in document.runs)
+    return ("Running" if waited_for else "Reporting"), Mood.BUSY
 
 
 def _line(plan: Plan, task: TaskRow, record: RunRecord, now: datetime) -> RunLine:
     run, progress, result = record.run, record.progress, record.result
-    step = result.last_step if result else progress.step if progress else 0
-    total = result.last_step if result else progress.total_steps if progress else 0
+    step, total = steps_of(record)
     left = progress.seconds_left if progress and record.state == State.RUNNING else None
     value = result.value if result else _best_so_far(plan, run.task, record)
     return RunLine(
         task=run.task,
         run=run.run,
         state=record.state.value,
-        percent=100 if result else 100 * step // total if total else 0,
+        percent=percent(record),
         steps=(figures.count(step, total) if total else "")
         + (f", {figures.duration(left)} left" if left is not None else ""),
         value="" if value is None else figures.metric(task.metric, value),

@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from finetune_client.task_table import task_header, task_rows
-from finetune_ui.charts import Chart
+from finetune_ui.drawing.figure import Chart
 from finetune_ui.kinds import path_of
 
 

@@ -3,22 +3,19 @@
 import json
 import re
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from finetune_client.errors import NotFoundError, RefusedError
 from finetune_client.kube.client import Kube
-from finetune_client.overview import Json, Mood, Overview, overview
-from finetune_client.reports import plan_of
-from finetune_client.stores import Results, open_for
+from finetune_client.overview import Mood, Overview, overview
+from finetune_client.stores import open_for
+from finetune_core.json_types import Json
 from finetune_core.problems import FinetuneError
-from finetune_core.search_layout import SearchLayout
-from finetune_report.search.gather import read_plan
-from finetune_store import Store
-from finetune_ui import searches
-from finetune_ui.content import Opened
+from finetune_store import ObjectInfo, Store
+from finetune_ui.content import Opened, read_head
 from finetune_ui.kinds import KINDS
 
 _STORE_SECONDS = 300
@@ -30,8 +27,15 @@ _MOST_STORES = 50
 _LISTING_SHARE = 20
 """Walking through a whole store may take at most this part of the time."""
 
-_MARKER = re.compile(r"([^/]+)/([^/]+)/(plan|search|results|summary)\.json")
-_ENDED = re.compile(r"([^/]+)/([^/]+)/(?:runs|trials)/[^/]+/[^/]+/result\.json")
+_TELLING = re.compile(
+    r"([^/]+)/([^/]+)/(?:(?:plan|search|results|summary)\.json"
+    r"|(?:runs|trials|finalists)/[^/]+/[^/]+/(?:(?:result|progress)\.json|failures/[^/]+|claims/[^/]+)|tasks/[^/]+/end\.json)"
+)
+"""Objects that the head of an experiment or search is made from."""
+
+_Signature = frozenset[tuple[str, int, datetime]]
+
+_PLANS = {"plan.json": "experiments", "search.json": "searches"}
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,7 @@ class StoreSource:
 
     store: Store
     _heads: list[Overview] = field(default_factory=list, repr=False)
+    _known: dict[tuple[str, str], tuple[_Signature, Overview]] = field(default_factory=dict, repr=False)
     _again: float = 0.0
 
     def __post_init__(self) -> None:
@@ -133,35 +138,28 @@ class StoreSource:
         """See Source."""
         return Found(None, lambda: self._opened)
 
-    def _walk(self) -> list[Overview]:
-        ended: Counter[tuple[str, str]] = Counter()
-        markers: dict[tuple[str, str], set[str]] = {}
+    def _walk(self) -> Iterator[Overview]:
+        telling: dict[tuple[str, str], list[ObjectInfo]] = {}
         for info in self.store.list(""):
-            if found := _ENDED.fullmatch(info.key):
-                ended[found[1], found[2]] += 1
-            elif found := _MARKER.fullmatch(info.key):
-                markers.setdefault((found[1], found[2]), set()).add(found[3])
-        return [
-            self._head(*place, ended[place], files)
-            for place, files in sorted(markers.items())
-            if files & {"plan", "search"}
-        ]
+            if found := _TELLING.fullmatch(info.key):
+                telling.setdefault((found[1], found[2]), []).append(info)
+        self._known = {place: known for place, known in self._known.items() if place in telling}
+        for (namespace, name), infos in sorted(telling.items()):
+            files = {info.key.removeprefix(f"{namespace}/{name}/") for info in infos}
+            if plans := files & _PLANS.keys():
+                signature = frozenset((info.key, info.size, info.modified) for info in infos)
+                yield self._head(_PLANS[min(plans)], namespace, name, signature)
 
-    def _head(self, namespace: str, name: str, ended: int, files: set[str]) -> Overview:
-        """In short: whether all went well is on its own page."""
-        word = "experiments" if "plan" in files else "searches"
+    def _head(self, word: str, namespace: str, name: str, signature: _Signature) -> Overview:
+        """Read anew only where one of the objects that tell it has changed."""
+        known = self._known.get((namespace, name))
+        if known is None or known[0] != signature:
+            known = self._known[namespace, name] = signature, self._read_head(word, namespace, name)
+        return known[1]
+
+    def _read_head(self, word: str, namespace: str, name: str) -> Overview:
         try:
-            if word == "searches":
-                plan = read_plan(self.store, SearchLayout(namespace, name))
-                return searches.head_in_store(plan, ended, reported="summary" in files)
-            experiment = plan_of(Results(self.store, namespace, name))
+            return read_head(self._opened, word, namespace, name)
         except FinetuneError as error:
             # One that this version cannot read must not hide the others.
             return Overview(KINDS[word], namespace, name, "Unreadable", Mood.BAD, messages=(str(error),))
-        reported = "results" in files
-        status = "Reported" if reported else "Running" if ended else "Pending"
-        mood = Mood.GOOD if reported else Mood.BUSY if ended else Mood.IDLE
-        total = len(experiment.runs)
-        return Overview(
-            KINDS[word], namespace, name, status, mood, min(ended, total), total, model=experiment.model.uri
-        )

@@ -1,14 +1,9 @@
 """The server: routes, headers, and errors as pages. It changes nothing: POST is for signing in and out alone."""
 
 import asyncio
-import hashlib
-import importlib.metadata
 import mimetypes
 import re
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import UTC, datetime
-from functools import cache
-from importlib.resources import files as package_files
 from pathlib import PurePosixPath
 from typing import ParamSpec, TypeVar
 from urllib.parse import urlsplit
@@ -17,20 +12,13 @@ from aiohttp import web
 
 from finetune_client.errors import ClientError, NotFoundError, RefusedError, UnreachableError
 from finetune_core.problems import FinetuneError
-from finetune_core.tables import figures
 from finetune_store import StoreError, deadline
-from finetune_store.documents import FILE_LIMIT
-from finetune_ui.content import Content, read_content, read_files
-from finetune_ui.kinds import KINDS
+from finetune_ui import views
+from finetune_ui.kinds import RunPlace
 from finetune_ui.pages import render
-from finetune_ui.sources import Found, Source
+from finetune_ui.sources import Source
+from finetune_ui.static_files import static, version
 from finetune_ui.viewers import COOKIE, SECURE_COOKIE, NotSignedInError, Viewers
-
-_FIRST = ("report.html", "results.csv", "results.md", "results.json", "runs.csv", "submission.zip", "submission.json",
-          "summary.html", "summary.csv", "summary.json", "trials.csv")  # fmt: skip
-"""Files that most people come for."""
-
-_RUN_MOODS = {"Succeeded": "good", "Failed": "bad", "Running": "busy", "Pending": "idle"}
 
 _PAGE_POLICY = (
     # plotly.js puts rules of its own into the page.
@@ -42,7 +30,6 @@ _REPORT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-sr
 
 _UNUSUAL = re.compile(r"[^-A-Za-z0-9_.]")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_DAY = 86_400
 _SECONDS = 60.0
 """For all that one page, or one file, asks of a store."""
 
@@ -65,49 +52,44 @@ class Server:
             [
                 web.get("/", self._list),
                 web.get(r"/{word:experiments|searches}/{namespace}/{name}", self._object),
+                web.get(r"/experiments/{namespace}/{name}/runs/{task}/{run:[0-9]{1,6}}", self._run),
                 web.get(r"/{word:experiments|searches}/{namespace}/{name}/files/{file:.+}", self._file),
+                web.get("/compare", self._compare),
                 web.get("/login", self._login_page),
                 web.post("/login", self._login),
                 web.post("/logout", self._logout),
                 web.get("/healthz", _healthz),
-                web.get(r"/static/{file}", _static),
+                web.get(r"/static/{file}", static),
             ]
         )
         return app
 
     async def _list(self, request: web.Request) -> web.Response:
         source = await self._source(request)
-        namespace = request.query.get("namespace") or None
-        heads = await _asked(source.heads, namespace)
-        now = datetime.now(UTC)
-        ages = [figures.age(head.created, now) for head in heads]
-        return self._page("list.html", source, heads=heads, ages=ages, namespace=namespace)
+        return self._page("list.html", source, **await _asked(views.listed, source, request.query))
 
     async def _object(self, request: web.Request) -> web.Response:
         source = await self._source(request)
         word, namespace, name = (request.match_info[key] for key in ("word", "namespace", "name"))
-        found, content, problem = await _asked(_look, source, word, namespace, name)
-        head = found.head or (content.head if content else None)
-        if head is None:
-            raise problem or NotFoundError(f"there is no {KINDS[word].kind} {namespace}/{name}")
-        files = sorted(content.files) if content else []
-        return self._page(
-            f"{word}.html",
-            source,
-            head=head,
-            age=figures.age(head.created, datetime.now(UTC)),
-            page=content.page if content else None,
-            problem=str(problem) if problem else "",
-            files=files,
-            first=_FIRST,
-            moods=_RUN_MOODS,
-        )
+        values = await _asked(views.of_object, source, word, namespace, name, request.query)
+        return self._page(f"{word}.html", source, **values)
+
+    async def _run(self, request: web.Request) -> web.Response:
+        source = await self._source(request)
+        namespace, name, task, run = (request.match_info[key] for key in ("namespace", "name", "task", "run"))
+        values = await _asked(views.of_run, source, RunPlace(namespace, name, task, int(run)), request.query)
+        return self._page("run.html", source, **values)
+
+    async def _compare(self, request: web.Request) -> web.Response:
+        source = await self._source(request)
+        values = await _asked(views.compared, source, request.query.getall("of", []), request.query)
+        return self._page("compare.html", source, **values)
 
     async def _file(self, request: web.Request) -> web.Response:
         source = await self._source(request)
         word, namespace, name = (request.match_info[key] for key in ("word", "namespace", "name"))
         file = request.match_info["file"]
-        data = await _asked(_download, source, word, namespace, name, file)
+        data = await _asked(views.download, source, word, namespace, name, file)
         kind = mimetypes.guess_type(file)[0] or "application/octet-stream"
         shown = kind.startswith(("text/html", "image/"))
         # What would end the quotes, or the header, is no part of a name (https://www.rfc-editor.org/rfc/rfc6266#section-4.3).
@@ -148,7 +130,7 @@ class Server:
         text = render(
             template,
             title=source.title if source else "",
-            version=_version(),
+            version=version(),
             sign_out=self._viewers.sign_in and source is not None,
             **values,
         )
@@ -204,62 +186,12 @@ class Server:
         )
 
 
-def _look(source: Source, word: str, namespace: str, name: str) -> tuple[Found, Content | None, Exception | None]:
-    """What can be told: where a store cannot be read, the head alone and why."""
-    found = source.find(word, namespace, name)
-    try:
-        failed = found.head.failed_runs if found.head else None
-        return found, read_content(found.open(), word, namespace, name, datetime.now(UTC), failed), None
-    except (FinetuneError, StoreError) as error:
-        return found, None, error
-
-
-def _download(source: Source, word: str, namespace: str, name: str, file: str) -> bytes:
-    """Only what the report names: a store holds weights and others' objects too."""
-    store = source.find(word, namespace, name).open().store
-    root, listed = read_files(store, word, namespace, name)
-    if file not in listed:
-        raise NotFoundError(f"{namespace}/{name} has no file {file}", "Its page lists the files that it has.")
-    return store.get(f"{root}/{file}", limit=FILE_LIMIT)
-
-
 def _redirect(to: str) -> web.Response:
     return web.Response(status=303, headers={"Location": to})
 
 
 async def _healthz(request: web.Request) -> web.Response:
     return web.Response(text="ok\n")
-
-
-async def _static(request: web.Request) -> web.Response:
-    """Style, script, and plotly.js from its wheel; addresses carry the version, so that browsers may keep them."""
-    name = request.match_info["file"]
-    found = await asyncio.to_thread(_static_file, name)
-    if found is None:
-        raise web.HTTPNotFound
-    return web.Response(
-        body=found,
-        headers={
-            "Content-Type": f"{mimetypes.guess_type(name)[0]}; charset=utf-8",
-            "Cache-Control": f"max-age={_DAY}",
-        },
-    )
-
-
-@cache
-def _static_file(name: str) -> bytes | None:
-    if name == "plotly.js":
-        return package_files("plotly").joinpath("package_data/plotly.min.js").read_bytes()
-    if name not in {"ui.css", "ui.js"}:
-        return None
-    return package_files("finetune_ui").joinpath("static", name).read_bytes()
-
-
-@cache
-def _version() -> str:
-    """Changes with every file that browsers keep."""
-    own = b"".join(_static_file(name) or b"" for name in ("ui.css", "ui.js"))
-    return hashlib.sha256(own + importlib.metadata.version("plotly").encode()).hexdigest()[:12]
 
 
 def _name(host: str) -> str:

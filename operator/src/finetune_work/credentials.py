@@ -9,13 +9,12 @@ import base64
 import binascii
 import re
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from finetune_core.api import ConfigMapKeyRef, SecretRef, Storage
+from finetune_core.json_types import Json
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_store import S3Connection
-
-Json = dict[str, Any]
 
 KEYS = {"AWS_ACCESS_KEY_ID": True, "AWS_SECRET_ACCESS_KEY": True, "AWS_SESSION_TOKEN": False}
 """What is taken from a Secret -> whether it must be there."""

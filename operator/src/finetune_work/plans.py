@@ -1,18 +1,19 @@
 """The plan in force of an experiment or a search: found in the store, or made where the spec asks for another."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from finetune_core.api import ExperimentSpec, HPSearchSpec, HyperparametersFrom
 from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.experiment import check_tuned, plan_experiment
 from finetune_core.planning.inputs import FolderSource, resolve_inputs
 from finetune_core.planning.plan import Plan
-from finetune_core.planning.search import make_search_plan
-from finetune_core.planning.search_changes import refused_changes, reopened_tasks
-from finetune_core.planning.search_plan import SearchPlan
+from finetune_core.planning.search.build import make_search_plan
+from finetune_core.planning.search.changes import refused_changes, reopened_tasks
+from finetune_core.planning.search.plan import SearchPlan
 from finetune_core.planning.tuned import TunedTasks
 from finetune_core.problems import InvalidInputError
 from finetune_core.search_layout import SearchLayout, TrialKind
+from finetune_core.seeds.growth import with_runs
 from finetune_store import Store
 from finetune_store.documents import find_or_warn
 
@@ -48,10 +49,20 @@ def experiment_plan(
     if problems:
         raise InvalidInputError(problems)
     plan = plan_experiment(
-        spec, inputs, namespace=layout.namespace, name=layout.experiment, resolved_for=pin, tuned=tuned
+        spec, inputs, namespace=layout.namespace, name=layout.experiment, resolved_for=pin, tuned=tuned, before=plan
     )
     store.put(layout.plan, plan.to_bytes())
     return plan
+
+
+def add_runs(spec: ExperimentSpec, plan: Plan, runs: Mapping[str, int], store: Store) -> Plan:
+    """The plan of a spec where tasks have at least so many runs, kept in the store in place of the old one. StoreError.
+
+    Inputs are not looked at: they are those of the plan.
+    """
+    grown = with_runs(plan, spec, runs)
+    store.put(ExperimentLayout(plan.namespace, plan.experiment).plan, grown.to_bytes())
+    return grown
 
 
 def search_plan(

@@ -2,18 +2,17 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from pydantic import ValidationError
 
 from finetune_core.api import HyperparametersFrom
 from finetune_core.api.search_status import HPSearchStatus
+from finetune_core.json_types import Json
 from finetune_core.planning.tuned import TunedTasks, from_config_map, from_files, from_search, search_unready
 from finetune_core.problems import FinetuneError, InvalidInputError, Problem
 from finetune_store import Store, StoreError
 from finetune_store.folders import MOST_FILES
-
-Json = dict[str, Any]
 
 _SUFFIX = ".yaml"
 _MOST_BYTES = 256 << 10

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from finetune_core.planning.search_changes import refused_changes, reopened_tasks
-from finetune_core.planning.search_plan import SearchPlan
+from finetune_core.planning.search.changes import refused_changes, reopened_tasks
+from finetune_core.planning.search.plan import SearchPlan
 from support.search_trials import SPACE, search_plan
 
 OLD = search_plan(("rte", "cola"), trials=8)

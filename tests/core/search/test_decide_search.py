@@ -20,10 +20,10 @@ from finetune_core.deciding.actions import (
     ReopenTask,
 )
 from finetune_core.deciding.observation import FailureCause, JobRole, JobView
-from finetune_core.deciding.search import SearchDecision, decide_search
-from finetune_core.deciding.search_observation import SearchObservation
-from finetune_core.planning.search_plan import SearchJobPlan, unit_name
-from finetune_core.results.trial import EndReason, TaskEnd, TrialState
+from finetune_core.deciding.search.decision import SearchDecision, decide_search
+from finetune_core.deciding.search.observation import SearchObservation
+from finetune_core.planning.search.plan import SearchJobPlan, unit_name
+from finetune_core.results.search.trial import EndReason, TaskEnd, TrialState
 from finetune_operator.executors import EXECUTORS
 from support.search_trials import clock, search_plan, trial
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from finetune_core.api.search import Asha, TrialScheduler
 from finetune_core.deciding.early_stopping import lags, score
-from finetune_core.results.trial import TrialReport
+from finetune_core.results.search.trial import TrialReport
 
 ASHA, MEDIAN = TrialScheduler.ASHA, TrialScheduler.MEDIAN_STOPPING
 

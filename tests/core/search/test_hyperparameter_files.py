@@ -5,9 +5,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_core.results.export import BestHyperparameters
-from finetune_core.results.hyperparameter_files import all_tasks_yaml, task_yaml, to_yaml
-from finetune_core.results.selection import best_hyperparameters
+from finetune_core.results.search.export import BestHyperparameters
+from finetune_core.results.search.hyperparameter_files import all_tasks_yaml, task_yaml, to_yaml
+from finetune_core.results.search.selection import best_hyperparameters
 from support.search_trials import finalist, search_plan, trial
 
 # As https://yaml.org/type/float.html has it: the dot and the exponent's sign are not optional.

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from finetune_core.planning.parse_search import check_search, parse_search, search_warnings
+from finetune_core.planning.search.parse import check_search, parse_search, search_warnings
 from finetune_core.problems import InvalidInputError
 
 GOOD: dict[str, Any] = {

@@ -6,8 +6,8 @@ import pytest
 
 from finetune_core.api import HPSearchSpec
 from finetune_core.planning.plan import ResolvedData, ResolvedModel
-from finetune_core.planning.search import make_search_plan, search_pin_key
-from finetune_core.planning.search_plan import SearchPlan
+from finetune_core.planning.search.build import make_search_plan, search_pin_key
+from finetune_core.planning.search.plan import SearchPlan
 from finetune_core.tasks.data_files import DataLayout, SplitFiles
 
 RATE = {"learningRate": {"logUniform": [1e-5, 1e-3]}}

@@ -10,10 +10,10 @@ from finetune_core.api.search_status import HPSearchStatus
 from finetune_core.api.status import Condition, ConditionStatus, Reason
 from finetune_core.deciding import executor
 from finetune_core.deciding.observation import FailureCause, JobRole, JobView
-from finetune_core.deciding.search import SearchDecision, decide_search
-from finetune_core.deciding.search_observation import SearchObservation
-from finetune_core.deciding.search_status import build_search_status
-from finetune_core.results.trial import EndReason, TaskEnd, TrialState
+from finetune_core.deciding.search.decision import SearchDecision, decide_search
+from finetune_core.deciding.search.observation import SearchObservation
+from finetune_core.deciding.search.status import build_search_status
+from finetune_core.results.search.trial import EndReason, TaskEnd, TrialState
 from support.search_trials import clock, finalist, search_plan, trial
 
 PLAN = search_plan(("rte", "cola"), trials=4, proxy_for={"rte": ["qnli"]})

@@ -2,9 +2,9 @@ import math
 
 import pytest
 
-from finetune_core.results.best_trial import best_trial
-from finetune_core.results.selection import best_hyperparameters, origin
-from finetune_core.results.trial import TrialResult, TrialState
+from finetune_core.results.search.best_trial import best_trial
+from finetune_core.results.search.selection import best_hyperparameters, origin
+from finetune_core.results.search.trial import TrialResult, TrialState
 from support.search_trials import config, finalist, mixed_trials, search_plan, trial
 
 PLAN = search_plan(("rte", "mrpc"), proxy_for={"rte": ["qnli", "wnli"]})

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune_core.api import Algorithm, Distribution, Space
-from finetune_core.planning.space import configuration, grid_size
+from finetune_core.planning.search.space import configuration, grid_size
 
 
 def space(**kinds: dict[str, Any]) -> Space:

@@ -10,9 +10,9 @@ from time import monotonic
 import pytest
 import yaml
 
-from finetune_core.results.export import BestHyperparameters
-from finetune_core.results.search_summary import SearchSummary
-from finetune_core.results.trial import TrialState
+from finetune_core.results.search.export import BestHyperparameters
+from finetune_core.results.search.summary import SearchSummary
+from finetune_core.results.search.trial import TrialState
 from finetune_core.search_layout import TrialKind
 from finetune_report.errors import ResultsChangedError
 from finetune_report.search.build import build_search
@@ -229,6 +229,15 @@ def test_one_trial_is_enough_for_a_report_and_too_little_for_some_plots(store: D
 def test_trials_that_are_all_alike_have_no_importance(store: DirectoryStore) -> None:
     summary = build(store, leave(store, PLAN, [trial(PLAN, index, value=0.5) for index in range(6)]))
     assert "importance" not in summary.tasks[0].plots
+    assert summary.tasks[0].importance == {}
+
+
+def test_the_summary_tells_the_importance_that_is_drawn(store: DirectoryStore) -> None:
+    summary = build(store, leave(store, PLAN, [trial(PLAN, index) for index in range(8)]))
+    shares = summary.tasks[0].importance
+    assert set(shares) <= {"learningRate", "maxSteps", "warmupRatio"}
+    assert sum(shares.values()) == pytest.approx(1)
+    assert list(shares.values()) == sorted(shares.values(), reverse=True)
 
 
 def test_no_trial_at_all_is_reported(store: DirectoryStore) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from finetune_core.results.run import ExitCode
 from finetune_report import cli
-from finetune_store import DirectoryStore
+from finetune_store import POD_RETRY_SECONDS, DirectoryStore
 from support.search_trials import layout_of, leave, mixed_trials, search_plan
 
 PLAN = search_plan()
@@ -67,3 +67,18 @@ def test_the_command_line_needs_nothing_that_only_the_trainers_image_has() -> No
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_store_that_is_away_is_waited_for_as_long_as_by_trainers(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, asked = DirectoryStore(folder), []
+    leave(store, PLAN, mixed_trials(PLAN, 2))
+
+    def opened(_uri: str, *, retry_seconds: float, **_: object) -> DirectoryStore:
+        asked.append(retry_seconds)
+        return store
+
+    monkeypatch.setattr(cli, "open_store", opened)
+    assert search() == 0
+    assert asked == [POD_RETRY_SECONDS]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from finetune_core.results.export import BestHyperparameters
+from finetune_core.results.search.export import BestHyperparameters
 from finetune_report.errors import OvertakenError
 from finetune_report.search.build import build_search
 from finetune_report.search.namespace import update_namespace_table

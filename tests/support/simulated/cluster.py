@@ -5,7 +5,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from finetune_core.deciding.observation import JobRole, JobView, PodView
+from finetune_core.publishing.orders import Order
 from finetune_core.results.run import ExitCode, FailureReason
+from finetune_kube.errors import ApiUnavailableError
 from finetune_store._errors import UnreachableError
 
 RETRIES = 1
@@ -32,12 +34,13 @@ class Pod:
 
 @dataclass
 class Job:
-    """A Job with what its pods were told."""
+    """A Job with what its pods were told; `order` is that of one which publishes."""
 
     view: JobView
     plan: Any
     scope: str = ""
     digest: str = ""
+    order: Order | None = None
     given_up: tuple[str, ...] = ()
     failures: dict[int, int] = field(default_factory=dict)
     counted: set[str] = field(default_factory=set)
@@ -56,7 +59,7 @@ class Work(Protocol):
 
 
 class Cluster:
-    """What the API server has."""
+    """What the API server has; it gives so many `answers` more, None for any number."""
 
     def __init__(self, rng: random.Random, work: Work) -> None:
         self.rng = rng
@@ -64,7 +67,22 @@ class Cluster:
         self.jobs: dict[str, Job] = {}
         self.pods: dict[str, Pod] = {}
         self.created = 0
+        self.answers: int | None = None
         self._serial = 0
+
+    def ask(self) -> None:
+        """ApiUnavailableError where the API server does not answer any more."""
+        if self.answers == 0:
+            raise ApiUnavailableError("the API server does not answer")
+        if self.answers is not None:
+            self.answers -= 1
+
+    def check(self) -> None:
+        """At each moment."""
+        live = [job.view for job in self.jobs.values() if not job.view.finished and not job.view.suspended]
+        # Places have nothing to do with each other.
+        alone = len(live) <= 1 or {view.role for view in live} == {JobRole.PUBLISH}
+        assert alone, f"{[view.name for view in live]} live at the same time"
 
     def serial(self) -> str:
         self._serial += 1
@@ -143,6 +161,8 @@ class Cluster:
             job.counted.add(pod.name)
             if job.view.role == JobRole.REPORT:
                 self._count_report(job, pod.code)
+            elif job.view.role == JobRole.PUBLISH:
+                self._count_push(job, pod.code)
             elif pod.index is not None and pod.index not in job.view.completed | job.view.failed:
                 self._count_run(job, pod.index, pod.code)
 
@@ -151,6 +171,13 @@ class Cluster:
             job.view = replace(job.view, complete=True)
         elif code in {ExitCode.USER_ERROR, ExitCode.RESULTS_CHANGED}:
             job.view = replace(job.view, failed_for="PodFailurePolicy")
+
+    def _count_push(self, job: Job, code: int) -> None:
+        self._count_report(job, code)
+        if code == ExitCode.RETRY:
+            job.failures[0] = job.failures.get(0, 0) + 1
+            if job.failures[0] > RETRIES:
+                job.view = replace(job.view, failed_for="BackoffLimitExceeded")
 
     def _count_run(self, job: Job, index: int, code: int) -> None:
         if code == ExitCode.SUCCESS:
@@ -168,7 +195,7 @@ class Cluster:
             for pod in living:
                 pod.terminating = True
             return
-        if view.role == JobRole.REPORT:
+        if view.role != JobRole.TRAIN:
             if not living:
                 self._start(job, None)
             return

@@ -6,9 +6,10 @@ from finetune_core.deciding.observation import JobRole
 from finetune_core.deciding.outcome import Outcome
 from finetune_core.deciding.report_digest import report_digest
 from finetune_core.planning.plan import Plan, PlannedRun
-from finetune_core.results.run import ExitCode, FailureReason, RunResult
+from finetune_core.results.run import ExitCode, FailureReason, Hold, RunResult
 from finetune_store import UnreadableError, documents
 from support.simulated.cluster import Job, Pod
+from support.simulated.publishing import REASONS, Places
 from support.simulated.store import MemoryStore
 from support.simulated.work import LAYOUT, Work, failure, report
 
@@ -26,15 +27,30 @@ class ExperimentPods:
         self.work = work
         self.plan_in_store: Plan | None = None
         self.executing: set[str] = set()
+        self.places = Places(work.rng, store)
 
     def step(self, pod: Pod, job: Job | None) -> None:
         if pod.role == JobRole.REPORT:
             self._report(pod, job)
+        elif pod.role == JobRole.PUBLISH:
+            self._publish(pod, job)
         elif job is not None:
             self._train(pod, job)
 
     def stopped(self, pod: Pod) -> None:
-        self.executing.discard(pod.doing or "")
+        self.places.stopped(pod.name)
+        if isinstance(pod.doing, str):
+            self.executing.discard(pod.doing)
+
+    def _publish(self, pod: Pod, job: Job | None) -> None:
+        if job is None or job.order is None:
+            return
+        done = self.places.step(pod.name, pod.doing, job.order, job.digest)
+        if isinstance(done, int):
+            reason = FailureReason.USER_ERROR if done == ExitCode.USER_ERROR else REASONS.get(done)
+            self.cluster.stop(pod, done, reason)
+        else:
+            pod.doing = done
 
     def _report(self, pod: Pod, job: Job | None) -> None:
         if job is None or self.plan_in_store is None:
@@ -70,7 +86,7 @@ class ExperimentPods:
         tried = pod.reason
         if pod.doing is None:
             fresh = [run for run in left if tried is None or run.run_id not in tried]
-            if not fresh:
+            if not fresh or self._is_held():
                 self.cluster.stop(pod, self._exit(pod), None)
                 return
             pod.doing = fresh[0].run_id
@@ -88,6 +104,9 @@ class ExperimentPods:
             self.cluster.stop(pod, 137, "OOMKilled")
             return
         pod.doing, pod.reason = None, f"{tried or ''} {run.run_id}={code}"
+
+    def _is_held(self) -> bool:
+        return documents.find(self.store, LAYOUT.hold, Hold) is not None
 
     def _exit(self, pod: Pod) -> int:
         said = pod.reason or ""

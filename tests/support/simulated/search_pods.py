@@ -1,15 +1,16 @@
 """What the pods of a search do: the drivers of the product, with workers that are played, and reports."""
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from finetune_core.deciding.observation import JobRole
-from finetune_core.planning.search_plan import SearchPlan
-from finetune_core.results.export import export_digest
+from finetune_core.planning.search.plan import SearchPlan
 from finetune_core.results.run import ExitCode, FailureReason
-from finetune_core.results.trial import Heartbeat, TaskEnd, TrialResult
+from finetune_core.results.search.export import export_digest
+from finetune_core.results.search.trial import Heartbeat, TaskEnd, TrialResult
 from finetune_core.search_layout import TrialKind
 from finetune_store import StoreError, UnreadableError, documents
 from finetune_store._errors import UnreachableError
@@ -26,6 +27,8 @@ from support.simulated.store import MemoryStore
 if TYPE_CHECKING:
     from support.simulated.cluster import Cluster
 
+_TIMELY_SECONDS = 20.0
+"""Well within a lease."""
 Results = dict[tuple[TrialKind, str, int], TrialResult]
 
 
@@ -91,7 +94,10 @@ class Wire:
 
 
 class PlayedDriver(Driver):
-    """The driver of a pod, whose heart beats when the pod takes a step."""
+    """The driver of a pod, whose heart beats when the pod takes a step.
+
+    Others rightly take the trials of one that was `late` with a beat.
+    """
 
     def __init__(self, pods: "SearchPods", pod: Pod, job: Job) -> None:
         self.wire, self.flag, self.ends = Wire(pods.store), StopFlag(), False
@@ -111,6 +117,8 @@ class PlayedDriver(Driver):
         self._beat = 0
         self.task = unit[0]
         self.frozen_until = 0.0
+        self.beaten = pods.clock()
+        self.late = False
         self.left = self.steps()
 
     @contextmanager
@@ -126,6 +134,8 @@ class PlayedDriver(Driver):
         yield self._made_pool
 
     def beat(self, *, ended: bool = False) -> None:
+        self.late = self.late or self._clock() - self.beaten > _TIMELY_SECONDS
+        self.beaten = self._clock()
         self._beat += 1
         heartbeat = Heartbeat(
             driver=self._name, cluster=self._cluster, beat=self._beat, running=self._running(), time="", ended=ended
@@ -192,8 +202,15 @@ class SearchPods:
         except RunError as error:
             self.cluster.stop(pod, error.exit_code, FailureReason.USER_ERROR)
         else:
+            self.check()
             if self.work.task(driver.task) == TaskFate.SILENT:
                 self.cluster.stop(pod, 137, "OOMKilled")
+
+    def check(self) -> None:
+        """No two drivers that live and beat do one trial."""
+        timely = [one for one in self.drivers() if not one.late and self.clock() - one.beaten <= _TIMELY_SECONDS]
+        executing = Counter(trial for driver in timely for trial in driver._running())
+        assert not [trial for trial, times in executing.items() if times > 1], "a trial is done twice at the same time"
 
     def results(self, plan: SearchPlan) -> Results:
         """What lies in the store, as anybody would read it."""

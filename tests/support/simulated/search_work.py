@@ -10,11 +10,11 @@ from typing import Any
 from finetune_core.api.search import Finalists
 from finetune_core.canonical import canonical_json
 from finetune_core.planning.plan import Plan
-from finetune_core.planning.search_plan import SearchPlan
+from finetune_core.planning.search.plan import SearchPlan
 from finetune_core.planning.settings import Config, Settings
 from finetune_core.results.run import Failure, FailureReason
-from finetune_core.results.search_summary import SearchSummary
-from finetune_core.results.trial import TrialReport
+from finetune_core.results.search.summary import SearchSummary
+from finetune_core.results.search.trial import TrialReport
 from finetune_core.search_layout import SearchLayout
 from finetune_trainer.drive.pool import WorkerDiedError
 from finetune_trainer.drive.worker import Report

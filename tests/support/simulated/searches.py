@@ -7,22 +7,33 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from finetune_core.api import HPSearchSpec
-from finetune_core.deciding.actions import Action, CreateReportJob, CreateTrainJob, PutHyperparameters, ReopenTask
+from finetune_core.api.search_status import HPSearchStatus, TrialCounts
+from finetune_core.deciding.actions import (
+    Action,
+    CreateReportJob,
+    CreateTrainJob,
+    EndTask,
+    PutHyperparameters,
+    ReopenTask,
+)
 from finetune_core.deciding.executor import JOB
 from finetune_core.deciding.observation import JobRole
-from finetune_core.deciding.search import SearchDecision, decide_search
-from finetune_core.deciding.search_observation import SearchObservation
-from finetune_core.planning.search_changes import reopened_tasks
-from finetune_core.planning.search_plan import SearchPlan, unit_name
-from finetune_core.results.export import export_digest
+from finetune_core.deciding.search.decision import SearchDecision, decide_search
+from finetune_core.deciding.search.observation import SearchObservation
+from finetune_core.deciding.search.status import build_search_status
+from finetune_core.layout import ExperimentLayout
+from finetune_core.planning.search.changes import reopened_tasks
+from finetune_core.planning.search.plan import SearchPlan, unit_name
 from finetune_core.results.run import failure_scope
-from finetune_core.results.search_summary import SearchSummary
-from finetune_core.results.trial import TrialState
+from finetune_core.results.search.export import export_digest
+from finetune_core.results.search.summary import SearchSummary
+from finetune_core.results.search.trial import TrialState
 from finetune_core.search_layout import TrialKind
 from finetune_operator.children.reader import Children as Reader
 from finetune_operator.kinds.search_observer import SearchObserver
 from finetune_operator.memory import SearchMemory
 from finetune_store import documents
+from support.search_trials import clock
 from support.simulated.cluster import Job
 from support.simulated.search_pods import Results, SearchPods
 from support.simulated.search_work import LAYOUT, search_plan
@@ -49,6 +60,10 @@ class SearchWorld(World):
         self.clusters = rng.randint(1, 2)
         self.config_map: str | None = None
 
+    @property
+    def layout(self) -> ExperimentLayout:
+        return ExperimentLayout(LAYOUT.namespace, LAYOUT.search)
+
     def new_memory(self) -> SearchMemory:
         return SearchMemory()
 
@@ -69,14 +84,25 @@ class SearchWorld(World):
         spec = SimpleNamespace(execution=self.execution, clusters=self.clusters, concurrent_trials=2)
         asked = cast(HPSearchSpec, spec)
         now, store = self.pods.clock(), cast(Any, self.store)
-        seen = observer.observe(store, self._plan(), asked, JOB, "template", now=now, every=_LISTED_SECONDS)
+        seen = observer.observe(
+            store,
+            self._plan(),
+            asked,
+            JOB,
+            "template",
+            now=now,
+            every=_LISTED_SECONDS,
+            time=clock(now),
+            limits=self.limits(),
+        )
         return replace(seen, config_map=self.config_map)
 
     def decide(self, seen: SearchObservation) -> SearchDecision:
-        decision = decide_search(seen)
-        if decision.actions:
-            self.memory.listed = None
-        return decision
+        return decide_search(seen)
+
+    def forget_what_actions_change(self) -> None:
+        super().forget_what_actions_change()
+        self.memory.listed, self.memory.ends = None, {}
 
     def train_job(self, action: CreateTrainJob) -> Job:
         view = self.work_view(action, tuple((unit_name(unit),) for unit in action.job_plan.units))
@@ -93,6 +119,8 @@ class SearchWorld(World):
                 self.config_map = action.digest
             case ReopenTask(task):
                 self.store.delete(LAYOUT.end(task))
+            case EndTask(task, end):
+                self.store.put(LAYOUT.end(task), end.to_json())
             case _:
                 super().act(action)
 
@@ -141,6 +169,22 @@ class SearchWorld(World):
         published, there = ({key: one[key] for key in one if key[0] in kinds} for one in (self.pods.published, found))
         assert published == there, "the report is of other results"
         self._check_export(wanted, found, export_digest(wanted, ends))
+        self._check_status(wanted, found, decision)
+
+    def _check_status(self, plan: SearchPlan, found: Results, decision: SearchDecision) -> None:
+        asked = {"uri": "", "warnings": (), "generation": self.generation, "now": clock(0)}
+        status = build_search_status(self.observe(), decision, HPSearchStatus(), **asked)
+        told, trials = status.trials or TrialCounts(), [one for key, one in found.items() if key[0] == TrialKind.TRIALS]
+        counted = told.completed, told.stopped, told.failed, told.running
+        there = tuple(sum(one.state == state for one in trials) for state in TrialState)
+        assert counted == (*there, 0), "the status counts otherwise than the store"
+        best = {task.name: task.best.value if task.best else None for task in status.tasks}
+        assert best == {task: self._best(plan, found, task) for task in plan.order}, "the status names another best"
+
+    def _best(self, plan: SearchPlan, found: Results, task: str) -> float | None:
+        by_kind = {kind: self._values(found, kind, task) for kind in TrialKind}
+        finalists = by_kind[TrialKind.FINALISTS] if plan.finalists is not None else []
+        return max(finalists or by_kind[TrialKind.TRIALS], default=None)
 
     def _check_task(self, plan: SearchPlan, task: str, found: Results) -> None:
         # Fewer trials than before take nothing back: any of them count.
@@ -155,10 +199,8 @@ class SearchWorld(World):
         assert summary.report_digest == digest, "the report is of something else"
         best = self.observe().best.tasks
         for task in plan.order:
-            by_kind = {kind: self._values(found, kind, task) for kind in TrialKind}
-            finalists = by_kind[TrialKind.FINALISTS] if plan.finalists is not None else []
-            wanted = max(finalists or by_kind[TrialKind.TRIALS], default=None)
-            assert (best[task].value if task in best else None) == wanted, "the best is not the best"
+            value = best[task].value if task in best else None
+            assert value == self._best(plan, found, task), "the best is not the best"
         assert not best or self.config_map == digest, "the ConfigMap is of something else"
 
     def _values(self, found: Results, kind: TrialKind, task: str) -> list[float]:

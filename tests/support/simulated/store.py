@@ -9,6 +9,10 @@ from finetune_store._errors import UnreachableError
 _BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+DAMAGES = (b"", b"{", b"{}")
+"""What lies where a result was."""
+
+
 class MemoryStore:
     """As much of a store as observers, runs and reports ask for."""
 
@@ -25,8 +29,16 @@ class MemoryStore:
 
     def put(self, key: str, data: bytes, *, content_type: str = "") -> None:
         self._ask()
+        assert not self._is_result(key), f"the result {key} is written again"
+        self.damage(key, data)
+
+    def damage(self, key: str, data: bytes) -> None:
+        """Write whatever is there, as nobody does who means well."""
         self._writes += 1
         self._objects[key] = data, _BEGIN + timedelta(seconds=self._writes)
+
+    def _is_result(self, key: str) -> bool:
+        return key.endswith("/result.json") and self._objects.get(key, (b"",))[0] not in DAMAGES
 
     def create(self, key: str, data: bytes) -> bool:
         self._ask()

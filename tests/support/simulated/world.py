@@ -1,23 +1,41 @@
 """The operator between the simulated API server and store, and what users and bad luck do meanwhile."""
 
 import random
-from abc import ABC, abstractmethod
-from collections.abc import Callable
+from abc import abstractmethod
 from dataclasses import replace
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, cast
 
 from finetune_core.api import Execution
+from finetune_core.api.budget import Budget
 from finetune_core.api.status import Reason
-from finetune_core.deciding.actions import Action, CreateReportJob, CreateTrainJob, DeleteJob, ExpireJob, PatchJob
+from finetune_core.deciding.actions import (
+    Action,
+    CreatePublishJob,
+    CreateReportJob,
+    CreateTrainJob,
+    DeleteJob,
+    ExpireJob,
+    HoldWork,
+    PatchJob,
+    ReleaseWork,
+)
+from finetune_core.deciding.budget import Limits
 from finetune_core.deciding.expiry import expiring
 from finetune_core.deciding.observation import JobRole, JobView, PodView
+from finetune_core.layout import ExperimentLayout
+from finetune_core.results.run import Hold
+from finetune_kube.errors import ApiUnavailableError
+from finetune_operator.kinds.budgets import limits
 from finetune_operator.kinds.reports import look_again_at_the_end
 from finetune_operator.memory import LookMemory
-from finetune_store import StoreError
+from finetune_store import StoreError, documents
 from support.simulated.cluster import RETRIES, Cluster, Job, Work
+from support.simulated.faults import Unlucky
 from support.simulated.store import MemoryStore
 
 UID = "owner"
+_STARTED, _NOW = "2026-01-01T00:00:00Z", datetime(2026, 1, 2, tzinfo=UTC)
 _MAX_LOOKS = 150
 _MAX_CREATED = 40
 
@@ -26,10 +44,10 @@ class CutOffError(Exception):
     """The operator was killed here."""
 
 
-class World(ABC):
+class World(Unlucky):
     """One experiment or search. `born_with` is the TTL that Jobs are created with: none, as the builders have it.
 
-    `tampered`: results went or were damaged while nobody looked, since all had ended.
+    `tight`: its budget is spent. `tampered`: results went or were damaged while nobody looked, since all had ended.
     """
 
     memory: LookMemory
@@ -51,6 +69,12 @@ class World(ABC):
         self.memory = self.new_memory()
         self.decision = None
         self.tampered = False
+        self.tight = False
+
+    @property
+    @abstractmethod
+    def layout(self) -> ExperimentLayout:
+        """Where its runs lie, and what tells pods to begin nothing."""
 
     @abstractmethod
     def new_memory(self) -> LookMemory:
@@ -72,17 +96,9 @@ class World(ABC):
     def report_job(self, action: CreateReportJob) -> Job:
         """A Job that reports."""
 
-    @abstractmethod
-    def edit_spec(self) -> None:
-        """A new generation of the spec, with other work."""
-
-    @abstractmethod
-    def spec_of_now(self) -> dict[str, Any]:
-        """What `edit` takes to change the spec back."""
-
-    @abstractmethod
-    def results(self) -> list[str]:
-        """Keys of the results that lie in the store."""
+    def publish_job(self, action: CreatePublishJob) -> Job:
+        """A Job that publishes: only experiments have some."""
+        raise AssertionError(action)
 
     @abstractmethod
     def check(self) -> None:
@@ -100,7 +116,8 @@ class World(ABC):
         except CutOffError:
             self.memory = self.new_memory()
             return
-        except StoreError:
+        except (StoreError, ApiUnavailableError):
+            # It goes on by what it remembers.
             return
         if not status_lost:
             self.decision = decision
@@ -110,6 +127,8 @@ class World(ABC):
     def _look(self, killed_after: int | None) -> Any:
         seen, decision = look_again_at_the_end(self.memory, self._see)
         closing = expiring(seen.jobs, self.execution.ttl_seconds_after_finished) if decision.done else ()
+        if decision.actions:
+            self.forget_what_actions_change()
         for place, action in enumerate((*decision.actions, *closing)):
             if place == killed_after:
                 raise CutOffError
@@ -118,6 +137,15 @@ class World(ABC):
             raise CutOffError
         return decision
 
+    def forget_what_actions_change(self) -> None:
+        """As either reconciler does before it acts."""
+        self.memory.held = None
+
+    def limits(self) -> Limits:
+        """As the operator has them."""
+        budget = Budget(time="1s") if self.tight else None
+        return limits(cast(Any, self.store), self.layout, self.memory, budget, _STARTED, _NOW)
+
     def _see(self) -> Any:
         seen = self.observe()
         return seen, self.decide(seen)
@@ -125,11 +153,15 @@ class World(ABC):
     def act(self, action: Action) -> None:
         """Do it, as `ActionExecutor` does."""
         cluster = self.cluster
+        if not isinstance(action, HoldWork | ReleaseWork):
+            cluster.ask()
         match action:
             case CreateTrainJob():
                 cluster.create(self.train_job(action))
             case CreateReportJob():
                 cluster.create(self.report_job(action))
+            case CreatePublishJob():
+                cluster.create(self.publish_job(action))
             case PatchJob(name, parallelism, suspend):
                 changes = {"parallelism": parallelism, "suspended": suspend}
                 cluster.change(name, **{field: value for field, value in changes.items() if value is not None})
@@ -140,6 +172,11 @@ class World(ABC):
                 cut = job is not None and job.view.role == JobRole.TRAIN and cluster.pods_of(job)
                 assert not cut, "pods that train are cut off"
                 cluster.delete(name)
+            case HoldWork(_, message):
+                self.store.put(self.layout.hold, Hold(message=message).to_json())
+            case ReleaseWork():
+                self.store.delete(self.layout.hold)
+        cluster.check()
 
     def work_view(self, action: CreateTrainJob, indexes: tuple[tuple[str, ...], ...]) -> JobView:
         """The view of a Job that does work."""
@@ -150,74 +187,12 @@ class World(ABC):
         """The view of a Job that is made now."""
         return JobView(name=name, role=role, revision=revision, round=round_, ttl=self.born_with)
 
-    # what users and bad luck do
-
-    def edit(self, **execution: object) -> None:
-        """A new generation of the spec."""
-        self.execution = self.execution.model_copy(update=execution)
-        self.generation += 1
-
-    def _edit_and_back(self) -> None:
-        before = self.spec_of_now()
-        self.edit_spec()
-        for _ in range(self.rng.randint(0, 6)):
-            self.rng.choice([self.look, self.progress])()
-        self.edit(**before)
-
-    def _edit_execution(self) -> None:
-        field, values = self.rng.choice(
-            [("suspend", [True, False]), ("parallelism", [0, 1, 2]), ("retry_token", ["a", "b", "c"])]
-        )
-        self.edit(**{field: self.rng.choice(values)})
-
-    def _kill_operator(self) -> None:
-        self.look(killed_after=self.rng.randint(0, 2))
-
-    def _lose_status(self) -> None:
-        self.look(status_lost=True)
-
-    def _outage(self) -> None:
-        self.store.away = not self.store.away
-
-    def _tamper(self, change: Callable[[str], None]) -> None:
-        keys = [] if self.store.away else self.results()
-        if keys:
-            change(self.rng.choice(keys))
-            self.tampered = self.tampered or self.settled_at == self.generation
-
-    def _delete_result(self) -> None:
-        self._tamper(self.store.delete)
-
-    def _damage_result(self) -> None:
-        self._tamper(lambda key: self.store.put(key, self.rng.choice([b"", b"{", b"{}"])))
-
-    def _delete_job(self) -> None:
-        if self.cluster.jobs:
-            self.cluster.delete(self.rng.choice(sorted(self.cluster.jobs)))
-
-    def _evict(self) -> None:
-        living = sorted(pod.name for pod in self.cluster.pods.values() if pod.code is None)
-        if living:
-            self.cluster.pods[self.rng.choice(living)].terminating = True
+    # how it goes on
 
     def progress(self) -> None:
         """Time passes for controllers, kubelets and pods."""
         self.cluster.progress()
-
-    def faults(self) -> list[Callable[[], None]]:
-        """All that may happen."""
-        return [
-            self.edit_spec,
-            self._edit_and_back,
-            self._edit_execution,
-            self._kill_operator,
-            self._lose_status,
-            self._outage,
-            self._delete_result,
-            self._damage_result,
-            self._delete_job,
-            self._evict,
-        ]
+        self.cluster.check()
 
     def live(self, events: int) -> None:
         """Events and faults in random order."""
@@ -244,7 +219,8 @@ class World(ABC):
     def settle(self) -> None:
         """Faults stop, the user wants it to go on: it comes to rest, and does not make Jobs for ever."""
         self.store.away = False
-        if self.execution.suspend or self.execution.parallelism == 0:
+        if self.tight or self.execution.suspend or self.execution.parallelism == 0:
+            self.tight = False
             self.edit(suspend=False, parallelism=1)
         created = self.cluster.created
         for _ in range(_MAX_LOOKS):
@@ -261,6 +237,7 @@ class World(ABC):
 
     def check_at_rest(self) -> None:
         """Nothing works on, lives on, or is kept for ever."""
+        assert documents.find(cast(Any, self.store), self.layout.hold, Hold) is None, "pods are told to begin nothing"
         working = [pod.name for pod in self.cluster.pods.values() if pod.code is None and not pod.terminating]
         assert not working, f"{working} work on"
         living = [job.view.name for job in self.cluster.jobs.values() if not job.view.finished]
@@ -275,9 +252,11 @@ class Children:
         self._cluster = cluster
 
     def jobs(self) -> tuple[JobView, ...]:
+        self._cluster.ask()
         return self._cluster.job_views()
 
     def pods(self) -> tuple[PodView, ...]:
+        self._cluster.ask()
         return self._cluster.pod_views()
 
     def hindered(self) -> tuple[PodView, ...]:

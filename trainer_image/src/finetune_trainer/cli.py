@@ -9,18 +9,18 @@ import logging
 import os
 import sys
 import uuid
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from finetune_core.planning.plan import JobPlan, PlannedRun
+from finetune_core.planning.plan import JobPlan
 from finetune_core.results.run import ExitCode, FailureReason
 from finetune_core.tasks.sparse import SPARSE_TYPES
 from finetune_store import POD_RETRY_SECONDS, S3Connection, StoreError, open_store
+from finetune_store.signs import signs_of_life
 from finetune_trainer import logs
 from finetune_trainer.errors import RunError, UserError
-from finetune_trainer.signals import Stop
+from finetune_trainer.job_plan import PodJob, read_plan
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +58,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     resolve = commands.add_parser("resolve", parents=[common], help="digest folders on volumes")
     resolve.add_argument("--uri", action="append", required=True, help="pvc://claim/path or file:///path")
     resolve.add_argument("--output", required=True, help="key in the store")
+    resolve.add_argument("--sign", help="key in the store of an object that is written anew while the work goes on")
     search = commands.add_parser("search", parents=[common], help="drive a hyperparameter search")
     search.add_argument("--plan", type=Path, required=True, help="plan.json of a search's Job")
     search.add_argument("--index", type=int, default=int(env.get("JOB_COMPLETION_INDEX", "0")))
@@ -91,75 +92,54 @@ def _run(arguments: argparse.Namespace) -> int:
 
     stop = StopFlag()
     stop.install()
-    plan = _read_plan(arguments.plan)
+    plan = read_plan(arguments.plan, JobPlan, "Job plan")
     try:
         runs = plan.runs_at(arguments.index)
     except (IndexError, KeyError) as error:
         raise UserError(f"the plan has no index {arguments.index}: it has {len(plan.indexes)}") from error
-    from finetune_trainer.run.taking import all_taken  # noqa: PLC0415 - after signals are heeded
+    from finetune_trainer.stored.taking import all_taken, is_held, unbegun_first  # noqa: PLC0415 - after signals are heeded
 
     connection = S3Connection.from_env(os.environ)
     store = open_store(arguments.store, connection=connection, retry_seconds=POD_RETRY_SECONDS)
-    if all_taken(plan, runs, store, attempt=arguments.attempt, patience=POD_RETRY_SECONDS):
+    taken = all_taken(plan, runs, store, attempt=arguments.attempt, patience=POD_RETRY_SECONDS)
+    if taken or is_held(store, plan.plan):
         return ExitCode.SUCCESS
+    runs = unbegun_first(plan.plan, runs, store)
+    job = PodJob(plan, runs, arguments.store, connection, arguments.attempt, stop, arguments.termination_log)
     from finetune_trainer.drive.crews import processes_per_run  # noqa: PLC0415
 
     if (processes := processes_per_run()) > 1:
-        return _run_by_crew(arguments, plan, runs, processes, stop)
-    return _run_alone(arguments, plan, runs, stop)
+        from finetune_trainer.drive.crew_runs import run_by_crew  # noqa: PLC0415
+
+        return run_by_crew(job, processes)
+    from finetune_trainer.drive.pod_runs import run_at_once, runs_at_once  # noqa: PLC0415
+
+    if len(runs) > 1 and (at_once := runs_at_once()) > 1:
+        return run_at_once(job, at_once)
+    return _run_alone(job)
 
 
-def _run_by_crew(
-    arguments: argparse.Namespace, plan: JobPlan, runs: tuple[PlannedRun, ...], processes: int, stop: Stop
-) -> int:
-    from finetune_trainer.drive.crew_runs import run_by_crew  # noqa: PLC0415
-
-    return run_by_crew(
-        plan,
-        runs,
-        processes=processes,
-        store=arguments.store,
-        connection=S3Connection.from_env(os.environ),
-        patience=POD_RETRY_SECONDS,
-        attempt=arguments.attempt,
-        stop=stop,
-        termination_log=arguments.termination_log,
-    )
-
-
-def _run_alone(arguments: argparse.Namespace, plan: JobPlan, runs: tuple[PlannedRun, ...], stop: Stop) -> int:
+def _run_alone(job: PodJob) -> int:
     from finetune_trainer.pod import make_pod  # noqa: PLC0415 - imports torch
     from finetune_trainer.run.endings import run_all  # noqa: PLC0415
     from finetune_trainer.run.session import do_run  # noqa: PLC0415
 
     pod = make_pod(
-        plan.plan,
-        plan.limits,
-        store=arguments.store,
-        attempt=arguments.attempt,
-        stop=stop,
-        patience=POD_RETRY_SECONDS,
+        job.plan.plan, job.plan.limits, store=job.store, attempt=job.attempt, stop=job.stop, patience=job.patience
     )
-    code = run_all(runs, partial(do_run, pod), arguments.termination_log)
+    code = run_all(job.runs, partial(do_run, pod), job.termination_log)
     pod.trackers.leave(code)
     return code
-
-
-def _read_plan(path: Path) -> JobPlan:
-    try:
-        return JobPlan.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"the plan cannot be read: {error}") from error
-    except ValidationError as error:
-        raise UserError(f"{path} is no Job plan of this version: {error}") from error
 
 
 def _resolve(arguments: argparse.Namespace) -> int:
     from finetune_trainer.resolve import resolve  # noqa: PLC0415
 
-    store = open_store(arguments.store, connection=S3Connection.from_env(os.environ), retry_seconds=POD_RETRY_SECONDS)
-    found = {uri: resolve(uri) for uri in arguments.uri}
-    store.put(arguments.output, json.dumps(found).encode())
+    opened = partial(open_store, arguments.store, connection=S3Connection.from_env(os.environ))
+    store = opened(retry_seconds=POD_RETRY_SECONDS)
+    with signs_of_life(opened(retry_seconds=0), arguments.sign) if arguments.sign else nullcontext():
+        found = {uri: resolve(uri) for uri in arguments.uri}
+        store.put(arguments.output, json.dumps(found).encode())
     return ExitCode.SUCCESS
 
 
@@ -172,7 +152,7 @@ def _search(arguments: argparse.Namespace) -> int:
 def _drive(arguments: argparse.Namespace) -> int:
     from finetune_trainer.drive.command import drive  # noqa: PLC0415
 
-    plan = _read_plan(arguments.plan)
+    plan = read_plan(arguments.plan, JobPlan, "Job plan")
     return drive(plan, arguments, connection=S3Connection.from_env(os.environ), patience=POD_RETRY_SECONDS)
 
 

@@ -4,6 +4,7 @@ import logging
 from datetime import UTC, datetime
 
 from finetune_core.results.run import DriverFailure, DriverReport
+from finetune_core.times import written
 from finetune_store import Store, StoreError
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class DriverReporter:
         return tuple(one for one in self._report.running if one != unit)
 
     def _send(self, **changes: object) -> None:
-        time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        time = written(datetime.now(UTC))
         self._report = self._report.model_copy(update={**changes, "time": time})
         if self._key is None:
             return

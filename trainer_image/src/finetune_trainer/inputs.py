@@ -1,8 +1,10 @@
 """Models and data folders as local paths, wherever they come from; fetched once a pod."""
 
+import fcntl
 import os
 import shutil
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from finetune_core.canonical import short_hash
@@ -120,6 +122,7 @@ class Inputs:
         except UserError:
             # The next run of this pod looks at what lies there by then.
             self._folders.pop(uri, None)
+            _mark_of(folder).unlink(missing_ok=True)
             shutil.rmtree(folder, ignore_errors=True)
             raise
         self._pinned.add(digest)
@@ -130,11 +133,18 @@ class Inputs:
         if uri.startswith(_HUB):
             return hub_snapshot(uri, repo_type)
         folder = self._work / repo_type / short_hash([uri, digest])
+        with _one_at_a_time(folder):
+            # What no digest names may have changed since another process fetched it.
+            if not (digest and _mark_of(folder).exists()):
+                self._download(uri, folder)
+                _mark_of(folder).touch()
+        return folder
+
+    def _download(self, uri: str, folder: Path) -> None:
         try:
             download_tree(self._open(uri), "", folder)
         except NotFoundError as error:
             raise UserError(f"nothing lies at {uri}: check bucket and path") from error
-        return folder
 
     def _open(self, uri: str) -> Store:
         return open_store(uri, connection=self._connection, retry_seconds=self._retry_seconds)
@@ -144,6 +154,20 @@ class Inputs:
         if not path.exists():
             raise UserError(f"{path} (from {uri}) is not there: check the path")
         return path
+
+
+def _mark_of(folder: Path) -> Path:
+    """There when a folder is whole."""
+    return folder.with_name(f"{folder.name}.whole")
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Of the processes of this machine that fetch a folder, one does, and the others wait for it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def work_folder() -> Path:

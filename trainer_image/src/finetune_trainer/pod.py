@@ -1,4 +1,4 @@
-"""What a pod's runs share, made from the environment; threads are set to the cores that the pod may use."""
+"""What a pod's runs share, made from the environment; torch gets the threads that it says."""
 
 import os
 import warnings
@@ -9,7 +9,7 @@ import transformers
 from finetune_core.planning.plan import ExecutionLimits, Plan
 from finetune_store import S3Connection, open_store
 from finetune_trainer.data.splits import Splits
-from finetune_trainer.hardware import usable_cores
+from finetune_trainer.hardware import threads
 from finetune_trainer.inputs import Inputs, volumes, work_folder
 from finetune_trainer.run.run import Pod
 from finetune_trainer.signals import Stop
@@ -19,8 +19,7 @@ from finetune_trainer.tracking import Trackers
 def make_pod(plan: Plan, limits: ExecutionLimits, *, store: str, attempt: str, stop: Stop, patience: float) -> Pod:
     """Open stores and caches; nothing is fetched yet. `patience` is how long the store is waited for, in seconds."""
     quieten()
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(usable_cores())
+    torch.set_num_threads(threads())
     connection = S3Connection.from_env(os.environ)
     patient = open_store(store, connection=connection, retry_seconds=patience)
     work = work_folder()

@@ -1,13 +1,26 @@
 """Options and look-ups that commands share."""
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from finetune_client.errors import ClientError
 from finetune_client.finding import cluster
 from finetune_kube.kinds import EXPERIMENT, KINDS, SEARCH, Kind
+
+if TYPE_CHECKING:
+    from finetune_ui.sources import Source
+
+
+def source_of(store: str | None, context: str | None, namespace: str | None, *, everywhere: bool) -> "Source":
+    """What page and assistant read: a store, else the cluster by one's own rights."""
+    from finetune_client.stores import open_uri  # noqa: PLC0415 - for two commands alone
+    from finetune_ui.sources import ClusterSource, StoreSource  # noqa: PLC0415
+
+    if store:
+        return StoreSource(open_uri(store))
+    return ClusterSource(cluster(context, namespace), everywhere=everywhere)
 
 
 def _names(kinds: Iterable[Kind], context: typer.Context, incomplete: str) -> list[str]:
@@ -48,6 +61,7 @@ StoreUri = Annotated[
         help="s3://bucket/prefix (AWS_* variables say how to reach it) or file:///folder, in place of the spec's.",
     ),
 ]
+AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="List all namespaces.")]
 LocalOption = Annotated[
     bool, typer.Option("--local", help="For this machine, as `run` and `search` do: file:// is allowed.")
 ]

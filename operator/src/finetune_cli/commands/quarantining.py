@@ -5,14 +5,15 @@ from typing import Annotated
 
 import typer
 
-from finetune_cli.commands.changing import patch_spec
 from finetune_cli.commands.common import Context, ExperimentName, Namespace, StoreUri
+from finetune_cli.commands.objects.changing import patch_spec
 from finetune_cli.output import note
 from finetune_client.errors import ClientError, UsageError
-from finetune_client.finding import Json, cluster, find
+from finetune_client.finding import cluster, find
 from finetune_client.reports import plan_of, planned_run
 from finetune_client.stores import results_of
 from finetune_core.api import ModelRetention
+from finetune_core.json_types import Json
 from finetune_core.planning.plan import Plan, PlannedRun
 from finetune_core.results.best_run import best_run
 from finetune_kube.kinds import EXPERIMENT

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from finetune_cli.local.lock import exclusive
-from finetune_cli.local.planning import Manifest, as_uri, plan_locally
+from finetune_cli.local.planning import Manifest, as_uri, plan_locally, plan_more_locally
 from finetune_cli.local.programs import Programs, log_file, require_trainer
 from finetune_cli.local.session import LocalRun
 from finetune_cli.manifest.check import check_text, manifests_of
@@ -16,7 +16,7 @@ from finetune_cli.output import console, error_console, note
 from finetune_cli.shown.results import results_page
 from finetune_client.errors import ClientError, UsageError
 from finetune_client.exits import Exit
-from finetune_core.planning.devices import PROCESSES
+from finetune_core.planning.devices import PROCESSES, RUNS_AT_ONCE
 from finetune_core.tracking import to_env
 from finetune_store import S3Connection, Store, creates_once, open_store
 from finetune_work.guarantees import unsafe_storage
@@ -68,10 +68,17 @@ def run(
         for warning in planned.warnings:
             note(f"warning: {warning}")
         log = log_file(uri, f"{manifest.namespace}/{manifest.name}")
-        environment = {**to_env(planned.tracking), PROCESSES: str(planned.processes)}
+        told = {PROCESSES: str(planned.processes), RUNS_AT_ONCE: str(planned.at_once)}
+        environment = {**to_env(planned.tracking), **told}
         programs = Programs(uri, log, lock, environment)
         session = LocalRun(planned, opened, programs, workers)
-        if not session.runs():
+        while (whole := session.runs()) and (wanted := session.wanted()):
+            note(
+                "not sure enough (runsUntil): " + ", ".join(f"{task} is to have {n} runs" for task, n in wanted.items())
+            )
+            planned = plan_more_locally(manifest, planned.plan, wanted, opened, connection)
+            session = LocalRun(planned, opened, programs, workers)
+        if not whole:
             note("interrupted; the same command goes on from here")
             return Exit.INTERRUPTED
         session.report()

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from finetune_cli.commands.common import Context, Namespace
+from finetune_cli.commands.common import AllNamespaces, Context, Namespace, source_of
 from finetune_cli.output import note
 from finetune_client.errors import ClientError, UsageError
 from finetune_client.exits import Exit
-from finetune_client.finding import cluster
-from finetune_client.stores import open_uri
 
 if TYPE_CHECKING:
     from finetune_ui.viewers import Viewers
@@ -35,7 +33,7 @@ def register(app: typer.Typer) -> None:
 
 def ui(
     namespace: Namespace = None,
-    everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="List all namespaces.")] = False,
+    everywhere: AllNamespaces = False,
     context: Context = None,
     store: Annotated[
         str | None,
@@ -84,12 +82,9 @@ def ui(
 
 
 def _own(store: str | None, context: str | None, namespace: str | None, everywhere: bool) -> "Viewers":
-    from finetune_ui.sources import ClusterSource, StoreSource  # noqa: PLC0415
     from finetune_ui.viewers import OneViewer  # noqa: PLC0415
 
-    if store:
-        return OneViewer(StoreSource(open_uri(store)))
-    return OneViewer(ClusterSource(cluster(context, namespace), everywhere=everywhere))
+    return OneViewer(source_of(store, context, namespace, everywhere=everywhere))
 
 
 def _by_token(namespace: str | None) -> "Viewers":

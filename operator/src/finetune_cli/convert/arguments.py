@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import get_args
 
-from finetune_core.planning.argument_table import Argument
-from finetune_core.planning.argument_values import ModuleNames
-from finetune_core.planning.arguments import ARGUMENTS
+from finetune_core.planning.arguments.model import Argument
+from finetune_core.planning.arguments.table import ARGUMENTS
+from finetune_core.planning.arguments.values import ModuleNames
 from finetune_core.problems import InvalidInputError, Problem
 
 TRAINING: Mapping[str, Argument] = MappingProxyType(

@@ -7,8 +7,8 @@ from typing import Any
 from finetune_cli.convert.arguments import TRAINING, number
 from finetune_cli.convert.run_glue import Converted, from_run_glue
 from finetune_cli.manifest.crds import API_VERSION, SEARCH
-from finetune_core.planning.argument_table import rivals
-from finetune_core.planning.arguments import API_GROUPS, SEARCHABLE
+from finetune_core.planning.arguments.model import rivals
+from finetune_core.planning.arguments.table import API_GROUPS, SEARCHABLE
 from finetune_core.problems import InvalidInputError, Problem
 
 _ALGORITHMS = {"random": "Random", "grid": "Grid", "tpe": "TPE", "multivariate-tpe": "TPE"}

@@ -7,20 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from finetune_client.finding import checked_namespace
-from finetune_core.api import Tracking
-from finetune_core.deciding.experiment import execution_limits
+from finetune_core.api import ExperimentSpec, Tracking
+from finetune_core.deciding.experiment.decision import execution_limits
 from finetune_core.layout import ExperimentLayout
+from finetune_core.planning.devices import runs_at_once
 from finetune_core.planning.experiment import plan_warnings
 from finetune_core.planning.inputs import Folder
-from finetune_core.planning.parse import check_spec, parse_spec
-from finetune_core.planning.parse_search import check_search, parse_search, search_warnings
-from finetune_core.planning.plan import ExecutionLimits, JobPlan, Plan, job_plan, pin_key
-from finetune_core.planning.search import search_pin_key
-from finetune_core.planning.search_plan import SearchJobPlan, SearchPlan
+from finetune_core.planning.parse import AnySpec, check_spec, parse_spec
+from finetune_core.planning.plan import ExecutionLimits, JobPlan, Plan, pin_key
+from finetune_core.planning.pods import job_plan
+from finetune_core.planning.search.build import search_pin_key
+from finetune_core.planning.search.parse import check_search, parse_search, search_warnings
+from finetune_core.planning.search.plan import SearchJobPlan, SearchPlan
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_core.search_layout import SearchLayout
 from finetune_store import S3Connection, Store, bounded_pool, open_store
-from finetune_work.plans import experiment_plan, search_plan
+from finetune_work.plans import add_runs, experiment_plan, search_plan
 from finetune_work.sources import FolderSources
 from finetune_work.tuned import NamespaceReader, TunedReader
 
@@ -62,7 +64,7 @@ def as_uri(text: str) -> str:
 class Planned:
     """A plan, the runs of it that have no result yet, what is probably not meant, and the trackers to report to.
 
-    `processes` do a run together.
+    `processes` do a run together, and a GPU, or this machine, does `at_once`.
     """
 
     plan: Plan
@@ -70,6 +72,7 @@ class Planned:
     warnings: tuple[str, ...]
     tracking: Tracking | None
     processes: int = 1
+    at_once: int = 1
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,17 @@ def plan_locally(manifest: Manifest, store: Store, connection: S3Connection) -> 
     )
     pending = frozenset(run.run_id for run in plan.runs) - finished(store, plan)
     job = job_plan(plan, pending, runs_per_pod=1, limits=execution_limits(spec.execution))
-    return Planned(plan, job, plan_warnings(spec, plan), spec.tracking, spec.execution.processes_per_run or 1)
+    processes = spec.execution.processes_per_run or 1
+    warnings = (*_unkept(spec), *plan_warnings(spec, plan))
+    return Planned(plan, job, warnings, spec.tracking, processes, at_once=runs_at_once(spec.execution))
+
+
+def plan_more_locally(
+    manifest: Manifest, plan: Plan, runs: Mapping[str, int], store: Store, connection: S3Connection
+) -> Planned:
+    """Write the plan where tasks (by name) have so many runs; see `plan_locally`. Inputs stay as they were pinned."""
+    add_runs(parse_spec(manifest.spec), plan, runs, store)
+    return plan_locally(manifest, store, connection)
 
 
 def plan_search_locally(manifest: Manifest, store: Store, connection: S3Connection) -> PlannedSearch:
@@ -120,7 +133,7 @@ def plan_search_locally(manifest: Manifest, store: Store, connection: S3Connecti
         pin=search_pin_key(spec, HERE),
         sources=_sources(_opener(connection)),
     )
-    return PlannedSearch(plan, execution_limits(spec.execution), search_warnings(spec))
+    return PlannedSearch(plan, execution_limits(spec.execution), (*_unkept(spec), *search_warnings(spec)))
 
 
 def finished(store: Store, plan: Plan) -> frozenset[str]:
@@ -163,3 +176,12 @@ def _no_cluster() -> NamespaceReader:
         "file:///<store>/<namespace>/<search>/hps"
     )
     raise InvalidInputError((Problem("spec.hyperparametersFrom", message),))
+
+
+def _unkept(spec: AnySpec) -> tuple[str, ...]:
+    """What only an operator keeps to."""
+    budget = "spec.budget is kept in a cluster only: here everything is done"
+    notifications = "spec.notifications are sent by the operator only: here nobody is told"
+    publish = "spec.publish is done in a cluster only: finetune publish does it here"
+    told = (budget,) * (spec.budget is not None) + (notifications,) * bool(spec.notifications)
+    return told + (publish,) * (isinstance(spec, ExperimentSpec) and bool(spec.publish))

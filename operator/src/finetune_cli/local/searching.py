@@ -11,9 +11,9 @@ from finetune_cli.fitted import table
 from finetune_cli.local.planning import PlannedSearch
 from finetune_cli.local.programs import Programs
 from finetune_cli.output import console, note
-from finetune_core.results.best_trial import best_trial
 from finetune_core.results.run import ExitCode
-from finetune_core.results.trial import TrialResult
+from finetune_core.results.search.best_trial import best_trial
+from finetune_core.results.search.trial import TrialResult
 from finetune_core.search_layout import SearchLayout, TrialKind
 from finetune_core.tables import figures
 from finetune_store import Store

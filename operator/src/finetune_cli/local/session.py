@@ -15,6 +15,7 @@ from finetune_core.deciding.outcome import run_warnings
 from finetune_core.layout import ExperimentLayout
 from finetune_core.results.run import DriverFailure, ExitCode
 from finetune_core.results.schema import ResultsDocument
+from finetune_core.seeds.growth import more_runs
 from finetune_store import Store
 from finetune_store.documents import find
 
@@ -30,7 +31,7 @@ class LocalRun:
         self._workers = workers
         self._layout = ExperimentLayout(self._plan.namespace, self._plan.experiment)
         self._report_key = self._layout.driver_report("local")
-        self._watch = Watch(store, self._plan, self._report_key, workers=workers or 1)
+        self._watch = Watch(store, self._plan, self._report_key, workers=workers or planned.at_once)
 
     def runs(self) -> bool:
         """Do the runs that have no result, showing how far they are; False if interrupted. ClientError, StoreError."""
@@ -44,6 +45,11 @@ class LocalRun:
         if code and code != ExitCode.INTERRUPTED and not self._watch.report.failed:
             raise self._programs.failure("the trainer", code)
         return code != ExitCode.INTERRUPTED
+
+    def wanted(self) -> dict[str, int]:
+        """Task -> how many runs it is to have, of tasks that have not enough, once all have ended. StoreError."""
+        self._watch.look()
+        return more_runs(self._plan, self._watch.outcomes, self._watch.report.failed)
 
     def report(self) -> None:
         """Write tables, best predictions and the zip. ClientError."""

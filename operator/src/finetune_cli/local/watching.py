@@ -9,7 +9,7 @@ from rich.text import Text
 
 from finetune_cli.fitted import table
 from finetune_cli.local.planning import finished
-from finetune_core.deciding.eta import remaining_seconds
+from finetune_core.deciding.experiment.eta import remaining_seconds
 from finetune_core.deciding.outcome import Outcome
 from finetune_core.layout import ExperimentLayout, RunLayout
 from finetune_core.planning.plan import Plan, PlannedRun

@@ -7,7 +7,7 @@ from typing import Any
 from finetune_cli.manifest.crds import EXPERIMENT
 from finetune_cli.manifest.findings import Path, Trouble
 from finetune_core.planning.parse import check_spec, parse_spec, warnings
-from finetune_core.planning.parse_search import check_search, parse_search, search_warnings
+from finetune_core.planning.search.parse import check_search, parse_search, search_warnings
 from finetune_core.problems import InvalidInputError, Problem
 
 _PART = re.compile(r"([^.\[\]]+)|\[([^\]]*)\]")

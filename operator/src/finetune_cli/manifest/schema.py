@@ -83,7 +83,7 @@ def _troubles(kind: str, path: Path, error: ValidationError) -> Iterator[Trouble
         case "pattern":
             yield Trouble(path, wording.no_match(value, schema["pattern"], schema), gone=path)
         case "anyOf":
-            yield Trouble(path, f"{wording.shown(value)} is no quantity: write 2, 500m, 4Gi", gone=path)
+            yield Trouble(path, wording.neither(value, schema), gone=path)
         case keyword:
             bound = wording.broken_bound(str(keyword), error.validator_value, value, schema)
             yield Trouble(path, bound or error.message, gone=path)

@@ -105,3 +105,10 @@ def _means(wanted: str, text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def neither(value: Any, schema: Mapping[str, Any]) -> str:
+    """A value that is neither number nor text where either may be: as the field's own rule says it, if it has one."""
+    for rule in schema.get("x-kubernetes-validations", ()):
+        return f"{shown(value)}: {rule['message']}"
+    return f"{shown(value)} is no quantity: write 2, 500m, 4Gi"

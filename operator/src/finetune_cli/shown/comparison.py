@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from finetune_cli.fitted import table
-from finetune_core.results.comparison_schema import Comparison, Verdict
+from finetune_core.results.comparison.schema import Comparison, Verdict
 from finetune_core.tables.comparison_formats import (
     comparison_csv,
     comparison_html,

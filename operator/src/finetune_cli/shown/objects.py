@@ -9,11 +9,13 @@ from rich.text import Text
 
 from finetune_cli.fitted import table
 from finetune_client.overview import Mood, Overview
-from finetune_client.task_table import TASK_TABLES, TaskColumn, task_rows
+from finetune_client.task_table import TaskColumn, columns_of, task_rows
 from finetune_core.tables import figures
 from finetune_kube.kinds import EXPERIMENT, KINDS, SEARCH
 
-_COLOURS = MappingProxyType({Mood.GOOD: "green", Mood.BAD: "red", Mood.BUSY: "yellow", Mood.IDLE: "yellow"})
+_COLOURS = MappingProxyType(
+    {Mood.GOOD: "green", Mood.BAD: "red", Mood.STUCK: "magenta", Mood.BUSY: "yellow", Mood.IDLE: "yellow"}
+)
 _COLUMNS = MappingProxyType(
     {
         EXPERIMENT: ("EXPERIMENT", "STATUS", "RUNS>", "SCORE", "ETA", "AGE>?", "MODEL?"),
@@ -59,7 +61,7 @@ def page(seen: Overview, now: datetime, *, wide: bool = False) -> RenderableType
     """All that there is to know of one object while it works and when it has ended."""
     parts: list[RenderableType] = [_head(seen, now)]
     if seen.tasks:
-        columns = [_marked(column) for column in TASK_TABLES[seen.kind]]
+        columns = [_marked(column) for column in columns_of(seen)]
         parts += [Text(""), table(columns, task_rows(seen), wide=wide)]
     return Group(*parts, *(Text(line) for line in _footer(seen)))
 
@@ -94,6 +96,8 @@ def _facts(seen: Overview, now: datetime) -> Iterator[str]:
         yield f"{seen.failed} failed"
     if seen.score:
         yield f"{'score' if seen.kind == EXPERIMENT else 'best'} {seen.score}"
+    if seen.gpu_hours:
+        yield f"{seen.gpu_hours} GPU-hours" + (f" ({seen.energy_kwh} kWh)" if seen.energy_kwh else "")
     if seen.eta:
         yield f"ETA {seen.eta}"
     yield f"age {figures.age(seen.created, now) or figures.NOTHING}"
@@ -107,3 +111,4 @@ def _footer(seen: Overview) -> Iterator[str]:
     if seen.leaderboard:
         constant = f" (placeholders: {', '.join(seen.placeholders)})" if seen.placeholders else ""
         yield f"leaderboard zip: {seen.leaderboard}{constant}"
+    yield from (f"published: {where}" for where in seen.published)

@@ -1,6 +1,6 @@
 """What a manifest would run: tasks, runs, steps, objects; and how long, where past runs tell. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -10,10 +10,12 @@ from rich.text import Text
 
 from finetune_cli.fitted import table
 from finetune_core.api import Execution, ExecutionMode, ExperimentSpec, HPSearchSpec
-from finetune_core.planning.devices import gpus_of_pod, processes_per_run
+from finetune_core.planning.cost import Rates
+from finetune_core.planning.devices import gpus_of_pod, processes_per_run, runs_at_once
 from finetune_core.planning.parse import define, runs_of, settings_of, task_specs
-from finetune_core.planning.plan import ResolvedData, ResolvedModel, TaskPlan, expected_cost
-from finetune_core.planning.search import make_search_plan, trials_of
+from finetune_core.planning.plan import ResolvedData, ResolvedModel, TaskPlan
+from finetune_core.planning.pods import PodFilling, fill
+from finetune_core.planning.search.build import make_search_plan, trials_of
 from finetune_core.planning.settings import Settings
 from finetune_core.planning.tuned import TunedTasks
 from finetune_core.tables import figures
@@ -42,10 +44,15 @@ class TaskForecast:
     task: str
     runs: int
     steps: int | None
-    settings: Settings
+    plan: TaskPlan
     seconds: float | None
     trials: int | None = None
     searched: tuple[str, ...] = ()
+
+    @property
+    def settings(self) -> Settings:
+        """The training arguments of its runs."""
+        return self.plan.settings
 
     @property
     def hours(self) -> float | None:
@@ -98,10 +105,6 @@ class Forecast:
         }
 
 
-Rates = Mapping[str, float]
-"""Task -> seconds per unit of expected cost, from past runs."""
-
-
 def forecast_experiment(
     name: str, spec: ExperimentSpec, rates: Rates, tuned: TunedTasks | None = None, unknown: str = ""
 ) -> Forecast:
@@ -110,13 +113,11 @@ def forecast_experiment(
     tasks = []
     for task in task_specs(spec):
         plan = _plan(define(task), settings_of(spec, task, layers.get(task.name)))
-        seconds = _seconds(rates, task.name, plan)
-        tasks.append(TaskForecast(task.name, runs_of(spec, task), plan.settings.max_steps, plan.settings, seconds))
-    total = sum(task.runs for task in tasks)
+        tasks.append(TaskForecast(task.name, runs_of(spec, task), plan.settings.max_steps, plan, _seconds(rates, plan)))
     uris = [spec.model.uri, *([spec.data.uri] if spec.data else [])]
-    objects = (*_work(spec.execution, total), *_around(uris), "report Job: tables, best predictions, zip")
+    objects = (*_work(spec.execution, tasks, rates), *_around(uris), "report Job: tables, best predictions, zip")
     gpus, parallelism = gpus_of_pod(spec.execution), max(1, spec.execution.parallelism)
-    notes = (*_tuned_notes(tasks, tuned, unknown), *_fold_notes(spec))
+    notes = (*_tuned_notes(tasks, tuned, unknown), *_fold_notes(spec), *_seeds_notes(spec))
     return Forecast("FinetuneExperiment", name, tuple(tasks), objects, gpus, parallelism, notes)
 
 
@@ -132,11 +133,7 @@ def forecast_search(name: str, spec: HPSearchSpec, rates: Rates) -> Forecast:
         runs += min(spec.finalists.trials, trials) * spec.finalists.seeds if spec.finalists else 0
         made = _plan(planned.definition, planned.settings)
         steps = None if "maxSteps" in planned.space or "numTrainEpochs" in planned.space else planned.settings.max_steps
-        tasks.append(
-            TaskForecast(
-                task.name, runs, steps, planned.settings, _seconds(rates, task.name, made), trials, tuple(planned.space)
-            )
-        )
+        tasks.append(TaskForecast(task.name, runs, steps, made, _seconds(rates, made), trials, tuple(planned.space)))
     pods = len(spec.tasks) * spec.clusters
     kind = "RayJobs" if spec.execution.mode == ExecutionMode.RAY_CLUSTER else "Indexed Job"
     uris = [spec.model.uri, *([spec.data.uri] if spec.data else [])]
@@ -177,14 +174,6 @@ def forecast_page(forecast: Forecast, *, wide: bool = False) -> RenderableType:
     )
 
 
-def rates_of(seen: Iterable[tuple[TaskPlan, float]]) -> Rates:
-    """Mean seconds per unit of expected cost of each task, from past runs (their task's plan, their seconds)."""
-    found: dict[str, list[float]] = {}
-    for plan, seconds in seen:
-        found.setdefault(plan.definition.name, []).append(seconds / expected_cost(plan))
-    return {task: sum(rates) / len(rates) for task, rates in found.items()}
-
-
 def _tuned_notes(tasks: Iterable[TaskForecast], tuned: TunedTasks | None, unknown: str) -> Iterator[str]:
     if unknown:
         yield f"The tuned values are not known here, so the recipes' and the manifest's own are shown: {unknown}"
@@ -205,24 +194,50 @@ def _fold_notes(spec: ExperimentSpec) -> Iterator[str]:
             yield f"{task.name}: {task.folds} folds of the training file x {seeds} seed{'s' if seeds > 1 else ''}"
 
 
+def _seeds_notes(spec: ExperimentSpec) -> Iterator[str]:
+    for task in task_specs(spec):
+        if until := spec.until_of(task):
+            yield f"{task.name}: {until.least} to {until.most} runs, until its mean is sure to ± {until.half_width:g}"
+
+
 def _plan(definition: TaskDefinition, settings: Settings) -> TaskPlan:
     """A task's plan with made-up data: its cost does not depend on it."""
     data = ResolvedData(uri="", digest="", splits=_NO_FILES)
     return TaskPlan(definition=definition, settings=settings, data=data)
 
 
-def _seconds(rates: Rates, task: str, plan: TaskPlan) -> float | None:
-    return rates[task] * expected_cost(plan) if task in rates else None
+def _seconds(rates: Rates, plan: TaskPlan) -> float | None:
+    return rates.seconds(plan) if plan.definition.name in rates.of_task else None
 
 
-def _work(execution: Execution, runs: int) -> tuple[str, ...]:
+def _work(execution: Execution, tasks: Sequence[TaskForecast], rates: Rates) -> tuple[str, ...]:
+    runs = sum(task.runs for task in tasks)
     if execution.mode == ExecutionMode.RAY_CLUSTER:
         return (f"RayJob: {runs} runs on {execution.parallelism} worker pods", "ConfigMap: the plan")
-    indexes = ceil(runs / execution.runs_per_pod)
-    several = f" of up to {execution.runs_per_pod} runs" if execution.runs_per_pod > 1 else ""
+    pods, most = _pods(execution, tasks, rates)
+    several = f" of up to {most} runs" if most > 1 else ""
+    at_once = runs_at_once(execution)
+    beside = f"; a pod does {at_once} runs at a time" if at_once > 1 else ""
     processes = processes_per_run(execution)
     shared = f"; {processes} processes share each run" if processes > 1 else ""
-    return (f"Indexed Job: {indexes} pods{several}, {execution.parallelism} at a time{shared}", "ConfigMap: the plan")
+    return (
+        f"Indexed Job: {pods} pods{several}, {execution.parallelism} at a time{beside}{shared}",
+        "ConfigMap: the plan",
+    )
+
+
+def _pods(execution: Execution, tasks: Sequence[TaskForecast], rates: Rates) -> tuple[int, int]:
+    """How many pods, and the most runs of one."""
+    per_pod = execution.runs_per_pod
+    if isinstance(per_pod, int):
+        return ceil(sum(task.runs for task in tasks) / per_pod), per_pod
+    filling = PodFilling.of(execution, rates)
+    longest_first = sorted(tasks, key=lambda task: -filling.seconds(task.plan))
+    indexes = fill(
+        {f"{task.task} {run}": filling.seconds(task.plan) for task in longest_first for run in range(task.runs)},
+        filling,
+    )
+    return len(indexes), max(map(len, indexes))
 
 
 def _around(uris: Iterable[str]) -> tuple[str, ...]:

@@ -10,11 +10,11 @@ from rich.text import Text
 from finetune_cli.fitted import table
 from finetune_core.results.schema import ResultsDocument, ScoreRow, TaskRow
 from finetune_core.tables import figures
-from finetune_core.tables.experiment import FOLD_HEADER, FOLDS_NOTE, Column, columns_of, fold_rows
+from finetune_core.tables.experiment import FOLD_HEADER, FOLDS_NOTE, Column, columns_of, cost_line, fold_rows
 from finetune_core.tables.notes import taken_notes
 
 _BEST_COLUMNS = ("TASK", "METRICS", "BEST>", "BEST RUN", "STEP>", "RUN ID?")
-_EXTRA = frozenset({"Best run", "Step", "Trained"})
+_EXTRA = frozenset({"Best run", "Step", "Trained", "GPU-hours"})
 """Columns that a narrow screen leaves out."""
 
 
@@ -27,7 +27,8 @@ def results_page(document: ResultsDocument, *, wide: bool = False) -> Renderable
     apart = [f"Quarantined: {run.task} run {run.run} ({run.run_id}): {run.reason}" for run in document.quarantined]
     folds = fold_rows(document)
     parts = (table([title.upper() for title in FOLD_HEADER], folds, wide=wide), Text(""), Text(FOLDS_NOTE), Text(""))
-    lines = (Text(line) for line in (*scores, *apart, *taken_notes(document)))
+    cost = filter(None, [cost_line(document)])
+    lines = (Text(line) for line in (*scores, *cost, *apart, *taken_notes(document)))
     return Group(
         head, Text(""), table(list(map(_marked, columns)), rows, wide=wide), Text(""), *(parts if folds else ()), *lines
     )

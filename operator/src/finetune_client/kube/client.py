@@ -9,13 +9,12 @@ from typing import Any
 
 from finetune_client.errors import RefusedError, UnreachableError
 from finetune_client.kube.failures import explain
+from finetune_core.json_types import Json
 from finetune_core.near import near
 from finetune_kube.client import Client
 from finetune_kube.connect import ApiClient, of_token, of_user
 from finetune_kube.errors import ApiUnavailableError, ClusterError, ForbiddenError
 from finetune_kube.kinds import CONFIG_MAP, JOB, POD, SEARCH, SECRET, SERVICE, Kind
-
-Json = dict[str, Any]
 
 _MANAGER = "finetune"
 

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 from finetune_client.endpoints import service_of
 from finetune_client.errors import ClientError, NotFoundError
-from finetune_client.kube.client import Json, Kube
+from finetune_client.kube.client import Kube
+from finetune_core.json_types import Json
 from finetune_kube.connect import ApiClient
 
 _log = logging.getLogger(__name__)

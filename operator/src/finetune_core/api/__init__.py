@@ -22,7 +22,9 @@ from finetune_core.api.experiment import (
     Leaderboard,
     MissingTasks,
 )
+from finetune_core.api.pod_runs import AUTO
 from finetune_core.api.pods import PodTemplate, Resources
+from finetune_core.api.publish import Publication
 from finetune_core.api.reuse import Reuse
 from finetune_core.api.search import (
     MAX_TRIALS,
@@ -37,12 +39,14 @@ from finetune_core.api.search import (
     Space,
     TrialScheduler,
 )
+from finetune_core.api.seeds import RunsUntil
 from finetune_core.api.task_data import TaskData
 from finetune_core.api.tasks import TaskSpec
 from finetune_core.api.tracking import Tracker, Tracking, TrackingSecretRef
 from finetune_core.api.training import EarlyStopping, Precision, Scheduler, Training
 
 __all__ = [
+    "AUTO",
     "MAX_NAME_LENGTH",
     "MAX_RUNS",
     "MAX_TASKS",
@@ -68,10 +72,12 @@ __all__ = [
     "Objective",
     "PodTemplate",
     "Precision",
+    "Publication",
     "RayOptions",
     "Resources",
     "Retention",
     "Reuse",
+    "RunsUntil",
     "Scheduler",
     "SearchTask",
     "SecretRef",

@@ -90,6 +90,9 @@ Name = Annotated[str, *_name(MAX_NAME)]
 QueueName = Annotated[str, *_name(MAX_LABEL_VALUE)]
 """A name that becomes the value of a label."""
 
+ShortName = Annotated[str, *_name(40)]
+"""A name that status and messages repeat."""
+
 Quantity = Annotated[int | str, _form("quantity", is_quantity, f"no quantity: use {QUANTITY_FORM}")]
 
 Key = Annotated[

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from finetune_core.api.common import ApiModel, Key, Name, QueueName, Uri, cel_list, rules, worded
+from finetune_core.api.pod_runs import AUTO, RunsAtOnce, RunsPerPod
 from finetune_core.api.pods import PodTemplate, Resources
 from finetune_core.api.reuse import Reuse, ReuseChoice
 from finetune_core.tasks.sparse import SPARSE_TYPES
@@ -64,15 +65,8 @@ class Execution(ApiModel):
             description="Pods at a time (RayCluster: worker pods of a cluster). Jobs: can be changed while it runs.",
         ),
     ] = 1
-    runs_per_pod: Annotated[
-        int,
-        Field(
-            ge=1,
-            le=1000,
-            description="Runs that one pod does one after another: imports, model and tokenised data are "
-            "loaded once. Worth it for runs of a minute or less.",
-        ),
-    ] = 1
+    runs_per_pod: RunsPerPod = AUTO
+    runs_at_once: RunsAtOnce = None
     processes_per_run: Annotated[
         int | None,
         Field(
@@ -96,6 +90,10 @@ class Execution(ApiModel):
     )
     resolve_resources: Resources | None = Field(
         default=None, description="What a pod that looks at volumes asks for. Default: the operator's."
+    )
+    publish_resources: Resources | None = Field(
+        default=None,
+        description="What a pod that publishes a model asks for. Default: the operator's. Experiments only.",
     )
     pod_template: PodTemplate | None = Field(
         default=None, description="Node selector, tolerations, volumes and so on for the training pods."
@@ -139,7 +137,8 @@ class Execution(ApiModel):
             ge=600,
             le=31_536_000,
             description="How long a run may give no sign of life before its pod is ended; it goes on from its "
-            "checkpoint, and no retry is spent. Mode Jobs; elsewhere it is said only.",
+            "checkpoint, and no retry is spent. Mode Jobs; elsewhere it is said only. A pod that reports, or looks at "
+            "volumes, has as long; another one begins anew.",
         ),
     ] = 3600
     queue_name: Annotated[

@@ -5,11 +5,16 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
+from finetune_core.api.budget import BudgetChoice
 from finetune_core.api.common import ApiModel, Name, Uri, cel_list, rules
 from finetune_core.api.execution import ConfigMapKeyRef, Data, Execution, Model, Retention, Storage
+from finetune_core.api.notifications import NotificationsChoice
+from finetune_core.api.publish import PublishChoice
+from finetune_core.api.seeds import EITHER, NO_FOLDS, RunsUntil, in_force
 from finetune_core.api.tasks import TaskSpec
 from finetune_core.api.tracking import Tracking
 from finetune_core.api.training import Training
+from finetune_core.frozen import absent
 from finetune_core.tasks.metrics import metric_spellings
 from finetune_core.tasks.recipes import CUSTOM, RECIPES
 from finetune_core.tasks.registry import GLUE_TASKS
@@ -32,7 +37,8 @@ _METRIC_IN_ALL_TASKS = (
 )
 _RUNS_IN_ALL = (
     "!has(self.tasks) || self.tasks.map(task, (has(task.folds) ? task.folds : 1) * "
-    "(has(task.runs) ? task.runs : has(self.runs) ? self.runs "
+    "(has(task.runs) ? task.runs : has(task.runsUntil) ? task.runsUntil.max : has(self.runs) ? self.runs "
+    ": has(self.runsUntil) ? self.runsUntil.max "
     f": task.name in {cel_list(RECIPES)} ? {{{_RECIPE_RUNS}}}[task.name] : {CUSTOM.runs})).sum() <= {MAX_RUNS}",
     f"an experiment can have at most {MAX_RUNS} runs over all tasks: lower runs, or split the experiment",
 )
@@ -117,6 +123,12 @@ class ExperimentSpec(ApiModel):
             ),
             _METRIC_IN_ALL_TASKS,
             _RUNS_IN_ALL,
+            ("!has(self.runs) || !has(self.runsUntil)", EITHER),
+            (
+                "!has(self.runsUntil) || !has(self.tasks) || "
+                "self.tasks.all(task, !has(task.folds) || has(task.runs) || has(task.runsUntil))",
+                f"runsUntil: {NO_FOLDS}",
+            ),
         )
     )
 
@@ -140,6 +152,10 @@ class ExperimentSpec(ApiModel):
             "Default: the task's published recipe (GLUE), 5 (custom).",
         ),
     ] = None
+    runs_until: Annotated[
+        RunsUntil | None,
+        Field(exclude_if=absent, description="In place of runs: as many seeds as it takes until a mean is that sure."),
+    ] = None
     seed: Annotated[
         int, Field(ge=0, le=2**31 - 1, description="Base seed; each run's own seed is derived from it.")
     ] = 42
@@ -161,6 +177,7 @@ class ExperimentSpec(ApiModel):
         default=None, description="Build the GLUE leaderboard's submission.zip from the best runs."
     )
     execution: Execution = Field(default_factory=Execution)
+    budget: BudgetChoice = None
     storage: Storage | None = Field(
         default=None,
         description="Where results go. Default: the storage that the operator was installed with.",
@@ -169,3 +186,9 @@ class ExperimentSpec(ApiModel):
     tracking: Tracking | None = Field(
         default=None, description="Show the runs in TensorBoard, MLflow or Weights & Biases. Default: in none."
     )
+    notifications: NotificationsChoice = None
+    publish: PublishChoice = None
+
+    def until_of(self, task: TaskSpec) -> RunsUntil | None:
+        """When a task of this spec has seeds enough; None where it has a number of them."""
+        return in_force(task.runs, task.runs_until, self.runs_until)

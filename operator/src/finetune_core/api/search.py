@@ -6,11 +6,13 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
+from finetune_core.api.budget import BudgetChoice
 from finetune_core.api.common import ApiModel, cel_list, free_form, rules
 from finetune_core.api.execution import Data, Execution, Model, Storage
+from finetune_core.api.notifications import NotificationsChoice
 from finetune_core.api.tasks import TaskSpec
 from finetune_core.api.training import Training
-from finetune_core.planning.arguments import API_GROUPS, SEARCHABLE
+from finetune_core.planning.arguments.table import API_GROUPS, SEARCHABLE
 
 MAX_TRIALS = 10_000
 
@@ -189,8 +191,8 @@ class HPSearchSpec(ApiModel):
                 "nothing to search: give distributions under space, or under tasks[].space of every task",
             ),
             (
-                "self.tasks.all(task, !has(task.runs))",
-                "tasks[].runs is for experiments: a search has trials and seedsPerTrial",
+                "self.tasks.all(task, !has(task.runs) && !has(task.runsUntil))",
+                "tasks[].runs and runsUntil are for experiments: a search has trials and seedsPerTrial",
             ),
             (
                 "self.tasks.all(task, !has(task.folds))",
@@ -265,6 +267,8 @@ class HPSearchSpec(ApiModel):
         Field(ge=1, le=31_536_000, description="A task's search starts no new trial after this time. Default: none."),
     ] = None
     execution: Execution = Field(default_factory=Execution)
+    budget: BudgetChoice = None
     storage: Storage | None = Field(
         default=None, description="Where trials go. Default: the storage that the operator was installed with."
     )
+    notifications: NotificationsChoice = None

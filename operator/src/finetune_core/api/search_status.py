@@ -6,7 +6,8 @@ from pydantic import Field
 
 from finetune_core.api.common import ApiModel, free_form
 from finetune_core.api.execution import Storage
-from finetune_core.api.status import Condition
+from finetune_core.api.notifications import NotificationsStatus
+from finetune_core.api.status import Condition, GpuHours
 
 MAX_BEST_TEXT = 120
 
@@ -43,6 +44,7 @@ class SearchTaskStatus(ApiModel):
     metric: Annotated[str, Field(description="The metric that decides.")]
     trials: Annotated[str, Field(description="Ended/total.")]
     failed: Annotated[int, Field(description="Failed trials.")] = 0
+    gpu_hours: GpuHours = None
     end: Annotated[str | None, Field(description="Why no trial is left to do; unset while there are some.")] = None
     best: BestTrial | None = Field(default=None, description="The best trial so far.")
     proxy_for: Annotated[
@@ -90,6 +92,7 @@ class HPSearchStatus(ApiModel):
         ),
     ] = ()
     best: Annotated[str | None, Field(description="Each task's best value, for the BEST column.")] = None
+    gpu_hours: GpuHours = None
     eta: Annotated[str | None, Field(description="About how long it still takes, coarsely.")] = None
     failures: Annotated[tuple[UnitFailure, ...], Field(description="What was given up first and why.")] = ()
     failures_omitted: Annotated[int | None, Field(description="Failures that are not listed.")] = None
@@ -105,6 +108,7 @@ class HPSearchStatus(ApiModel):
         default=None, description="The storage in use: spec.storage, or the operator's own where that is not set."
     )
     results: SearchResultUris | None = Field(default=None, description="Where the results lie.")
+    notifications: NotificationsStatus = None
     start_time: Annotated[str | None, Field(description="When the first Job was created.")] = None
     completion_time: Annotated[str | None, Field(description="When the last trial ended and was reported.")] = None
 

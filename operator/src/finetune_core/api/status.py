@@ -7,16 +7,19 @@ from pydantic import Field
 
 from finetune_core.api.common import ApiModel
 from finetune_core.api.execution import Storage
+from finetune_core.api.notifications import NotificationsStatus
 
 MAX_FAILURES = 10
 MAX_WARNINGS = 20
+MAX_PUBLISHED = 128
 MAX_MESSAGE = 1024
 
 
 class ConditionType(StrEnum):
     """The first two are shown from first sight, with the third by experiments and the fourth by searches.
 
-    The last one is shown where it is False: the store lacks what results rest on.
+    `StorageSafe` is shown where it is False: the store lacks what results rest on. So is `NotificationsDelivered`: a
+    receiver does not take what it is told. `Published` is shown where the spec has `publish`.
     """
 
     VALID = "Valid"
@@ -25,6 +28,8 @@ class ConditionType(StrEnum):
     BEST_HYPERPARAMETERS_READY = "BestHyperparametersReady"
     STORAGE_SAFE = "StorageSafe"
     FINISHED = "Finished"
+    NOTIFICATIONS_DELIVERED = "NotificationsDelivered"
+    PUBLISHED = "Published"
 
 
 class ConditionStatus(StrEnum):
@@ -65,12 +70,21 @@ class Reason(StrEnum):
     SOME_RUNS_FAILED = "SomeRunsFailed"
     TASK_FAILED = "TaskFailed"
     REPORT_FAILED = "ReportFailed"
+    BUDGET_SPENT = "BudgetSpent"
 
     NOT_REQUESTED = "NotRequested"
     WAITING_FOR_RUNS = "WaitingForRuns"
     COMPLETE = "Complete"
     WITH_PLACEHOLDERS = "WithPlaceholders"
     TASKS_MISSING = "TasksMissing"
+
+    DELIVERY_FAILED = "DeliveryFailed"
+    DELIVERY_GIVEN_UP = "DeliveryGivenUp"
+
+    PUBLISHING = "Publishing"
+    WAITING_FOR_REPORT = "WaitingForReport"
+    PUBLISHED = "Published"
+    PUBLISH_FAILED = "PublishFailed"
 
     SEARCH_CHANGED = "SearchChanged"
     ALL_TRIALS_ENDED = "AllTrialsEnded"
@@ -80,14 +94,31 @@ class Reason(StrEnum):
     NOTHING_TO_EXPORT = "NothingToExport"
 
 
+GpuHours = Annotated[
+    float | None,
+    Field(
+        description="GPUs times the hours that runs held them, over all attempts, rounded; unset on CPUs. Runs that "
+        "another experiment trained cost nothing here."
+    ),
+]
+
+EnergyKwh = Annotated[
+    float | None,
+    Field(
+        description="What these GPUs took meanwhile, by their own counters, in kilowatt-hours, rounded; unset where "
+        "they do not tell it of all these runs, as where several runs share a GPU."
+    ),
+]
+
+
 class Condition(ApiModel):
     """One condition, as Kubernetes' metav1.Condition."""
 
     type: Annotated[
         str,
         Field(
-            description="Valid, Succeeded, Finished; LeaderboardReady or BestHyperparametersReady; StorageSafe where "
-            "it is False."
+            description="Valid, Succeeded, Finished; LeaderboardReady or BestHyperparametersReady; StorageSafe and "
+            "NotificationsDelivered where they are False; Published where spec.publish is set."
         ),
     ]
     status: Annotated[ConditionStatus, Field(description="True, False or Unknown (not decided yet).")]
@@ -108,7 +139,7 @@ class RunCounts(ApiModel):
     taken: Annotated[
         int | None, Field(description="Of those with a result, how many another experiment trained (execution.reuse).")
     ] = None
-    summary: Annotated[str, Field(description="Ended/total, for the RUNS column.")] = "0/0"
+    summary: Annotated[str, Field(description="Ended/total, or ended/total..most, for the RUNS column.")] = "0/0"
 
 
 class BestRun(ApiModel):
@@ -128,7 +159,8 @@ class TaskStatus(ApiModel):
 
     name: Annotated[str, Field(description="The task.")]
     metric: Annotated[str, Field(description="The metric that decides.")]
-    runs: Annotated[str, Field(description="Succeeded/total.")]
+    runs: Annotated[str, Field(description="Succeeded/total; total..most where runsUntil may still add some.")]
+    seeds: Annotated[str | None, Field(description="Where runsUntil is set: whether there are enough, and why.")] = None
     failed: Annotated[int, Field(description="Failed runs.")] = 0
     best: BestRun | None = Field(default=None, description="The best run so far.")
     mean: Annotated[float | None, Field(description="Mean of the metric over the succeeded runs.")] = None
@@ -136,6 +168,8 @@ class TaskStatus(ApiModel):
     score: Annotated[
         float | None, Field(description="Mean of the task's reporting metrics at the best run's best step, x100.")
     ] = None
+    gpu_hours: GpuHours = None
+    energy_kwh: EnergyKwh = None
 
 
 class RunFailure(ApiModel):
@@ -178,6 +212,19 @@ class HyperparametersStatus(ApiModel):
     ] = False
 
 
+class PublishedModel(ApiModel):
+    """A model that was published."""
+
+    name: Annotated[str, Field(description="Name of the place, as in spec.publish.")]
+    task: Annotated[str, Field(description="The task.")]
+    run: Annotated[int, Field(description="Index of the run among the task's.")]
+    run_id: Annotated[str, Field(description="Id of the run.")]
+    uri: Annotated[
+        str, Field(description="Where it lies for good: by its commit, digest or version; a folder has none.")
+    ]
+    time: Annotated[str, Field(description="When it was published.")]
+
+
 class ExperimentStatus(ApiModel):
     """The observed state of an experiment."""
 
@@ -201,6 +248,8 @@ class ExperimentStatus(ApiModel):
         None
     )
     score_covers: Annotated[str | None, Field(description="Over which tasks the score is a mean.")] = None
+    gpu_hours: GpuHours = None
+    energy_kwh: EnergyKwh = None
     eta: Annotated[str | None, Field(description="About how long it still takes, coarsely.")] = None
     failures: Annotated[tuple[RunFailure, ...], Field(description="The first failed runs and why.")] = ()
     failures_omitted: Annotated[int | None, Field(description="Failed runs that are not listed.")] = None
@@ -218,6 +267,11 @@ class ExperimentStatus(ApiModel):
     hyperparameters: HyperparametersStatus | None = Field(
         default=None, description="The tuned hyperparameters in use, where spec.hyperparametersFrom is set."
     )
+    published: Annotated[
+        tuple[PublishedModel, ...] | None, Field(description="The models that lie where spec.publish says.")
+    ] = None
+    published_omitted: Annotated[int | None, Field(description="Models that are not listed.")] = None
+    notifications: NotificationsStatus = None
     start_time: Annotated[str | None, Field(description="When the first Job was created.")] = None
     completion_time: Annotated[str | None, Field(description="When the last run ended and was reported.")] = None
 

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from finetune_core.api.common import ApiModel, Uri, rules
+from finetune_core.frozen import absent
 from finetune_core.tasks.registry import Quoting
 
 FileName = Annotated[
@@ -42,7 +43,7 @@ class TaskData(ApiModel):
         Field(
             min_length=1,
             max_length=128,
-            exclude_if=lambda config: config is None,
+            exclude_if=absent,
             description="Configuration (subset) of a data set on the hub that splits are taken from. Default: its only "
             "one, or its default one.",
         ),
@@ -77,7 +78,7 @@ class TaskData(ApiModel):
         Field(
             min_length=2,
             max_length=1000,
-            exclude_if=lambda columns: columns is None,
+            exclude_if=absent,
             description="Of MultiLabelClassification, in place of labelColumn: a column of 0 and 1 for each label, in "
             "the order of labels. labels may then be left out: they are the columns' names.",
         ),
@@ -87,7 +88,7 @@ class TaskData(ApiModel):
         Field(
             min_length=1,
             max_length=4,
-            exclude_if=lambda delimiter: delimiter is None,
+            exclude_if=absent,
             description="Of MultiLabelClassification: what stands between the labels in labelColumn, e.g. a comma or "
             "a blank. An empty text has none of the labels.",
         ),
@@ -95,7 +96,7 @@ class TaskData(ApiModel):
     group_column: Annotated[
         Column | None,
         Field(
-            exclude_if=lambda column: column is None,
+            exclude_if=absent,
             description="With folds: rows that have the same value in this column (a document, a speaker) are in the "
             "same fold. Default: each row by itself.",
         ),
@@ -103,7 +104,7 @@ class TaskData(ApiModel):
     quoting: Annotated[
         Quoting | None,
         Field(
-            exclude_if=lambda quoting: quoting is None,
+            exclude_if=absent,
             description="What quotes are in .csv and .tsv files. Minimal: they go around fields, doubled inside. "
             "None: they are parts of the texts. Default: Auto, which is Minimal, or None for a .tsv file whose quotes "
             "do not fit; a .tsv file that could be either is refused.",

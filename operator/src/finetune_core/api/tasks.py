@@ -5,8 +5,10 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from finetune_core.api.common import ApiModel, cel_list, rules
+from finetune_core.api.seeds import EITHER, NO_FOLDS, RunsUntil
 from finetune_core.api.task_data import TaskData
 from finetune_core.api.training import Training
+from finetune_core.frozen import absent
 from finetune_core.tasks.metric_functions import MetricFunction
 from finetune_core.tasks.metrics import (
     BINARY_ONLY_METRICS,
@@ -107,6 +109,8 @@ class TaskSpec(ApiModel):
                 "!has(self.folds) || !has(self.data) || (!has(self.data.validation) && !has(self.data.test))",
                 f"{FOLDS_ALONE}",
             ),
+            ("!has(self.runs) || !has(self.runsUntil)", EITHER),
+            ("!has(self.folds) || !has(self.runsUntil)", NO_FOLDS),
             (
                 "!has(self.data) || !has(self.data.groupColumn) || has(self.folds)",
                 "data.groupColumn is for folds: set folds, or remove it",
@@ -156,12 +160,16 @@ class TaskSpec(ApiModel):
         int | None,
         Field(ge=1, le=100, description="Seeds that this task is fine-tuned with, in place of spec.runs."),
     ] = None
+    runs_until: Annotated[
+        RunsUntil | None,
+        Field(exclude_if=absent, description="As many seeds as it takes, in place of spec.runs or spec.runsUntil."),
+    ] = None
     folds: Annotated[
         int | None,
         Field(
             ge=2,
             le=MAX_FOLDS,
-            exclude_if=lambda folds: folds is None,
+            exclude_if=absent,
             description="Of a custom task without data.validation: cross-validation. data.train is cut into so many "
             "parts, stratified by label, and each is the dev set of runs that train on the others; runs counts seeds "
             "of each fold.",
@@ -204,7 +212,7 @@ class TaskSpec(ApiModel):
         Field(
             min_length=1,
             max_length=8,
-            exclude_if=lambda functions: functions is None,
+            exclude_if=absent,
             description="Metrics of your own: functions that the trainer's pods import.",
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),

@@ -5,8 +5,8 @@ from itertools import combinations
 from pydantic import ConfigDict
 
 from finetune_core.api.common import rules
-from finetune_core.planning.argument_values import EarlyStopping, Precision, Scheduler
-from finetune_core.planning.arguments import API_GROUPS, Given
+from finetune_core.planning.arguments.table import API_GROUPS, Given
+from finetune_core.planning.arguments.values import EarlyStopping, Precision, Scheduler
 
 __all__ = ["EarlyStopping", "Precision", "Scheduler", "Training"]
 

@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from finetune_core.api import Publication
 from finetune_core.deciding.executor import JOB
 from finetune_core.deciding.observation import JobView
 from finetune_core.planning.plan import JobPlan
-from finetune_core.planning.search_plan import SearchJobPlan
+from finetune_core.planning.search.plan import SearchJobPlan
+from finetune_core.publishing.orders import OrderedModel
+from finetune_core.results.search.trial import TaskEnd
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,18 @@ class CreateReportJob:
 
 
 @dataclass(frozen=True)
+class CreatePublishJob:
+    """Create the Job that publishes the models of an entry of `spec.publish`; `report` is what says that they are."""
+
+    name: str
+    revision: str
+    report: str
+    entry: Publication
+    models: tuple[OrderedModel, ...]
+    round: int = 0
+
+
+@dataclass(frozen=True)
 class PutHyperparameters:
     """Create or replace the ConfigMap of a search's best hyperparameters; `digest` says what it was made from."""
 
@@ -97,4 +112,40 @@ class ReopenTask:
     name: str
 
 
-Action = CreateTrainJob | PatchJob | DeleteJob | ExpireJob | EndPod | CreateReportJob | PutHyperparameters | ReopenTask
+@dataclass(frozen=True)
+class EndTask:
+    """Write the end of a search's task `name`: no more of it is to be done for now."""
+
+    name: str
+    end: TaskEnd
+
+
+@dataclass(frozen=True)
+class HoldWork:
+    """Tell pods, in the store, to begin nothing new; `name` is the owner's, `message` says why."""
+
+    name: str
+    message: str
+
+
+@dataclass(frozen=True)
+class ReleaseWork:
+    """Take that back."""
+
+    name: str
+
+
+Action = (
+    CreateTrainJob
+    | PatchJob
+    | DeleteJob
+    | ExpireJob
+    | EndPod
+    | CreateReportJob
+    | CreatePublishJob
+    | PutHyperparameters
+    | ReopenTask
+    | EndTask
+    | HoldWork
+    | ReleaseWork
+)

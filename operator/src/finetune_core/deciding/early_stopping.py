@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 
 from finetune_core.api.search import Asha, TrialScheduler
-from finetune_core.results.trial import TrialReport
+from finetune_core.results.search.trial import TrialReport
 
 _WORST = -1e30
 _LOSS_SHARE = 1e-7

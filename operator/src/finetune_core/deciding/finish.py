@@ -1,7 +1,7 @@
 """Whether anything more will happen to an experiment or search as it is: the condition `Finished`."""
 
 from finetune_core.api.status import ConditionStatus, ConditionType, Reason
-from finetune_core.deciding.experiment_status import Conditions, StatusT
+from finetune_core.deciding.conditions import Conditions, StatusT
 
 _FINAL_INVALID = frozenset({Reason.INVALID_SPEC})
 """A spec that nothing but a change to it can make valid; what other reasons name may still come."""

@@ -23,7 +23,7 @@ from finetune_core.deciding.job_names import job_name
 from finetune_core.deciding.observation import FailureCause, JobView, PodView
 from finetune_core.deciding.pods_in_words import TRIED_AGAIN, blocked_pod, pods_in_words, waits_its_turn, without_store
 from finetune_core.planning.plan import JobPlan
-from finetune_core.planning.search_plan import SearchJobPlan
+from finetune_core.planning.search.plan import SearchJobPlan
 
 MAX_ROUNDS = 3
 """How often work that a Job lost is planned again before it counts as failed."""
@@ -36,7 +36,7 @@ class JobSequence:
     `name` is what Jobs' names begin with; `noun` is what a unit is called in messages; `errors` tell why units failed;
     `ident` tells the sequences of a search apart. `is_current` says whether a Job is of `revision`, or of one that an
     earlier release would give what is asked for today. `given_up` are units that failed for good in a Job of this
-    revision that is gone.
+    revision that is gone. `hold`: nothing new is to begin; `held`: pods were told so, and left units undone for it.
     """
 
     name: str
@@ -53,6 +53,8 @@ class JobSequence:
     given_up: Mapping[str, FailureCause] = field(default_factory=dict)
     ident: str = ""
     noun: str = "runs"
+    hold: bool = False
+    held: bool = False
 
     @property
     def max_rounds(self) -> int:
@@ -85,6 +87,9 @@ def advance(sequence: JobSequence) -> SequenceState:
         return _retire(others, current)
     if current is None:
         return _begin(sequence, others)
+    if not current.finished and sequence.hold and _only_waits(sequence, current):
+        failed, message = _failed_units(sequence, current), f"{current.kind} {current.name} is taken back."
+        return SequenceState(Reason.RUNNING, message, (*retire_job(current), *delete_jobs(others)), failed, current)
     if not current.finished:
         return _made_anew(sequence, current, others) or _at_work(sequence, current, others)
     return _ended(sequence, current, others)
@@ -134,9 +139,17 @@ def _retire(others: tuple[JobView, ...], current: JobView | None) -> SequenceSta
 def _begin(sequence: JobSequence, others: tuple[JobView, ...]) -> SequenceState:
     failed = {unit: why for unit, why in sequence.given_up.items() if unit in sequence.pending}
     left = sequence.pending - failed.keys()
-    if not left:
+    alive = any(not pod.ended for pod in sequence.pods)
+    if not left or (sequence.hold and not alive):
         return _after_work(sequence, None, others, failed)
     return replace(_create(sequence, others, round_=0, units=left), failed=failed)
+
+
+def _only_waits(sequence: JobSequence, current: JobView) -> bool:
+    """Whether a Job has no pod that runs, or will by itself."""
+    if current.ready or current.terminating:
+        return False
+    return not current.active or blocked_pod(sequence.pods, current.name) is not None
 
 
 def _create(sequence: JobSequence, others: tuple[JobView, ...], *, round_: int, units: frozenset[str]) -> SequenceState:
@@ -237,10 +250,10 @@ def _why(sequence: JobSequence, job: JobView, unit: str, index: int | None) -> F
 
 def _ended(sequence: JobSequence, current: JobView, others: tuple[JobView, ...]) -> SequenceState:
     lost = _lost_units(sequence, current)
-    if lost and current.round < sequence.max_rounds:
+    if lost and not sequence.hold and (sequence.held or current.round < sequence.max_rounds):
         return _create(sequence, (*others, current), round_=current.round + 1, units=lost)
     failed = _failed_units(sequence, current)
-    for unit in sequence.pending - failed.keys():
+    for unit in () if sequence.hold else sequence.pending - failed.keys():
         why = (
             f"{current.kind} {current.name} ended without it: {current.failed_for}"
             if current.failed_for

@@ -6,11 +6,14 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Self
 
-from finetune_core.api import Execution
+from finetune_core.api import Execution, Publication
 from finetune_core.canonical import short_hash
+from finetune_core.deciding.budget import NO_LIMITS, Limits
 from finetune_core.deciding.executor import JOB, ExecutorTraits
 from finetune_core.deciding.outcome import Outcome
 from finetune_core.planning.plan import Plan
+from finetune_core.publishing.orders import Publications
+from finetune_core.spent import UNSPENT, Spent, total
 
 
 class JobRole(StrEnum):
@@ -19,6 +22,7 @@ class JobRole(StrEnum):
     TRAIN = "train"
     REPORT = "report"
     RESOLVE = "resolve"
+    PUBLISH = "publish"
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,9 @@ class JobView:
     deletes it, and until then it is waited for. `queue` is Kueue's that the object is in. `uid` and `version` are the
     object's and that of its state here. `ttl`: seconds after its end until Kubernetes deletes it; None for never.
 
-    `templates` are fingerprints that today's spec may have by the rules of an earlier release, where that made the
-    object; none where today's rules hold. `outdated`: the operator's own settings are others than those it was made by.
+    `templates` are fingerprints of objects that do what today's spec asks for; by the rules of an earlier release,
+    where that made the object. None: today's alone. `outdated`: the operator's own settings are others than those that
+    it was made by.
     """
 
     name: str
@@ -141,7 +146,7 @@ class PodView:
 
 @dataclass(frozen=True)
 class Stall:
-    """A run at work (its id), or a search's driver, that has given no sign for so many seconds.
+    """A run at work (its id), a search's driver, or another pod (its uid), that has given no sign for so many seconds.
 
     `pod` is None where a driver shares out pods.
     """
@@ -167,7 +172,10 @@ class Observation:
     """Everything that `decide()` looks at; the order of `jobs` and `pods` does not matter.
 
     `given_up` are runs that failed for good in a Job of this revision that is gone, as the store has it. `unreadable`
-    says what lies where a run's result should be: such a run counts as one without a result.
+    says what lies where a run's result should be: such a run counts as one without a result. `spent` is what runs
+    that have none took of GPUs, as far as they have told. `stalled_report` is a pod that reports or publishes and
+    gives no sign of life. `publish` are the spec's entries, `published` the records in the store of what lies at their
+    places, by their names.
     """
 
     plan: Plan
@@ -181,7 +189,12 @@ class Observation:
     given_up: Mapping[str, FailureCause] = field(default_factory=dict)
     unreadable: Mapping[str, str] = field(default_factory=dict)
     report: ReportView | None = None
+    spent: Mapping[str, Spent] = field(default_factory=dict)
+    limits: Limits = NO_LIMITS
     stalls: tuple[Stall, ...] = ()
+    stalled_report: Stall | None = None
+    publish: tuple[Publication, ...] = ()
+    published: Mapping[str, Publications] = field(default_factory=dict)
 
     @cached_property
     def revision(self) -> str:
@@ -197,9 +210,33 @@ class Observation:
         """Ids of the planned runs that have no result."""
         return frozenset(run.run_id for run in self.plan.runs) - self.outcomes.keys()
 
+    @cached_property
+    def overspent(self) -> str | None:
+        """What of the budget is spent, so that no run may begin that would; None where none would."""
+        return self.spent_up if self.pending and may_begin(self.execution) else None
+
+    @cached_property
+    def spent_up(self) -> str | None:
+        """What of the budget is spent, whether or not anything would begin."""
+        return self.limits.spent(self.gpu_seconds())
+
+    def spent_on(self, task: str | None = None) -> Spent:
+        """What all planned runs took of GPUs, or a task's."""
+        runs = [run.run_id for run in self.plan.runs if task in {None, run.task}]
+        return total(self.outcomes[run].spent if run in self.outcomes else self.spent.get(run, UNSPENT) for run in runs)
+
+    def gpu_seconds(self, task: str | None = None) -> float:
+        """Seconds times GPUs of all planned runs, or of a task's."""
+        return self.spent_on(task).gpu_seconds
+
     def of_role(self, role: JobRole) -> tuple[JobView, ...]:
         """The Jobs of a role, by name."""
         return tuple(sorted((job for job in self.jobs if job.role == role), key=lambda job: job.name))
+
+
+def may_begin(execution: Execution) -> bool:
+    """Whether the spec lets anything begin: what is suspended waits, whatever its budget."""
+    return not execution.suspend and execution.parallelism > 0
 
 
 def errors_of(jobs: Iterable[JobView]) -> dict[str, FailureCause]:

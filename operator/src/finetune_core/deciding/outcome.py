@@ -6,6 +6,7 @@ from typing import Self
 
 from finetune_core.canonical import short_hash
 from finetune_core.results.run import RunResult
+from finetune_core.spent import UNSPENT, Spent
 
 _MOST_WARNINGS = 16
 _SHOWN = 1000
@@ -17,6 +18,7 @@ class Outcome:
     """A run that succeeded.
 
     `metrics` are those of its best step, `value` is the one of them that decides (None where it is not finite).
+    `spent` is what it took here: nothing where another experiment trained it.
     `artefacts` changes with the predictions that the run left, which can be completed after the run.
     """
 
@@ -31,6 +33,7 @@ class Outcome:
     step: int
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     train_seconds: float = 0.0
+    spent: Spent = UNSPENT
     artefacts: str = ""
     warnings: tuple[str, ...] = ()
     taken_from: str | None = None
@@ -51,6 +54,7 @@ class Outcome:
             step=result.step,
             metrics=dict(result.metrics),
             train_seconds=result.train_seconds,
+            spent=result.spent_here,
             artefacts=short_hash(files) if files else "",
             warnings=tuple(text[:_SHOWN] for text in result.warnings[:_MOST_WARNINGS]),
             taken_from=result.taken_from,

@@ -3,14 +3,15 @@
 One writer at a time: a report Job that is out of date is removed before the next one starts.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from finetune_core.api.status import Reason
 from finetune_core.canonical import short_hash
 from finetune_core.deciding.actions import Action, CreateReportJob, DeleteJob
 from finetune_core.deciding.job_sequence import MAX_ROUNDS, delete_jobs
-from finetune_core.deciding.observation import JobRole, JobView, PodView
+from finetune_core.deciding.observation import JobRole, JobView, PodView, Stall
 from finetune_core.deciding.pods_in_words import blocked_pod, without_store
+from finetune_core.deciding.stalls import pod_told
 from finetune_core.results.run import FailureReason
 
 _WRITING = "Writing tables and what is best."
@@ -20,7 +21,8 @@ _WRITING = "Writing tables and what is best."
 class Reporting:
     """What a report is to be made from (`digest`) and what there is: the report in the store, and Jobs of that role.
 
-    `template` (the fingerprint of the pods) and `retry_token` are what else has a failed report tried again.
+    `template` (the fingerprint of the pods) and `retry_token` are what else has a failed report tried again. `stall` is
+    a pod at work that gives no sign of life; after `stall_timeout` seconds it is ended.
     """
 
     owner: str
@@ -31,6 +33,8 @@ class Reporting:
     jobs: tuple[JobView, ...]
     pods: tuple[PodView, ...]
     failed: tuple[str, ...] = ()
+    stall: Stall | None = None
+    stall_timeout: int = 3600
 
     @property
     def revision(self) -> str:
@@ -59,6 +63,14 @@ class ReportStep:
 
 def report_step(seen: Reporting) -> ReportStep:
     """The next step towards a report that is up to date."""
+    step = _step(seen)
+    if seen.stall is None or step.reason != Reason.REPORTING or step.done:
+        return step
+    text, ends = pod_told(seen.stall, seen.stall_timeout)
+    return replace(step, reason=Reason.STALLED, message=f"{step.message} {text}", actions=(*step.actions, *ends))
+
+
+def _step(seen: Reporting) -> ReportStep:
     mine = [job for job in seen.jobs if seen.wants(job)]
     job = max(mine, key=lambda job: job.round, default=None)
     others = [other for other in seen.jobs if other is not job]

@@ -1,9 +1,12 @@
-"""GPUs of a pod, and how many processes do a run on them."""
+"""GPUs of a pod, how many processes do a run on them, and how many runs are done at a time."""
 
 from finetune_core.api import Execution
 
 PROCESSES = "FINETUNE_PROCESSES_PER_RUN"
 """The variable that tells a trainer how many processes do a run together; 1 without it."""
+
+RUNS_AT_ONCE = "FINETUNE_RUNS_AT_ONCE"
+"""The variable that tells a trainer how many runs its pod does at a time; 1 without it."""
 
 _GPU_SUFFIX = "/gpu"
 
@@ -23,3 +26,8 @@ def gpus_of_pod(execution: Execution) -> int:
 def processes_per_run(execution: Execution) -> int:
     """Processes that do a run of an experiment in a cluster: as the spec says, or one for each GPU of its pod."""
     return execution.processes_per_run or max(1, gpus_of_pod(execution))
+
+
+def runs_at_once(execution: Execution) -> int:
+    """Runs that a pod of an experiment does at a time."""
+    return execution.runs_at_once or 1

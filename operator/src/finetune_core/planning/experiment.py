@@ -8,6 +8,7 @@ from finetune_core.planning.parse import check_spec, define, runs_of, settings_o
 from finetune_core.planning.plan import Plan, TaskPlan, make_plan
 from finetune_core.planning.tuned import TunedTasks
 from finetune_core.problems import Problem
+from finetune_core.seeds.growth import kept_runs, with_runs
 
 
 def check_tuned(spec: ExperimentSpec, tuned: TunedTasks | None, inputs: ResolvedInputs) -> tuple[Problem, ...]:
@@ -33,8 +34,12 @@ def plan_experiment(
     name: str,
     resolved_for: str = "",
     tuned: TunedTasks | None = None,
+    before: Plan | None = None,
 ) -> Plan:
-    """The plan of a spec whose inputs are pinned, with tuned values where there are some."""
+    """The plan of a spec whose inputs are pinned, with tuned values where there are some.
+
+    Where seeds are added until they are enough, those of the plan `before` are kept (see `kept_runs`).
+    """
     tasks = task_specs(spec)
     values = tuned.tasks if tuned else {}
     plans = {
@@ -43,10 +48,11 @@ def plan_experiment(
             settings=settings_of(spec, task, values[task.name].training if task.name in values else None),
             data=inputs.data[task.name],
             hyperparameters_source=str(values[task.name]) if task.name in values else None,
+            until=spec.until_of(task),
         )
         for task in tasks
     }
-    return make_plan(
+    made = make_plan(
         spec,
         namespace=namespace,
         name=name,
@@ -56,6 +62,7 @@ def plan_experiment(
         resolved_for=resolved_for,
         tuned=tuned,
     )
+    return made if before is None else with_runs(made, spec, kept_runs(made, spec, before))
 
 
 def plan_warnings(spec: ExperimentSpec, plan: Plan) -> tuple[str, ...]:

@@ -6,8 +6,11 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from finetune_core.api import MAX_RUNS, Data, ExperimentSpec, HPSearchSpec, Precision, TaskSpec, Training
-from finetune_core.planning.checks.execution import execution_problems, process_problems
+from finetune_core.planning.checks.execution import budget_warnings, execution_problems, process_problems
 from finetune_core.planning.checks.labels import define_labels
+from finetune_core.planning.checks.notifications import notification_problems
+from finetune_core.planning.checks.publishing import publish_problems
+from finetune_core.planning.checks.seeds import seeds_problems
 from finetune_core.planning.checks.tasks import definition_problems, definition_warnings, split_problems
 from finetune_core.planning.checks.training import (
     adapter_problems,
@@ -98,8 +101,14 @@ def define(task: TaskSpec) -> TaskDefinition:
     )
 
 
-def runs_of(spec: ExperimentSpec, task: TaskSpec) -> int:
-    """How many runs a task has: one a seed, of each fold where there are folds."""
+def runs_of(spec: ExperimentSpec, task: TaskSpec, *, most: bool = False) -> int:
+    """How many runs a task has: one a seed, of each fold where there are folds.
+
+    Where seeds are added until they are enough, those that it begins with, or the most that it may have.
+    """
+    until = spec.until_of(task)
+    if until is not None:
+        return until.most if most else until.least
     return (task.runs or spec.runs or recipe_for(task.name).runs) * (task.folds or 1)
 
 
@@ -140,11 +149,14 @@ def _spec_problems(spec: ExperimentSpec, *, in_cluster: bool, tuned: Mapping[str
     names = [task.name for task in tasks]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield Problem("spec.tasks", f"{name} is listed more than once: give each task one entry")
-    total = sum(runs_of(spec, task) for task in tasks)
+    yield from seeds_problems(spec)
+    total = sum(runs_of(spec, task, most=True) for task in tasks)
     if total > MAX_RUNS:
         yield Problem("spec.runs", f"{total} runs in all; at most {MAX_RUNS}: lower runs or split the experiment")
     yield from training_problems("spec.training", spec.training)
     yield from execution_problems(spec.execution)
+    yield from notification_problems(spec.notifications)
+    yield from publish_problems(spec, {task.name: runs_of(spec, task, most=True) for task in tasks})
     batch_sizes = {}
     for task in tasks:
         unclear = list(_task_problems(spec, task, tuned.get(task.name)))
@@ -190,6 +202,7 @@ def _task_problems(spec: ExperimentSpec, task: TaskSpec, tuned: Training | None)
 
 
 def _warnings(spec: ExperimentSpec, tuned: Mapping[str, Training]) -> Iterator[str]:
+    yield from budget_warnings(spec.budget, spec.execution)
     for task in task_specs(spec):
         yield from definition_warnings(task)
         settings = settings_of(spec, task, tuned.get(task.name))

@@ -4,15 +4,15 @@ A plan is a pure function of the spec and of what its inputs were resolved to; t
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import count
+from itertools import count, islice
 from types import MappingProxyType
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from finetune_core.api import ExperimentSpec, MissingTasks, ModelRetention, Reuse
+from finetune_core.api import ExperimentSpec, MissingTasks, ModelRetention, Reuse, RunsUntil
 from finetune_core.canonical import canonical_json, short_hash
-from finetune_core.frozen import Record
+from finetune_core.frozen import Record, absent, empty
 from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.identity import RECIPE_VERSION, derive_seed, run_id
 from finetune_core.planning.settings import Settings
@@ -23,6 +23,8 @@ from finetune_core.tasks.data_files import SplitFiles
 from finetune_core.tasks.registry import TaskDefinition
 
 PLAN_SCHEMA_VERSION = 1
+_MOST_RETAKES = 100
+"""Runs of a seed that were quarantined, at most, where it is looked whether an id is one of theirs."""
 
 
 class ResolvedModel(Record):
@@ -44,16 +46,20 @@ class ResolvedData(Record):
     digest: str
     pinned: bool = True
     splits: SplitFiles
-    hashes: Annotated[dict[RelativePath, str], Field(exclude_if=lambda hashes: not hashes)] = {}
+    hashes: Annotated[dict[RelativePath, str], Field(exclude_if=empty)] = {}
 
 
 class TaskPlan(Record):
-    """A task with its settings and data; `hyperparameters_source` says where tuned values came from."""
+    """A task with its settings and data; `hyperparameters_source` says where tuned values came from.
+
+    `until` says when it has runs enough, where the spec does not say how many it has.
+    """
 
     definition: TaskDefinition
     settings: Settings
     data: ResolvedData
     hyperparameters_source: str | None = None
+    until: Annotated[RunsUntil | None, Field(exclude_if=absent)] = None
 
     @property
     def greater_is_better(self) -> bool:
@@ -68,7 +74,7 @@ class PlannedRun(Record):
     task: Slug
     run: Count
     seed: Count
-    fold: Annotated[Count | None, Field(exclude_if=lambda fold: fold is None)] = None
+    fold: Annotated[Count | None, Field(exclude_if=absent)] = None
 
     def wrote(self, result: RunResult) -> bool:
         """Whether a result is this run's."""
@@ -214,6 +220,12 @@ def _takes(task: TaskPlan, model: ResolvedModel, k: int, seed: int, fold: int | 
         yield PlannedRun(run_id=identifier, task=task.definition.name, run=k, seed=seed, fold=fold)
 
 
+def made_by(task: TaskPlan, model: ResolvedModel, run: PlannedRun) -> bool:
+    """Whether a run's id is the one that task, model and seed give it, or one of the first that take its place."""
+    candidates = _takes(task, model, run.run, run.seed, run.fold)
+    return run in islice(candidates, _MOST_RETAKES)
+
+
 def _task_identity(definition: TaskDefinition) -> dict[str, Any]:
     # Test sets and submission files do not decide a result: predictions can be completed later.
     return definition.model_dump(mode="json", by_alias=True, exclude={"test_splits", "submission", "folder"})
@@ -255,30 +267,8 @@ def pin_key(spec: ExperimentSpec, uid: str) -> str:
     restarts does not.
     """
     fields = {"model", "data", "tasks", "runs", "seed", "training", "predict", "leaderboard", "retention"}
-    fields |= {"hyperparameters_from", "quarantine"}
+    fields |= {"hyperparameters_from", "quarantine", "runs_until"}
     planned = spec.model_dump(mode="json", by_alias=True, include=fields)
     resources = spec.execution.resources
     asked = resources.model_dump(mode="json", by_alias=True) if resources else None
     return short_hash([uid, planned, spec.execution.retry_token, asked])
-
-
-def expected_cost(task: TaskPlan) -> float:
-    """A run's relative cost: examples seen times their greatest length; epochs count as 1,000 steps each."""
-    settings = task.settings
-    steps = settings.max_steps or 1000 * (settings.num_train_epochs or 1)
-    return float(steps * settings.train_batch_size * settings.max_seq_length)
-
-
-def order_runs(plan: Plan, pending: frozenset[str]) -> tuple[str, ...]:
-    """The ids of the pending runs, longest first (a shorter makespan); ties by run index, then plan order."""
-    position = {run.run_id: place for place, run in enumerate(plan.runs)}
-    waiting = [run for run in plan.runs if run.run_id in pending]
-    waiting.sort(key=lambda run: (-expected_cost(plan.tasks[run.task]), run.run, position[run.run_id]))
-    return tuple(run.run_id for run in waiting)
-
-
-def job_plan(plan: Plan, pending: frozenset[str], *, runs_per_pod: int, limits: ExecutionLimits) -> JobPlan:
-    """Cut the pending runs into indexes of at most `runs_per_pod` runs, longest first."""
-    ordered = order_runs(plan, pending)
-    chunks = tuple(ordered[start : start + runs_per_pod] for start in range(0, len(ordered), runs_per_pod))
-    return JobPlan(plan=plan, indexes=chunks, limits=limits)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from finetune_core.canonical import canonical_json
 from finetune_core.planning.plan import Plan
-from finetune_core.planning.search_plan import SearchPlan
+from finetune_core.planning.search.plan import SearchPlan
 from finetune_core.problems import Problem
 
 CONFIG_MAP_BYTES = 1 << 20

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from finetune_core.api import Training
-from finetune_core.planning.argument_table import overlay
-from finetune_core.planning.argument_values import Precision
-from finetune_core.planning.arguments import ARGUMENTS, GROUPS, Resolved
+from finetune_core.planning.arguments.model import overlay
+from finetune_core.planning.arguments.table import ARGUMENTS, GROUPS, Resolved
+from finetune_core.planning.arguments.values import Precision
 from finetune_core.tasks.metrics import canonical_metric
 from finetune_core.tasks.recipes import CUSTOM_EPOCHS, Recipe, recipe_for
 from finetune_core.tasks.registry import TaskDefinition

@@ -1,6 +1,7 @@
 """From plan, results and failures to the results document."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from finetune_core.deciding.outcome import Outcome
 from finetune_core.deciding.report_digest import report_digest
@@ -8,16 +9,19 @@ from finetune_core.layout import ExperimentLayout
 from finetune_core.leaderboard.submission import SubmissionManifest
 from finetune_core.planning.plan import Plan, PlannedRun
 from finetune_core.results.aggregate import Summary, TaskFigures, summarise, task_score
-from finetune_core.results.run import Failure, RunResult
+from finetune_core.results.run import Failure, Progress, RunResult
 from finetune_core.results.schema import (
     BestPointer,
     QuarantinedRow,
     ResultsDocument,
     RunRow,
     RunState,
+    SeedsRow,
     SubmissionRow,
     TaskRow,
 )
+from finetune_core.seeds.growth import verdict_of
+from finetune_core.spent import total
 from finetune_core.tasks.registry import GLUE_TASKS
 
 
@@ -28,15 +32,18 @@ def build_document(
     *,
     uri: str,
     models: Mapping[str, str],
+    progress: Mapping[str, Progress] = MappingProxyType({}),
 ) -> ResultsDocument:
     """The document over results and failed runs (by run id; a failure may have left no reason).
 
-    A run with a result has not failed. `models` maps the run ids whose weights are kept to their folders, `uri` is
-    the experiment's folder in the store. Submission and files are filled in when they are written.
+    `progress` is how far runs came that have no result. A run with a result has not failed. `models` maps the run ids
+    whose weights are kept to their folders, `uri` is the experiment's folder in the store. Submission and files are
+    filled in when they are written.
     """
     outcomes = {run.run_id: Outcome.of(results[run.run_id]) for run in plan.runs if run.run_id in results}
     failed = {run_id: failure for run_id, failure in failures.items() if run_id not in outcomes}
     summary = summarise(plan, outcomes.values())
+    rows = tuple(_run_row(plan, run, results.get(run.run_id), failed, progress.get(run.run_id)) for run in plan.runs)
     return ResultsDocument(
         report_digest=report_digest(plan, outcomes.values(), failed),
         plan_digest=plan.digest,
@@ -48,10 +55,10 @@ def build_document(
         model_digest=plan.model.digest,
         model_pinned=plan.model.pinned,
         sparsity=_sparsity(plan, results),
-        tasks=_task_rows(plan, summary, results, failed, models),
+        tasks=_task_rows(plan, summary, results, failed, models, rows),
         glue=summary.glue,
         bert_average=summary.bert_average,
-        runs=tuple(_run_row(plan, run, results.get(run.run_id), failed) for run in plan.runs),
+        runs=rows,
         quarantined=tuple(QuarantinedRow.model_validate(run.model_dump()) for run in plan.quarantined),
     )
 
@@ -89,7 +96,9 @@ def _task_rows(
     results: Mapping[str, RunResult],
     failed: Mapping[str, Failure | None],
     models: Mapping[str, str],
+    runs: Sequence[RunRow],
 ) -> tuple[TaskRow, ...]:
+    spent = {row.task: total(run.spent_here for run in runs if run.task == row.task) for row in summary.tasks}
     return tuple(
         TaskRow(
             task=row.task,
@@ -107,9 +116,24 @@ def _task_rows(
             pinned=plan.tasks[row.task].data.pinned,
             parameters=next((done.parameters for done in _done(plan, row.task, results)), None),
             folds=row.folds,
+            gpu_seconds=spent[row.task].gpu_seconds,
+            energy_joules=spent[row.task].joules,
+            seeds=_seeds(plan, row.task, results, failed),
         )
         for row in summary.tasks
     )
+
+
+def _seeds(
+    plan: Plan, task: str, results: Mapping[str, RunResult], failed: Mapping[str, Failure | None]
+) -> SeedsRow | None:
+    until = plan.tasks[task].until
+    if until is None:
+        return None
+    outcomes = {run.run_id: Outcome.of(results[run.run_id]) for run in plan.runs_of(task) if run.run_id in results}
+    verdict = verdict_of(plan, task, outcomes, failed)
+    enough, half = (verdict.enough, verdict.half) if verdict else (None, None)
+    return SeedsRow(least=until.least, most=until.most, half_width=until.half_width, enough=enough, half=half)
 
 
 def _done(plan: Plan, task: str, results: Mapping[str, RunResult]) -> Iterator[RunResult]:
@@ -145,13 +169,20 @@ def _pointer(
     )
 
 
-def _run_row(plan: Plan, run: PlannedRun, result: RunResult | None, failed: Mapping[str, Failure | None]) -> RunRow:
+def _run_row(
+    plan: Plan,
+    run: PlannedRun,
+    result: RunResult | None,
+    failed: Mapping[str, Failure | None],
+    progress: Progress | None,
+) -> RunRow:
     planned = {"task": run.task, "run": run.run, "run_id": run.run_id, "seed": run.seed, "fold": run.fold}
     if result is None:
         failure = failed.get(run.run_id)
         state = RunState.FAILED if run.run_id in failed else RunState.MISSING
         why = {"reason": failure.reason.value, "message": failure.message} if failure else {}
-        return RunRow.model_validate({**planned, "state": state, **why})
+        spent = progress.model_dump(include={"gpu_seconds", "energy_joules"}) if progress else {}
+        return RunRow.model_validate({**planned, "state": state, **why, **spent})
     shared = result.model_dump(include=set(RunRow.model_fields) - set(planned))
     score = task_score(plan.tasks[run.task], Outcome.of(result))
     return RunRow.model_validate({**shared, **planned, "state": RunState.SUCCEEDED, "score": score})

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from finetune_core.frozen import Document
-from finetune_core.stored import Count, Seconds, Segment, Slug, finite
+from finetune_core.frozen import Document, absent, empty
+from finetune_core.spent import UNSPENT, Spent
+from finetune_core.stored import Count, Joules, Seconds, Segment, Slug, finite
 
 RESULT_SCHEMA_VERSION = 1
 MOST_METRICS = 64
@@ -45,6 +46,7 @@ class FailureReason(StrEnum):
     WORKER_DIED = "WorkerDied"
     SPARSITY_LOST = "SparsityLost"
     RESULTS_CHANGED = "ResultsChanged"
+    PLACE = "PlaceUnavailable"
     INTERNAL = "InternalError"
 
 
@@ -86,6 +88,8 @@ class Phase(StrEnum):
 class Progress(Document):
     """Where a living run is. `elapsed_seconds` counts over all attempts, without waiting.
 
+    `gpu_seconds` are these times the GPUs that each attempt held (0.5 of one that two runs share), `energy_joules` what
+    these GPUs took meanwhile: None where no counter told it of all attempts.
     `phase` is one of Phase, or a word of a later version.
     """
 
@@ -93,9 +97,22 @@ class Progress(Document):
     total_steps: Count
     seconds_left: Seconds | None
     elapsed_seconds: Seconds
+    gpu_seconds: Annotated[Seconds, Field(exclude_if=empty)] = 0.0
+    energy_joules: Annotated[Joules | None, Field(exclude_if=absent)] = None
     attempt: str
     time: str
     phase: str = Phase.TRAINING
+
+    @property
+    def spent(self) -> Spent:
+        """What it took of GPUs so far."""
+        return Spent(self.gpu_seconds, self.energy_joules)
+
+
+class Hold(Document):
+    """Nothing new is to begin for now; `message` says why. Runs that are at work go on to their end."""
+
+    message: str
 
 
 class DriverFailure(Document):
@@ -112,6 +129,12 @@ class DriverReport(Document):
     failed: dict[str, DriverFailure] = {}
     running: tuple[str, ...] = ()
     time: str
+
+
+class RunsAtOnce(Document):
+    """How many runs a pod does at a time, as long as it is there."""
+
+    count: Count
 
 
 class PredictionFile(Document):
@@ -132,7 +155,7 @@ class DevPredictionFile(PredictionFile):
     prefix: str = ""
     positive: str | None = None
     regression: bool = False
-    labels: Annotated[tuple[str, ...], Field(exclude_if=lambda labels: not labels)] = ()
+    labels: Annotated[tuple[str, ...], Field(exclude_if=empty)] = ()
 
 
 class Sparsity(Document):
@@ -185,15 +208,19 @@ class RunResult(Document):
     started_at: str
     finished_at: str
     train_seconds: Seconds
+    gpu_seconds: Annotated[Seconds | None, Field(exclude_if=empty)] = None
+    """Seconds times GPUs that its attempts held; none on CPUs, and in results that are older than the field."""
+    energy_joules: Annotated[Joules | None, Field(exclude_if=absent)] = None
+    """What these GPUs took meanwhile; none where no counter told it of all attempts."""
     attempts: Count = 1
     resumed_from: tuple[Count, ...] = ()
     predictions: dict[Segment, PredictionFile] = {}
-    dev_predictions: Annotated[dict[Segment, DevPredictionFile], Field(exclude_if=lambda files: not files)] = {}
+    dev_predictions: Annotated[dict[Segment, DevPredictionFile], Field(exclude_if=empty)] = {}
     """Of the best evaluation, by file name; empty where none are kept, and in results that are older than the field."""
-    test_data: Annotated[dict[Segment, str], Field(exclude_if=lambda digests: not digests)] = {}
+    test_data: Annotated[dict[Segment, str], Field(exclude_if=empty)] = {}
     """File of predictions -> digest of the test set that they are of; empty in results older than the field."""
     model: str | None = None
-    weights_digest: Annotated[str | None, Field(exclude_if=lambda digest: digest is None)] = None
+    weights_digest: Annotated[str | None, Field(exclude_if=absent)] = None
     """`content_digest` of what was kept at `model`, as the store listed it then."""
     settings: dict[str, Any]
     model_uri: str
@@ -207,12 +234,17 @@ class RunResult(Document):
     token_cache: str | None = None
     sparsity: SparsityRecord | None = None
     """None for dense models."""
-    parameters: Annotated[ParameterCount | None, Field(exclude_if=lambda counted: counted is None)] = None
+    parameters: Annotated[ParameterCount | None, Field(exclude_if=absent)] = None
     """None where all are trained."""
-    taken_from: Annotated[Slug | None, Field(exclude_if=lambda name: name is None)] = None
+    taken_from: Annotated[Slug | None, Field(exclude_if=absent)] = None
     """The experiment or search of the namespace that trained it, where this one has its copy."""
     warnings: tuple[str, ...] = ()
     """What a reader has to know: parts of the model below its head that are new, trackers that could not be reached."""
+
+    @property
+    def spent_here(self) -> Spent:
+        """What the run cost whoever has this result: nothing, where it is a copy of another's."""
+        return UNSPENT if self.taken_from else Spent(self.gpu_seconds or 0.0, self.energy_joules)
 
     @field_validator("value")
     @classmethod

@@ -9,10 +9,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from finetune_core.frozen import Document
+from finetune_core.frozen import Document, absent, empty
 from finetune_core.layout import ExperimentLayout
 from finetune_core.leaderboard.submission import SubmissionState
 from finetune_core.results.run import ParameterCount
+from finetune_core.seeds.enough import Enough
+from finetune_core.spent import UNSPENT, Spent, total
 from finetune_core.stored import RelativePath, Segment, Slug, Stored
 from finetune_core.tables import figures
 
@@ -73,11 +75,27 @@ class FoldRow(Document):
     metrics: dict[Slug, float | None]
 
 
+class SeedsRow(Document):
+    """Of a task with `runsUntil`, in the unit of tables: what was asked for, and whether its seeds are enough.
+
+    `half` is the half-width that can be promised of its mean at 95 %; None where none can. `enough` is None where runs
+    have not ended.
+    """
+
+    least: int
+    most: int
+    half_width: float
+    enough: Enough | None
+    half: float | None
+
+
 class TaskRow(Document):
     """A task's runs and figures; `score` and `mean_score` are x100.
 
     `data_digest` is of training and dev files; None in reports that are older than the field. `parameters` are those of
-    its runs, all of which have the same settings; None where all are trained. Where there are `folds`,
+    its runs, all of which have the same settings; None where all are trained. `gpu_seconds` are those of its runs that
+    no other experiment trained, also of runs that failed or did not end; so are `energy_joules`, None where not all of
+    these runs tell any. Where there are `folds`,
     `metrics` are over them: n, mean and deviation of the folds' means.
     """
 
@@ -94,8 +112,16 @@ class TaskRow(Document):
     data_uri: str
     data_digest: str | None = None
     pinned: bool
-    parameters: Annotated[ParameterCount | None, Field(exclude_if=lambda counted: counted is None)] = None
-    folds: Annotated[tuple[FoldRow, ...], Field(exclude_if=lambda folds: not folds)] = ()
+    parameters: Annotated[ParameterCount | None, Field(exclude_if=absent)] = None
+    folds: Annotated[tuple[FoldRow, ...], Field(exclude_if=empty)] = ()
+    gpu_seconds: Annotated[float, Field(exclude_if=empty)] = 0.0
+    energy_joules: Annotated[float | None, Field(exclude_if=absent)] = None
+    seeds: Annotated[SeedsRow | None, Field(exclude_if=absent)] = None
+
+    @property
+    def spent(self) -> Spent:
+        """What its runs took of GPUs."""
+        return Spent(self.gpu_seconds, self.energy_joules)
 
 
 class ScoreRow(Document):
@@ -126,13 +152,17 @@ class ScoreRow(Document):
 
 
 class RunRow(Document):
-    """A planned run; figures if it succeeded, reason and message if it failed."""
+    """A planned run; figures if it succeeded, reason and message if it failed.
+
+    `gpu_seconds` are seconds times GPUs that it held over all attempts, `energy_joules` what these GPUs took meanwhile,
+    where they tell it; of a run without a result, what its attempts took.
+    """
 
     task: Slug
     run: int
     run_id: Segment
     seed: int
-    fold: Annotated[int | None, Field(exclude_if=lambda fold: fold is None)] = None
+    fold: Annotated[int | None, Field(exclude_if=absent)] = None
     state: RunState
     attempt: Segment | None = None
     metric: str | None = None
@@ -141,16 +171,23 @@ class RunRow(Document):
     score: float | None = None
     metrics: dict[Slug, float | None] = {}
     last_step: int | None = None
-    parameters: Annotated[ParameterCount | None, Field(exclude_if=lambda counted: counted is None)] = None
+    parameters: Annotated[ParameterCount | None, Field(exclude_if=absent)] = None
     train_seconds: float | None = None
+    gpu_seconds: Annotated[float | None, Field(exclude_if=empty)] = None
+    energy_joules: Annotated[float | None, Field(exclude_if=absent)] = None
     attempts: int | None = None
     started_at: str | None = None
     finished_at: str | None = None
     image: str | None = None
     hardware: dict[str, str | int | float | None] = {}
-    taken_from: Annotated[Slug | None, Field(exclude_if=lambda name: name is None)] = None
+    taken_from: Annotated[Slug | None, Field(exclude_if=absent)] = None
     reason: str | None = None
     message: str | None = None
+
+    @property
+    def spent_here(self) -> Spent:
+        """What it took of GPUs in this experiment."""
+        return UNSPENT if self.taken_from else Spent(self.gpu_seconds or 0.0, self.energy_joules)
 
 
 class QuarantinedRow(Document):
@@ -203,6 +240,20 @@ class ResultsDocument(Document, Stored):
     def folder(self) -> str:
         """See Stored."""
         return ExperimentLayout(self.namespace, self.experiment).root
+
+    @property
+    def spent(self) -> Spent:
+        """What all tasks took of GPUs."""
+        return total(task.spent for task in self.tasks)
+
+    @property
+    def gpu_seconds(self) -> float:
+        """Seconds times GPUs of all tasks."""
+        return self.spent.gpu_seconds
+
+    def scores_of(self, task: str) -> list[float]:
+        """The scores of a task's runs that have one, x100."""
+        return [run.score for run in self.runs if run.task == task and run.score is not None]
 
     def failed(self) -> tuple[RunRow, ...]:
         """The runs that failed."""

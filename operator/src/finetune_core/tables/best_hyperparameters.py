@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from finetune_core.results.export import BestConfig, BestHyperparameters
+from finetune_core.results.search.export import BestConfig, BestHyperparameters
 from finetune_core.tables import figures
 from finetune_core.tables.markdown import markdown_table, markdown_text
 from finetune_core.tables.trials import to_csv

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from html import escape
 
-from finetune_core.results.comparison_schema import (
+from finetune_core.results.comparison.schema import (
     Comparison,
     ItemComparison,
     Overall,

@@ -6,7 +6,7 @@ For all formats alike: they only differ in how they write a table.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from finetune_core.results.comparison_schema import (
+from finetune_core.results.comparison.schema import (
     Comparison,
     ItemComparison,
     ModelPair,
@@ -17,8 +17,8 @@ from finetune_core.results.comparison_schema import (
     Verdict,
     Whose,
 )
+from finetune_core.results.comparison.significance import ALPHA, Kind
 from finetune_core.results.schema import MetricRow
-from finetune_core.results.significance import ALPHA, Kind
 from finetune_core.tables import figures
 
 COLUMNS = ("Task", "Metric", "Before", "After", "Best", "Difference [95 % CI]", "p (Holm)", "t test", "Verdict")

@@ -1,4 +1,4 @@
-"""The results document as tables: results.csv and runs.csv for programs, results.md for people."""
+"""The results document as tables: results.csv for programs, results.md for people."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +8,8 @@ from finetune_core.leaderboard.submission import SubmissionState
 from finetune_core.plain import one_line
 from finetune_core.results.run import ParameterCount
 from finetune_core.results.schema import MetricRow, ResultsDocument, RunRow, RunState, ScoreRow, TaskRow
+from finetune_core.seeds.narrow import SeedsVerdict
+from finetune_core.seeds.told import seeds_words
 from finetune_core.tables import figures
 from finetune_core.tables.csv import Value, csv_table
 from finetune_core.tables.markdown import markdown_table, markdown_text
@@ -38,6 +40,14 @@ def _metrics(task: TaskRow) -> list[str]:
     return names if len(names) > 1 else [task.metric]
 
 
+def _seeds(task: TaskRow) -> str:
+    asked = task.seeds
+    if asked is None:
+        return figures.NOTHING
+    verdict = SeedsVerdict(asked.enough, task.planned, asked.half) if asked.enough else None
+    return seeds_words(asked, verdict, task.planned)
+
+
 def _trained(task: TaskRow) -> str:
     return figures.share(counted.trainable, counted.total) if (counted := task.parameters) else figures.NOTHING
 
@@ -59,9 +69,22 @@ TASK_COLUMNS = (
         lambda task: (figures.spread(row.metric, row.mean, row.std, row.n) for row in task.metrics),
         right=True,
     ),
+    Column("Seeds", lambda task: [_seeds(task)], of=lambda task: task.seeds is not None),
     Column("Score", lambda task: [figures.score(task.score)], right=True),
     Column("Best run", lambda task: [_best_run(task)], short=lambda task: [_best_run(task, with_id=False)]),
     Column("Step", lambda task: [figures.NOTHING if task.best is None else str(task.best.step)], right=True),
+    Column(
+        "GPU-hours",
+        lambda task: [figures.gpu_hours(task.gpu_seconds)],
+        right=True,
+        of=lambda task: bool(task.gpu_seconds),
+    ),
+    Column(
+        "GPU kWh",
+        lambda task: [figures.energy(task.energy_joules)],
+        right=True,
+        of=lambda task: task.energy_joules is not None,
+    ),
     Column("Trained", lambda task: [_trained(task)], right=True, of=lambda task: task.parameters is not None),
 )
 """The table of tasks in results.md, report.html, the page and `finetune results`: a column more is a line more here."""
@@ -95,26 +118,6 @@ PARAMETER_FIELDS: Mapping[str, Callable[[ParameterCount], int]] = MappingProxyTy
 """Columns behind these, where any task has an adapter or frozen layers."""
 
 RESULTS_COLUMNS = tuple(name for name in METRIC_FIELDS if name != "greater_is_better")
-RUNS_COLUMNS = (
-    "task",
-    "run",
-    "run_id",
-    "seed",
-    "state",
-    "metric",
-    "value",
-    "step",
-    "score",
-    "last_step",
-    "train_seconds",
-    "attempts",
-    "started_at",
-    "finished_at",
-    "attempt",
-    "reason",
-    "message",
-)
-
 _MAX_FAILURES_LISTED = 50
 _MAX_MESSAGE = 300
 
@@ -132,22 +135,6 @@ def results_csv(document: ResultsDocument) -> bytes:
     )
 
 
-def runs_csv(document: ResultsDocument) -> bytes:
-    """One row a planned run, with a column for every metric that any run measured at its best step."""
-    measured = sorted({metric for run in document.runs for metric in run.metrics})
-    parameters = parameter_columns(document.runs)
-    facts = (*RUNS_COLUMNS, *(name for name in ("fold", "taken_from") if _any_has(document.runs, name)))
-    columns = (*facts, *(f"metric_{metric}" for metric in measured), *parameters)
-    return csv_table(
-        columns,
-        ((*_run_cells(run, facts, measured), *parameter_values(run.parameters, parameters)) for run in document.runs),
-    )
-
-
-def _any_has(runs: Iterable[RunRow], name: str) -> bool:
-    return any(getattr(run, name) is not None for run in runs)
-
-
 def results_markdown(document: ResultsDocument) -> bytes:
     """The table for people: GLUE's habit of per cent with two decimals, two metrics as `a / b`."""
     blocks = (
@@ -156,6 +143,7 @@ def results_markdown(document: ResultsDocument) -> bytes:
         _task_table(document),
         *_fold_block(document),
         "\n".join(score_line(score) for score in (document.glue, document.bert_average)),
+        cost_line(document),
         *_submission_block(document),
         *_failure_block(document),
         *_quarantine_block(document),
@@ -178,11 +166,6 @@ def parameter_columns(rows: Iterable[TaskRow | RunRow]) -> tuple[str, ...]:
 def parameter_values(counted: ParameterCount | None, names: Iterable[str]) -> tuple[Value, ...]:
     """These of PARAMETER_FIELDS; None where all parameters are trained."""
     return tuple(None if counted is None else PARAMETER_FIELDS[name](counted) for name in names)
-
-
-def _run_cells(run: RunRow, columns: Sequence[str], measured: Sequence[str]) -> tuple[Value, ...]:
-    facts = run.model_dump(mode="json")
-    return (*(facts.get(column) for column in columns), *(run.metrics.get(metric) for metric in measured))
 
 
 def _task_table(document: ResultsDocument) -> str:
@@ -242,6 +225,15 @@ def score_line(score: ScoreRow) -> str:
     means = "" if score.mean_of_runs is None else f" (by the means over runs: {figures.score(score.mean_of_runs)})"
     covers = f"over {', '.join(score.covers)}" + (f"; missing: {', '.join(score.missing)}" if score.missing else "")
     return f"- {score.title}: **{figures.score(score.value)}**{means}, {covers}"
+
+
+def cost_line(document: ResultsDocument) -> str:
+    """What the experiment took of GPUs; empty where it had none."""
+    if not document.gpu_seconds:
+        return ""
+    joules = document.spent.joules
+    energy = "" if joules is None else f", and {figures.energy(joules)} kWh by the GPUs' own counters"
+    return f"{figures.gpu_hours(document.gpu_seconds)} GPU-hours{energy}, over all attempts of all runs."
 
 
 def _submission_block(document: ResultsDocument) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from finetune_core.plain import one_line
 from finetune_core.results.evaluation import Evaluation
-from finetune_core.tasks.metrics import is_share
+from finetune_core.tasks.metrics import is_share, metric_range
 
 NOTHING = "–"
 """In place of a figure that there is not."""
@@ -37,6 +37,12 @@ _COARSE = (
 def in_unit(metric: str, value: float) -> float:
     """A value as measured -> the number that people read, for the axes of plots."""
     return 100 * value if is_share(metric) else value
+
+
+def ends(metric: str) -> tuple[float | None, float | None]:
+    """The least and the greatest value of a metric as people read it; None where it has no end."""
+    low, high = (None if end is None else in_unit(metric, end) for end in metric_range(metric))
+    return low, high
 
 
 def unit(metric: str) -> str:
@@ -121,6 +127,28 @@ def duration(seconds: float | None) -> str:
     if whole >= 3600:
         return f"{whole // 3600} h {whole % 3600 // 60} min"
     return f"{whole // 60} min {whole % 60} s" if whole >= 60 else f"{whole} s"
+
+
+def hours(seconds: float) -> float:
+    """GPU-hours of GPU seconds, as coarse as people read them: a status that tells them seldom changes."""
+    exact = seconds / 3600
+    return round(exact, 2 if exact < 1 else 1)
+
+
+def gpu_hours(seconds: float | None) -> str:
+    """`0.25`, `12.5`."""
+    return NOTHING if seconds is None else f"{hours(seconds):g}"
+
+
+def kwh(joules: float | None) -> float | None:
+    """Kilowatt-hours, as coarse as GPU-hours: two digits that matter."""
+    return None if joules is None else float(f"{joules / 3.6e6:.2g}")
+
+
+def energy(joules: float | None) -> str:
+    """`0.042`, `12`: kilowatt-hours."""
+    told = kwh(joules)
+    return NOTHING if told is None else f"{told:g}"
 
 
 def eta(seconds: float | None) -> str | None:

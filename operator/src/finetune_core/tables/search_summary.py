@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from finetune_core.results.search_summary import FinalistRow, SearchSummary, TaskSummary, TopTrial
+from finetune_core.results.search.summary import FinalistRow, SearchSummary, TaskSummary, TopTrial
 from finetune_core.tables import figures
 from finetune_core.tables.markdown import markdown_table, markdown_text
 from finetune_core.tables.search_wording import best_line, bias_line, cost_line, counts_line, evidence, facts

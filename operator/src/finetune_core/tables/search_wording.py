@@ -1,9 +1,9 @@
 """A search in sentences, for summary.md and the page alike."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from finetune_core.results.export import BestConfig
-from finetune_core.results.search_summary import SearchSummary, TaskSummary
+from finetune_core.results.search.export import BestConfig
+from finetune_core.results.search.summary import SearchSummary, TaskSummary
 from finetune_core.tables import figures
 
 
@@ -13,6 +13,11 @@ def facts(summary: SearchSummary) -> Iterator[str]:
     yield f"Model: {summary.model_uri}{pinned}"
     seeds = "1 seed" if summary.seeds_per_trial == 1 else f"{summary.seeds_per_trial} seeds"
     yield f"{summary.algorithm.value} with {summary.scheduler.value}, {seeds} a trial."
+
+
+def best_text(found: Iterable[tuple[str, BestConfig]]) -> str:
+    """`rte 66.12, cola 41.30`: the best value of each task, for a narrow column; empty where there is none."""
+    return ", ".join(f"{task} {figures.metric(best.metric, best.value)}" for task, best in found)
 
 
 def counts_line(task: TaskSummary) -> str:
@@ -44,6 +49,8 @@ def cost_line(task: TaskSummary) -> str:
     """Wall time, work, what early stopping spared, when the best was found."""
     cost = task.efficiency
     parts = [f"Wall time {figures.duration(cost.wall_seconds)}, trials' time {figures.duration(cost.trial_seconds)}"]
+    if cost.gpu_seconds:
+        parts.append(f"{figures.gpu_hours(cost.gpu_seconds)} GPU-hours")
     if cost.concurrency is not None:
         parts.append(f"{cost.concurrency:.1f} trials at a time")
     if cost.steps_saved is not None:

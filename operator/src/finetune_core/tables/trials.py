@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from finetune_core.planning.search_plan import SearchPlan
-from finetune_core.results.summarise import SearchFindings
-from finetune_core.results.trial import Claim, TrialReport, TrialResult
+from finetune_core.planning.search.plan import SearchPlan
+from finetune_core.results.search.summarise import SearchFindings
+from finetune_core.results.search.trial import Claim, TrialReport, TrialResult
 from finetune_core.search_layout import TrialKind
 from finetune_core.tables.csv import Value, csv_table
 
@@ -39,7 +39,7 @@ def trials_csv(plan: SearchPlan, findings: SearchFindings) -> bytes:
         *hyperparameter_names(plan, configs),
         *(f"{name}_{part}" for name in _metrics(findings) for part in ("best", "best_step", "last")),
         *_AFTER,
-        *(("takenFrom",) if any(row.get("takenFrom") for row in rows) else ()),
+        *(name for name in ("takenFrom", "gpuSeconds") if any(row.get(name) for row in rows)),
     )
     return to_csv(columns, ([(row | row["config"]).get(column) for column in columns] for row in rows))
 
@@ -93,6 +93,7 @@ def _result_row(plan: SearchPlan, kind: TrialKind, one: TrialResult) -> _Row:
         "startedAt": one.started_at,
         "finishedAt": one.finished_at,
         "seconds": one.seconds,
+        "gpuSeconds": one.gpu_seconds or None,
     }
     definition = plan.tasks[one.task].definition
     for name in sorted({name for report in one.history for name in report.metrics}):

@@ -78,6 +78,9 @@ _SHARES = frozenset(
     }
 )
 
+_CORRELATIONS = frozenset({"matthews_correlation", "pearson", "spearmanr"})
+_UP_TO_ONE = frozenset({"d2_absolute_error_score", "explained_variance", "r2"})
+
 METRICS = MappingProxyType(
     {
         ProblemType.CLASSIFICATION: CLASSIFICATION_METRICS,
@@ -131,6 +134,18 @@ def metric_spellings(names: Iterable[str]) -> tuple[str, ...]:
 def is_share(name: str) -> bool:
     """Whether a metric lies within -1 and 1, so that people read it x100; False for losses and names not known here."""
     return canonical_metric(name) in _SHARES
+
+
+def metric_range(name: str) -> tuple[float | None, float | None]:
+    """The least and the greatest value of a metric, as measured; None where it has no end, or that is not known."""
+    measured = canonical_metric(name)
+    if measured in LOWER_IS_BETTER or measured == "train_loss":
+        return 0.0, None
+    if measured.startswith("neg_"):
+        return None, 0.0
+    if measured in _UP_TO_ONE:
+        return None, 1.0
+    return (-1.0 if measured in _CORRELATIONS else 0.0, 1.0) if is_share(measured) else (None, None)
 
 
 def greater_is_better(name: str) -> bool:

@@ -5,13 +5,14 @@ https://huggingface.co/datasets/nyu-mll/glue (column names, label order) and of 
 (file names, row counts, what is written for a label).
 """
 
+from collections.abc import Collection
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated
 
 from pydantic import Field
 
-from finetune_core.frozen import Frozen
+from finetune_core.frozen import Frozen, absent, empty
 from finetune_core.stored import Segment, Slug
 from finetune_core.tasks.metric_functions import MetricFunction
 from finetune_core.tasks.metrics import ProblemType, greater_is_better, is_share
@@ -59,18 +60,18 @@ class TaskDefinition(Frozen):
     problem_type: ProblemType
     text_columns: tuple[str, ...]
     label_column: str = "label"
-    label_columns: Annotated[tuple[str, ...], Field(exclude_if=lambda columns: not columns)] = ()
-    label_delimiter: Annotated[str | None, Field(exclude_if=lambda delimiter: delimiter is None)] = None
+    label_columns: Annotated[tuple[str, ...], Field(exclude_if=empty)] = ()
+    label_delimiter: Annotated[str | None, Field(exclude_if=absent)] = None
     quoting: Annotated[Quoting, Field(exclude_if=lambda quoting: quoting == Quoting.AUTO)] = Quoting.AUTO
     labels: tuple[str, ...] = ()
     metrics: tuple[str, ...]
     measured: tuple[str, ...]
-    metric_functions: Annotated[tuple[MetricFunction, ...], Field(exclude_if=lambda functions: not functions)] = ()
+    metric_functions: Annotated[tuple[MetricFunction, ...], Field(exclude_if=empty)] = ()
     folder: str | None = None
     evaluation_splits: dict[str, str] = {"": "validation"}
     test_splits: tuple[str, ...] = ("test",)
     submission: tuple[SubmissionFile, ...] = ()
-    folds: Annotated[Folds | None, Field(exclude_if=lambda folds: folds is None)] = None
+    folds: Annotated[Folds | None, Field(exclude_if=absent)] = None
 
     def greater_is_better(self, metric: str) -> bool:
         """Direction of a metric that the task measures."""
@@ -228,6 +229,21 @@ _DEFINITIONS = (
 GLUE_TASKS = MappingProxyType({task.name: task for task in _DEFINITIONS})
 """The nine tasks by name, in the order of GLUE's own table."""
 
+GLUE_ROWS = MappingProxyType(
+    {
+        "cola": (8_551, 1_043),
+        "sst2": (67_349, 872),
+        "mrpc": (3_668, 408),
+        "stsb": (5_749, 1_500),
+        "qqp": (363_846, 40_430),
+        "mnli": (392_702, 9_815 + 9_832),
+        "qnli": (104_743, 5_463),
+        "rte": (2_490, 277),
+        "wnli": (635, 71),
+    }
+)
+"""Rows of a task's training file, and of all that an evaluation scores; those of test sets: `SubmissionFile.rows`."""
+
 AX_FOLDER = "diagnostic"
 
 SUBMISSION_FILES = tuple(file for task in _DEFINITIONS for file in task.submission)
@@ -235,3 +251,8 @@ SUBMISSION_FILES = tuple(file for task in _DEFINITIONS for file in task.submissi
 
 REGRESSION_RANGE = (0.0, 5.0)
 """STS-B's scale: a value outside is refused by the server."""
+
+
+def in_order(tasks: Collection[str]) -> tuple[str, ...]:
+    """GLUE's tasks in its own order, then custom ones by name."""
+    return (*(task for task in GLUE_TASKS if task in tasks), *sorted(set(tasks) - GLUE_TASKS.keys()))

@@ -7,15 +7,16 @@ from dataclasses import replace
 from pydantic import ValidationError
 
 from finetune_core.deciding.observation import JobRole, JobView, PodView
+from finetune_core.json_types import Json
 from finetune_core.planning.plan import JobPlan
-from finetune_core.planning.search_plan import SearchJobPlan, unit_name
+from finetune_core.planning.search.plan import SearchJobPlan, unit_name
 from finetune_kube import names
 from finetune_kube.errors import KindMissingError
 from finetune_kube.kinds import SEARCH
 from finetune_kube.ownership import claimed_plan, is_owned_by, own_plan, plan_text
 from finetune_operator.children.events import pod_hindrance
 from finetune_operator.children.views import hangs_silently, object_view, pod_view, role_of
-from finetune_operator.cluster import Cluster, Json
+from finetune_operator.cluster import Cluster
 from finetune_operator.executors import Executor, Executors, Look, first_release
 from finetune_operator.manifests import Owner, PodSettings
 from finetune_operator.memory import LookMemory
@@ -51,7 +52,6 @@ class Children:
         self._executors = executors
         self._settings = settings
         self._mode = executors.of(settings.execution)
-        self._made_by = settings.made_by
         self._look = Look(owner, store, memory, self._found_pods, self._events, now)
         self._labels = names.children_of(owner.name, owner.kind)
         self._hindered: tuple[PodView, ...] = ()
@@ -126,12 +126,16 @@ class Children:
         return self._judged(_readable(executor.view(item, seen, self._look)), item)
 
     def _judged(self, job: JobView, item: Json) -> JobView:
-        """By which rules, and with which of the operator's settings, an object was made."""
+        """By which rules, and with which of the operator's settings, an object was made.
+
+        The mode's, whatever the object's kind: a report is a Job beside RayJobs too.
+        """
         said = item["metadata"].get("annotations") or {}
-        wanted = self._made_by[names.SETTINGS_ANNOTATION]
+        wanted = self._settings.made_by(job.role)[names.SETTINGS_ANNOTATION]
         rules = said.get(names.RULES_ANNOTATION)
-        earlier = () if rules is not None else first_release.templates(self._settings, item)
-        return replace(job, templates=earlier, outdated=said.get(names.SETTINGS_ANNOTATION) != wanted)
+        of_today = rules is not None
+        known = self._mode.templates(self._settings) if of_today else first_release.templates(self._settings, item)
+        return replace(job, templates=known, outdated=said.get(names.SETTINGS_ANNOTATION) != wanted)
 
     def _events(self, uid: str) -> list[Json]:
         return self._cluster.list_events(self._owner.namespace, uid)

@@ -4,10 +4,11 @@ import logging
 from collections.abc import Callable
 
 from finetune_core.api.status import Reason
+from finetune_core.json_types import Json
 from finetune_kube.errors import ConflictError
 from finetune_kube.kinds import SEARCH, Kind
 from finetune_kube.ownership import is_owned_by
-from finetune_operator.cluster import Cluster, Json
+from finetune_operator.cluster import Cluster
 from finetune_operator.manifests import Owner
 from finetune_operator.problems import WaitingError
 

@@ -6,20 +6,19 @@ A new one is one file beside `job.py`, its mode in `finetune_core.api.ExecutionM
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from finetune_core.api.status import Reason
 from finetune_core.canonical import short_hash
 from finetune_core.deciding.actions import CreateTrainJob
 from finetune_core.deciding.executor import ExecutorTraits
 from finetune_core.deciding.observation import JobView, PodView
+from finetune_core.json_types import Json
 from finetune_kube.errors import RejectedError
 from finetune_kube.kinds import Kind
 from finetune_operator.manifests import Owner, PodSettings
 from finetune_operator.memory import LookMemory
 from finetune_store import Store
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -94,6 +93,10 @@ class Executor(ABC):
     def hindered_pods(self, item: Json, seen: JobView, look: Look) -> PodView | None:
         """Pods that cannot be created or come to life, where only the object or all of them together say so."""
         return None
+
+    def templates(self, settings: PodSettings) -> tuple[str, ...]:
+        """The fingerprints of objects that do what is asked for today."""
+        return (self.template(settings),)
 
     def template(self, settings: PodSettings) -> str:
         """The fingerprint as one hash."""

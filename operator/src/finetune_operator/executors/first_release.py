@@ -10,13 +10,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from finetune_core.api import ConfigMapKeyRef, Execution, ExecutionMode, PodTemplate, RayOptions, SecretRef, Storage
+from finetune_core.api import (
+    AUTO,
+    ConfigMapKeyRef,
+    Execution,
+    ExecutionMode,
+    PodTemplate,
+    RayOptions,
+    SecretRef,
+    Storage,
+)
 from finetune_core.canonical import short_hash
+from finetune_core.json_types import Json
 from finetune_core.tracking import to_env
 from finetune_operator.executors.ray_cluster import cpus_of, gpus_of, share_of_a_run, worker_resources
 from finetune_operator.manifests import PodSettings
-
-Json = dict[str, Any]
 
 _NEWER = ("security_context", "container_security_context")
 """Fields of podTemplate that it did not know: a spec that has them is none that it has seen."""
@@ -95,7 +103,7 @@ def _fingerprint(made: _Made) -> list[object]:
     execution = made.spec.execution
     if execution.mode == ExecutionMode.RAY_CLUSTER:
         return [_ray_lifecycle(execution), _ray_cluster(made), execution.queue_name]
-    return [_job(made), execution.queue_name, execution.runs_per_pod]
+    return [_job(made), execution.queue_name, 1 if execution.runs_per_pod == AUTO else execution.runs_per_pod]
 
 
 def _job(made: _Made) -> Json:

@@ -4,19 +4,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from finetune_core.api import AUTO
 from finetune_core.canonical import short_hash
 from finetune_core.deciding import executor as core
 from finetune_core.deciding.actions import CreateTrainJob
 from finetune_core.deciding.observation import JobRole, JobView, PodView
+from finetune_core.json_types import Json
 from finetune_core.planning.plan import JobPlan
-from finetune_core.planning.search_plan import SearchJobPlan
+from finetune_core.planning.search.plan import SearchJobPlan
 from finetune_core.results.run import ExitCode
 from finetune_kube import names
 from finetune_kube.kinds import JOB
 from finetune_operator.children.events import job_hindrance
 from finetune_operator.executors.base import Executor, Look
 from finetune_operator.manifests.config_maps import plan_name
-from finetune_operator.manifests.owners import Json, Owner, metadata_of, work_metadata
+from finetune_operator.manifests.owners import Owner, metadata_of, work_metadata
 from finetune_operator.manifests.pods import (
     PLAN_OPTION,
     PodSettings,
@@ -58,12 +60,20 @@ class JobExecutor(Executor):
         if isinstance(work.job_plan, JobPlan):
             add_processes(spec["template"], settings.execution)
         queue = settings.execution.queue_name
-        metadata = work_metadata(owner, work, plan=plan, queue=queue, made_by=settings.made_by)
+        metadata = work_metadata(owner, work, plan=plan, queue=queue, made_by=settings.made_by(JobRole.TRAIN))
         return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
 
     def fingerprint(self, settings: PodSettings) -> list[object]:
         """All that a live Job cannot change: what is asked of its pods, retries."""
-        return [self.kind.kind, *settings.asked_of_pods("retries", "runs_per_pod", "processes_per_run")]
+        return [self.kind.kind, *settings.asked_of_pods("retries", "runs_per_pod", "runs_at_once", "processes_per_run")]
+
+    def templates(self, settings: PodSettings) -> tuple[str, ...]:
+        """Also that of a run a pod, the default before Auto, where a spec leaves it to us: such a Job stays."""
+        execution = settings.execution
+        if execution.runs_per_pod != AUTO:
+            return super().templates(settings)
+        before = replace(settings, execution=execution.model_copy(update={"runs_per_pod": 1}))
+        return (*super().templates(settings), *super().templates(before))
 
     def view(self, item: Json, seen: JobView, look: Look) -> JobView:
         """A Job of ours, of any role."""

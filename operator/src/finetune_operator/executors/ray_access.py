@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from finetune_core.deciding.observation import JobRole, PodView
+from finetune_core.json_types import Json
 from finetune_kube import names
-from finetune_operator.manifests.owners import Json, Owner, metadata_of
+from finetune_operator.manifests.owners import Owner, metadata_of
 
 AUTH_OPTIONS: Json = {"mode": "token"}
 """Said in full, though it is the default: KubeRay's own client sends its token only where it is said."""

@@ -11,9 +11,10 @@ from math import ceil
 from finetune_core.api import Execution, RayOptions, Resources
 from finetune_core.deciding.actions import CreateTrainJob
 from finetune_core.deciding.observation import JobRole
+from finetune_core.json_types import Json
 from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import JobPlan
-from finetune_core.planning.search_plan import SearchJobPlan
+from finetune_core.planning.search.plan import SearchJobPlan
 from finetune_core.search_layout import SearchLayout
 from finetune_kube import names
 from finetune_kube.kinds import RAY_JOB, SEARCH
@@ -21,7 +22,7 @@ from finetune_kube.quantity import quantity
 from finetune_operator.executors.ray_access import ASK_FOR_TOKEN, AUTH_OPTIONS
 from finetune_operator.manifests.config_maps import plan_name
 from finetune_operator.manifests.defaults import resources_of
-from finetune_operator.manifests.owners import Json, Owner, work_metadata
+from finetune_operator.manifests.owners import Owner, work_metadata
 from finetune_operator.manifests.pods import (
     PLAN_OPTION,
     PodSettings,
@@ -56,7 +57,7 @@ def ray_job(owner: Owner, settings: PodSettings, work: CreateTrainJob) -> Json:
         "apiVersion": RAY_JOB.api_version,
         "kind": "RayJob",
         "metadata": work_metadata(
-            owner, work, plan=plan, queue=settings.execution.queue_name, made_by=settings.made_by
+            owner, work, plan=plan, queue=settings.execution.queue_name, made_by=settings.made_by(JobRole.TRAIN)
         ),
         "spec": spec,
     }

@@ -9,12 +9,13 @@ from finetune_core.api.status import Reason
 from finetune_core.deciding.actions import CreateTrainJob
 from finetune_core.deciding.executor import ExecutorTraits
 from finetune_core.deciding.observation import FailureCause, JobView, PodView
+from finetune_core.json_types import Json
 from finetune_core.results.run import DriverReport
 from finetune_kube import names
 from finetune_kube.errors import RejectedError
 from finetune_kube.kinds import RAY_JOB
 from finetune_operator.children.views import pod_view
-from finetune_operator.executors.base import Absent, Executor, Json, Look
+from finetune_operator.executors.base import Absent, Executor, Look
 from finetune_operator.executors.ray_access import network_policy, pods_without_token
 from finetune_operator.executors.ray_cluster import driver_report_key, ray_fingerprint, ray_job
 from finetune_operator.executors.ray_status import is_living, ray_job_view, refused_pods

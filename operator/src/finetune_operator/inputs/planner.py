@@ -9,8 +9,8 @@ from finetune_core.api.status import Reason
 from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import Plan, pin_key
 from finetune_core.planning.plan_size import size_problems
-from finetune_core.planning.search import search_pin_key
-from finetune_core.planning.search_plan import SearchPlan
+from finetune_core.planning.search.build import search_pin_key
+from finetune_core.planning.search.plan import SearchPlan
 from finetune_core.problems import InvalidInputError
 from finetune_core.search_layout import SearchLayout
 from finetune_operator import manifests

@@ -1,6 +1,6 @@
 """Inputs of an experiment or a search, pinned; what cannot be looked at from here is looked at by a pod."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -8,7 +8,9 @@ import urllib3
 
 from finetune_core.api.status import Reason
 from finetune_core.deciding.actions import DeleteJob
+from finetune_core.deciding.observation import PodView, Stall
 from finetune_core.deciding.pods_in_words import TRIED_AGAIN, without_store
+from finetune_core.deciding.stalls import pod_told
 from finetune_core.planning.inputs import NotYetError
 from finetune_core.planning.parse import AnySpec, task_specs
 from finetune_core.problems import Problem
@@ -24,7 +26,10 @@ from finetune_work.sources import FolderSources
 
 @dataclass(frozen=True)
 class Resolver:
-    """Looks at inputs for one owner; `root` is its folder in the store."""
+    """Looks at inputs for one owner; `root` is its folder in the store.
+
+    `silent` finds the pod that gives no sign of life; after `stall_timeout` seconds it is ended.
+    """
 
     owner: manifests.Owner
     connection: Connection
@@ -33,6 +38,8 @@ class Resolver:
     actor: ActionExecutor
     http: urllib3.PoolManager
     root: str
+    silent: Callable[[Iterable[PodView]], Stall | None]
+    stall_timeout: int
 
     @contextmanager
     def sources(self, spec: AnySpec, pin: str) -> Iterator[FolderSources]:
@@ -65,10 +72,19 @@ class Resolver:
         if away is not None:
             return WaitingError(Reason.STORAGE_UNAVAILABLE, f"{away} {TRIED_AGAIN}")
         if job.failed_for is None:
-            return WaitingError(Reason.RESOLVING_INPUTS, f"{need}.")
+            return self._at_work(need, pods)
         why = next((pod.failure_message for pod in pods if pod.failure_message), job.failed_for)
         problem = Problem("spec", f"{need}, which failed: {why}. Set execution.retryToken to try again")
         return CannotRunError((problem,), Reason.INPUT_NOT_FOUND, retry=True)
+
+    def _at_work(self, need: NeedsPodError, pods: list[PodView]) -> WaitingError:
+        stall = self.silent(pods)
+        if stall is None:
+            return WaitingError(Reason.RESOLVING_INPUTS, f"{need}.")
+        text, ends = pod_told(stall, self.stall_timeout)
+        for end in ends:
+            self.actor.end_pod(end)
+        return WaitingError(Reason.STALLED, f"{need}. {text}")
 
 
 def volume_uris(spec: AnySpec) -> tuple[str, ...]:

@@ -1,34 +1,37 @@
 """One experiment, one look: observe, decide, act, write status."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
 
 from finetune_core.api import ExperimentSpec, Tracking
 from finetune_core.api.status import ExperimentStatus, Reason
-from finetune_core.deciding.experiment import Decision, decide
-from finetune_core.deciding.experiment_status import build_status
+from finetune_core.deciding.experiment.decision import Decision, decide
+from finetune_core.deciding.experiment.status import build_status
 from finetune_core.deciding.observation import Observation
 from finetune_core.deciding.outcome import run_warnings
+from finetune_core.json_types import Json
 from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.experiment import plan_warnings
 from finetune_core.planning.parse import check_spec, parse_spec
 from finetune_core.planning.plan import Plan
 from finetune_core.problems import FinetuneError, InvalidInputError, Problem
+from finetune_core.publishing.told import with_published
+from finetune_kube.kinds import EXPERIMENT
 from finetune_operator import manifests
-from finetune_operator.action_executor import ActionExecutor
-from finetune_operator.base_reconciler import BaseReconciler, Subject
-from finetune_operator.children.reader import Children
-from finetune_operator.cluster import Cluster, Json
-from finetune_operator.inputs.planner import Planner
-from finetune_operator.inputs.resolver import Resolver
+from finetune_operator.base_reconciler import BaseReconciler
+from finetune_operator.cluster import Cluster
+from finetune_operator.kinds.budgets import limits
 from finetune_operator.kinds.experiment_observer import Observer
+from finetune_operator.kinds.published import check_publish
 from finetune_operator.kinds.queues import with_queue
 from finetune_operator.kinds.reports import look_again_at_the_end
 from finetune_operator.memory import Memory
 from finetune_operator.problems import CannotRunError
+from finetune_operator.subject import Subject
 from finetune_store import StoreError
+from finetune_work.plans import add_runs
 from finetune_work.tuned import TunedReader
 
 logger = logging.getLogger(__name__)
@@ -40,6 +43,10 @@ ExperimentSubject = Subject[ExperimentStatus, Memory]
 
 class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
     """Reconciles experiments."""
+
+    @property
+    def _kind(self) -> str:
+        return EXPERIMENT.kind
 
     def _get(self, namespace: str, name: str) -> Json | None:
         return self._cluster.get_experiment(namespace, name)
@@ -63,37 +70,49 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
 
     def _advance(self, subject: ExperimentSubject, raw_spec: Json) -> tuple[ExperimentStatus, float | None]:
         spec = _valid_spec(raw_spec)
-        storage = self._storage(spec.storage)
-        settings = self._pod_settings(spec, storage)
-        self._check_pods(subject, settings)
-        connection = self._connect(subject, storage)
+        if not self._is_accepted(subject):
+            # Later, what is missing keeps a pod from starting, and the cluster says so.
+            entries, image = spec.publish or (), self._config.operator_image
+            check_publish(self._cluster, subject.owner.namespace, entries, subject.memory, image=image)
+        settings, connection = self._connected(subject, spec)
         self._check_tracking(subject, spec.tracking)
+        namespace = subject.owner.namespace
         ready = connection.ready(
-            storage.uri, subject.owner.namespace, prove=subject.memory.plan is None, seconds=self._resync_seconds()
+            settings.storage.uri, namespace, prove=subject.memory.plan is None, seconds=self._resync_seconds()
         )
         store = ready.store
         executor = self._executors.of(spec.execution)
-        now = self._monotonic()
-        children = Children(self._cluster, subject.owner, subject.memory, store, self._executors, settings, now=now)
-        observer = Observer(children, subject.memory, owner_uid=subject.owner.uid)
-        actor = ActionExecutor(self._cluster, subject.owner, settings, self._executors)
-        root = ExperimentLayout(subject.owner.namespace, subject.owner.name).root
-        tuned = TunedReader(lambda: _Namespace(self._cluster, subject.owner.namespace), connection.open_input)
-        resolver = Resolver(subject.owner, connection, store, children, actor, self._http, root)
-        plan = Planner(subject.owner, store, resolver).experiment(spec, subject.memory, tuned)
-        template, namespace = executor.template(settings), subject.owner.namespace
+        now, every = self._monotonic(), self._resync_seconds()
+        layout = ExperimentLayout(namespace, subject.owner.name)
+        tools = self._tools(
+            subject.owner, subject.memory, settings, connection, store, layout.root, now=now, every=every
+        )
+        observer = Observer(tools.children, subject.memory, owner_uid=subject.owner.uid)
+        tuned = TunedReader(lambda: _Namespace(self._cluster, namespace), connection.open_input)
+        plan = tools.planner.experiment(spec, subject.memory, tuned)
+        template = executor.template(settings)
 
         def look() -> tuple[Observation, Decision]:
-            seen = observer.observe(store, plan, spec.execution, executor.traits, template, now=now)
+            allowed = limits(store, layout, subject.memory, spec.budget, subject.status.start_time, self._utc_now())
+            asked, traits = spec.execution, executor.traits
+            publish = spec.publish or ()
+            seen = observer.observe(store, plan, asked, traits, template, now=now, limits=allowed, publish=publish)
+            seen = replace(seen, stalled_report=tools.silent(seen.pods))
             return seen, with_queue(decide(seen), self._cluster, subject.memory, namespace, seen.jobs, now)
 
         seen, decision = look_again_at_the_end(subject.memory, look)
-        actor.carry_out(decision, seen.jobs, store=store, plan=plan)
-        eta = observer.eta(store, seen, decision.current, now, self._resync_seconds())
+        subject.memory.gpu_seconds = seen.gpu_seconds()
+        if decision.actions:
+            # Before they are done: what is cut off in their midst has been done in part.
+            subject.memory.held = None
+        tools.actor.carry_out(decision, seen.jobs, store=store, plan=plan)
+        if decision.added:
+            subject.memory.plan = add_runs(spec, plan, decision.added, store)
+        eta = observer.eta(store, seen, decision.current, now, every)
         newer = self._newer(subject.memory, plan, tuned)
-        status = self._status(subject, spec, seen, decision, uri=store.uri(root), eta=eta, newer=newer)
+        status = self._status(subject, spec, seen, decision, uri=store.uri(layout.root), eta=eta, newer=newer)
         return self._with_guarantees(subject, status, ready), self._next_look(
-            subject.memory, acted=bool(decision.actions), done=decision.done
+            subject.memory, acted=bool(decision.actions or decision.added), done=decision.done
         )
 
     def _check_tracking(self, subject: ExperimentSubject, tracking: Tracking | None) -> None:
@@ -121,7 +140,8 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
         eta: str | None,
         newer: bool,
     ) -> ExperimentStatus:
-        return build_status(
+        now = self._now()
+        status = build_status(
             seen,
             decision,
             subject.status,
@@ -129,9 +149,10 @@ class Reconciler(BaseReconciler[ExperimentStatus, Memory]):
             eta=eta,
             warnings=(*plan_warnings(spec, seen.plan), *run_warnings(seen.outcomes.values())),
             generation=subject.generation,
-            now=self._now(),
+            now=now,
             newer=newer,
         )
+        return with_published(status, subject.status, seen, decision, generation=subject.generation, now=now)
 
     def _newer(self, memory: Memory, plan: Plan, tuned: TunedReader) -> bool:
         """Whether tuned hyperparameters have changed since they were pinned; asked now and then."""

@@ -1,13 +1,14 @@
 """Looking at the world: children from the API server, results from the store, as little as is needed."""
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 
-from finetune_core.api import Execution
+from finetune_core.api import Execution, Publication
 from finetune_core.api.status import MAX_FAILURES
-from finetune_core.deciding.eta import remaining_seconds
+from finetune_core.deciding.budget import NO_LIMITS, Limits
 from finetune_core.deciding.executor import ExecutorTraits
-from finetune_core.deciding.experiment import runs_without_job
+from finetune_core.deciding.experiment.decision import runs_without_job
+from finetune_core.deciding.experiment.eta import remaining_seconds
 from finetune_core.deciding.observation import (
     FailureCause,
     JobRole,
@@ -21,12 +22,14 @@ from finetune_core.deciding.observation import (
 from finetune_core.deciding.outcome import Outcome
 from finetune_core.deciding.stalls import renewed
 from finetune_core.layout import ExperimentLayout
+from finetune_core.planning.devices import runs_at_once
 from finetune_core.planning.plan import Plan, PlannedRun
 from finetune_core.results.run import Failure, Progress, RunResult
 from finetune_core.results.schema import ResultsDocument
 from finetune_core.tables import figures
 from finetune_operator.children.reader import Children, are_quiet
 from finetune_operator.kinds.attempts import given_up
+from finetune_operator.kinds.published import read_published
 from finetune_operator.kinds.reports import look_again_after_failed_reports, reports_under_way
 from finetune_operator.kinds.stalled import stalled
 from finetune_operator.memory import Memory
@@ -54,6 +57,8 @@ class Observer:
         template: str,
         *,
         now: float,
+        limits: Limits = NO_LIMITS,
+        publish: tuple[Publication, ...] = (),
     ) -> Observation:
         """Everything that a decision needs; StoreError or ClusterError if one side cannot be reached."""
         jobs = self._children.jobs()
@@ -63,6 +68,7 @@ class Observer:
         driver = errors_of(jobs)
         self._read_errors(store, plan, jobs, driver.keys())
         self._read_report(store, plan, jobs, pods)
+        read_published(self._memory, store, ExperimentLayout(plan.namespace, plan.experiment), publish, jobs, pods)
         planned = {run.run_id for run in plan.runs}
         seen = Observation(
             plan=plan,
@@ -75,7 +81,11 @@ class Observer:
             errors={key: value for key, value in {**self._memory.errors, **driver}.items() if key in planned},
             unreadable={key: value for key, value in self._memory.unreadable.items() if key in planned},
             report=self._memory.report,
+            spent={key: value for key, value in self._memory.spent.items() if key in planned},
+            limits=limits,
             stalls=self._stalls(jobs, plan, now),
+            publish=publish,
+            published=self._memory.published,
         )
         return replace(seen, given_up=self._given_up(store, seen))
 
@@ -84,11 +94,7 @@ class Observer:
         planned = {run.run_id: run for run in plan.runs}
         if self._memory.scanned != plan.digest:
             # Once a plan, not once a look: finds what earlier Jobs, or an earlier object of this name, finished.
-            results = {layout.run(run.task, run_id).result: run for run_id, run in planned.items()}
-            # Of a folder of any size, no more is kept than was asked for.
-            for info in store.list(layout.runs, wanted=results.__contains__, limit=len(results)):
-                if results[info.key].run_id not in self._memory.outcomes:
-                    self._read_result(store, layout, results[info.key])
+            self._scan(store, layout, planned)
             self._memory.scanned = plan.digest
         ended_runs = _ended_runs(jobs)
         # A Job that is gone is forgotten: one of the same name may come (the spec changed back) and do its runs anew.
@@ -96,7 +102,30 @@ class Observer:
         for job_name, run_id in sorted(ended_runs - self._memory.asked):
             if run_id in planned and run_id not in self._memory.outcomes:
                 self._read_result(store, layout, planned[run_id])
+                self._read_spent(store, layout, planned[run_id])
             self._memory.asked.add((job_name, run_id))
+
+    def _scan(self, store: Store, layout: ExperimentLayout, planned: Mapping[str, PlannedRun]) -> None:
+        results = {layout.run(run.task, run_id).result: run for run_id, run in planned.items()}
+        begun = {layout.run(run.task, run_id).progress: run for run_id, run in planned.items()}
+        wanted = results | begun
+        # Of a folder of any size, no more is kept than was asked for.
+        found = {info.key for info in store.list(layout.runs, wanted=wanted.__contains__, limit=len(wanted))}
+        for key in sorted(found & results.keys()):
+            if results[key].run_id not in self._memory.outcomes:
+                self._read_result(store, layout, results[key])
+        for key in sorted(found & begun.keys()):
+            if begun[key].run_id not in self._memory.spent:
+                self._read_spent(store, layout, begun[key])
+
+    def _read_spent(self, store: Store, layout: ExperimentLayout, run: PlannedRun) -> Progress | None:
+        """Where a run without a result is; what it took is remembered."""
+        if run.run_id in self._memory.outcomes:
+            return None
+        progress = documents.find_or_warn(store, layout.run(run.task, run.run_id).progress, Progress)
+        if progress is not None:
+            self._memory.spent[run.run_id] = progress.spent
+        return progress
 
     def _read_result(self, store: Store, layout: ExperimentLayout, run: PlannedRun) -> None:
         key = layout.run(run.task, run.run_id).result
@@ -179,7 +208,7 @@ class Observer:
             seen.outcomes,
             self._memory.progress,
             _waiting(seen, current),
-            parallelism=seen.execution.parallelism,
+            parallelism=seen.execution.parallelism * runs_at_once(seen.execution),
         )
         return figures.eta(left)
 
@@ -195,7 +224,7 @@ class Observer:
         at_work = open_[: len(current.running) or current.active]
         for index in self._in_turns(at_work):
             runs = [planned[run] for run in current.indexes[index] if run in planned]
-            self._read_progress_of(store, layout, runs)
+            self._read_progress_of(store, layout, runs, runs_at_once(seen.execution))
         self._note_signs(now, every * max(1.0, len(at_work) / _MAX_PROGRESS))
 
     def _note_signs(self, now: float, every: float) -> None:
@@ -211,16 +240,19 @@ class Observer:
         self._memory.progress_from = first + _MAX_PROGRESS
         return [*indexes, *indexes][first : first + _MAX_PROGRESS]
 
-    def _read_progress_of(self, store: Store, layout: ExperimentLayout, runs: list[PlannedRun]) -> None:
-        """The first run of a pod that has no result is the one at work; those before it count already."""
+    def _read_progress_of(self, store: Store, layout: ExperimentLayout, runs: list[PlannedRun], at_once: int) -> None:
+        """Runs of a pod that it may be at, or done with: all before the first ones that it has not begun."""
+        unbegun = 0
         for run in runs:
             if len(runs) > 1 and run.run_id not in self._memory.outcomes:
                 self._read_result(store, layout, run)
             if run.run_id not in self._memory.outcomes:
-                progress = documents.find_or_warn(store, layout.run(run.task, run.run_id).progress, Progress)
+                progress = self._read_spent(store, layout, run)
                 if progress is not None:
                     self._memory.progress[run.run_id] = progress
-                return
+                unbegun += progress is None
+                if unbegun == at_once:
+                    return
 
 
 def read_report(store: Store, layout: ExperimentLayout) -> ReportView | None:

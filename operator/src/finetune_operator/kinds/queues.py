@@ -5,12 +5,13 @@ from dataclasses import replace
 from typing import TypeVar
 
 from finetune_core.api.status import Reason
-from finetune_core.deciding.experiment import Decision
+from finetune_core.deciding.experiment.decision import Decision
 from finetune_core.deciding.observation import JobView
-from finetune_core.deciding.search import SearchDecision
+from finetune_core.deciding.search.decision import SearchDecision
+from finetune_core.json_types import Json
 from finetune_kube import names
 from finetune_kube.errors import ForbiddenError, KindMissingError
-from finetune_operator.cluster import Cluster, Json
+from finetune_operator.cluster import Cluster
 from finetune_operator.memory import LookMemory
 
 _ASK_SECONDS = 60.0

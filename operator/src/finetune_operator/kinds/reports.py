@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from finetune_core.deciding.experiment import Decision
+from finetune_core.deciding.experiment.decision import Decision
 from finetune_core.deciding.observation import JobRole, JobView, Observation, PodView
-from finetune_core.deciding.search import SearchDecision
-from finetune_core.deciding.search_observation import SearchObservation
+from finetune_core.deciding.search.decision import SearchDecision
+from finetune_core.deciding.search.observation import SearchObservation
 from finetune_operator.memory import LookMemory
 
 SeenT = TypeVar("SeenT", Observation, SearchObservation)

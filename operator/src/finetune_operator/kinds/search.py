@@ -8,27 +8,26 @@ from pydantic import ValidationError
 from finetune_core.api import HPSearchSpec
 from finetune_core.api.search_status import HPSearchStatus
 from finetune_core.api.status import Reason
-from finetune_core.deciding.search import SearchDecision, config_map_name, decide_search
-from finetune_core.deciding.search_observation import SearchObservation
-from finetune_core.deciding.search_status import build_search_status
-from finetune_core.planning.parse_search import check_search, parse_search, search_warnings
+from finetune_core.deciding.search.decision import SearchDecision, config_map_name, decide_search
+from finetune_core.deciding.search.observation import SearchObservation
+from finetune_core.deciding.search.status import build_search_status
+from finetune_core.json_types import Json
+from finetune_core.layout import ExperimentLayout
+from finetune_core.planning.search.parse import check_search, parse_search, search_warnings
 from finetune_core.problems import InvalidInputError
 from finetune_core.search_layout import SearchLayout
 from finetune_kube import names
 from finetune_kube.kinds import SEARCH
 from finetune_kube.ownership import is_owned_by
 from finetune_operator import manifests
-from finetune_operator.action_executor import ActionExecutor
-from finetune_operator.base_reconciler import BaseReconciler, Subject
-from finetune_operator.children.reader import Children
-from finetune_operator.cluster import Json
-from finetune_operator.inputs.planner import Planner
-from finetune_operator.inputs.resolver import Resolver
+from finetune_operator.base_reconciler import BaseReconciler
+from finetune_operator.kinds.budgets import limits
 from finetune_operator.kinds.queues import with_queue
 from finetune_operator.kinds.reports import look_again_at_the_end
 from finetune_operator.kinds.search_observer import SearchObserver
 from finetune_operator.memory import SearchMemory
 from finetune_operator.problems import CannotRunError
+from finetune_operator.subject import Subject
 from finetune_work.guarantees import shared_search
 
 logger = logging.getLogger(__name__)
@@ -38,6 +37,10 @@ SearchSubject = Subject[HPSearchStatus, SearchMemory]
 
 class SearchReconciler(BaseReconciler[HPSearchStatus, SearchMemory]):
     """Reconciles hyperparameter searches."""
+
+    @property
+    def _kind(self) -> str:
+        return SEARCH.kind
 
     def _get(self, namespace: str, name: str) -> Json | None:
         return self._cluster.get_search(namespace, name)
@@ -62,36 +65,38 @@ class SearchReconciler(BaseReconciler[HPSearchStatus, SearchMemory]):
 
     def _advance(self, subject: SearchSubject, raw_spec: Json) -> tuple[HPSearchStatus, float | None]:
         spec, owner = _valid_spec(raw_spec), subject.owner
-        storage = self._storage(spec.storage)
-        settings = self._pod_settings(spec, storage)
-        self._check_pods(subject, settings)
-        connection = self._connect(subject, storage)
+        settings, connection = self._connected(subject, spec)
         ready = connection.ready(
-            storage.uri, owner.namespace, prove=subject.memory.plan is None, seconds=self._resync_seconds()
+            settings.storage.uri, owner.namespace, prove=subject.memory.plan is None, seconds=self._resync_seconds()
         )
         store = ready.store
         if not ready.once and (problem := shared_search(store.uri(), spec.clusters)):
             raise CannotRunError((problem,), Reason.STORAGE_REFUSED, retry=True)
         executor = self._executors.of(spec.execution)
         now = self._monotonic()
-        children = Children(self._cluster, owner, subject.memory, store, self._executors, settings, now=now)
-        actor = ActionExecutor(self._cluster, owner, settings, self._executors)
-        root = SearchLayout(owner.namespace, owner.name).root
-        resolver = Resolver(owner, connection, store, children, actor, self._http, root)
-        plan = Planner(owner, store, resolver).search(spec, subject.memory)
-        template, every = executor.template(settings), self._resync_seconds()
-        observer = SearchObserver(children, subject.memory, owner_uid=owner.uid)
+        every, root = self._resync_seconds(), SearchLayout(owner.namespace, owner.name).root
+        layout = ExperimentLayout(owner.namespace, owner.name)
+        tools = self._tools(owner, subject.memory, settings, connection, store, root, now=now, every=every)
+        plan = tools.planner.search(spec, subject.memory)
+        template = executor.template(settings)
+        observer = SearchObserver(tools.children, subject.memory, owner_uid=owner.uid)
 
         def look() -> tuple[SearchObservation, SearchDecision]:
-            seen = observer.observe(store, plan, spec, executor.traits, template, now=now, every=every)
-            seen = self._with_config_map(owner, seen)
+            allowed = limits(store, layout, subject.memory, spec.budget, subject.status.start_time, self._utc_now())
+            seen = observer.observe(
+                store, plan, spec, executor.traits, template, now=now, every=every, time=self._now(), limits=allowed
+            )
+            seen = replace(self._with_config_map(owner, seen), stalled_report=tools.silent(seen.pods))
             return seen, with_queue(decide_search(seen), self._cluster, subject.memory, owner.namespace, seen.jobs, now)
 
         seen, decision = look_again_at_the_end(subject.memory, look)
-        actor.carry_out(decision, seen.jobs, store=store, plan=plan)
+        subject.memory.gpu_seconds = seen.gpu_seconds()
         if decision.actions:
-            # What was done may have changed what lies in the store.
-            subject.memory.listed = None
+            # They change what lies in the store; before they are done, since they may be cut off in their midst.
+            subject.memory.listed = subject.memory.held = None
+            # One that was deleted may be there again by then: another one.
+            subject.memory.ends = {}
+        tools.actor.carry_out(decision, seen.jobs, store=store, plan=plan)
         status = build_search_status(
             seen,
             decision,

@@ -7,14 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 from finetune_core.api import HPSearchSpec
+from finetune_core.deciding.budget import NO_LIMITS, Limits
 from finetune_core.deciding.executor import ExecutorTraits
 from finetune_core.deciding.observation import FailureCause, JobRole, JobView, PodView, errors_of
-from finetune_core.deciding.search import units_without_job
-from finetune_core.deciding.search_observation import SearchObservation
+from finetune_core.deciding.search.decision import units_without_job
+from finetune_core.deciding.search.observation import SearchObservation
 from finetune_core.deciding.stalls import renewed
-from finetune_core.planning.search_plan import SearchPlan
-from finetune_core.results.search_summary import SearchSummary
-from finetune_core.results.trial import TaskEnd, TrialResult
+from finetune_core.planning.search.plan import SearchPlan
+from finetune_core.results.search.summary import SearchSummary
+from finetune_core.results.search.trial import TaskEnd, TrialResult
 from finetune_core.search_layout import SearchLayout, TrialKind
 from finetune_operator.children.reader import Children, are_quiet
 from finetune_operator.kinds.attempts import given_up
@@ -49,6 +50,8 @@ class SearchObserver:
         *,
         now: float,
         every: float,
+        time: str = "",
+        limits: Limits = NO_LIMITS,
     ) -> SearchObservation:
         """Everything that a decision needs; the store is listed at most every `every` seconds, or when a pod ended."""
         jobs = self._children.jobs()
@@ -81,6 +84,8 @@ class SearchObserver:
             errors=errors_of(jobs),
             report=self._memory.report,
             stalls=stalled(self._memory, self._children, now),
+            limits=limits,
+            now=time,
         )
         return replace(seen, given_up=self._given_up(store, layout, seen))
 

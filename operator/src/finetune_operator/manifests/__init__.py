@@ -5,6 +5,7 @@ from finetune_operator.manifests.events import event
 from finetune_operator.manifests.jobs import report_job, resolve_job, resolve_job_name
 from finetune_operator.manifests.owners import Owner
 from finetune_operator.manifests.pods import PodSettings
+from finetune_operator.manifests.publish import publish_job
 
 __all__ = [
     "Owner",
@@ -13,6 +14,7 @@ __all__ = [
     "hyperparameters_config_map",
     "plan_config_map",
     "plan_name",
+    "publish_job",
     "report_job",
     "resolve_job",
     "resolve_job_name",

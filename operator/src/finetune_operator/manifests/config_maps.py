@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 
 from finetune_core.deciding.observation import JobRole
+from finetune_core.json_types import Json
 from finetune_core.planning.plan import JobPlan
-from finetune_core.planning.search_plan import SearchJobPlan
+from finetune_core.planning.search.plan import SearchJobPlan
 from finetune_kube import names, ownership
 from finetune_kube.names import PLAN_FILE
-from finetune_operator.manifests.owners import Json, Owner, metadata_of
+from finetune_operator.manifests.owners import Owner, metadata_of
 
 
 def plan_config_map(owner: Owner, job: str, job_plan: JobPlan | SearchJobPlan) -> Json:

@@ -10,7 +10,8 @@ from pydantic import Field
 
 from finetune_core.api import Resources
 from finetune_core.api.common import ApiModel
-from finetune_operator.manifests.owners import Json
+from finetune_core.frozen import empty
+from finetune_core.json_types import Json
 
 USER_ID = 65532
 
@@ -56,9 +57,13 @@ class PodDefaults(ApiModel):
         {"cpu": "100m", "memory": "256Mi", "ephemeral-storage": "256Mi"},
         {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "2Gi"},
     )
+    publish: Resources = _resources(
+        {"cpu": "100m", "memory": "512Mi", "ephemeral-storage": "1Gi"},
+        {"cpu": "1", "memory": "4Gi", "ephemeral-storage": "50Gi"},
+    )
     user_ids: UserIds = UserIds(run_as_user=USER_ID, run_as_group=USER_ID, fs_group=USER_ID)
     template_policy: TemplatePolicy = Field(default=TemplatePolicy.ANY)
-    env: Annotated[dict[str, str], Field(default_factory=dict, exclude_if=lambda env: not env)]
+    env: Annotated[dict[str, str], Field(default_factory=dict, exclude_if=empty)]
 
 
 DEFAULTS = PodDefaults()

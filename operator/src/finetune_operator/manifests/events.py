@@ -1,8 +1,9 @@
 """Events about experiments and searches."""
 
+from finetune_core.json_types import Json
 from finetune_kube import names
 from finetune_kube.kinds import EXPERIMENT
-from finetune_operator.manifests.owners import Json, Owner
+from finetune_operator.manifests.owners import Owner
 
 
 def event(owner: Owner, *, type_: str, reason: str, message: str, now: str, suffix: str) -> Json:

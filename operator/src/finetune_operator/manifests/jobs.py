@@ -3,19 +3,21 @@
 from finetune_core.canonical import short_hash
 from finetune_core.deciding.actions import CreateReportJob
 from finetune_core.deciding.observation import JobRole
+from finetune_core.json_types import Json
 from finetune_core.layout import ExperimentLayout
 from finetune_core.results.run import ExitCode
 from finetune_kube import names
 from finetune_kube.kinds import SEARCH
 from finetune_operator.manifests.defaults import resources_of
-from finetune_operator.manifests.owners import Json, Owner, metadata_of
+from finetune_operator.manifests.owners import Owner
 from finetune_operator.manifests.pods import (
     PodSettings,
     failure_policy,
-    label_pods,
+    helping_job,
     literal,
     pod_container,
     pod_template,
+    sign_of,
 )
 
 
@@ -25,27 +27,21 @@ def report_job(owner: Owner, settings: PodSettings, report: CreateReportJob) -> 
     resources = resources_of(settings.execution.report_resources, settings.defaults.report)
     command = _report_command(owner, report.digest, report.failed)
     container = pod_container(settings, command, resources, image=settings.default_image)
-    metadata = metadata_of(owner, report.name, JobRole.REPORT)
-    metadata["annotations"] |= {
-        names.REVISION_ANNOTATION: report.revision,
-        names.ROUND_ANNOTATION: str(report.round),
-        **settings.made_by,
-    }
     spec: Json = {
         "backoffLimit": 3,
         "podFailurePolicy": failure_policy("FailJob", ExitCode.USER_ERROR, ExitCode.RESULTS_CHANGED),
         "template": pod_template(settings, container, None, 30),
     }
-    label_pods(spec, owner, JobRole.REPORT)
-    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
+    order = {names.REVISION_ANNOTATION: report.revision, names.ROUND_ANNOTATION: str(report.round)}
+    return helping_job(owner, settings, report.name, JobRole.REPORT, spec, order)
 
 
 def _report_command(owner: Owner, digest: str, failed: tuple[str, ...]) -> list[str]:
     if owner.kind == SEARCH.kind:
         where = ["--namespace", owner.namespace, "--search", owner.name]
-        return ["finetune-report", "search", *where, "--expect-digest", digest]
+        return ["finetune-report", "search", *where, "--expect-digest", digest, "--sign", sign_of(owner)]
     plan = ExperimentLayout(owner.namespace, owner.name).plan
-    command = ["finetune-report", "build", "--plan-key", plan, "--expect-digest", digest]
+    command = ["finetune-report", "build", "--plan-key", plan, "--expect-digest", digest, "--sign", sign_of(owner)]
     return [*command, *(["--failed", *map(literal, failed)] if failed else [])]
 
 
@@ -56,7 +52,8 @@ def resolve_job_name(owner: Owner, key: str) -> str:
 
 def resolve_job(owner: Owner, settings: PodSettings, *, name: str, uris: tuple[str, ...], key: str) -> Json:
     """The Job whose pod digests the files on volumes, without a GPU."""
-    command = ["finetune-trainer", "resolve", *(f"--uri={literal(uri)}" for uri in uris), f"--output={key}"]
+    looks = (f"--uri={literal(uri)}" for uri in uris)
+    command = ["finetune-trainer", "resolve", *looks, f"--output={key}", f"--sign={sign_of(owner)}"]
     resources = resources_of(settings.execution.resolve_resources, settings.defaults.resolve)
     container = pod_container(settings, command, resources, image=settings.default_image)
     spec: Json = {
@@ -64,7 +61,4 @@ def resolve_job(owner: Owner, settings: PodSettings, *, name: str, uris: tuple[s
         "podFailurePolicy": failure_policy("FailJob", ExitCode.USER_ERROR),
         "template": pod_template(settings, container, None, 30),
     }
-    label_pods(spec, owner, JobRole.RESOLVE)
-    metadata = metadata_of(owner, name, JobRole.RESOLVE)
-    metadata["annotations"] |= settings.made_by
-    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
+    return helping_job(owner, settings, name, JobRole.RESOLVE, spec, {})

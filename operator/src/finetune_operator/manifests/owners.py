@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from finetune_core.deciding.actions import CreateTrainJob
 from finetune_core.deciding.observation import JobRole
+from finetune_core.json_types import Json
 from finetune_kube import names
 from finetune_kube.kinds import EXPERIMENT
 from finetune_kube.ownership import controller_of
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,21 @@
 They pass the `restricted` Pod Security Standard, unless a spec asks for more than that (`podTemplate`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from finetune_core.api import Execution, PodTemplate, Storage, Tracking
 from finetune_core.canonical import short_hash
 from finetune_core.deciding.observation import JobRole
-from finetune_core.planning.devices import PROCESSES, processes_per_run
+from finetune_core.json_types import Json
+from finetune_core.layout import ExperimentLayout
+from finetune_core.planning.devices import PROCESSES, RUNS_AT_ONCE, processes_per_run, runs_at_once
 from finetune_core.results.run import ExitCode, failure_scope
 from finetune_core.tracking import to_env
 from finetune_kube import names
 from finetune_kube.names import PLAN_FILE
 from finetune_operator.manifests.defaults import DEFAULTS, NO_IDS, PodDefaults, resources_of
-from finetune_operator.manifests.owners import Json, Owner, labels_of
+from finetune_operator.manifests.owners import Owner, labels_of, metadata_of
 from finetune_work.credentials import KEYS
 
 PLAN_FOLDER = "/etc/finetune/plan"
@@ -38,7 +40,8 @@ _POD_FIELDS = frozenset(
 class PodSettings:
     """What all pods of an experiment share: image, storage, claims, log format; `tracking` is for those that train.
 
-    `names_storage`: the spec says where the store is; otherwise it is the operator's.
+    `names_storage`: the spec says where the store is; otherwise it is the operator's. `operator_image` is for pods that
+    publish; None where the operator does not know its own.
     """
 
     execution: Execution
@@ -50,18 +53,20 @@ class PodSettings:
     tracking: Tracking | None = None
     names_storage: bool = True
     defaults: PodDefaults = DEFAULTS
+    operator_image: str | None = None
 
     @property
     def store_uri(self) -> str:
         """The store that the pods write to."""
         return self.storage.uri
 
-    @property
-    def made_by(self) -> dict[str, str]:
+    def made_by(self, role: JobRole) -> dict[str, str]:
         """Annotations of what is made with these: the rules of its revision, and the operator's part of them."""
-        defaults = self.defaults.model_dump(mode="json")
+        defaults = self.defaults.model_dump(mode="json", exclude={"publish"})
         storage = None if self.names_storage else self.storage.model_dump(mode="json")
         own = [self.default_image, self.default_pull_policy, self.log_format, defaults, storage]
+        if role == JobRole.PUBLISH:
+            own += [self.operator_image, self.defaults.publish.model_dump(mode="json")]
         return {names.RULES_ANNOTATION: RULES, names.SETTINGS_ANNOTATION: short_hash(own, 12)}
 
     def asked_of_pods(self, *more: str) -> list[object]:
@@ -90,6 +95,22 @@ def label_pods(spec: Json, owner: Owner, role: JobRole) -> None:
     labels.update(labels_of(owner, role))
 
 
+def helping_job(
+    owner: Owner, settings: PodSettings, name: str, role: JobRole, spec: Json, annotations: Mapping[str, str]
+) -> Json:
+    """A Job that trains nothing: it looks at volumes, reports or publishes."""
+    metadata = metadata_of(owner, name, role)
+    metadata["annotations"] |= {**annotations, **settings.made_by(role)}
+    label_pods(spec, owner, role)
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
+
+
+def sign_of(owner: Owner) -> str:
+    """Where a pod leaves its signs of life, by its uid."""
+    # Kubernetes fills in the variable.
+    return ExperimentLayout(owner.namespace, owner.name).sign("$(FINETUNE_ATTEMPT)")
+
+
 def add_scope(template: Json, owner: Owner, revision: str) -> None:
     """Tell training pods what their failures count for."""
     (container,) = template["spec"]["containers"]
@@ -97,15 +118,17 @@ def add_scope(template: Json, owner: Owner, revision: str) -> None:
 
 
 def add_processes(template: Json, execution: Execution) -> None:
-    """Tell a pod that its runs have several processes, and give those memory to exchange gradients through.
+    """Tell a pod of several runs at a time, or of several processes a run; these exchange gradients through memory.
 
     A container has 64 MiB at /dev/shm, which NCCL fails on where GPUs cannot reach each other
     (https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/troubleshooting.html#shared-memory). What lies there
     counts as the container's memory; a spec's own mount goes before it.
     """
+    (container,) = template["spec"]["containers"]
+    if (at_once := runs_at_once(execution)) > 1:
+        container["env"].append({"name": RUNS_AT_ONCE, "value": str(at_once)})
     if (processes := processes_per_run(execution)) == 1:
         return
-    (container,) = template["spec"]["containers"]
     container["env"].append({"name": PROCESSES, "value": str(processes)})
     if all(mount.get("mountPath", "").rstrip("/") != SHARED_MEMORY for mount in container["volumeMounts"]):
         memory = {"medium": "Memory", "sizeLimit": "2Gi"}

@@ -2,7 +2,7 @@
 
 from finetune_core.api.status import ConditionStatus, ConditionType
 from finetune_core.deciding.finish import is_final
-from finetune_operator.cluster import Json
+from finetune_core.json_types import Json
 
 
 def is_settled(resource: Json) -> bool:
@@ -17,6 +17,11 @@ def is_settled(resource: Json) -> bool:
 def says_that_it_ended(resource: Json) -> bool:
     """Whether a settled one has the condition `Finished`, which earlier versions did not write."""
     return _condition(resource["status"], ConditionType.FINISHED).get("status") == ConditionStatus.TRUE
+
+
+def has_more_to_tell(resource: Json) -> bool:
+    """Whether a receiver has not taken yet what happened to it."""
+    return any(receiver.get("pending") for receiver in (resource.get("status") or {}).get("notifications") or ())
 
 
 def _condition(status: Json, kind: ConditionType) -> Json:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from finetune_core.api.search_status import HPSearchStatus
 from finetune_core.api.status import Condition, ConditionStatus, ConditionType, ExperimentStatus, Reason
-from finetune_core.deciding.experiment_status import StatusT
+from finetune_core.deciding.conditions import StatusT
 
 _WARNINGS = frozenset(
     {
@@ -61,6 +61,10 @@ def _worth_telling(condition: Condition) -> bool:
         return condition.status == ConditionStatus.FALSE
     if condition.type == ConditionType.LEADERBOARD_READY:
         return condition.reason in {Reason.TASKS_MISSING, Reason.COMPLETE, Reason.WITH_PLACEHOLDERS}
+    if condition.type == ConditionType.NOTIFICATIONS_DELIVERED:
+        return True
+    if condition.type == ConditionType.PUBLISHED:
+        return condition.reason in {Reason.PUBLISHED, Reason.PUBLISH_FAILED}
     if condition.type == ConditionType.BEST_HYPERPARAMETERS_READY:
         return condition.reason in {Reason.EXPORTED, Reason.NOTHING_TO_EXPORT}
     return condition.type == ConditionType.SUCCEEDED and condition.reason != Reason.INVALID_SPEC

@@ -1,8 +1,6 @@
 """Merge patches: the least that turns one JSON object into another (RFC 7386). Pure."""
 
-from typing import Any
-
-Json = dict[str, Any]
+from finetune_core.json_types import Json
 
 
 def merge_patch(before: Json, after: Json) -> Json:

@@ -5,7 +5,7 @@ from typing import Generic
 
 from finetune_core.api.search_status import HPSearchStatus
 from finetune_core.api.status import ConditionStatus, ConditionType, ExperimentStatus, Reason
-from finetune_core.deciding.experiment_status import StatusT, invalid_status, waiting_status
+from finetune_core.deciding.conditions import StatusT, invalid_status, waiting_status
 from finetune_core.problems import InvalidInputError, Problem
 from finetune_kube.errors import ForbiddenError, InvalidNameError, KindMissingError, RejectedError, WebhookError
 from finetune_operator.executors import Absent, Executors

@@ -55,6 +55,8 @@ def configure(log_format: str) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # kopf tells of every object it sees; what matters is told by the reconciler.
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+    # Its warnings hold whole addresses, and those of notifications are secrets.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 
 def _extra(record: logging.LogRecord) -> dict[str, object]:

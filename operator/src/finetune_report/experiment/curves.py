@@ -1,8 +1,9 @@
 """Learning curves of runs, as they lie in the store."""
 
 import logging
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from finetune_core.layout import ExperimentLayout
 from finetune_core.results.schema import ResultsDocument, RunRow, RunState
@@ -16,10 +17,14 @@ _READERS = 8
 
 @dataclass(frozen=True)
 class Curve:
-    """A succeeded run: (step, metric that decides) of every evaluation that has a finite value, by step."""
+    """A succeeded run: (step, metric that decides) of every evaluation that has a finite value, by step.
+
+    `losses` are the same of the loss on the dev set (`loss`) and of the last training loss before it (`train_loss`).
+    """
 
     run: RunRow
     points: tuple[tuple[int, float], ...]
+    losses: Mapping[str, tuple[tuple[int, float], ...]] = field(default_factory=dict)
 
 
 def read_curves(store: Store, document: ResultsDocument) -> dict[str, tuple[Curve, ...]]:
@@ -41,5 +46,13 @@ def _curve(store: Store, layout: ExperimentLayout, run: RunRow) -> Curve:
     found = evaluations(store, key)
     if found is None:
         _log.warning("the run has no learning curve: %s is not there, or cannot be read", store.uri(key))
-    values = ((evaluation.step, evaluation.metrics.get(run.metric)) for evaluation in found or ())
-    return Curve(run, tuple(sorted((step, value) for step, value in values if value is not None)))
+    told = found or ()
+    losses = {
+        "loss": _points((one.step, one.metrics.get("loss")) for one in told),
+        "train_loss": _points((one.step, one.train_loss) for one in told),
+    }
+    return Curve(run, _points((one.step, one.metrics.get(run.metric)) for one in told), losses)
+
+
+def _points(values: Iterable[tuple[int, float | None]]) -> tuple[tuple[int, float], ...]:
+    return tuple(sorted((step, value) for step, value in values if value is not None))

@@ -15,7 +15,9 @@ _RUNS_HEADER = ("Run", "Seed", "Id", "State", "Value", "Step", "Why")
 _QUARANTINE_HEADER = ("Task", "Run", "Id", "Seed", "Reason")
 
 
-def report_html(document: ResultsDocument, pictures: Mapping[str, Picture], settings: Mapping[str, Settings]) -> bytes:
+def report_html(
+    document: ResultsDocument, pictures: Mapping[str, list[Picture]], settings: Mapping[str, Settings]
+) -> bytes:
     """The page, with the plots of `plot_experiment` within it; `settings` are the tasks', by name.
 
     It holds no times: the same results, the same page.
@@ -23,14 +25,17 @@ def report_html(document: ResultsDocument, pictures: Mapping[str, Picture], sett
     return render(
         "experiment.html",
         document=document,
-        scores=[tables.score_line(score).replace("**", "").removeprefix("- ") for score in _scores(document)],
+        scores=[
+            *(tables.score_line(score).replace("**", "").removeprefix("- ") for score in _scores(document)),
+            *filter(None, [tables.cost_line(document)]),
+        ],
         table_header=tables.task_header(document.tasks),
         table=tables.task_cells(document.tasks),
         fold_header=tables.FOLD_HEADER,
         folds=tables.fold_rows(document),
         folds_note=tables.FOLDS_NOTE,
-        overview=embedded(_of(pictures, "")),
-        tasks=[_task(document, task, _of(pictures, task.task), settings[task.task]) for task in document.tasks],
+        overview=embedded(pictures.get("", [])),
+        tasks=[_task(document, task, pictures.get(task.task, []), settings[task.task]) for task in document.tasks],
         quarantine_header=_QUARANTINE_HEADER,
         quarantined=[(run.task, run.run, run.run_id, run.seed, run.reason) for run in document.quarantined],
         submission=_submission(document),
@@ -51,10 +56,6 @@ def _versions(document: ResultsDocument) -> Iterator[tuple[str, str]]:
     yield "Recipe", str(document.recipe_version)
     for image in sorted({run.image for run in document.runs if run.image}):
         yield "Trainer image", image
-
-
-def _of(pictures: Mapping[str, Picture], task: str) -> list[Picture]:
-    return [pictures[task]] if task in pictures else []
 
 
 def _task(document: ResultsDocument, task: TaskRow, pictures: list[Picture], settings: Settings) -> dict[str, object]:

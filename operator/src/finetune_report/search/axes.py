@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from finetune_core.api.search import Distribution
-from finetune_core.results.trial import TrialResult
+from finetune_core.results.search.trial import TrialResult
+from finetune_core.stored import number
 from finetune_core.tables import figures
 
 
@@ -27,9 +28,8 @@ class Scale:
         if self.categories is not None:
             key = _key(value)
             return next((float(i) for i, category in enumerate(self.categories) if _key(category) == key), None)
-        if not is_number(value) or not math.isfinite(value) or (self.log and value <= 0):
-            return None
-        return float(value)
+        known = number(value)
+        return None if known is None or (self.log and known <= 0) else float(known)
 
     def share(self, config: dict[str, Any]) -> float | None:
         """The coordinate as a share of the axis, 0 to 1; one half where the axis has no length."""
@@ -75,7 +75,8 @@ def scale_of(name: str, distribution: Distribution, trials: Iterable[TrialResult
         return Scale(name, categories=tuple(distinct.values()))
     ends = distribution.log_uniform or distribution.log_int or distribution.uniform or distribution.int_ or (0.0, 1.0)
     log = distribution.log_uniform is not None or distribution.log_int is not None
-    had = [value for trial in trials if is_number(value := trial.config.get(name)) and (value > 0 or not log)]
+    found = (number(trial.config.get(name)) for trial in trials)
+    had = [value for value in found if value is not None and (value > 0 or not log)]
     return Scale(name, log=log, low=float(min(*ends, *had)), high=float(max(*ends, *had)))
 
 
@@ -85,7 +86,8 @@ def is_number(value: Any) -> TypeGuard[int | float]:
 
 
 def _key(value: Any) -> str:
-    return json.dumps(float(value) if is_number(value) else value, sort_keys=True, default=str)
+    known = number(value)
+    return json.dumps(value if known is None else float(known), sort_keys=True, default=str)
 
 
 def _short(value: float) -> str:

@@ -2,11 +2,11 @@
 
 import logging
 
-from finetune_core.planning.search_plan import SearchPlan
-from finetune_core.results.export import BestHyperparameters, export_digest
-from finetune_core.results.hyperparameter_files import task_yaml
-from finetune_core.results.search_summary import SearchSummary
-from finetune_core.results.summarise import SearchFindings, summarise
+from finetune_core.planning.search.plan import SearchPlan
+from finetune_core.results.search.export import BestHyperparameters, export_digest
+from finetune_core.results.search.hyperparameter_files import task_yaml
+from finetune_core.results.search.summarise import SearchFindings, summarise
+from finetune_core.results.search.summary import SearchSummary
 from finetune_core.search_layout import SearchLayout
 from finetune_core.tables.search_summary import summary_csv, summary_markdown
 from finetune_core.tables.trials import trials_csv
@@ -89,8 +89,7 @@ def _files(
 ) -> dict[str, bytes]:
     files = {layout.trials_table: trials_csv(plan, findings)}
     for picture in (picture for of_task in pictures.values() for picture in of_task if picture.note is None):
-        files[layout.plot(picture.file, "png")] = picture.png
-        files[layout.plot(picture.file, "svg")] = picture.svg
+        files |= {layout.plot(picture.file, suffix): content for suffix, content in picture.files.items()}
     for task in export.tasks:
         files[layout.hyperparameters(task)] = task_yaml(export, task).encode()
     files[layout.best] = (export.model_dump_json(by_alias=True, indent=2) + "\n").encode()
@@ -106,6 +105,7 @@ def _with_plots(summary: SearchSummary, pictures: dict[str, list[Picture]]) -> S
             update={
                 "plots": {one.name: f"plots/{one.file}" for one in pictures[task.task] if one.note is None},
                 "notes": tuple(one.note for one in pictures[task.task] if one.note is not None),
+                "importance": {name: share for one in pictures[task.task] for name, share in one.shares.items()},
             }
         )
         for task in summary.tasks

@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from finetune_core.planning.search_plan import SearchPlan
-from finetune_core.results.summarise import SearchFindings
-from finetune_core.results.trial import Claim, TaskEnd, TaskStart, TrialResult
+from finetune_core.planning.search.plan import SearchPlan
+from finetune_core.results.search.summarise import SearchFindings
+from finetune_core.results.search.trial import Claim, TaskEnd, TaskStart, TrialResult
 from finetune_core.search_layout import SearchLayout, TrialKind
 from finetune_report.errors import ReportError, reported
 from finetune_store import Store

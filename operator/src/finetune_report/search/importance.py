@@ -2,16 +2,16 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import optuna
-from matplotlib.figure import Figure
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import create_trial
 
 from finetune_core.api.search import Distribution, Space
-from finetune_core.results.trial import TrialResult, TrialState
+from finetune_core.results.search.trial import TrialResult, TrialState
 from finetune_report import canvas
 from finetune_report.canvas import Picture
 from finetune_report.search.axes import is_number
@@ -55,7 +55,7 @@ def importance_picture(task: str, space: Space, trials: Sequence[TrialResult], *
 
 
 def _bars(task: str, metric: str, found: Mapping[str, float]) -> Picture:
-    figure = Figure(figsize=(6.4, 0.45 * len(found) + 1.5), layout="constrained")
+    figure = canvas.figure_of(6.4, 0.45 * len(found) + 1.5)
     axes = figure.subplots()
     places = range(len(found))
     axes.barh(places, list(found.values()), color=canvas.BLUE, height=0.62)
@@ -67,8 +67,7 @@ def _bars(task: str, metric: str, found: Mapping[str, float]) -> Picture:
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(f"share of the variance of {metric} that it explains (fANOVA)")
     title = f"{task}: importance of hyperparameters"
-    figure.suptitle(title)
-    return canvas.picture(_NAME, task, title, figure)
+    return replace(canvas.picture(_NAME, task, title, figure), shares=found)
 
 
 def _distribution(name: str, distribution: Distribution, trials: Sequence[TrialResult]) -> BaseDistribution:

@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from finetune_core.results.trial import TrialState
+from finetune_core.results.search.trial import TrialState
 from finetune_report.canvas import BLUE, ORANGE, RED
 
 MARKS: Mapping[TrialState, Mapping[str, Any]] = {

@@ -1,6 +1,6 @@
 """`<namespace>/best_hyperparameters.{csv,md}`, kept up to date by every report of a search."""
 
-from finetune_core.results.export import BestHyperparameters
+from finetune_core.results.search.export import BestHyperparameters
 from finetune_core.search_layout import best_hyperparameters
 from finetune_core.tables.best_hyperparameters import namespace_csv, namespace_markdown
 from finetune_report.namespace_files import read_all, write_current

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from finetune_core.results.search_summary import SearchSummary, TaskSummary
+from finetune_core.results.search.summary import SearchSummary, TaskSummary
 from finetune_core.tables import figures
 from finetune_core.tables import search_summary as tables
 from finetune_core.tables import search_wording as wording

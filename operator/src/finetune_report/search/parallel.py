@@ -6,10 +6,9 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 
-from finetune_core.results.best_trial import ranked
-from finetune_core.results.trial import TrialResult
+from finetune_core.results.search.best_trial import ranked
+from finetune_core.results.search.trial import TrialResult
 from finetune_core.tables import figures
 from finetune_report import canvas
 from finetune_report.canvas import Picture
@@ -32,7 +31,7 @@ def parallel_picture(
     # The better, the brighter, so that the best lines stand out whichever direction is better.
     colours = colormaps["viridis" if more else "viridis_r"]
     norm = Normalize(low, high if high > low else low + 1)
-    figure = Figure(figsize=(max(6.4, 1.9 * (len(scales) + 1) + 1.2), 4.2), layout="constrained")
+    figure = canvas.figure_of(max(6.4, 1.9 * (len(scales) + 1) + 1.2), 4.2)
     axes = figure.subplots()
     for trial, value in reversed(list(zip(valued, values, strict=True))):
         shares = [scale.share(trial.config) for scale in scales]
@@ -45,7 +44,6 @@ def parallel_picture(
     colourbar = figure.colorbar(ScalarMappable(norm, colours), ax=axes, pad=0.02)
     colourbar.set_label(canvas.objective_label(metric))
     title = f"{task}: trials with a value across hyperparameters (the best one is bold)"
-    figure.suptitle(title)
     return canvas.picture(_NAME, task, title, figure)
 
 

@@ -5,18 +5,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from finetune_core.planning.search_plan import SearchPlan
-from finetune_core.results.best_trial import best_trial
-from finetune_core.results.summarise import SearchFindings, by_finish, seconds_between, start_of
-from finetune_core.results.trial import TrialResult, TrialState
+from finetune_core.planning.search.plan import SearchPlan
+from finetune_core.results.search.best_trial import best_trial
+from finetune_core.results.search.summarise import SearchFindings, by_finish, seconds_between, start_of
+from finetune_core.results.search.trial import TrialResult, TrialState
 from finetune_core.tables import figures
 from finetune_report import canvas
 from finetune_report.canvas import Picture
 from finetune_report.search import marks
-from finetune_report.search.axes import Scale, scale_of
+from finetune_report.search.axes import Scale, is_number, scale_of
 from finetune_report.search.importance import importance_picture
 from finetune_report.search.parallel import parallel_picture
 
@@ -75,7 +74,7 @@ def _hyperparameters(task: _Task) -> Picture:
     columns = min(_COLUMNS, count)
     rows = -(-count // columns)
     tall = 4.3 if any(_upright(_broken(scale)) for scale in task.scales if scale.categories is not None) else 3.1
-    figure = Figure(figsize=(max(3.6 * columns, 5.2), tall * rows + 0.7), layout="constrained")
+    figure = canvas.figure_of(max(3.6 * columns, 5.2), tall * rows + 0.7)
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True).flatten()
     panels[0].margins(y=0.08)  # room for the ring around the best
     for number, (axes, scale) in enumerate(zip(panels, task.scales, strict=False)):
@@ -84,8 +83,8 @@ def _hyperparameters(task: _Task) -> Picture:
             axes.set_ylabel(canvas.objective_label(task.metric))
     for axes in panels[count:]:
         axes.set_visible(False)
+    canvas.end_at(panels[0], task.metric)
     title = f"{task.name}: objective against hyperparameters"
-    figure.suptitle(title)
     canvas.legend_below(figure, panels[0])
     return canvas.picture("hyperparameters", task.name, title, figure)
 
@@ -94,7 +93,9 @@ def _against(axes: Axes, task: _Task, scale: Scale) -> None:
     for state in _VALUED:
         placed = [(x, task.value(trial)) for trial in task.valued(state) if (x := _place(scale, trial)) is not None]
         if placed:
-            axes.scatter([x for x, _ in placed], [y for _, y in placed], s=26, zorder=3, **marks.MARKS[state])
+            axes.scatter(
+                [x for x, _ in placed], [y for _, y in placed], s=26, alpha=0.75, zorder=3, **marks.MARKS[state]
+            )
     best = best_trial(task.trials)
     if best is not None and (x := _place(scale, best)) is not None:
         ring: dict[str, Any] = {"s": 130, "facecolors": "none", "edgecolors": "black", "linewidths": 1.2, "zorder": 4}
@@ -106,9 +107,12 @@ def _against(axes: Axes, task: _Task, scale: Scale) -> None:
 
 
 def _place(scale: Scale, trial: TrialResult) -> float | None:
-    """Trials of one category are spread over its width, always the same way, or they would hide each other."""
+    """Trials of one category are spread over its width, always the same way, or they would hide each other.
+
+    Numbers stay where they are, those of a list too: beside its place a point would be of another number.
+    """
     place = scale.place(trial.config)
-    if place is None or scale.categories is None:
+    if place is None or scale.categories is None or all(map(is_number, scale.categories)):
         return place
     # Multiples of the golden ratio spread evenly, however many there are.
     return place + 0.4 * (trial.index * _GOLDEN % 1 - 0.5)
@@ -147,7 +151,7 @@ def _upright(labels: list[str]) -> bool:
 
 def _progress(task: _Task) -> Picture:
     """The best value so far against trials, and against wall time."""
-    figure = Figure(figsize=(8.4, 3.8), layout="constrained")
+    figure = canvas.figure_of(8.4, 3.8)
     left, right = figure.subplots(1, 2, sharey=True)
     numbered = [(float(number), trial) for number, trial in enumerate(task.trials, start=1)]
     timed = [
@@ -164,8 +168,8 @@ def _progress(task: _Task) -> Picture:
     left.set_ylabel(canvas.objective_label(task.metric))
     right.set_xlabel(f"wall time since the search began ({unit})")
     right.set_xlim(left=0)
+    canvas.end_at(left, task.metric)
     title = f"{task.name}: best value so far"
-    figure.suptitle(title)
     canvas.legend_below(figure, left)
     return canvas.picture("progress", task.name, title, figure)
 

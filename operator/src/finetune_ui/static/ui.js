@@ -25,7 +25,7 @@ function layout(given) {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     margin: { l: 50, r: 10, t: 10, b: 40 },
-    uirevision: "kept", // zoom stays while data is added
+    uirevision: given.yaxis?.title?.text ?? "kept", // zoom stays while data is added, and goes with another metric
   };
 }
 
@@ -44,39 +44,76 @@ function draw(again) {
   }
 }
 
+// What is ticked, and where the keyboard is, outlives the replacing of what stands around it.
+function keeping(place, change) {
+  const name = (one) => JSON.stringify([one.tagName, one.name, one.value, one.href, one.getAttribute("aria-label")]);
+  const active = place.contains(document.activeElement) ? name(document.activeElement) : null;
+  const ticked = new Set([...place.querySelectorAll("input:checked")].map(name));
+  const opened = new Set([...place.querySelectorAll("details[open] > summary")].map((one) => one.textContent));
+  change();
+  for (const one of place.querySelectorAll("input")) one.checked = ticked.has(name(one));
+  for (const one of place.querySelectorAll("summary")) one.parentElement.open = opened.has(one.textContent);
+  if (active) [...place.querySelectorAll("a, button, input, [tabindex]")].find((one) => name(one) === active)?.focus();
+}
+
 // The places of charts are kept, everything else that is live is replaced.
 function replace(fresh) {
   for (const place of parts(document)) {
     const now = fresh.getElementById(place.id);
     if (!now) return false;
     // Against what was received, not what stands there: a reader may have opened or selected something in it.
-    if (received.get(place.id) === now.innerHTML || place.contains(document.activeElement)) continue;
+    if (received.get(place.id) === now.innerHTML) continue;
     received.set(place.id, now.innerHTML);
-    place.innerHTML = now.innerHTML;
+    keeping(place, () => (place.innerHTML = now.innerHTML));
   }
   if (parts(document).length !== parts(fresh).length) return false;
   const ids = (page) => [...page.querySelectorAll(".chart")].map((one) => one.id).join(" ");
-  return ids(document) === ids(fresh);
+  if (ids(document) !== ids(fresh)) return false;
+  for (const chart of document.querySelectorAll(".chart")) {
+    const title = fresh.getElementById(chart.id).getAttribute("aria-label");
+    chart.setAttribute("aria-label", title);
+    chart.previousElementSibling.textContent = title;
+  }
+  return true;
+}
+
+let timer = 0;
+
+function again(milliseconds) {
+  clearTimeout(timer);
+  timer = setTimeout(refresh, milliseconds);
+}
+
+// A choice is part of the address, so that it can be handed on; the page follows it without being loaded anew.
+function choose(form) {
+  const chosen = [...new FormData(form)].filter(([, value]) => value && value !== "0");
+  history.replaceState(null, "", location.pathname + (chosen.length ? `?${new URLSearchParams(chosen)}` : ""));
+  refresh();
 }
 
 async function refresh() {
-  if (document.hidden) return setTimeout(refresh, PERIOD); // nobody looks
+  clearTimeout(timer);
+  if (document.hidden) return again(PERIOD); // nobody looks
+  const asked = location.href;
+  const began = performance.now();
   const stale = document.getElementById("stale");
   try {
-    const answer = await fetch(location.href, { headers: { "X-Refresh": "1" }, cache: "no-store" });
+    const answer = await fetch(asked, { headers: { "X-Refresh": "1" }, cache: "no-store" });
     if (!answer.ok) throw new Error(`the server says ${answer.status}`);
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (asked !== location.href) return; // chosen meanwhile: another answer is on its way
     if (!replace(fresh)) return location.reload();
     draw(false);
     if (stale) stale.textContent = "";
   } catch (error) {
     if (stale) stale.textContent = `Not up to date since ${new Date().toLocaleTimeString()}: ${error.message}. Still trying.`;
-    return setTimeout(refresh, 3 * PERIOD);
+    return again(3 * PERIOD);
   }
-  return setTimeout(refresh, PERIOD);
+  return again(Math.max(PERIOD, 10 * (performance.now() - began))); // a large page takes a tenth of the time at most
 }
 
 for (const place of parts(document)) received.set(place.id, place.innerHTML);
 draw(false);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw(true));
-if (document.body.dataset.refresh) setTimeout(refresh, PERIOD);
+for (const form of document.querySelectorAll("[data-choice]")) form.addEventListener("change", () => choose(form));
+if (document.body.dataset.refresh) again(PERIOD);

@@ -11,11 +11,13 @@ from finetune_trainer import drain
 from finetune_trainer.drive.crews import crew_pool, processes_per_run
 from finetune_trainer.drive.driver import Driver
 from finetune_trainer.drive.local_pool import local_pool, visible_gpus
+from finetune_trainer.drive.pod_runs import runs_at_once
 from finetune_trainer.drive.pool import Pool
 from finetune_trainer.drive.worker import RunWork
 from finetune_trainer.driver_report import DriverReporter
-from finetune_trainer.run.taking import Taker
+from finetune_trainer.run.endings import Records
 from finetune_trainer.signals import StopFlag
+from finetune_trainer.stored.taking import Taker, is_held
 
 
 def drive(job: JobPlan, arguments: argparse.Namespace, *, connection: S3Connection, patience: float) -> int:
@@ -27,24 +29,33 @@ def drive(job: JobPlan, arguments: argparse.Namespace, *, connection: S3Connecti
     taker = Taker.from_env(job.plan, job.limits, patient, patience=patience)
     # The head of a Ray cluster has neither volumes nor trackers: there its workers take runs.
     look = taker.has if arguments.local else taker.finds
-    work = RunWork(job=job, store=arguments.store, patience=patience)
+    count = _runs_at_once(arguments.workers)
+    shared = arguments.local and processes_per_run() == 1 and count > max(1, len(visible_gpus()))
+    work = RunWork(job=job, store=arguments.store, patience=patience, records=not shared)
     try:
-        with _local(work, arguments.workers) if arguments.local else _on_ray(work, stop) as pool, drain.busy():
+        with _local(work, count) if arguments.local else _on_ray(work, stop) as pool, drain.busy():
             return Driver(
                 job,
                 pool,
                 reporter=DriverReporter(hasty, arguments.report_key),
                 stop=stop,
                 has_result=lambda run: look(run, f"driver-{uuid.uuid4().hex[:12]}"),
+                at_once=count if shared else None,
+                records=Records(hasty, job.plan) if shared else None,
+                is_held=lambda: is_held(patient, job.plan),
             ).run()
     except SystemExit:
         # Ray's own answer to SIGTERM while it starts.
         return ExitCode.INTERRUPTED
 
 
-def _local(work: RunWork, workers: int | None) -> AbstractContextManager[Pool]:
+def _runs_at_once(workers: int | None) -> int:
+    """On this machine: as it is told, or as many as a GPU is to do."""
+    return workers or max(1, len(visible_gpus()) // processes_per_run()) * runs_at_once()
+
+
+def _local(work: RunWork, count: int) -> AbstractContextManager[Pool]:
     gpus, processes = visible_gpus(), processes_per_run()
-    count = workers or max(1, len(gpus) // processes)
     if processes > 1:
         return crew_pool(work, count, processes, gpus)
     # A run takes one GPU, also where there are more of them than workers.

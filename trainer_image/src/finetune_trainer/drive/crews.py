@@ -202,6 +202,9 @@ class CrewPool:
         """Never asked."""
         raise NotImplementedError(f"{name}: runs do not report")
 
+    def dismiss(self, keep: int) -> None:
+        """No crew is ended for others: each has GPUs of its own."""
+
     def stop(self) -> None:
         """Have all runs save their state and give them back."""
         for crew in self._busy:

@@ -5,20 +5,28 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from threading import Thread
 
-from finetune_core.results.run import ExitCode, Failure
-from finetune_trainer.drive.pool import WORKER_DIED, Answer, WorkerDiedError
+from finetune_core.results.run import Failure
+from finetune_trainer.drive.pool import SPENT, WORKER_DIED, Answer, WorkerDiedError
 from finetune_trainer.drive.worker import Report, Station, Work
-from finetune_trainer.hardware import usable_cores
+from finetune_trainer.hardware import HELD, usable_cores
 from finetune_trainer.signals import StopFlag
 
+Context = ForkServerContext | SpawnContext
+
 _PR_SET_PDEATHSIG = 1
+_LONGEST_TEMPORARY = 64
+"""Characters of a temporary folder in which the socket of a warm parent has room: unix(7) gives its path 107."""
 
 
 def visible_gpus() -> list[str]:
@@ -31,8 +39,9 @@ def visible_gpus() -> list[str]:
 
 def shares(workers: int, gpus: Sequence[str]) -> list[dict[str, str]]:
     """The environment of each worker: its part of the cores, and one GPU, of its own as long as there are enough."""
+    held = f"{min(1.0, len(gpus) / workers):g}"
     return [
-        {**threads_of(workers), **({"CUDA_VISIBLE_DEVICES": gpus[place % len(gpus)]} if gpus else {})}
+        {**threads_of(workers), **({"CUDA_VISIBLE_DEVICES": gpus[place % len(gpus)], HELD: held} if gpus else {})}
         for place in range(workers)
     ]
 
@@ -66,7 +75,7 @@ def end_with_parent() -> None:
 class Member:
     """A worker's process, and what its driver hears of it."""
 
-    process: SpawnProcess
+    process: BaseProcess
     connection: Connection
     environment: Mapping[str, str]
     name: str = ""
@@ -81,10 +90,14 @@ class Member:
 
 
 class LocalPool:
-    """A process for each of `environments`, started when there is work for it and kept for the next piece."""
+    """A process for each of `environments`, started when there is work for it and kept for the next piece.
+
+    They are forked from one that has imported what all of them need, and does nothing else.
+    """
 
     def __init__(self, work: Work, environments: Sequence[Mapping[str, str]]) -> None:
         self._work = work
+        self._context = _warm_parent(work)
         self._free = list(reversed(environments))
         self._idle: list[Member] = []
         self._busy: list[Member] = []
@@ -117,6 +130,11 @@ class LocalPool:
         member.tell("end")
         self._idle.append(member)
 
+    def dismiss(self, keep: int) -> None:
+        """End idle workers but for so many: they have memory that others may need."""
+        while len(self._idle) > keep:
+            self._part_from(self._idle.pop(0))
+
     def stop(self) -> None:
         """Ask all workers to save the state of their work and to give it back."""
         for member in (*self._busy, *self._waiting.values()):
@@ -144,9 +162,10 @@ class LocalPool:
             member.process.join()
 
     def _launch(self, environment: Mapping[str, str]) -> Member:
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, self._work, dict(environment), os.getpid()), daemon=True)
+        ours, theirs = self._context.Pipe()
+        # The parent of all may have begun with another environment.
+        whole = {**os.environ, **environment}
+        process = self._context.Process(target=_serve, args=(theirs, self._work, whole), daemon=True)
         process.start()
         theirs.close()
         return Member(process, ours, environment)
@@ -163,8 +182,7 @@ class LocalPool:
             return Answer(member.name, WorkerDiedError(f"{WORKER_DIED} (exit code {member.process.exitcode})"))
         if isinstance(outcome, Report):
             self._waiting[member.name] = member
-        elif outcome is not None and outcome.exit_code == ExitCode.INTERRUPTED:
-            # Told to stop, a process stays so: it would give back all that it is asked.
+        elif outcome is not None and outcome.exit_code in SPENT:
             self._part_from(member)
         else:
             self._idle.append(member)
@@ -176,13 +194,34 @@ class LocalPool:
         self._free.append(member.environment)
 
 
-def _serve(connection: Connection, work: Work, environment: dict[str, str], parent: int) -> None:
+def _warm_parent(work: Work) -> Context:
+    """What starts workers. Elsewhere than on Linux, what libraries start when they are imported may not survive a fork.
+
+    https://docs.python.org/3/library/multiprocessing.html#contexts-and-start-methods
+    """
+    if sys.platform != "linux" or len(tempfile.gettempdir()) > _LONGEST_TEMPORARY:
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["__main__", __name__, *work.modules])
+    # It imports while its driver looks what there is to do.
+    forkserver.ensure_running()
+    return context
+
+
+def _end_with_driver() -> None:
+    """Get SIGTERM when the driver is gone, of whom this process need not be a child: see `end_with_parent`."""
+    driver = multiprocessing.parent_process()
+    assert driver is not None, "started by a pool"
+    wait([driver.sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _serve(connection: Connection, work: Work, environment: dict[str, str]) -> None:
     """What a worker's process does: what it is asked, until its driver closes the connection or is gone."""
     stop = StopFlag()
     stop.install()
-    end_with_parent()
-    if os.getppid() != parent:
-        return
+    Thread(target=_end_with_driver, daemon=True).start()
+    os.environ.clear()
     os.environ.update(environment)
     station = Station(work, stop)
     while True:

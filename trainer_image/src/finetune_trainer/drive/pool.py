@@ -14,6 +14,11 @@ WORKER_DIED = (
 )
 
 
+SPENT = frozenset({ExitCode.INTERRUPTED, ExitCode.RETRY})
+"""After these a worker gets no more work. Told to stop, it stays so, and would give back all that it is asked; and an
+error that nobody foresaw may leave a process in any state (CUDA's is of no use after a failed assertion)."""
+
+
 class LostError(Exception):
     """The worker is gone, together with its node: no fault of the work."""
 
@@ -68,6 +73,10 @@ class Pool(Protocol):
 
     def end(self, name: str) -> None:
         """End a piece that has reported; no answer follows, and its worker is free."""
+        ...
+
+    def dismiss(self, keep: int) -> None:
+        """End idle workers but for so many, where that gives memory back to the others."""
         ...
 
     def stop(self) -> None:

@@ -14,10 +14,10 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from finetune_core.results.run import ExitCode, Failure
 from finetune_trainer import drain
-from finetune_trainer.drive.pool import WORKER_DIED, Answer, LostError, WorkerDiedError
+from finetune_trainer.drive.pool import SPENT, WORKER_DIED, Answer, LostError, WorkerDiedError
 from finetune_trainer.drive.ray_runtime import Slots, joined_ray
 from finetune_trainer.drive.worker import Report, Station, Work
-from finetune_trainer.hardware import usable_cores
+from finetune_trainer.hardware import HELD, usable_cores
 from finetune_trainer.signals import StopFlag
 
 logger = logging.getLogger(__name__)
@@ -49,6 +49,7 @@ class _RayStation(Station):
         # is imported.
         if os.environ.get(THREADS_BY_CORES):
             os.environ["OMP_NUM_THREADS"] = str(max(1, int(usable_cores() * share)))
+        os.environ[HELD] = f"{ray.get_runtime_context().get_assigned_resources().get('GPU', 0.0):g}"
         super().__init__(work, drain.requested())
 
     def node(self) -> str:
@@ -119,6 +120,9 @@ class RayPool:
         member.actor.end.remote()
         self._idle.append(member)
 
+    def dismiss(self, keep: int) -> None:
+        """None is ended: what an actor has is counted as its own."""
+
     def stop(self) -> None:
         """Ask all workers to save the state of their work and to give it back."""
         ask = ray.remote(num_cpus=0)(drain.request)
@@ -144,13 +148,16 @@ class RayPool:
             self._doubtful.append(member)
             return None
         except RayTaskError as error:
-            self._idle.append(member)
+            ray.kill(member.actor)
             return Answer(member.name, WorkerDiedError(_brief(error)))
         if isinstance(outcome, Report):
             self._waiting[member.name] = member
+        elif outcome is None or outcome.exit_code not in SPENT:
+            self._idle.append(member)
+        elif outcome.exit_code == ExitCode.INTERRUPTED:
+            self._leaving.append(member)
         else:
-            interrupted = outcome is not None and outcome.exit_code == ExitCode.INTERRUPTED
-            (self._leaving if interrupted else self._idle).append(member)
+            ray.kill(member.actor)
         return Answer(member.name, outcome)
 
     def _settled(self) -> list[Answer]:

@@ -4,18 +4,20 @@ import os
 import uuid
 from collections.abc import Generator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from finetune_core.layout import attempt_in
 from finetune_core.planning.plan import JobPlan
 from finetune_core.results.run import ExitCode, Failure
-from finetune_core.results.trial import TrialReport
+from finetune_core.results.search.trial import TrialReport
 from finetune_store import StoreError
 from finetune_trainer import drain, logs
 from finetune_trainer.errors import RunError
+from finetune_trainer.hardware import release_memory
 from finetune_trainer.signals import Stop
 
 if TYPE_CHECKING:
-    from finetune_trainer.run.ranks import Ranks
+    from finetune_trainer.ranks import Ranks
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,9 @@ class Worker(Protocol):
 
 
 class Work(Protocol):
-    """What all workers of a pool are told; travels to their processes."""
+    """What all workers of a pool do; it travels to their processes. `modules`: what each of these imports."""
+
+    modules: ClassVar[tuple[str, ...]]
 
     def worker(self, stop: Stop) -> Worker:
         """A worker in this process; imports torch."""
@@ -86,13 +90,17 @@ class Station:
 class RunWork:
     """The runs of a plan, by run id: the plan, the store's URI, seconds of patience with it.
 
-    `attempt` is the name of each attempt, where no run is begun twice; by default it is made for each.
+    `attempt` is the name of each attempt, where no run is begun twice; by default it is made for each. `records`:
+    workers leave their failures in the store; otherwise the driver does, which knows whether a run is tried again.
     """
+
+    modules: ClassVar[tuple[str, ...]] = ("finetune_trainer.pod", "finetune_trainer.run.session")
 
     job: JobPlan
     store: str
     patience: float
     attempt: str | None = None
+    records: bool = True
 
     def worker(self, stop: Stop) -> "RunWorker":
         """A worker in this process; imports torch."""
@@ -106,6 +114,7 @@ class RunWorker:
         from finetune_trainer.pod import make_pod  # noqa: PLC0415 - torch takes seconds, and drivers do without it
 
         self._attempt = work.attempt
+        self._records = work.records
         self._prefix = os.environ.get("FINETUNE_ATTEMPT") or uuid.uuid4().hex
         self._runs = {run.run_id: run for run in work.job.plan.runs}
         self._pod = make_pod(
@@ -124,17 +133,19 @@ class RunWorker:
 
         yield from ()
         # The pod's uid, and one more: a run may be begun twice in the same pod.
-        attempt = self._attempt or f"{self._prefix}-{uuid.uuid4().hex[:8]}"
+        attempt = self._attempt or attempt_in(self._prefix, uuid.uuid4().hex)
         pod, run = replace(self._pod, attempt=attempt), self._runs[run_id]
         with drain.busy():
             try:
-                return do_run(replace(pod, ranks=self._join()), run)
+                return do_run(replace(pod, ranks=self._join()), run, records=self._records)
             except (RunError, StoreError) as error:
                 # What it meets before its attempt begins: too few GPUs, a store that is away.
                 return failure_of(pod, run, error)
+            finally:
+                release_memory()
 
     def _join(self) -> "Ranks":
-        from finetune_trainer.run.ranks import join  # noqa: PLC0415 - imports torch
+        from finetune_trainer.ranks import join  # noqa: PLC0415 - imports torch
 
         self._ranks = self._ranks or join()
         return self._ranks

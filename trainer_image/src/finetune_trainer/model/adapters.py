@@ -14,7 +14,7 @@ import torch
 from peft.utils import constants
 from transformers.pytorch_utils import Conv1D
 
-from finetune_core.planning.argument_values import PeftType
+from finetune_core.planning.arguments.values import PeftType
 from finetune_core.planning.settings import Settings
 from finetune_trainer.errors import UserError
 from finetune_trainer.model.files import reading

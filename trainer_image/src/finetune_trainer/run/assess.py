@@ -16,17 +16,17 @@ from finetune_trainer.data.splits import Splits
 from finetune_trainer.data.tested import available_splits, prediction_files
 from finetune_trainer.data.tokens import Collator, Tokens
 from finetune_trainer.errors import StoppedError
+from finetune_trainer.measure.answers import Answers, answers_of, too_many, write_answers
+from finetune_trainer.measure.finite import require_finite
+from finetune_trainer.measure.metrics import measure
+from finetune_trainer.measure.own_metrics import OwnMetrics
+from finetune_trainer.measure.predict import predict_logits, write_predictions
+from finetune_trainer.measure.predicted import Logits
 from finetune_trainer.model.fits import needs_all_splits, require_blind_to_padding, require_fit, require_length
 from finetune_trainer.model.loading import Head
 from finetune_trainer.model.pairs import pair_warnings
-from finetune_trainer.run.answers import Answers, answers_of, too_many, write_answers
-from finetune_trainer.run.finite import require_finite
-from finetune_trainer.run.metrics import measure
-from finetune_trainer.run.own_metrics import OwnMetrics
-from finetune_trainer.run.predict import predict_logits, write_predictions
-from finetune_trainer.run.predicted import Logits
+from finetune_trainer.ranks import ALONE, Ranks
 from finetune_trainer.run.progress import Clock
-from finetune_trainer.run.ranks import ALONE, Ranks
 
 Autocast = Callable[[], AbstractContextManager[Any]]
 """The context that a forward pass runs in, by the run's precision."""

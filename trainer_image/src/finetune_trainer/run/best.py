@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 from finetune_core.planning.plan import TaskPlan
 from finetune_core.results.evaluation import Evaluation
 from finetune_core.stored import finite
+from finetune_trainer.measure.answers import Answers
 from finetune_trainer.model.trained import trained_state
-from finetune_trainer.run.answers import Answers
 
 _STATE = "finetune.json"
 _WEIGHTS = "best.safetensors"

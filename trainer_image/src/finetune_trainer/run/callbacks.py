@@ -7,12 +7,12 @@ from typing import Any
 import transformers
 
 from finetune_core.results.evaluation import Evaluation
+from finetune_trainer.ranks import Ranks
 from finetune_trainer.run.best import Best
-from finetune_trainer.run.checkpoints import Checkpoints
 from finetune_trainer.run.pace import Pace
 from finetune_trainer.run.progress import Clock, Reporter
-from finetune_trainer.run.ranks import Ranks
 from finetune_trainer.sparse import SparsityGuard
+from finetune_trainer.stored.checkpoints import Checkpoints
 
 
 class RunCallback(transformers.TrainerCallback):

@@ -3,12 +3,14 @@
 import json
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import Plan, PlannedRun
 from finetune_core.results.run import ExitCode, Failure
+from finetune_core.times import written
 from finetune_store import Store, StoreError
 
 logger = logging.getLogger(__name__)
@@ -18,7 +20,7 @@ MAX_MESSAGE = 2000
 
 def now() -> str:
     """UTC, to the second."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return written(datetime.now(UTC))
 
 
 def run_all(runs: Iterable[PlannedRun], do: Callable[[PlannedRun], Failure | None], termination_log: Path) -> int:
@@ -31,6 +33,11 @@ def run_all(runs: Iterable[PlannedRun], do: Callable[[PlannedRun], Failure | Non
         if failure.exit_code == ExitCode.INTERRUPTED:
             return ExitCode.INTERRUPTED
         failures.append(failure)
+    return ended(failures, termination_log)
+
+
+def ended(failures: list[Failure], termination_log: Path) -> int:
+    """The exit code of a pod that has tried all its runs; its termination message says why the last one failed."""
     if failures:
         _explain(failures, termination_log)
     return exit_code([failure.exit_code for failure in failures])
@@ -56,6 +63,26 @@ def record(store: Store, plan: Plan, planned: PlannedRun, failure: Failure) -> N
         store.put(layout.failure(failure.attempt), failure.to_json())
     except StoreError as error:
         logger.warning("the failure report is not saved: %s", error)
+
+
+@dataclass(frozen=True)
+class Records:
+    """What a driver leaves in the store of runs that its workers failed at."""
+
+    store: Store
+    plan: Plan
+
+    def failed(self, run: PlannedRun, failure: Failure) -> None:
+        """Why an attempt failed."""
+        record(self.store, self.plan, run, failure)
+
+    def waits(self, run: PlannedRun) -> None:
+        """It is not at work, and will be: it gives no sign of life until then, which must not be taken for a stall."""
+        layout = ExperimentLayout(self.plan.namespace, self.plan.experiment).run(run.task, run.run_id)
+        try:
+            self.store.delete(layout.progress)
+        except StoreError as error:
+            logger.warning("its progress stays as it is: %s", error)
 
 
 def _explain(failures: list[Failure], termination_log: Path) -> None:

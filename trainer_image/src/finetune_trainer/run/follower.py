@@ -7,12 +7,12 @@ from typing import Any
 
 from finetune_core.planning.plan import PlannedRun
 from finetune_trainer.errors import StoppedError
-from finetune_trainer.run import publish
 from finetune_trainer.run.preparing import Preparation
 from finetune_trainer.run.progress import Clock
 from finetune_trainer.run.run import Pod
 from finetune_trainer.run.training import make_trainer
 from finetune_trainer.sparse import SparsityGuard
+from finetune_trainer.stored import publish
 
 
 class Follower:

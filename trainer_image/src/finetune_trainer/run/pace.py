@@ -6,9 +6,6 @@ One pace over both would jump at the first evaluation, and rise and fall between
 from dataclasses import dataclass
 from math import ceil
 
-FORWARD_SHARE = 1 / 3
-"""Of a training step's time goes into its forward pass, which is all that an evaluation does."""
-
 
 @dataclass
 class Pace:

@@ -8,16 +8,16 @@ from finetune_core.planning.plan import ResolvedModel, TaskPlan
 from finetune_trainer.data.splits import Splits
 from finetune_trainer.data.tokens import Tokens
 from finetune_trainer.inputs import Inputs
+from finetune_trainer.measure.answers import Answers, too_many
 from finetune_trainer.model.adapters import Adapter, make_adapter
 from finetune_trainer.model.fits import vocabulary_warning
 from finetune_trainer.model.layers import freeze
 from finetune_trainer.model.loading import Head, load_model
 from finetune_trainer.model.tokenizer import load_tokenizer
-from finetune_trainer.run.answers import Answers, too_many
+from finetune_trainer.ranks import ALONE, Ranks
 from finetune_trainer.run.assess import Assessor
 from finetune_trainer.run.class_weights import WeightedLoss, weighted_loss
 from finetune_trainer.run.progress import Clock
-from finetune_trainer.run.ranks import ALONE, Ranks
 
 
 class Preparation:

@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from finetune_core.layout import RunLayout
 from finetune_core.results.evaluation import Evaluation, to_lines
 from finetune_core.results.run import FailureReason, Phase, Progress
+from finetune_core.spent import UNSPENT, Spent, total
 from finetune_core.tables.figures import evaluation_line
 from finetune_store import Store, StoreError
 from finetune_store.documents import find_or_warn
+from finetune_trainer.energy import Meter
 from finetune_trainer.errors import GaveUpError, StoppedError
 
 logger = logging.getLogger(__name__)
@@ -31,11 +33,26 @@ def unobserved(_: Evaluation) -> None:
 class Clock:
     """Time of a run over all its attempts, and whether it may go on.
 
+    `before` are seconds of earlier attempts, `spent_before` what they took of GPUs; this one holds `gpus` GPUs, whose
+    energy `meter` reads.
     `check()` raises StoppedError after a signal and GaveUpError beyond the run's timeout.
     """
 
-    def __init__(self, *, before: float, timeout: int | None, attempts: int, stopped: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        *,
+        before: float,
+        timeout: int | None,
+        attempts: int,
+        stopped: Callable[[], bool],
+        gpus: float = 0.0,
+        spent_before: Spent = UNSPENT,
+        meter: Meter | None = None,
+    ) -> None:
         self._before = before
+        self._gpus = gpus
+        self._spent_before = spent_before
+        self._meter = meter
         self._timeout = timeout
         self._attempts = attempts
         self._stopped = stopped
@@ -46,6 +63,13 @@ class Clock:
     def elapsed(self) -> float:
         """Seconds over all attempts."""
         return self._before + time.monotonic() - self._started
+
+    @property
+    def spent(self) -> Spent:
+        """What it took of GPUs over all attempts, which may have had more or fewer of them; as it is written."""
+        now = Spent(self._gpus * (self.elapsed - self._before), self._meter.joules if self._meter else None)
+        spent = total([self._spent_before, now])
+        return Spent(round(spent.gpu_seconds, 2), None if spent.joules is None else round(spent.joules, 1))
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -107,11 +131,14 @@ class Reporter:
         if not force and time.monotonic() - self._sent < self._every:
             return
         self._sent = time.monotonic()
+        spent = self._clock.spent
         progress = Progress(
             step=step,
             total_steps=total,
             seconds_left=None if seconds_left is None else round(seconds_left, 1),
             elapsed_seconds=round(self._clock.elapsed, 1),
+            gpu_seconds=round(spent.gpu_seconds, 1),
+            energy_joules=spent.joules,
             attempt=self._attempt,
             time=self._now(),
             phase=self._phase,
@@ -138,8 +165,10 @@ class Reporter:
         last = self._last
         if last is None or time.monotonic() - self._sent < self._every:
             return
-        now = {"time": self._now(), "elapsed_seconds": round(self._clock.elapsed, 1), "phase": self._phase}
-        self._send(self._layout.progress, last.model_copy(update=now).to_json())
+        spent = self._clock.spent
+        taken = {"elapsed_seconds": round(self._clock.elapsed, 1), "gpu_seconds": round(spent.gpu_seconds, 1)}
+        update = {"time": self._now(), "phase": self._phase, **taken, "energy_joules": spent.joules}
+        self._send(self._layout.progress, last.model_copy(update=update).to_json())
 
     def evaluation(self, evaluation: Evaluation) -> None:
         """Add a line to metrics.jsonl, with the time that it is now, and send the whole file."""
@@ -171,7 +200,7 @@ class Reporter:
             logger.warning("not sent for now: %s", error)
 
 
-def elapsed_before(store: Store, layout: RunLayout) -> float:
-    """Seconds that earlier attempts took, by the last progress that they could send."""
+def spent_before(store: Store, layout: RunLayout) -> tuple[float, Spent]:
+    """Seconds that earlier attempts took, and what of GPUs, by the last progress that they could send."""
     last = find_or_warn(store, layout.progress, Progress)
-    return 0.0 if last is None else last.elapsed_seconds
+    return (0.0, UNSPENT) if last is None else (last.elapsed_seconds, last.spent)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune_core.layout import ExperimentLayout, RunLayout
+from finetune_core.planning.cost import FORWARD_SHARE
 from finetune_core.planning.identity import RECIPE_VERSION
 from finetune_core.planning.plan import ExecutionLimits, Plan, PlannedRun, TaskPlan
 from finetune_core.results.run import FailureReason, ParameterCount, Phase, PredictionFile, RunResult, SparsityRecord
@@ -15,26 +16,27 @@ from finetune_core.tracking import TrackedRun
 from finetune_store import Store
 from finetune_trainer import hardware
 from finetune_trainer.data.splits import Splits
+from finetune_trainer.energy import Meter
 from finetune_trainer.errors import GaveUpError, RunError, StoppedError
 from finetune_trainer.inputs import Inputs
 from finetune_trainer.model.loading import Head
 from finetune_trainer.model.trained import count_parameters
-from finetune_trainer.run import publish
+from finetune_trainer.ranks import ALONE, Ranks
 from finetune_trainer.run.assess import Assessor
 from finetune_trainer.run.best import Best
 from finetune_trainer.run.callbacks import RunCallback
-from finetune_trainer.run.checkpoints import Checkpoints
 from finetune_trainer.run.endings import now
-from finetune_trainer.run.pace import FORWARD_SHARE, Pace
+from finetune_trainer.run.pace import Pace
 from finetune_trainer.run.preparing import Preparation
-from finetune_trainer.run.progress import Clock, Observer, Reporter, elapsed_before, unobserved
-from finetune_trainer.run.ranks import ALONE, Ranks
-from finetune_trainer.run.signs import Signs
-from finetune_trainer.run.taking import offer
+from finetune_trainer.run.progress import Clock, Observer, Reporter, spent_before, unobserved
+from finetune_trainer.run.signs import signs_of_moves
 from finetune_trainer.run.training import RunTrainer, make_trainer
-from finetune_trainer.run.written import config, put_json, versions
 from finetune_trainer.signals import Stop
 from finetune_trainer.sparse import SparsityGuard
+from finetune_trainer.stored import publish
+from finetune_trainer.stored.checkpoints import Checkpoints
+from finetune_trainer.stored.taking import offer
+from finetune_trainer.stored.written import config, put_json, versions
 from finetune_trainer.tracking import RunTracking, Trackers
 
 logger = logging.getLogger(__name__)
@@ -84,18 +86,21 @@ class Run:
         """Train, predict, publish; RunError (of some kind) if it does not come to a result."""
         self._pod.trackers.check()
         attempts = self._begin()
-        before = elapsed_before(self._pod.patient, self._layout)
+        before, spent = spent_before(self._pod.patient, self._layout)
         self._clock = Clock(
             before=before,
             timeout=self._pod.limits.run_timeout_seconds,
             attempts=attempts,
             stopped=lambda: self._pod.stop.is_set,
+            gpus=hardware.gpus_held(),
+            spent_before=spent,
+            meter=Meter(),
         )
         self._reporter = Reporter(self._pod.hasty, self._layout, self._pod.attempt, self._clock, now, self._observe)
         self._clock.check()
         self._reporter.progress(0, self._task.settings.max_steps or 0, None, force=True)
         try:
-            with Signs(self._reporter.renew):
+            with signs_of_moves(self._reporter.renew):
                 return self._train_and_publish(attempts)
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -225,6 +230,7 @@ class Run:
         plan, planned, settings = self._pod.plan, self._planned, self._task.settings
         if not best.last_metrics:
             raise RunError("the run ended without an evaluation")
+        spent = self._clock.spent
         return RunResult(
             run_id=planned.run_id,
             task=planned.task,
@@ -242,6 +248,8 @@ class Run:
             started_at=self._started,
             finished_at=now(),
             train_seconds=round(self._clock.elapsed, 2),
+            gpu_seconds=spent.gpu_seconds,
+            energy_joules=spent.joules,
             attempts=attempts,
             resumed_from=resumed,
             settings=settings.model_dump(mode="json", by_alias=True),

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
-from finetune_trainer.run.ranks import ALONE, Ranks
+from finetune_trainer.ranks import ALONE, Ranks
 
 
 class EpochSampler(torch.utils.data.Sampler[int]):

@@ -8,24 +8,25 @@ from finetune_core.results.run import ExitCode, Failure, FailureReason
 from finetune_store import StoreError
 from finetune_trainer import logs
 from finetune_trainer.errors import MemoryExceededError, RunError
-from finetune_trainer.run.disk import disk_full, is_full
 from finetune_trainer.run.endings import MAX_MESSAGE, now, record
 from finetune_trainer.run.follower import Follower
 from finetune_trainer.run.run import Pod, Run
-from finetune_trainer.run.taking import Taker
+from finetune_trainer.stored.disk import disk_full, is_full
+from finetune_trainer.stored.taking import Taker, is_held
 
 logger = logging.getLogger(__name__)
 
 _MAX_TRACEBACK = 8000
 
 
-def do_run(pod: Pod, planned: PlannedRun) -> Failure | None:
-    """An attempt at a run, unless it has its result or takes it; why it came to none, which is then in the store too.
+def do_run(pod: Pod, planned: PlannedRun, *, records: bool = True) -> Failure | None:
+    """An attempt at a run, unless it has its result, takes it, or may not begin; why it came to none.
 
-    An interrupted attempt is no failure of the run: it leaves no trace but its checkpoint.
+    A failure is then in the store too, unless the caller records it; an interrupted attempt is none of the run: it
+    leaves no trace but its checkpoint.
     """
     about = {"task": planned.task, "run": planned.run, "run_id": planned.run_id}
-    if pod.ranks.told(pod.ranks.leads and taker_of(pod).has(planned, pod.attempt)):
+    if pod.ranks.told(pod.ranks.leads and (taker_of(pod).has(planned, pod.attempt) or is_held(pod.patient, pod.plan))):
         return None
     failure = _attempt(pod, planned)
     if failure is None:
@@ -34,7 +35,8 @@ def do_run(pod: Pod, planned: PlannedRun) -> Failure | None:
         logger.info("%s", failure.message, extra=about)
     else:
         logger.error("%s: %s", failure.reason.value, failure.message, extra=about)
-        record(pod.hasty, pod.plan, planned, failure)
+        if records:
+            record(pod.hasty, pod.plan, planned, failure)
     return failure
 
 
@@ -93,7 +95,7 @@ def classify(pod: Pod, planned: PlannedRun, error: Exception) -> RunError:
     known = RunError(f"{type(error).__name__}: {error}")
     if isinstance(error, StoreError):
         known.reason = FailureReason.STORE
-        known.exit_code = ExitCode.STORE if error.transient else ExitCode.RETRY
+        known.exit_code = ExitCode.STORE if error.mendable else ExitCode.RETRY
     return known
 
 

@@ -6,38 +6,28 @@ dead mount, a device, a lock) has the same stack at each look.
 
 import sys
 import threading
-from collections.abc import Callable
-from typing import Self
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from finetune_store.signs import renewing
 
 _EVERY_SECONDS = 15.0
 
 
-class Signs:
-    """While it is entered, `renew` is called every few seconds in which the thread that entered it has moved."""
+@contextmanager
+def signs_of_moves(renew: Callable[[], None], *, every: float = _EVERY_SECONDS) -> Iterator[None]:
+    """While the block works, `renew` is called every few seconds in which the thread that entered it has moved."""
+    watched, before = threading.get_ident(), None
 
-    def __init__(self, renew: Callable[[], None], *, every: float = _EVERY_SECONDS) -> None:
-        self._renew = renew
-        self._every = every
-        self._watched = 0
-        self._left = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True, name="signs of life")
+    def look() -> None:
+        nonlocal before
+        place = _place(watched)
+        if place != before:
+            renew()
+        before = place
 
-    def __enter__(self) -> Self:
-        self._watched = threading.get_ident()
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._left.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        before = None
-        while not self._left.wait(self._every):
-            place = _place(self._watched)
-            if place != before:
-                self._renew()
-            before = place
+    with renewing(look, every=every):
+        yield
 
 
 def _place(thread: int) -> tuple[tuple[int, int], ...]:

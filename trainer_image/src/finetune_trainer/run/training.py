@@ -16,13 +16,13 @@ from transformers.utils import SAFE_WEIGHTS_NAME
 from finetune_core.planning.settings import Settings
 from finetune_trainer.data.tokens import Collator, TokenDataset, Tokens
 from finetune_trainer.errors import RunError, StoppedError
+from finetune_trainer.measure.finite import LossWatch
 from finetune_trainer.model.layers import depths
 from finetune_trainer.model.trained import frozen_names, trained_state
+from finetune_trainer.ranks import ALONE, Ranks
 from finetune_trainer.run.arguments import training_arguments
 from finetune_trainer.run.callbacks import Agreement
 from finetune_trainer.run.class_weights import WeightedLoss
-from finetune_trainer.run.finite import LossWatch
-from finetune_trainer.run.ranks import ALONE, Ranks
 from finetune_trainer.run.sampling import EpochSampler, StepBatches
 
 Evaluate = Callable[[Any], dict[str, float]]

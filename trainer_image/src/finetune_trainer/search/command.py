@@ -2,15 +2,13 @@
 
 import argparse
 import logging
-from pathlib import Path
 
-from pydantic import ValidationError
-
-from finetune_core.planning.search_plan import SearchJobPlan
+from finetune_core.planning.search.plan import SearchJobPlan
 from finetune_core.results.run import ExitCode
 from finetune_store import S3Connection, open_store
 from finetune_trainer import drain
 from finetune_trainer.errors import StoppedError, UserError
+from finetune_trainer.job_plan import read_plan
 from finetune_trainer.search.driver import Driver
 from finetune_trainer.signals import StopFlag
 
@@ -21,7 +19,7 @@ def search(arguments: argparse.Namespace, *, connection: S3Connection, patience:
     """Drive a unit (--index), or all units of a cluster (--cluster). UserError, StoreError, RunError."""
     stop = StopFlag(also=drain.requested() if arguments.ray else None)
     stop.install()
-    job = _read(arguments.plan)
+    job = read_plan(arguments.plan, SearchJobPlan, "plan of a search")
     units = _units(job, arguments.index, arguments.cluster)
     stores = tuple(open_store(arguments.store, connection=connection, retry_seconds=wait) for wait in (patience, 0.0))
     driver = Driver(
@@ -44,15 +42,6 @@ def search(arguments: argparse.Namespace, *, connection: S3Connection, patience:
         # Ray's own answer to SIGTERM while it starts.
         return ExitCode.INTERRUPTED
     return ExitCode.SUCCESS
-
-
-def _read(path: Path) -> SearchJobPlan:
-    try:
-        return SearchJobPlan.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"the plan cannot be read: {error}") from error
-    except ValidationError as error:
-        raise UserError(f"{path} is no plan of a search of this version: {error}") from error
 
 
 def _units(job: SearchJobPlan, index: int, cluster: int | None) -> tuple[tuple[str, int], ...]:

@@ -9,10 +9,11 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 
 from finetune_core.api.search import TrialScheduler
-from finetune_core.planning.search_plan import SearchJobPlan, SearchPlan, unit_name
-from finetune_core.results.best_trial import ranked
-from finetune_core.results.run import Failure
-from finetune_core.results.trial import EndReason, TaskEnd, TaskStart, TrialResult
+from finetune_core.layout import ExperimentLayout
+from finetune_core.planning.search.plan import SearchJobPlan, SearchPlan, unit_name
+from finetune_core.results.run import Failure, Hold
+from finetune_core.results.search.best_trial import ranked
+from finetune_core.results.search.trial import EndReason, TaskEnd, TaskStart, TrialResult
 from finetune_core.search_layout import SearchLayout, TrialKind
 from finetune_store import Store, StoreError, documents
 from finetune_trainer.drive.local_pool import local_pool, visible_gpus
@@ -20,7 +21,7 @@ from finetune_trainer.drive.pool import Pool
 from finetune_trainer.driver_report import DriverReporter
 from finetune_trainer.errors import RunError, StoppedError, UserError
 from finetune_trainer.search import verdict
-from finetune_trainer.search.leases import Leases, Pulse, now
+from finetune_trainer.search.leases import Leases, heartbeat, now
 from finetune_trainer.search.ledger import Ledger
 from finetune_trainer.search.phase import Phase
 from finetune_trainer.search.proposals import given, proposer
@@ -67,6 +68,7 @@ class Driver:
         self._name = f"c{self._cluster}-{os.environ.get('FINETUNE_ATTEMPT') or uuid.uuid4().hex[:12]}"
         self._scope = os.environ.get("FINETUNE_SCOPE", "")
         self._current: TrialStore | None = None
+        self._held = False
         self._lease = float(os.environ.get("FINETUNE_LEASE_SECONDS", _LEASE_SECONDS))
         self._leases = Leases(self._store, self._layout, seconds=self._lease, clock=clock)
         self._reporter = DriverReporter(self._hasty, report_key)
@@ -86,14 +88,14 @@ class Driver:
             logger.info("nothing is left to do")
             return
         failures: list[UserError] = []
-        with self._pulse(), self._pool() as pool:
+        with self._heartbeat(), self._pool() as pool:
             for unit in units:
                 failures += yield from self._unit(pool, unit)
         if failures:
             raise failures[0]
 
-    def _pulse(self) -> AbstractContextManager[object]:
-        return Pulse(
+    def _heartbeat(self) -> AbstractContextManager[object]:
+        return heartbeat(
             self._hasty,
             self._layout,
             driver=self._name,
@@ -158,17 +160,25 @@ class Driver:
         def reason(results: list[TrialResult]) -> EndReason | None:
             return verdict.over(plan, task, results, started=started, now=datetime.now(UTC))
 
-        trials = yield from self._phase(pool, self._trials(task), lambda results: reason(results) is not None)
+        self._held = False
+        trials = yield from self._phase(
+            pool, self._trials(task), lambda results: reason(results) is not None or self._holds()
+        )
         ended = list(trials.results.values())
         why = reason(ended)
+        if why is None and self._held:
+            return
         if why is None:
             raise RunError(
                 f"nothing is left to do, but the search on {task} is not over: {len(ended)} trials have ended"
             )
         finalists = 0
         if plan.finalists is not None and ended:
-            finals = yield from self._phase(pool, self._finalists(task, ended), lambda _: False)
+            phase = self._finalists(task, ended)
+            finals = yield from self._phase(pool, phase, lambda _: self._holds())
             finalists = len(finals.results)
+            if finalists < phase.count and self._held:
+                return
         message = verdict.describe(plan, task, ended, why)
         end = TaskEnd(
             driver=self._name,
@@ -184,6 +194,13 @@ class Driver:
             self._store.put(self._layout.end(task), end.to_json())
         logger.info("%s: %s", task, message)
 
+    def _holds(self) -> bool:
+        """Whether no trial is to begin; then the operator ends the task, or this is done again."""
+        plan = self._plan
+        key = ExperimentLayout(plan.namespace, plan.search).hold
+        self._held = self._held or documents.find_or_warn(self._store, key, Hold) is not None
+        return self._held
+
     def _phase(
         self, pool: Pool, phase: Phase, is_over: Callable[[list[TrialResult]], bool]
     ) -> Generator[None, None, TrialStore]:
@@ -191,7 +208,16 @@ class Driver:
         self._current = trials = TrialStore(self._store, phase, self._leases, driver=self._name, cluster=self._cluster)
         queue = TrialQueue(trials, phase, lambda: is_over(list(trials.results.values())), clock=self._clock)
         ledger = Ledger(self._store, phase, trials)
-        runner = TrialRunner(phase, trials=trials, queue=queue, ledger=ledger, pool=pool, stop=self._stop)
+        runner = TrialRunner(
+            phase,
+            trials=trials,
+            queue=queue,
+            ledger=ledger,
+            pool=pool,
+            stop=self._stop,
+            retries=self._job.limits.retries,
+            clock=self._clock,
+        )
         yield from runner.steps()
         if self._stop.is_set:
             raise StoppedError("told to stop; what was running goes on from its last checkpoint")

@@ -6,15 +6,18 @@ renew a heartbeat yet, and all live.
 """
 
 import logging
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 
-from finetune_core.results.trial import Heartbeat
+from finetune_core.results.search.trial import Heartbeat
 from finetune_core.search_layout import SearchLayout
+from finetune_core.times import written
 from finetune_store import Store, StoreError, documents
+from finetune_store.signs import renewing
 
 logger = logging.getLogger(__name__)
 
@@ -59,59 +62,34 @@ class Leases:
         return (None, False) if heartbeat is None else (heartbeat.beat, heartbeat.ended)
 
 
-class Pulse:
+@contextmanager
+def heartbeat(
+    store: Store,
+    layout: SearchLayout,
+    *,
+    driver: str,
+    cluster: int,
+    seconds: float,
+    running: Callable[[], tuple[str, ...]],
+) -> Iterator[None]:
     """This driver's own heartbeat, kept by a thread; a store that is away is tried again at the next beat."""
+    beats = count(1)
 
-    def __init__(
-        self,
-        store: Store,
-        layout: SearchLayout,
-        *,
-        driver: str,
-        cluster: int,
-        seconds: float,
-        running: Callable[[], tuple[str, ...]],
-    ) -> None:
-        self._store = store
-        self._key = layout.driver(driver)
-        self._driver = driver
-        self._cluster = cluster
-        self._seconds = seconds
-        self._running = running
-        self._beat = 0
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True, name="heartbeat")
-
-    def __enter__(self) -> "Pulse":
-        self._send()
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._thread.join()
-        self._send(ended=True)
-
-    def _run(self) -> None:
-        while not self._stopped.wait(self._seconds):
-            self._send()
-
-    def _send(self, *, ended: bool = False) -> None:
-        self._beat += 1
-        heartbeat = Heartbeat(
-            driver=self._driver,
-            cluster=self._cluster,
-            beat=self._beat,
-            running=self._running(),
-            time=now(),
-            ended=ended,
-        )
+    def send(*, ended: bool = False) -> None:
+        beat = Heartbeat(driver=driver, cluster=cluster, beat=next(beats), running=running(), time=now(), ended=ended)
         try:
-            self._store.put(self._key, heartbeat.to_json())
+            store.put(layout.driver(driver), beat.to_json())
         except StoreError as error:
             logger.warning("the heartbeat is not sent for now: %s", error)
+
+    send()
+    try:
+        with renewing(send, every=seconds, name="heartbeat"):
+            yield
+    finally:
+        send(ended=True)
 
 
 def now() -> str:
     """UTC, to the second."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return written(datetime.now(UTC))

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from finetune_core.layout import ExperimentLayout
-from finetune_core.results.best_trial import best_trial
-from finetune_core.results.run import RunResult
-from finetune_core.results.trial import TrialReport, TrialResult, TrialState
+from finetune_core.layout import ExperimentLayout, RunLayout
+from finetune_core.results.run import Progress, RunResult
+from finetune_core.results.search.best_trial import best_trial
+from finetune_core.results.search.trial import TrialReport, TrialResult, TrialState
 from finetune_core.tables import figures
 from finetune_store import Store, StoreError, delete_tree
 from finetune_store.documents import find_or_warn
@@ -84,9 +84,8 @@ class Ledger:
         """Record how a trial ended; StoreError."""
         opened = self._open.pop(index)
         made = self._result(opened, state, error)
-        result = self._trials.record(
-            made.model_copy(update={"diverged": diverged, "taken_from": self._taken_from(made)})
-        )
+        update = {"diverged": diverged, **self._of_runs(made)}
+        result = self._trials.record(made.model_copy(update=update))
         if state != TrialState.COMPLETED:
             self._drop_checkpoints(result)
         self._tell(result)
@@ -123,13 +122,21 @@ class Ledger:
             seconds=last.seconds if last else round(time.monotonic() - opened.began, 2),
         )
 
-    def _taken_from(self, made: TrialResult) -> tuple[str, ...]:
-        """Who trained runs of a completed trial elsewhere."""
-        if made.state != TrialState.COMPLETED:
-            return ()
-        layout = ExperimentLayout(self._phase.plan.namespace, self._phase.plan.search)
-        runs = (find_or_warn(self._store, layout.run(made.task, run_id).result, RunResult) for run_id in made.run_ids)
-        return tuple(sorted({run.taken_from for run in runs if run is not None and run.taken_from}))
+    def _of_runs(self, made: TrialResult) -> dict[str, object]:
+        """What its runs tell: the GPU time that they took, and who trained runs of a completed trial elsewhere."""
+        root = ExperimentLayout(self._phase.plan.namespace, self._phase.plan.search)
+        layouts = [root.run(made.task, run_id) for run_id in made.run_ids]
+        results = [find_or_warn(self._store, layout.result, RunResult) for layout in layouts]
+        taken = {result.taken_from for result in results if result is not None and result.taken_from}
+        spent = sum(map(self._gpu_seconds, layouts, results))
+        completed = made.state == TrialState.COMPLETED
+        return {"taken_from": tuple(sorted(taken)) if completed else (), "gpu_seconds": round(spent, 2)}
+
+    def _gpu_seconds(self, layout: RunLayout, result: RunResult | None) -> float:
+        if result is not None:
+            return result.spent_here.gpu_seconds
+        progress = find_or_warn(self._store, layout.progress, Progress)
+        return 0.0 if progress is None else progress.gpu_seconds
 
     def _planned(self, opened: _Open) -> tuple[dict[str, object], tuple[str, ...]]:
         try:

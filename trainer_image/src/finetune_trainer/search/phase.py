@@ -7,9 +7,9 @@ from pydantic import ValidationError
 
 from finetune_core.api.search import TrialScheduler
 from finetune_core.canonical import short_hash
-from finetune_core.planning.search_plan import SearchPlan, SearchTaskPlan
+from finetune_core.planning.search.plan import SearchPlan, SearchTaskPlan
 from finetune_core.planning.settings import Config
-from finetune_core.results.trial import TrialResult
+from finetune_core.results.search.trial import TrialResult
 from finetune_core.search_layout import SearchLayout, TrialKind, TrialLayout
 
 Propose = Callable[[int, list[TrialResult], list[Config], Callable[[Config], bool]], Config]

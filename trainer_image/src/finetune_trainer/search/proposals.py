@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 
 from finetune_core.api.search import Algorithm
-from finetune_core.planning.search_plan import SearchPlan
+from finetune_core.planning.search.plan import SearchPlan
+from finetune_core.planning.search.space import configuration
 from finetune_core.planning.settings import Config
-from finetune_core.planning.space import configuration
-from finetune_core.results.trial import TrialResult
+from finetune_core.results.search.trial import TrialResult
 from finetune_trainer.search.phase import Propose
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from finetune_core.planning.settings import Settings
 from finetune_core.results.evaluation import Evaluation
-from finetune_core.results.trial import TrialReport
+from finetune_core.results.search.trial import TrialReport
 
 
 def total_steps(settings: Settings, latest: Evaluation) -> int:

@@ -13,10 +13,10 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from finetune_core.api.search import Distribution
 from finetune_core.planning.identity import derive_seed
-from finetune_core.planning.search_plan import SearchPlan
+from finetune_core.planning.search.plan import SearchPlan
 from finetune_core.planning.settings import Config
-from finetune_core.results.trial import TrialResult
-from finetune_core.results.trial import TrialState as State
+from finetune_core.results.search.trial import TrialResult
+from finetune_core.results.search.trial import TrialState as State
 
 _STARTUP = 10
 _TRIES = 20

@@ -97,7 +97,7 @@ class TrialQueue:
             if other.trial_id == trial_id and other.duplicate_of is None:
                 driver, cluster = self._trials.me
                 copy = {"index": index, "duplicate_of": other.index, "driver": driver, "cluster": cluster}
-                times = {"started_at": now(), "finished_at": now(), "seconds": 0.0}
+                times = {"started_at": now(), "finished_at": now(), "seconds": 0.0, "gpu_seconds": 0.0}
                 self._trials.record(other.model_copy(update=copy | times))
                 logger.info(
                     "%s is %s again: %s",

@@ -1,15 +1,19 @@
 """The trials, or the finalists, of a task: claimed in the store, done by a pool, judged by reports, recorded."""
 
 import logging
-from collections import Counter, deque
-from collections.abc import Iterator
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
 
 from finetune_core.deciding.early_stopping import lags
 from finetune_core.planning.settings import trial_settings
 from finetune_core.results.run import ExitCode, Failure, FailureReason
-from finetune_core.results.trial import TrialReport, TrialState
+from finetune_core.results.search.trial import TrialReport, TrialState
 from finetune_core.search_layout import TrialKind
-from finetune_trainer.drive.pool import Answer, Pool
+from finetune_store import OfTheStoreError
+from finetune_trainer.drive.pool import Answer, LostError, Pool
+from finetune_trainer.drive.queue import pause_seconds
 from finetune_trainer.drive.worker import Report
 from finetune_trainer.errors import UserError
 from finetune_trainer.search.ledger import Ledger
@@ -23,15 +27,26 @@ from finetune_trainer.signals import Stop
 logger = logging.getLogger(__name__)
 
 _WAIT_SECONDS = 1.0
-_TRIES = 3
-"""How often a trial is begun again whose worker was lost, or which could not reach the store: from its checkpoints."""
 
 
 class TrialRunner:
-    """Works through a phase, as many trials at a time as the pool has workers for."""
+    """Works through a phase, as many trials at a time as the pool has workers for.
+
+    `retries`: how often a trial whose worker died, or that failed in a way that may pass, is begun again from its
+    checkpoints; each time it waits longer, as a run does. A worker that was lost with its node costs none.
+    """
 
     def __init__(
-        self, phase: Phase, *, trials: TrialStore, queue: TrialQueue, ledger: Ledger, pool: Pool, stop: Stop
+        self,
+        phase: Phase,
+        *,
+        trials: TrialStore,
+        queue: TrialQueue,
+        ledger: Ledger,
+        pool: Pool,
+        stop: Stop,
+        retries: int,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._phase = phase
         self._trials = trials
@@ -39,15 +54,17 @@ class TrialRunner:
         self._ledger = ledger
         self._pool = pool
         self._stop = stop
+        self._retries = retries
+        self._clock = clock
         self._running: dict[str, Taken] = {}
-        self._again: deque[Taken] = deque()
+        self._again: list[tuple[float, Taken]] = []
         self._tries: Counter[int] = Counter()
-        self._unusable: UserError | None = None
+        self._obstacle: UserError | OfTheStoreError | None = None
 
     def steps(self) -> Iterator[None]:
         """Until nothing is left to do here, or told to stop; each step ends where the workers are waited for.
 
-        UserError if model or data cannot be used; StoreError.
+        UserError if model or data cannot be used; StoreError, also where only the workers met it.
         """
         told = False
         while self._hand_out() or self._running:
@@ -57,23 +74,32 @@ class TrialRunner:
             yield
             for answer in self._pool.wait(_WAIT_SECONDS):
                 self._settle(answer)
-        if self._unusable is not None:
-            raise self._unusable
+        if self._obstacle is not None:
+            raise self._obstacle
 
     def _hand_out(self) -> bool:
         """Begin the trials that there is room for; whether there may be more, sooner or later."""
-        if self._stop.is_set or self._unusable:
-            while self._again:
-                self._ledger.forget(self._again.popleft().index)
+        if self._stop.is_set or self._obstacle:
+            for _, waiting in self._again:
+                self._ledger.forget(waiting.index)
+            self._again = []
             return False
         while self._pool.room(1):
-            taken = self._again.popleft() if self._again else self._next()
+            taken = self._due() or self._next()
             if isinstance(taken, Nothing):
-                return not taken.finished
+                return bool(self._again) or not taken.finished
             name = f"{self._phase.task} {self._phase.name(taken.index)}"
             self._running[name] = taken
             self._pool.start(name, TrialOrder(self._phase.task, taken.config, self._phase.seeds))
         return True
+
+    def _due(self) -> Taken | None:
+        """The trial that has waited longest of those that are to be begun again by now."""
+        since, taken = min(self._again, key=lambda waiting: waiting[0], default=(math.inf, None))
+        if taken is None or since > self._clock():
+            return None
+        self._again.remove((since, taken))
+        return taken
 
     def _next(self) -> Taken | Nothing:
         """The next trial that has settings; one whose values are out of bounds is recorded as failed."""
@@ -98,6 +124,8 @@ class TrialRunner:
             self._complete(taken.index)
         elif isinstance(outcome, Failure) and outcome.exit_code != ExitCode.RETRY:
             self._fail(taken.index, outcome)
+        elif isinstance(outcome, LostError):
+            self._begin_again(taken, str(outcome), pause=0)
         else:
             self._try_again(taken, outcome.message if isinstance(outcome, Failure) else str(outcome))
 
@@ -140,8 +168,12 @@ class TrialRunner:
     def _fail(self, index: int, failure: Failure) -> None:
         if failure.exit_code == ExitCode.INTERRUPTED:
             self._ledger.forget(index)
+        elif failure.exit_code == ExitCode.STORE:
+            # In the way of every trial, and the fault of none.
+            self._obstacle = self._obstacle or OfTheStoreError(failure.message)
+            self._ledger.forget(index)
         elif failure.exit_code == ExitCode.USER_ERROR and not self._ledger.reported:
-            self._unusable = self._unusable or UserError(failure.message)
+            self._obstacle = self._obstacle or UserError(failure.message)
             self._ledger.forget(index)
         else:
             diverged = failure.reason == FailureReason.DIVERGED
@@ -149,9 +181,14 @@ class TrialRunner:
 
     def _try_again(self, taken: Taken, why: str) -> None:
         self._tries[taken.index] += 1
+        tries = self._tries[taken.index]
+        if tries > self._retries:
+            self._ledger.end(taken.index, TrialState.FAILED, f"begun {tries} times, and at last: {why}")
+        else:
+            self._begin_again(taken, why, pause=pause_seconds(tries))
+
+    def _begin_again(self, taken: Taken, why: str, *, pause: float) -> None:
+        when = f"in {pause:.0f} s" if pause else "at once"
         name = self._phase.name(taken.index)
-        if self._tries[taken.index] > _TRIES:
-            self._ledger.end(taken.index, TrialState.FAILED, f"begun {_TRIES + 1} times, and at last: {why}")
-            return
-        logger.warning("%s is begun again: %s", name, why, extra={"task": self._phase.task})
-        self._again.append(taken)
+        logger.warning("%s is begun again %s: %s", name, when, why, extra={"task": self._phase.task})
+        self._again.append((self._clock() + pause, taken))

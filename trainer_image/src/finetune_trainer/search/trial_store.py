@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from finetune_core.planning.settings import Config
-from finetune_core.results.trial import Claim, TrialResult
+from finetune_core.results.search.trial import Claim, TrialResult
 from finetune_store import Store, documents, relative_key
 from finetune_trainer.search.leases import Leases, now
 from finetune_trainer.search.phase import Phase

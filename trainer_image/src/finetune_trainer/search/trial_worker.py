@@ -1,24 +1,24 @@
 """A trial in its worker's process: each step trains every seed up to its next evaluation and reports their mean.
 
-The exit code of a trial's failure says what its driver is to do: RETRY, INTERRUPTED as for runs; USER_ERROR: model or
-data cannot be used, which no other trial could either; GAVE_UP: this trial failed.
+The exit code of a trial's failure says what its driver is to do: RETRY, STORE, INTERRUPTED as for runs; USER_ERROR:
+model or data cannot be used, which no other trial could either; GAVE_UP: this trial failed.
 """
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from finetune_core.layout import ExperimentLayout
 from finetune_core.planning.plan import ExecutionLimits, Plan, PlannedRun
-from finetune_core.planning.search_plan import SearchPlan
+from finetune_core.planning.search.plan import SearchPlan
 from finetune_core.planning.settings import Config
 from finetune_core.results.evaluation import Evaluation
-from finetune_core.results.run import ExitCode, Failure, RunResult
-from finetune_store import StoreError, documents
+from finetune_core.results.run import ExitCode, Failure, FailureReason, RunResult
+from finetune_store import documents
 from finetune_trainer import drain
 from finetune_trainer.drive.worker import Report, Steps
-from finetune_trainer.errors import MemoryExceededError, RunError
+from finetune_trainer.errors import RunError
 from finetune_trainer.run.progress import Observer
 from finetune_trainer.search.reports import mean_report
 from finetune_trainer.signals import Stop
@@ -41,6 +41,8 @@ class TrialOrder:
 @dataclass(frozen=True)
 class TrialWork:
     """The trials of a search, by TrialOrder; `driver` names the attempts at their runs."""
+
+    modules: ClassVar[tuple[str, ...]] = ("finetune_trainer.pod", "finetune_trainer.search.lockstep")
 
     plan: SearchPlan
     limits: ExecutionLimits
@@ -114,15 +116,14 @@ class _Trial:
             return failure
         if failure.traceback is not None:
             logger.error("the trial failed", exc_info=error)
-        return failure.model_copy(update={"exit_code": self._verdict(error)})
+        if failure.exit_code != ExitCode.USER_ERROR or not self._is_the_trials(failure):
+            return failure
+        return failure.model_copy(update={"exit_code": ExitCode.GAVE_UP})
 
-    def _verdict(self, error: Exception) -> int:
-        if isinstance(error, StoreError) and error.transient:
-            return ExitCode.RETRY
+    def _is_the_trials(self, mistake: Failure) -> bool:
+        """Whether another trial may be spared it: model and data can be used."""
         usable = any(attempt.loaded for attempt in self._attempts)
-        mistake = isinstance(error, RunError) and error.exit_code == ExitCode.USER_ERROR
-        inputs = mistake and not usable and not isinstance(error, MemoryExceededError)
-        return ExitCode.USER_ERROR if inputs else ExitCode.GAVE_UP
+        return usable or mistake.reason == FailureReason.OUT_OF_MEMORY
 
     def _save_others(self) -> None:
         """Every other run of the trial saves its state too, now that all are told to stop."""

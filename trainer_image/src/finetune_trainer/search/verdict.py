@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from finetune_core.planning.search_plan import SearchPlan
-from finetune_core.results.best_trial import best_trial
-from finetune_core.results.trial import EndReason, TrialResult, TrialState
+from finetune_core.planning.search.plan import SearchPlan
+from finetune_core.results.search.best_trial import best_trial
+from finetune_core.results.search.trial import EndReason, TrialResult, TrialState
 from finetune_core.tables import figures
 
 
@@ -54,5 +54,6 @@ def describe(plan: SearchPlan, task: str, results: Iterable[TrialResult], reason
         EndReason.ALL_TRIALS: text,
         EndReason.GOAL_REACHED: f"the goal {goal} is reached: {text}",
         EndReason.TIME_BUDGET: f"timeBudgetSeconds {plan.time_budget_seconds} is spent: {text}",
+        EndReason.BUDGET: text,
         EndReason.TOO_MANY_FAILED: f"more than maxFailedTrials {plan.max_failed_trials} failed: {text}",
     }[reason]

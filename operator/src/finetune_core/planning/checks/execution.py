@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from finetune_core.api import Execution, ExecutionMode
-from finetune_core.planning.devices import gpu_amounts, gpus_of_pod
+from finetune_core.api.budget import Budget
+from finetune_core.planning.devices import gpu_amounts, gpus_of_pod, runs_at_once
 from finetune_core.problems import Problem
 
 _RAYS_OWN = frozenset({"RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_ENABLE_K8S_TOKEN_AUTH"})
@@ -23,6 +24,7 @@ def process_problems(execution: Execution, batch_sizes: Mapping[str, int], *, in
     if in_cluster and execution.mode == ExecutionMode.RAY_CLUSTER:
         remedy = "use mode Jobs, where a run has all GPUs of its pod"
         yield from _one_process(execution, f"a run on a Ray cluster is one process: remove it, or {remedy}")
+        yield from _one_run(execution, "on a Ray cluster execution.ray.gpusPerRun and cpusPerRun say it: remove it")
         yield from _one_gpu(execution, f"(a worker then does as many runs at a time), or {remedy}")
         return
     # On one's own machine its GPUs count, not those that a pod would ask for.
@@ -34,6 +36,10 @@ def process_problems(execution: Execution, batch_sizes: Mapping[str, int], *, in
             "it, or ask for as many GPUs"
         )
         yield Problem("spec.execution.processesPerRun", message)
+    if processes > 1:
+        yield from _one_run(
+            execution, f"each run has {processes} processes of its pod: remove it, or let a run be one process"
+        )
     for task, size in batch_sizes.items():
         if size % processes:
             message = (
@@ -46,6 +52,7 @@ def process_problems(execution: Execution, batch_sizes: Mapping[str, int], *, in
 def trial_problems(execution: Execution, concurrent_trials: int) -> Iterator[Problem]:
     """Whether a search's pod asks for GPUs that none of its trials would use: a trial uses one."""
     yield from _one_process(execution, "a trial is one process, and a pod does several trials at a time: remove it")
+    yield from _one_run(execution, "a search has concurrentTrials for it: remove it")
     if execution.mode == ExecutionMode.RAY_CLUSTER:
         yield from _one_gpu(execution, "(a worker then does as many trials at a time)")
     elif (gpus := gpus_of_pod(execution)) > concurrent_trials:
@@ -56,9 +63,23 @@ def trial_problems(execution: Execution, concurrent_trials: int) -> Iterator[Pro
         yield Problem("spec.concurrentTrials", message)
 
 
+def budget_warnings(budget: Budget | None, execution: Execution) -> Iterator[str]:
+    """A budget that is not the one that was meant."""
+    if budget is not None and budget.gpu_hours is not None and not gpus_of_pod(execution):
+        yield (
+            "spec.budget.gpuHours: execution.resources asks for no GPU, and CPU time is not counted; unless the pods "
+            "get GPUs in another way, nothing of it is ever spent: set budget.time"
+        )
+
+
 def _one_process(execution: Execution, message: str) -> Iterator[Problem]:
     if (execution.processes_per_run or 1) > 1:
         yield Problem("spec.execution.processesPerRun", message)
+
+
+def _one_run(execution: Execution, message: str) -> Iterator[Problem]:
+    if runs_at_once(execution) > 1:
+        yield Problem("spec.execution.runsAtOnce", message)
 
 
 def _one_gpu(execution: Execution, remedy: str) -> Iterator[Problem]:

@@ -6,9 +6,9 @@ from pydantic.alias_generators import to_camel
 
 from finetune_core.api import Training
 from finetune_core.names import quoted
-from finetune_core.planning.argument_table import exclusive_groups
-from finetune_core.planning.argument_values import PeftType
-from finetune_core.planning.arguments import ARGUMENTS
+from finetune_core.planning.arguments.model import exclusive_groups
+from finetune_core.planning.arguments.table import ARGUMENTS
+from finetune_core.planning.arguments.values import PeftType
 from finetune_core.planning.settings import Settings
 from finetune_core.problems import Problem
 from finetune_core.tasks.metrics import ProblemType

@@ -1,0 +1,1 @@
+"""The main job for real: on a cluster, and without one."""

@@ -1,0 +1,1 @@
+"""Images built without Docker: what there is to build, by buildah, into OCI archives."""

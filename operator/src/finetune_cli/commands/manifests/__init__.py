@@ -1,0 +1,1 @@
+"""Commands about manifests: written, converted, checked, planned."""

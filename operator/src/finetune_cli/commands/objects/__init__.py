@@ -1,0 +1,1 @@
+"""Commands about objects in a cluster: created, changed, watched, deleted."""

@@ -1,0 +1,1 @@
+"""Commands about results: tables, comparisons, plots, files."""

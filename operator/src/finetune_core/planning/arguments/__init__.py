@@ -1,0 +1,1 @@
+"""The training arguments: one table (`table`), and what a table and its values are."""

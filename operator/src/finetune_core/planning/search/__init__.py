@@ -1,0 +1,1 @@
+"""From a search's spec to its plan, and every problem on the way."""

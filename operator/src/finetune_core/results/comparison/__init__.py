@@ -1,0 +1,1 @@
+"""Two experiments compared, by their means over seeds and row by row."""

@@ -1,0 +1,1 @@
+"""Charts of the page, as plain values that plotly.js draws. Pure."""
