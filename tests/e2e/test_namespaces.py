@@ -138,7 +138,7 @@ def test_the_annotation_of_the_operators_own_job_deletes_nothing_either(
 def test_a_terminating_namespace_takes_no_other_job_along(attacker: Attacker, experiment: Experiments) -> None:
     mine = experiment("bait").apply(spec({"rte": {"training": ENDLESS}}))
     mine.until("its Job", lambda _: bool(mine.jobs()))
-    assert condition_of(mine.status(), "Valid")["status"] == "True"
+    mine.until("it to be valid", lambda status: condition_of(status, "Valid").get("status") == "True")
     K8S.core.delete_namespace(attacker.namespace)
     wait_until("the Jobs of the namespace to be gone", lambda: not mine.jobs(), hint=mine.describe)
     assert prize_stays(attacker)
