@@ -18,6 +18,7 @@ pytestmark = pytest.mark.apiserver
 FOLDED: dict[str, Any] = CUSTOM | {"folds": 5, "data": {"train": "train.csv", "textColumns": ["text"]}}
 SEVERAL: dict[str, Any] = CUSTOM | {"problemType": "MultiLabelClassification"}
 COST = {"name": "cost", "function": "our_metrics:cost", "greaterIsBetter": False}
+CACHES = {"persistentVolumeClaim": {"claimName": "models"}, "hostPath": {"path": "/var/cache/finetune"}}
 
 
 def on_task(**fields: Any) -> dict[str, Any]:
@@ -479,6 +480,20 @@ SEEDS_CASES = (
         "runsUntil: folds share most of their training rows",
         good={"runsUntil": UNTIL, **on_task(**FOLDED, runs=2)},
         bad={"runsUntil": UNTIL, **on_task(**FOLDED)},
+    ),
+    Case(
+        "a cache is a claim or a folder of the node",
+        "execution.cache",
+        "give one of persistentVolumeClaim and hostPath",
+        good={"execution": {"cache": {"persistentVolumeClaim": {"claimName": "models"}}}},
+        bad={"execution": {"cache": CACHES}},
+    ),
+    Case(
+        "a folder of the node has a whole path",
+        "execution.cache.hostPath.path",
+        "no folder of a node: write its whole path",
+        good={"execution": {"cache": {"hostPath": {"path": "/var/cache/finetune"}}}},
+        bad={"execution": {"cache": {"hostPath": {"path": "cache"}}}},
     ),
 )
 CASES = (

@@ -244,6 +244,31 @@ def test_pods_are_told_of_the_processes_of_a_run_and_give_them_shared_memory(
     assert memory == ([{"medium": "Memory", "sizeLimit": "2Gi"}] if expected else [])
 
 
+@pytest.mark.parametrize(
+    ("cache", "source"),
+    [
+        (
+            {"hostPath": {"path": "/var/models"}},
+            {"hostPath": {"path": "/var/models", "type": "DirectoryOrCreate"}},
+        ),
+        (
+            {"persistentVolumeClaim": {"claimName": "shared"}},
+            {"persistentVolumeClaim": {"claimName": "shared"}},
+        ),
+    ],
+    ids=["node", "claim"],
+)
+def test_training_pods_may_write_the_cache_and_no_others_have_it(cache: Json, source: Json) -> None:
+    job = train_job(cache=cache)
+    (volume,) = (volume for volume in pod_of(job)["volumes"] if volume["name"] == "finetune-cache")
+    assert volume == {"name": "finetune-cache", **source}
+    (mount,) = (mount for mount in container_of(job)["volumeMounts"] if mount["name"] == "finetune-cache")
+    assert mount == {"name": "finetune-cache", "mountPath": "/var/cache/finetune"}
+    assert {"name": "FINETUNE_CACHE", "value": "/var/cache/finetune"} in container_of(job)["env"]
+    assert "cache" not in str(report_job(cache=cache))
+    assert "finetune-cache" not in str(train_job())
+
+
 def test_a_specs_own_shared_memory_goes_before_ours() -> None:
     own = {
         "volumes": [{"name": "mine", "emptyDir": {"medium": "Memory"}}],
@@ -291,6 +316,7 @@ def test_pods_that_report_or_look_at_volumes_know_where_they_leave_their_signs_o
         {"retries": 7},
         {"runsPerPod": 2},
         {"runsAtOnce": 2},
+        {"cache": {"hostPath": {"path": "/var/cache/models"}}},
         {"resources": {"limits": {"cpu": 1}}},
         {"podTemplate": {"labels": {"a": "b"}}},
         {"queueName": "team"},

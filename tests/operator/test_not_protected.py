@@ -16,7 +16,7 @@ from finetune_kube.errors import ConflictError
 from finetune_operator.executors.job import JobExecutor
 from finetune_operator.manifests import Owner, PodSettings
 from finetune_operator.manifests.defaults import TemplatePolicy
-from finetune_operator.manifests.policy import template_problems
+from finetune_operator.manifests.policy import pod_problems
 from finetune_store.hub import hub_commit
 from support.hostile_place import BASES, KINDS, operating
 from support.results import plan_of
@@ -68,7 +68,7 @@ def test_variables_of_a_spec_are_in_the_spec() -> None:
 def test_a_pod_template_may_name_any_secret_of_its_namespace() -> None:
     volume = {"name": "keys", "secret": {"secretName": "of-somebody-else"}}
     template = PodTemplate.model_validate({"volumes": [volume]})
-    assert template_problems(template, TemplatePolicy.RESTRICTED) == ()
+    assert pod_problems(template, None, TemplatePolicy.RESTRICTED) == ()
 
 
 def test_an_image_is_what_its_tag_points_to() -> None:

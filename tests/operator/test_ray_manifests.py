@@ -103,6 +103,14 @@ def test_pods_are_as_confined_as_those_of_jobs(node: int) -> None:
     assert "command" not in container
 
 
+def test_the_pods_of_a_cluster_share_the_cache() -> None:
+    job = ray_job(cache={"persistentVolumeClaim": {"claimName": "shared"}})
+    for template, container in zip(templates(job), containers(job), strict=True):
+        volume = {"name": "finetune-cache", "persistentVolumeClaim": {"claimName": "shared"}}
+        assert volume in template["spec"]["volumes"]
+        assert environment(container)["FINETUNE_CACHE"] == "/var/cache/finetune"
+
+
 @pytest.mark.parametrize("node", [0, 1], ids=["head", "worker"])
 def test_pods_know_the_store_the_plan_and_their_ray_job(node: int) -> None:
     job = ray_job(podTemplate={"labels": {"team": "nlp", "finetune.dev/ray-job": "other"}})

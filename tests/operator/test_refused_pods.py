@@ -41,6 +41,7 @@ REFUSED: dict[str, Json] = {
     "podTemplate.securityContext.runAsUsr": pods(securityContext={"runAsUsr": 5}),
     "podTemplate.containerSecurityContext.privilegd": pods(containerSecurityContext={"privilegd": True}),
     "podTemplate.labels": pods(labels={"team": "not a label!"}),
+    "cache.hostPath.path": {"cache": {"hostPath": {"path": "/var/../etc"}}},
     "resources.requests": {"resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}},
     "reportResources.requests": {"reportResources": {"requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}}},
     "resolveResources.requests": {"resolveResources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}},
@@ -154,29 +155,33 @@ def test_a_field_of_the_spec_is_never_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "template"),
+    ("field", "execution"),
     [
-        ("volumes[0].hostPath", {"volumes": [HOST]}),
-        ("volumes[0].csi", {"volumes": [{"name": "x", "csi": {"driver": "d"}}]}),
-        ("volumes[1].projected.sources[0].serviceAccountToken", {"volumes": [VOLUME, TOKEN]}),
-        ("serviceAccountName", {"serviceAccountName": "other"}),
-        ("securityContext.runAsUser", {"securityContext": {"runAsUser": 0}}),
-        ("securityContext.runAsNonRoot", {"securityContext": {"runAsNonRoot": False}}),
-        ("containerSecurityContext.privileged", {"containerSecurityContext": {"privileged": True}}),
-        ("containerSecurityContext.capabilities", {"containerSecurityContext": {"capabilities": {"add": ["ALL"]}}}),
+        ("podTemplate.volumes[0].hostPath", pods(volumes=[HOST])),
+        ("podTemplate.volumes[0].csi", pods(volumes=[{"name": "x", "csi": {"driver": "d"}}])),
+        ("podTemplate.volumes[1].projected.sources[0].serviceAccountToken", pods(volumes=[VOLUME, TOKEN])),
+        ("podTemplate.serviceAccountName", pods(serviceAccountName="other")),
+        ("podTemplate.securityContext.runAsUser", pods(securityContext={"runAsUser": 0})),
+        ("podTemplate.securityContext.runAsNonRoot", pods(securityContext={"runAsNonRoot": False})),
+        ("podTemplate.containerSecurityContext.privileged", pods(containerSecurityContext={"privileged": True})),
+        (
+            "podTemplate.containerSecurityContext.capabilities",
+            pods(containerSecurityContext={"capabilities": {"add": ["ALL"]}}),
+        ),
+        ("cache.hostPath", {"cache": {"hostPath": {"path": "/var/cache"}}}),
     ],
     ids=str,
 )
 @pytest.mark.apiserver
 @pytest.mark.s3
-def test_a_restricted_policy_refuses_what_leads_out_of_the_namespace(world: World, field: str, template: Json) -> None:
+def test_a_restricted_policy_refuses_what_leads_out_of_the_namespace(world: World, field: str, execution: Json) -> None:
     world.config = Config(trainer_image=IMAGE, pods=PodDefaults(template_policy=TemplatePolicy.RESTRICTED))
     world.restart()
-    world.apply("exp", spec_of(world.server, {"rte": 1}, execution={"podTemplate": template}))
+    world.apply("exp", spec_of(world.server, {"rte": 1}, execution=execution))
     assert world.look("exp") is None
     valid = world.condition("exp", "Valid")
     assert (valid["status"], valid["reason"]) == ("False", "InvalidSpec")
-    assert f"spec.execution.podTemplate.{field}: the operator's administrator does not allow it" in valid["message"]
+    assert f"spec.execution.{field}: the operator's administrator does not allow it" in valid["message"]
     assert world.jobs("exp") == []
 
 
@@ -192,7 +197,8 @@ def test_a_restricted_policy_lets_through_what_stays_in_the_namespace(world: Wor
         "securityContext": {"runAsUser": 1000, "runAsNonRoot": True},
         "containerSecurityContext": {"allowPrivilegeEscalation": False},
     }
-    world.apply("exp", spec_of(world.server, {"rte": 1}, execution={"podTemplate": template}))
+    execution = {"podTemplate": template, "cache": {"persistentVolumeClaim": {"claimName": "models"}}}
+    world.apply("exp", spec_of(world.server, {"rte": 1}, execution=execution))
     world.look("exp")
     assert world.condition("exp", "Valid")["status"] == "True"
 

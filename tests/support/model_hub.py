@@ -20,6 +20,7 @@ import pytest
 import yaml
 from huggingface_hub import constants
 
+from support.hub import git_blob
 from support.serving import served
 
 TOKEN = "hf_of-this-test"
@@ -125,7 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
         if path not in found[1]:
             return 404, b"", {"X-Error-Code": "EntryNotFound"}
         content = found[1][path]
-        oid = hashlib.sha256(content).hexdigest()
+        oid = hashlib.sha256(content).hexdigest() if path.endswith(_LFS) else git_blob(content)
         return 200, content, {"ETag": f'"{oid}"', "X-Repo-Commit": str(found[0])}
 
     def _at(self, name: str, revision: str) -> Any:

@@ -17,7 +17,7 @@ from finetune_kube.kinds import JOB
 from finetune_operator.cluster import Cluster
 from finetune_operator.executors.job import trial_job
 from finetune_operator.manifests import Owner, PodSettings
-from finetune_operator.manifests.policy import template_problems
+from finetune_operator.manifests.policy import pod_problems
 from finetune_operator.memory import LookMemory
 from finetune_operator.problems import CannotRunError
 from finetune_operator.refusals import Asked, problems_of
@@ -37,7 +37,7 @@ def check_pods(cluster: Cluster, owner: Owner, settings: PodSettings, memory: Lo
 
 def _check_policy(settings: PodSettings) -> None:
     extra = settings.execution.pod_template or PodTemplate()
-    problems = template_problems(extra, settings.defaults.template_policy)
+    problems = pod_problems(extra, settings.execution.cache, settings.defaults.template_policy)
     if problems:
         raise CannotRunError(problems, Reason.INVALID_SPEC, retry=False)
 

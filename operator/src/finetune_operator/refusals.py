@@ -13,6 +13,7 @@ from finetune_core.api import Execution, PodTemplate
 from finetune_core.json_types import Json
 from finetune_core.problems import Problem
 from finetune_kube.errors import RejectedError
+from finetune_operator.manifests.pods import CACHE_VOLUME
 
 _STRICT = re.compile('(unknown|duplicate) field "([^"]+)"')
 _TEMPLATE = re.compile(r"(.*?\b)template\.(.+)")
@@ -94,6 +95,8 @@ def _of_list(rest: str, holder: Json, asked: Asked) -> str | None:
         return None
     name, place, more = found[1], int(found[2]), found[3]
     entries = holder.get(name) or []
+    if place < len(entries) and entries[place].get("name") == CACHE_VOLUME:
+        return f"spec.execution.cache{more}"
     own = getattr(asked.execution.pod_template or PodTemplate(), _LISTS[name]) or []
     if place >= len(entries) or entries[place] not in own:
         return None

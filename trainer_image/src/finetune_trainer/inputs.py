@@ -1,10 +1,9 @@
 """Models and data folders as local paths, wherever they come from; fetched once a pod."""
 
-import fcntl
+import logging
 import os
 import shutil
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from finetune_core.canonical import short_hash
@@ -19,22 +18,34 @@ from finetune_store import (
     local_folder,
     open_store,
 )
+from finetune_trainer.cached import Cache, mark_of, one_at_a_time
 from finetune_trainer.errors import UserError
 from finetune_trainer.hub import hub_file, hub_snapshot
-from finetune_trainer.pinned import require_hash, require_pinned
+from finetune_trainer.pinned import digest_of, require_hash, require_pinned
+
+logger = logging.getLogger(__name__)
 
 _HUB = "hf://"
 _S3 = "s3://"
 
 
 class Inputs:
-    """Fetches below `work`; the same URI is fetched once.
+    """Fetches below `work`, or into the `cache` that pods share; the same URI is fetched once.
 
     `retry_seconds` is how long an unreachable store is waited for.
     """
 
-    def __init__(self, work: Path, *, connection: S3Connection, retry_seconds: float, pvc_root: Path) -> None:
+    def __init__(
+        self,
+        work: Path,
+        *,
+        connection: S3Connection,
+        retry_seconds: float,
+        pvc_root: Path,
+        cache: Cache | None = None,
+    ) -> None:
         self._work = work
+        self._cache = cache or Cache(None)
         self._connection = connection
         self._retry_seconds = retry_seconds
         self._pvc_root = pvc_root
@@ -44,10 +55,7 @@ class Inputs:
 
     def model(self, uri: str, digest: str = "") -> Path:
         """A model folder; UserError where its content is not that of a digest, if there is one."""
-        folder = self._folder(uri, repo_type="model", digest=digest)
-        if digest:
-            self._require_pinned(uri, folder, digest)
-        return folder
+        return self._folder(uri, repo_type="model", digest=digest)
 
     def fetched(self, uri: str) -> Path | None:
         """The folder of a model or data that is here already."""
@@ -87,7 +95,7 @@ class Inputs:
         return local
 
     def _hub_file(self, data: ResolvedData, path: str) -> Path:
-        file = hub_file(data.uri, path)
+        file = self._cache.fetch(lambda cache: hub_file(data.uri, path, cache))
         if file not in self._compared:
             require_hash(file, f"{path} of {data.uri}", data.hashes.get(path))
             self._compared.add(file)
@@ -114,15 +122,13 @@ class Inputs:
         # On one's own machine it outlives the run: other content must not be taken for this one.
         return self._work / "data" / short_hash([uri, digest])
 
-    def _require_pinned(self, uri: str, folder: Path, digest: str, paths: Collection[str] | None = None) -> None:
-        if digest in self._pinned or not uri.startswith(_S3):
+    def _require_pinned(self, uri: str, folder: Path, digest: str, paths: Collection[str]) -> None:
+        if digest in self._pinned:
             return
         try:
             require_pinned(folder, self._open(uri), digest, paths)
         except UserError:
             # The next run of this pod looks at what lies there by then.
-            self._folders.pop(uri, None)
-            _mark_of(folder).unlink(missing_ok=True)
             shutil.rmtree(folder, ignore_errors=True)
             raise
         self._pinned.add(digest)
@@ -131,13 +137,30 @@ class Inputs:
         if uri.startswith(("pvc://", "file://")):
             return self.local_folder(uri)
         if uri.startswith(_HUB):
-            return hub_snapshot(uri, repo_type)
-        folder = self._work / repo_type / short_hash([uri, digest])
-        with _one_at_a_time(folder):
-            # What no digest names may have changed since another process fetched it.
-            if not (digest and _mark_of(folder).exists()):
+            return self._cache.fetch(lambda cache: hub_snapshot(uri, repo_type, cache))
+        place = Path(repo_type) / short_hash([uri, digest])
+        if not digest:
+            # What lies there may change while others use it.
+            return self._fetch_into(self._work / place, uri, digest)
+        return self._cache.fetch(lambda cache: self._fetch_into((cache or self._work) / place, uri, digest))
+
+    def _fetch_into(self, folder: Path, uri: str, digest: str) -> Path:
+        """UserError where what lies at the URI is not what a digest names, if there is one."""
+        if _is_kept(folder, digest):
+            return folder
+        with one_at_a_time(folder):
+            if _is_kept(folder, digest):
+                return folder
+            _remove(folder)
+            try:
                 self._download(uri, folder)
-                _mark_of(folder).touch()
+                if digest:
+                    mark_of(folder).write_text(require_pinned(folder, self._open(uri), digest))
+            except (OSError, UserError):
+                # On a full disk it would be in the way of all others; the next run looks at what lies there by then.
+                _remove(folder)
+                raise
+        logger.info("fetched %s into %s", uri, folder)
         return folder
 
     def _download(self, uri: str, folder: Path) -> None:
@@ -156,18 +179,22 @@ class Inputs:
         return path
 
 
-def _mark_of(folder: Path) -> Path:
-    """There when a folder is whole."""
-    return folder.with_name(f"{folder.name}.whole")
+def _is_kept(folder: Path, digest: str) -> bool:
+    """Whether a process has left there what a digest names, and it is still as it was.
+
+    What no digest names may have changed at its source.
+    """
+    if not digest or not mark_of(folder).exists():
+        return False
+    intact = digest_of(folder) == mark_of(folder).read_text()
+    if not intact:
+        logger.warning("what was kept in %s is damaged, it is fetched again", folder)
+    return intact
 
 
-@contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
-    """Of the processes of this machine that fetch a folder, one does, and the others wait for it."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def _remove(folder: Path) -> None:
+    mark_of(folder).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def work_folder() -> Path:

@@ -13,8 +13,8 @@ _SHA256_DIGITS = 64
 _BLOCK = 1 << 20
 
 
-def require_pinned(folder: Path, store: Store, digest: str, paths: Collection[str] | None = None) -> None:
-    """UserError, with both digests, where the files of a folder are others than those of the digest.
+def require_pinned(folder: Path, store: Store, digest: str, paths: Collection[str] | None = None) -> str:
+    """The digest of a folder; UserError, with both digests, where its files are others than those of the plan's digest.
 
     `store` is where they were fetched from; `paths` are those that the digest covers (default: all).
     """
@@ -23,27 +23,37 @@ def require_pinned(folder: Path, store: Store, digest: str, paths: Collection[st
     # ETags are no MD5s in buckets that encrypt with KMS keys, and of other programs' uploads in parts. There the bucket
     # itself is asked whether it still holds what was pinned.
     if found == digest or _still_there(here, _entries(store, paths), digest):
-        return
+        return found
     raise UserError(
         f"what lies at {store.uri()} is no longer what was planned with: its content is {found}, the plan's {digest}. "
         "Put the files back, or set execution.retryToken to plan with what lies there now"
     )
 
 
+def digest_of(folder: Path) -> str:
+    """The digest of a folder's files as they are now, by their MD5s."""
+    return content_digest(_entries(DirectoryStore(folder), None))
+
+
 def require_hash(file: Path, what: str, planned: str | None) -> None:
     """UserError where a file is another than the one of a plan's hash, by SHA-256 or as a git blob."""
-    size = file.stat().st_size
-    digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
-    if planned and len(planned) == _SHA256_DIGITS:
+    found = hash_of(file, like=planned or "")
+    if found != planned:
+        raise UserError(
+            f"{what} is not what was planned with: its hash is {found}, the plan's {planned}. "
+            "Remove it from the hub's cache (HF_HOME) if it is damaged, or set execution.retryToken to plan anew"
+        )
+
+
+def hash_of(file: Path, *, like: str) -> str:
+    """The hash that the hub has of a file: its SHA-256 where `like` is one, else its git blob id."""
+    digest = hashlib.sha1(b"blob %d\0" % file.stat().st_size, usedforsecurity=False)
+    if len(like) == _SHA256_DIGITS:
         digest = hashlib.sha256()
     with file.open("rb") as content:
         while block := content.read(_BLOCK):
             digest.update(block)
-    if digest.hexdigest() != planned:
-        raise UserError(
-            f"{what} is not what was planned with: its hash is {digest.hexdigest()}, the plan's {planned}. "
-            "Remove it from the hub's cache (HF_HOME) if it is damaged, or set execution.retryToken to plan anew"
-        )
+    return digest.hexdigest()
 
 
 def _still_there(here: list[FileEntry], there: list[FileEntry], digest: str) -> bool:

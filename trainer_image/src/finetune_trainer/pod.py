@@ -8,6 +8,7 @@ import transformers
 
 from finetune_core.planning.plan import ExecutionLimits, Plan
 from finetune_store import S3Connection, open_store
+from finetune_trainer.cached import Cache
 from finetune_trainer.data.splits import Splits
 from finetune_trainer.hardware import threads
 from finetune_trainer.inputs import Inputs, volumes, work_folder
@@ -23,12 +24,7 @@ def make_pod(plan: Plan, limits: ExecutionLimits, *, store: str, attempt: str, s
     connection = S3Connection.from_env(os.environ)
     patient = open_store(store, connection=connection, retry_seconds=patience)
     work = work_folder()
-    inputs = Inputs(
-        work,
-        connection=connection,
-        retry_seconds=patience,
-        pvc_root=volumes(),
-    )
+    inputs = Inputs(work, connection=connection, retry_seconds=patience, pvc_root=volumes(), cache=Cache.from_env())
     return Pod(
         plan=plan,
         limits=limits,

@@ -23,7 +23,7 @@ from finetune_core.api.experiment import (
     MissingTasks,
 )
 from finetune_core.api.pod_runs import AUTO
-from finetune_core.api.pods import PodTemplate, Resources
+from finetune_core.api.pods import Cache, PodTemplate, Resources
 from finetune_core.api.publish import Publication
 from finetune_core.api.reuse import Reuse
 from finetune_core.api.search import (
@@ -53,6 +53,7 @@ __all__ = [
     "MAX_TRIALS",
     "Algorithm",
     "Asha",
+    "Cache",
     "ConfigMapKeyRef",
     "Data",
     "Direction",

@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field
 
 from finetune_core.api.common import ApiModel, Key, Name, QueueName, Uri, cel_list, rules, worded
 from finetune_core.api.pod_runs import AUTO, RunsAtOnce, RunsPerPod
-from finetune_core.api.pods import PodTemplate, Resources
+from finetune_core.api.pods import CacheChoice, PodTemplate, Resources
 from finetune_core.api.reuse import Reuse, ReuseChoice
 from finetune_core.tasks.sparse import SPARSE_TYPES
 
@@ -98,6 +98,7 @@ class Execution(ApiModel):
     pod_template: PodTemplate | None = Field(
         default=None, description="Node selector, tolerations, volumes and so on for the training pods."
     )
+    cache: CacheChoice = None
     retries: Annotated[
         int,
         Field(

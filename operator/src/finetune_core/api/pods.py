@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from finetune_core.api.common import ApiModel, Name, Quantity, free_form
+from finetune_core.api.common import ApiModel, Name, Quantity, free_form, rules, worded
 from finetune_core.names import QUANTITY_PATTERN
 
 _QUANTITY = {
@@ -72,3 +72,48 @@ class PodTemplate(ApiModel):
         dict[str, Any] | None,
         Field(description="The container's security context.", json_schema_extra=free_form()),
     ] = None
+
+
+class ClaimVolume(ApiModel):
+    """As in a pod; it is mounted to be written."""
+
+    claim_name: Annotated[Name, Field(description="PersistentVolumeClaim of the namespace.")]
+
+
+class NodeFolder(ApiModel):
+    """As in a pod."""
+
+    path: Annotated[
+        str,
+        *worded("path", "^/[^/].*$", "no folder of a node: write its whole path, as in /var/cache/finetune"),
+        Field(max_length=1024, description="Folder on each node; it is made where it is missing."),
+    ]
+
+
+class Cache(ApiModel):
+    """A volume that outlives pods."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "has(self.persistentVolumeClaim) != has(self.hostPath)",
+                "give one of persistentVolumeClaim and hostPath",
+            )
+        )
+    )
+
+    persistent_volume_claim: ClaimVolume | None = Field(
+        default=None, description="A claim that all pods may mount at a time: ReadWriteMany, or one node."
+    )
+    host_path: NodeFolder | None = Field(
+        default=None, description="A folder of the node, which the pods' user must be able to write."
+    )
+
+
+CacheChoice = Annotated[
+    Cache | None,
+    Field(
+        description="Where training pods keep models and data of buckets and the hub for the next pods: fetched once a "
+        "volume, not once a pod. Run ids and results do not depend on it."
+    ),
+]

@@ -22,6 +22,7 @@ from finetune_operator.manifests.owners import Owner, metadata_of, work_metadata
 from finetune_operator.manifests.pods import (
     PLAN_OPTION,
     PodSettings,
+    add_cache,
     add_processes,
     add_scope,
     add_tracking,
@@ -124,6 +125,8 @@ def job_spec(
     execution = settings.execution
     container = pod_container(settings, command, training_resources(settings))
     add_tracking(container, settings.tracking)
+    template = pod_template(settings, container, plan, execution.termination_grace_period_seconds)
+    add_cache(template, execution.cache)
     return {
         "completionMode": "Indexed",
         "completions": completions,
@@ -133,7 +136,7 @@ def job_spec(
         "maxFailedIndexes": completions,
         "podReplacementPolicy": "Failed",
         "podFailurePolicy": failure_policy("FailIndex", ExitCode.USER_ERROR, ExitCode.GAVE_UP),
-        "template": pod_template(settings, container, plan, execution.termination_grace_period_seconds),
+        "template": template,
     }
 
 

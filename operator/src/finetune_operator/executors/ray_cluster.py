@@ -26,6 +26,7 @@ from finetune_operator.manifests.owners import Owner, work_metadata
 from finetune_operator.manifests.pods import (
     PLAN_OPTION,
     PodSettings,
+    add_cache,
     add_scope,
     add_tracking,
     label_pods,
@@ -146,7 +147,9 @@ def _node(settings: PodSettings, resources: Json, plan: str) -> Json:
         container["env"].append({"name": "FINETUNE_THREADS_BY_CORES", "value": "1"})
     # On SIGTERM `ray start` ends all other processes at once; before it, they save what they are at.
     container["lifecycle"] = {"preStop": {"exec": {"command": ["finetune-trainer", "drain"]}}}
-    return pod_template(settings, container, plan, settings.execution.termination_grace_period_seconds)
+    template = pod_template(settings, container, plan, settings.execution.termination_grace_period_seconds)
+    add_cache(template, settings.execution.cache)
+    return template
 
 
 def _ray_environment(settings: PodSettings) -> dict[str, str]:

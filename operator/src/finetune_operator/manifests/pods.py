@@ -6,7 +6,7 @@ They pass the `restricted` Pod Security Standard, unless a spec asks for more th
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from finetune_core.api import Execution, PodTemplate, Storage, Tracking
+from finetune_core.api import Cache, Execution, PodTemplate, Storage, Tracking
 from finetune_core.canonical import short_hash
 from finetune_core.deciding.observation import JobRole
 from finetune_core.json_types import Json
@@ -24,6 +24,8 @@ PLAN_FOLDER = "/etc/finetune/plan"
 PLAN_OPTION = ("--plan", f"{PLAN_FOLDER}/{PLAN_FILE}")
 CA_FOLDER = "/etc/finetune/ca"
 PVC_ROOT = "/mnt/pvc"
+CACHE_FOLDER = "/var/cache/finetune"
+CACHE_VOLUME = "finetune-cache"
 WORK_FOLDER = "/work"
 SHARED_MEMORY = "/dev/shm"
 EPHEMERAL = "ephemeral-storage"
@@ -32,7 +34,15 @@ RULES = "2"
 """The rules of `asked_of_pods` and of the executors' fingerprints; another set of them gets another name."""
 
 _POD_FIELDS = frozenset(
-    {"image", "image_pull_policy", "resources", "pod_template", "termination_grace_period_seconds", "queue_name"}
+    {
+        "image",
+        "image_pull_policy",
+        "resources",
+        "pod_template",
+        "cache",
+        "termination_grace_period_seconds",
+        "queue_name",
+    }
 )
 
 
@@ -134,6 +144,19 @@ def add_processes(template: Json, execution: Execution) -> None:
         memory = {"medium": "Memory", "sizeLimit": "2Gi"}
         template["spec"]["volumes"].append({"name": "shared-memory", "emptyDir": memory})
         container["volumeMounts"].append({"name": "shared-memory", "mountPath": SHARED_MEMORY})
+
+
+def add_cache(template: Json, cache: Cache | None) -> None:
+    """Mount the volume that keeps what training pods fetch, and tell them where it is."""
+    if cache is None:
+        return
+    source: Json = cache.model_dump(mode="json", by_alias=True, exclude_none=True)
+    if "hostPath" in source:
+        source["hostPath"]["type"] = "DirectoryOrCreate"
+    (container,) = template["spec"]["containers"]
+    template["spec"]["volumes"].append({"name": CACHE_VOLUME, **source})
+    container["volumeMounts"].append({"name": CACHE_VOLUME, "mountPath": CACHE_FOLDER})
+    container["env"].append({"name": "FINETUNE_CACHE", "value": CACHE_FOLDER})
 
 
 def failure_policy(action: str, *final: int) -> Json:

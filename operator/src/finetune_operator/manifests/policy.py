@@ -1,4 +1,4 @@
-"""What the administrator lets a spec's podTemplate ask for (the chart's value `pods.templatePolicy`). Pure.
+"""What the administrator lets a spec ask of its pods (the chart's value `pods.templatePolicy`). Pure.
 
 `Restricted` keeps pods to their own namespace: no files of the node, no identity of another. It leaves out what Pod
 Security Standards leave out (tokens, service accounts) and holds in namespaces that are not labelled for them.
@@ -7,7 +7,7 @@ Security Standards leave out (tokens, service accounts) and holds in namespaces 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from finetune_core.api import PodTemplate
+from finetune_core.api import Cache, PodTemplate
 from finetune_core.problems import Problem
 from finetune_operator.manifests.defaults import TemplatePolicy
 
@@ -21,12 +21,17 @@ _NOT_ASKED_FOR = frozenset(
 _BY = "the operator's administrator does not allow it (pods.templatePolicy: Restricted)"
 
 
-def template_problems(template: PodTemplate, policy: TemplatePolicy) -> tuple[Problem, ...]:
-    """What of a pod template is not allowed, with what to do instead."""
-    return () if policy == TemplatePolicy.ANY else tuple(_problems(template))
+def pod_problems(template: PodTemplate, cache: Cache | None, policy: TemplatePolicy) -> tuple[Problem, ...]:
+    """What of a pod template or a cache is not allowed, with what to do instead."""
+    return () if policy == TemplatePolicy.ANY else (*_of_template(template), *_of_cache(cache))
 
 
-def _problems(template: PodTemplate) -> Iterator[Problem]:
+def _of_cache(cache: Cache | None) -> Iterator[Problem]:
+    if cache is not None and cache.host_path is not None:
+        yield Problem("spec.execution.cache.hostPath", f"{_BY}. Use persistentVolumeClaim")
+
+
+def _of_template(template: PodTemplate) -> Iterator[Problem]:
     for place, volume in enumerate(template.volumes or ()):
         yield from _volume(f"{_FIELD}.volumes[{place}]", volume)
     if template.service_account_name is not None:

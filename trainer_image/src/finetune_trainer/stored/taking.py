@@ -21,6 +21,7 @@ from finetune_core.results.reuse import Maker, is_pinned, objection
 from finetune_core.results.run import Hold, RunResult
 from finetune_store import S3Connection, Store, StoreError
 from finetune_store.documents import find, find_or_set_aside, find_or_warn
+from finetune_trainer.cached import Cache
 from finetune_trainer.data.tested import tested_content
 from finetune_trainer.errors import UserError
 from finetune_trainer.inputs import Inputs, volumes, work_folder
@@ -83,7 +84,8 @@ class Taker:
     def from_env(cls, plan: Plan, limits: ExecutionLimits, store: Store, *, patience: float) -> "Taker":
         """As the environment has it; nothing is fetched yet."""
         connection = S3Connection.from_env(os.environ)
-        inputs = Inputs(work_folder(), connection=connection, retry_seconds=patience, pvc_root=volumes())
+        cache = Cache.from_env()
+        inputs = Inputs(work_folder(), connection=connection, retry_seconds=patience, pvc_root=volumes(), cache=cache)
         return cls(plan, limits, store, inputs, os.environ.get("FINETUNE_IMAGE"))
 
     def has(self, run: PlannedRun, attempt: str) -> bool:
