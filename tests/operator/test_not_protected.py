@@ -98,7 +98,8 @@ def test_the_operator_remembers_every_living_experiment(tmp_path: Path) -> None:
             place.put("FinetuneExperiment", BASES["FinetuneExperiment"], name=f"exp-{number}")
             reconciler.reconcile("team", f"exp-{number}")
         assert reconciler.remembered() == 5
-        assert all(memory.plan is not None for memory in reconciler._memories.values())
+        kept = [reconciler._memories.take(key) for key in list(reconciler._memories._packed)]
+        assert [memory.plan is not None for memory in kept] == [True] * 5
 
 
 def test_a_status_is_not_written_of_an_object_that_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

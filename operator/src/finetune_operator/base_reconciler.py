@@ -27,6 +27,7 @@ from finetune_operator.config import Config
 from finetune_operator.executors import EXECUTORS, Executors
 from finetune_operator.inputs.resolver import claims
 from finetune_operator.kinds.tools import Tools
+from finetune_operator.memories import Memories
 from finetune_operator.memory import LookMemory
 from finetune_operator.notifying.checks import check_notifications
 from finetune_operator.notifying.courier import NoPost, Post
@@ -78,7 +79,7 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         self._post = post or NoPost()
         self._writer: StatusWriter[StatusT] = StatusWriter(cluster, self._patch_status, self._post, utc_now)
         self._release = str(config.release or "")
-        self._memories: dict[tuple[str, str, str], MemoryT] = {}
+        self._memories: Memories[MemoryT] = Memories(self._new_memory)
 
     def close(self) -> None:
         """Forget connections to stores; no look may be under way."""
@@ -94,38 +95,37 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
 
     def stalled(self) -> int:
         """How many runs at work, and pods that report or look at volumes, give no sign of life."""
-        return sum(memory.stalled + memory.pod_stalled for memory in list(self._memories.values()))
+        return self._memories.stalled()
 
     def gpu_seconds(self) -> dict[tuple[str, str], float]:
         """What living objects took of GPUs so far, by namespace and name, where they took any."""
-        return {key[:2]: memory.gpu_seconds for key, memory in list(self._memories.items()) if memory.gpu_seconds}
+        return self._memories.gpu_seconds()
 
     def reconcile(self, namespace: str, name: str) -> float | None:
         """Take one look; seconds until the next one is wanted, None when only an event can change anything."""
         resource = self._get(namespace, name)
         if resource is None or "deletionTimestamp" in resource["metadata"]:
-            self._forget(namespace, name)
+            self._memories.forget(namespace, name)
             self._post.forget(self._kind, namespace, name)
             return None
         settled, to_tell = is_settled(resource), has_more_to_tell(resource)
         if (settled and says_that_it_ended(resource) and not to_tell) or not self._holds(namespace):
-            self._forget(namespace, name)
+            self._memories.forget(namespace, name)
             return None if settled and not to_tell else _OTHERS_SECONDS
+        subject, raw_spec = self._subject(resource), resource["spec"]
         try:
-            if settled:
-                return self._tell_of_the_end(resource)
-            return self._take(self._subject(resource), resource["spec"])
+            return self._tell_of_the_end(subject, raw_spec) if settled else self._take(subject, raw_spec)
         except ConflictError as error:
             # What was decided on has changed meanwhile.
             logger.info("looked at again: %s", error, extra={"experiment": f"{namespace}/{name}"})
             return _AFTER_ACTION_SECONDS
+        finally:
+            self._memories.keep(subject.key, subject.memory)
 
-    def _tell_of_the_end(self, resource: Json) -> float | None:
+    def _tell_of_the_end(self, subject: Subject[StatusT, MemoryT], raw_spec: Json) -> float | None:
         """To receivers, and in the status where an earlier version wrote it; nothing else of it is looked at again."""
-        subject, delay = self._subject(resource), None
-        if subject.status.conditions:
-            delay = self._write_status(subject, subject.status, resource["spec"])
-        self._forget(subject.owner.namespace, subject.owner.name)
+        delay = self._write_status(subject, subject.status, raw_spec) if subject.status.conditions else None
+        self._memories.forget(subject.owner.namespace, subject.owner.name)
         return delay
 
     def _take(self, subject: Subject[StatusT, MemoryT], raw_spec: Json) -> float | None:
@@ -141,7 +141,7 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
             raise
         telling = self._tell(subject, raw_spec, status)
         if delay is None:
-            self._forget(subject.owner.namespace, subject.owner.name)
+            self._memories.forget(subject.owner.namespace, subject.owner.name)
         return min((seconds for seconds in (delay, telling) if seconds is not None), default=None)
 
     def _tell(self, subject: Subject[StatusT, MemoryT], raw_spec: Json, status: StatusT) -> float | None:
@@ -185,13 +185,8 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         metadata = resource["metadata"]
         owner = self._owner(metadata)
         raw = resource.get("status") or {}
-        key = (owner.namespace, owner.name, owner.uid)
-        memory = self._memories.setdefault(key, self._new_memory())
+        memory = self._memories.take((owner.namespace, owner.name, owner.uid))
         return Subject(owner, metadata["generation"], metadata["resourceVersion"], raw, self._parse_status(raw), memory)
-
-    def _forget(self, namespace: str, name: str) -> None:
-        for key in [key for key in list(self._memories) if key[:2] == (namespace, name)]:
-            self._memories.pop(key, None)
 
     def _look(self, subject: Subject[StatusT, MemoryT], raw_spec: Json) -> tuple[StatusT, float | None]:
         try:
