@@ -63,6 +63,22 @@ def test_results_that_cannot_be_read_do_not_stand_in_the_way(
     assert "team/broken/results.json is no results.json of this version" in caplog.text
 
 
+def test_the_runs_of_the_other_experiments_are_not_walked_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A namespace may hold a million objects, of which a table needs one an experiment."""
+    store = DirectoryStore(tmp_path)
+    for name in ("first", "second"):
+        leave(store, rte(name))
+
+    def walk(*_: object, **__: object) -> None:
+        raise AssertionError("a folder was walked through")
+
+    monkeypatch.setattr(store, "list", walk)
+    update_results_table(store, "team")
+    assert experiments(store) == ["first", "second"]
+
+
 def test_results_that_are_gone_leave_the_table(tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path)
     leave(store, rte("first"))

@@ -57,6 +57,19 @@ def test_an_object_may_be_empty(store: Store) -> None:
     assert keys_of(store) == ["empty"]
 
 
+def test_folders_are_told_by_name_and_objects_are_not(store: Store) -> None:
+    for key in ("team/b/runs/rte/result.json", "team/b/plan.json", "team/a/plan.json", "team/table.md", "other/x/y"):
+        store.put(key, b"x")
+    for odd in ODD_KEYS:
+        store.put(f"odd/{odd}/x", b"x")
+
+    assert list(store.folders("team")) == ["a", "b"]
+    assert list(store.folders("team/b")) == ["runs"]
+    assert list(store.folders()) == ["odd", "other", "team"]
+    assert list(store.folders("team/b/runs/rte")) == list(store.folders("missing")) == []
+    assert list(store.folders("odd")) == sorted(odd.partition("/")[0] for odd in ODD_KEYS)
+
+
 def test_put_replaces_the_whole_object(store: Store) -> None:
     store.put("progress.json", b"a long first version")
     store.put("progress.json", b"short")

@@ -83,6 +83,11 @@ class PausingStore(DirectoryStore):
         self._pause()
         return super().list(prefix, limit=limit, wanted=wanted)
 
+    def folders(self, prefix: str = "") -> Sequence[str]:
+        """See Store."""
+        self._pause()
+        return super().folders(prefix)
+
     def delete(self, key: str) -> None:
         """See Store."""
         self._pause()

@@ -1,8 +1,10 @@
 """How long past runs in a store took."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 from finetune_core.layout import ExperimentLayout
+from finetune_core.names import is_name
 from finetune_core.planning.plan import Plan, TaskPlan
 from finetune_core.results.run import RunResult
 from finetune_store import Store
@@ -17,21 +19,21 @@ def past_runs(store: Store, namespace: str, model_uri: str) -> Iterator[tuple[Ta
 
     Where the store has runs of the same model, those of others are left out.
     """
-    keys = {info.key for info in store.list(namespace)}
-    plans = [plan for key in sorted(keys) if (plan := _plan(store, key)) is not None]
+    names = filter(is_name, store.folders(namespace))
+    plans = [plan for name in names if (plan := _plan(store, ExperimentLayout(namespace, name))) is not None]
     same = [plan for plan in plans if plan.model.uri.partition("@")[0] == model_uri.partition("@")[0]]
     for plan in same or plans:
         layout = ExperimentLayout(plan.namespace, plan.experiment)
         for task in plan.task_names:
-            done = [layout.run(task, run.run_id).result for run in plan.runs_of(task)]
-            for key in [result for result in done if result in keys][:_RUNS_A_TASK]:
-                result = find_or_warn(store, key, RunResult)
-                if result is not None and result.train_seconds:
-                    yield plan.tasks[task], result.train_seconds
+            yield from islice(_of_task(store, plan, layout, task), _RUNS_A_TASK)
 
 
-def _plan(store: Store, key: str) -> Plan | None:
-    """An experiment's plan, if the key is one of this version's."""
-    if key.count("/") != 2 or not key.endswith("/plan.json"):
-        return None
-    return find_or_warn(store, key, Plan, key.removesuffix("/plan.json"))
+def _of_task(store: Store, plan: Plan, layout: ExperimentLayout, task: str) -> Iterator[tuple[TaskPlan, float]]:
+    for run in plan.runs_of(task):
+        result = find_or_warn(store, layout.run(task, run.run_id).result, RunResult)
+        if result is not None and result.train_seconds:
+            yield plan.tasks[task], result.train_seconds
+
+
+def _plan(store: Store, layout: ExperimentLayout) -> Plan | None:
+    return find_or_warn(store, layout.plan, Plan, layout.root)

@@ -1,6 +1,5 @@
 """The results of several experiments: those that are named, two to compare, or all of a namespace."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -8,6 +7,8 @@ from finetune_client.errors import NotFoundError, UsageError
 from finetune_client.finding import cluster
 from finetune_client.reports import Report, report_of
 from finetune_client.stores import Results, default_namespace, is_place, open_uri, results_at, results_of
+from finetune_core.layout import ExperimentLayout
+from finetune_core.names import is_name
 from finetune_core.problems import FinetuneError
 from finetune_core.results.schema import ResultsDocument
 from finetune_kube.kinds import EXPERIMENT, SEARCH
@@ -79,10 +80,14 @@ def _readable(where: Where) -> Iterator[Report]:
 
 
 def _in_store(uri: str, namespace: str) -> list[str]:
-    """A store lists whole folders only, so this walks all keys of the namespace."""
-    wanted = re.compile(rf"{re.escape(namespace)}/([^/]+)/(?:plan|results)\.json")
-    found = (wanted.fullmatch(info.key) for info in open_uri(uri).list(namespace))
-    return sorted({match[1] for match in found if match})
+    store = open_uri(uri)
+    layouts = {name: ExperimentLayout(namespace, name) for name in store.folders(namespace) if is_name(name)}
+    # Searches lie there, too.
+    return [
+        name
+        for name, layout in layouts.items()
+        if store.stat(layout.plan) is not None or store.stat(layout.results("json")) is not None
+    ]
 
 
 def _in_cluster(where: Where) -> list[str]:

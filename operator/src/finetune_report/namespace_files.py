@@ -1,9 +1,9 @@
 """Files over all experiments or searches of a namespace, which many reports may write at the same time."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
+from finetune_core.names import is_name
 from finetune_core.stored import Stored
 from finetune_report.errors import OvertakenError
 from finetune_report.publish import put
@@ -51,13 +51,9 @@ def _stored(store: Store, key: str) -> bytes | None:
 
 
 def read_all(store: Store, namespace: str, below: str, model: type[_Model]) -> Iterator[_Model]:
-    """Every `<namespace>/<experiment or search>/<below>`, by key; what cannot be read is logged and left out.
-
-    A store lists whole folders only, so this walks all keys of the namespace.
-    """
-    wanted = re.compile(rf"{re.escape(namespace)}/[^/]+/{re.escape(below)}")
-    for key in [info.key for info in store.list(namespace) if wanted.fullmatch(info.key)]:
+    """Every `<namespace>/<experiment or search>/<below>`, by key; what cannot be read is logged and left out."""
+    for name in filter(is_name, store.folders(namespace)):
         # Another's file must not stand in the way of this one's.
-        document = find_or_warn(store, key, model, key.removesuffix(f"/{below}"))
+        document = find_or_warn(store, f"{namespace}/{name}/{below}", model, f"{namespace}/{name}")
         if document is not None:
             yield document

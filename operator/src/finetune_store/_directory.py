@@ -1,7 +1,7 @@
 """Objects as files below a folder."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import islice
@@ -74,6 +74,15 @@ class DirectoryStore:
                 raise TooManyObjectsError(self.uri(prefix), limit)
             infos = [info for path in paths if (info := self._info(path))]
         return iter(sorted(infos, key=lambda info: info.key))
+
+    def folders(self, prefix: str = "") -> Sequence[str]:
+        """See Store. Links are followed."""
+        folder = checked_folder(prefix)
+        start = self._path(folder) if folder else self._root
+        with named_errors("list", start):
+            if not start.is_dir():
+                return []
+            return sorted(entry.name for entry in start.iterdir() if entry.is_dir() and entry.name != SCRATCH)
 
     def delete(self, key: str) -> None:
         """See Store. Folders that become empty go too, as they do in a bucket."""

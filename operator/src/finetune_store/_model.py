@@ -1,6 +1,6 @@
 """The store's protocol and what it tells about an object."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -85,6 +85,10 @@ class Store(Protocol):
 
         "a/b" means what is below a/b, never a/bc; "" means all. Errors are raised by the call, not while iterating.
         """
+        ...
+
+    def folders(self, prefix: str = "") -> Sequence[str]:
+        """The names of the folders directly in the folder `prefix`, sorted; what lies in them is not walked through."""
         ...
 
     def delete(self, key: str) -> None:

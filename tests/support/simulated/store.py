@@ -1,6 +1,6 @@
 """A store in memory that can be away."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from finetune_store import NotFoundError, ObjectInfo, every
@@ -57,6 +57,11 @@ class MemoryStore:
         self._ask()
         found = sorted(key for key in self._objects if key.startswith(f"{prefix}/") and wanted(key))
         return iter([ObjectInfo(key, len(self._objects[key][0]), None, self._objects[key][1]) for key in found])
+
+    def folders(self, prefix: str = "") -> Sequence[str]:
+        self._ask()
+        inside = (key.removeprefix(f"{prefix}/") for key in sorted(self._objects) if key.startswith(f"{prefix}/"))
+        return list(dict.fromkeys(name for name, slash, _ in (key.partition("/") for key in inside) if slash))
 
     def uri(self, key: str = "") -> str:
         return f"memory:///{key}"

@@ -1,6 +1,6 @@
 """A store that counts its requests, so that /metrics shows what the operator costs the object store."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from finetune_store import ObjectInfo, Store, every
@@ -42,6 +42,11 @@ class MeteredStore:
         """See Store."""
         self._on_request("list")
         return self._inner.list(prefix, limit=limit, wanted=wanted)
+
+    def folders(self, prefix: str = "") -> Sequence[str]:
+        """See Store."""
+        self._on_request("list")
+        return self._inner.folders(prefix)
 
     def delete(self, key: str) -> None:
         """See Store."""

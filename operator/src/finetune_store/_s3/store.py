@@ -1,7 +1,7 @@
 """Objects in a bucket of an S3 server."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -100,8 +100,7 @@ class S3Store:
         self, prefix: str = "", *, limit: int | None = None, wanted: Callable[[str], bool] = every
     ) -> Iterator[ObjectInfo]:
         """See Store. One request for each 1,000 objects; `md5` of an object uploaded in parts costs one more."""
-        folder = join(self._prefix, checked_folder(prefix))
-        start = f"{folder}/" if folder else ""
+        start = self._start(prefix)
 
         def attempt() -> list[ObjectInfo]:
             found = self._client.list_objects(self._bucket, prefix=start, recursive=True)
@@ -114,6 +113,16 @@ class S3Store:
             raise TooManyObjectsError(self.uri(prefix), limit)
         # Servers differ in order (SeaweedFS: by folder).
         return iter(sorted(found, key=lambda info: info.key))
+
+    def folders(self, prefix: str = "") -> Sequence[str]:
+        """See Store. One request for each 1,000 folders and objects that lie there."""
+        start = self._start(prefix)
+
+        def attempt() -> list[str]:
+            found = self._client.list_objects(self._bucket, prefix=start)
+            return sorted(each.object_name.removeprefix(start).rstrip("/") for each in found if each.is_dir)
+
+        return self._call("list", prefix, attempt)
 
     def delete(self, key: str) -> None:
         """See Store."""
@@ -183,6 +192,11 @@ class S3Store:
     def _md5_of(self, key: str) -> str | None:
         info = self.stat(key)
         return info.md5 if info else None
+
+    def _start(self, prefix: str) -> str:
+        """What the names of all objects in a folder begin with."""
+        folder = join(self._prefix, checked_folder(prefix))
+        return f"{folder}/" if folder else ""
 
     def _name(self, key: str) -> str:
         return checked_key(join(self._prefix, checked_key(key)))
