@@ -5,6 +5,7 @@ be single parts of a key, its paths have to stay below their folder, and it has 
 what does not is refused as any other malformed object is: by pydantic's ValidationError.
 """
 
+import re
 import sys
 from typing import Annotated, Any, Self
 
@@ -16,6 +17,8 @@ from finetune_core.plain import is_printable
 _FOLDER = "folder"
 _MAX_SEGMENT_BYTES = 255
 _LARGEST = sys.float_info.max
+_PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
+"""Most segments by far, which need no closer look."""
 
 
 def read_json(content: bytes | str) -> Any:
@@ -36,6 +39,8 @@ def number(value: object) -> float | None:
 
 def is_segment(text: str) -> bool:
     """Whether it is one part of a key or path: not empty, no `.` or `..`, no slash, backslash or control character."""
+    if _PLAIN.fullmatch(text):
+        return True
     return text not in {"", ".", ".."} and not set("/\\") & set(text) and is_printable(text) and _fits(text)
 
 
