@@ -12,10 +12,8 @@ PYTHON := PYTHONPATH=dev:bench $(BIN)/python
 # mkdocs-material would advertise its successor at every build.
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs
 PACKAGES := operator/src trainer_image/src tests dev bench
-# What .ci/run has no time for: Kueue, which takes minutes to build, and KubeRay's faults.
-LEFT_OUT := tests/e2e/test_kueue.py tests/e2e/test_ray_faults.py tests/e2e/test_stalls.py
 
-.PHONY: help setup lint format test e2e e2e-kueue e2e-hostile chaos demo demo-local demo-down prepare up down status images crds lock bench-trainer bench-cluster bench-operator bench-search bench-curves bench-replay bench-sparse bench-memory bench-adapters bench-seeds docs docs-serve release clean
+.PHONY: help setup lint format test e2e e2e-long e2e-hostile chaos demo demo-local demo-down prepare up down status images crds lock bench-trainer bench-cluster bench-operator bench-search bench-curves bench-replay bench-sparse bench-memory bench-adapters bench-seeds docs docs-serve release clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,17 +53,17 @@ e2e: $(READY) ## End-to-end tests on the real local cluster with the real images
 	@$(PYTHON) -m finetune_dev up
 	@$(PYTHON) -m finetune_dev images
 	@$(PYTHON) -m finetune_dev kuberay
-	$(if $(E2E_WORKERS),$(BIN)/pytest -m "e2e and not alone" -n $(E2E_WORKERS) --dist loadfile tests/e2e $(LEFT_OUT:%=--ignore=%))
-	$(BIN)/pytest -m "e2e$(if $(E2E_WORKERS), and alone)" tests/e2e $(LEFT_OUT:%=--ignore=%)
+	$(if $(E2E_WORKERS),$(BIN)/pytest -m "e2e and not long and not alone" -n $(E2E_WORKERS) --dist loadfile tests/e2e)
+	$(BIN)/pytest -m "e2e and not long$(if $(E2E_WORKERS), and alone)" tests/e2e
 
-e2e-kueue: $(READY) ## What .ci/run leaves out: Kueue queues, admits and preempts; KubeRay's faults; a run that stalls
+e2e-long: $(READY) ## What .ci/run has no time for: Kueue itself, KubeRay's faults, a run that stalls, more searches
 	@$(PYTHON) -m finetune_dev binaries kube-apiserver kueue >/dev/null
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m e2e tests/operator/test_kueue.py
 	@$(PYTHON) -m finetune_dev up
 	@$(PYTHON) -m finetune_dev images
 	@$(PYTHON) -m finetune_dev kuberay
 	@$(PYTHON) -m finetune_dev kueue
-	$(BIN)/pytest -m e2e $(LEFT_OUT)
+	$(BIN)/pytest -m "e2e and long" tests/e2e
 	@$(PYTHON) -m finetune_dev kueue --remove
 
 e2e-hostile: $(READY) ## One tenant attacks the operator for 10 minutes while another works (HOSTILE_MINUTES=...)

@@ -18,7 +18,7 @@ from glue_demo import tiny_bert, write
 
 pytestmark = pytest.mark.timeout(1200)
 
-TRAINING = {"maxSteps": 1200, "evalSteps": 40, "trainBatchSize": 8, "learningRate": 1e-3, "maxSeqLength": 32}
+TRAINING = {"maxSteps": 400, "evalSteps": 20, "trainBatchSize": 8, "learningRate": 1e-3, "maxSeqLength": 32}
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Kueue on the real cluster: queued, admitted, preempted and resumed with real pods (`make e2e-kueue`).
+"""Kueue on the real cluster: queued, admitted, preempted and resumed with real pods (`make e2e-long`).
 
 What Kueue decides, and how the operator takes it, has tables in tests/operator/test_kueue.py; here are the pods.
 """
@@ -32,7 +32,7 @@ from finetune_store import Store
 from support.checkpoints import POINTER
 from support.kueue_queues import Queues
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 URGENT = "e2e-urgent"
 STEPS = {**SHORT, "maxSteps": 1500, "evalSteps": 500}

@@ -123,7 +123,11 @@ def test_a_worker_pod_that_is_deleted_costs_only_the_run_that_it_was_at(experime
     assert job["metadata"]["annotations"]["finetune.dev/round"] == "0"
 
 
-def test_suspend_takes_the_cluster_away_and_resume_goes_on_from_the_checkpoints(experiment: Experiments) -> None:
+def test_strangers_are_refused_by_a_clusters_head_and_suspend_and_resume_go_on_from_the_checkpoints(
+    experiment: Experiments,
+) -> None:
+    """One cluster for both: to start one takes as long as all else in this test."""
+
     def asked(**execution: object) -> dict[str, object]:
         settings = {"checkpointIntervalSeconds": 5, **execution}
         return ray_spec(["wnli"], parallelism=1, training=ENDLESS, execution=settings)
@@ -131,6 +135,7 @@ def test_suspend_takes_the_cluster_away_and_resume_goes_on_from_the_checkpoints(
     suite = experiment("paused").apply(asked())
     suite.until("a checkpoint", lambda _: any(map(POINTER.fullmatch, suite.stored("runs"))), seconds=300)
     (job,) = ray_jobs(suite)
+    strangers_are_refused(suite, job)
     suite.apply(asked(suspend=True))
     suite.until("all pods to end", lambda status: reason(status) == "Suspended" and not suite.pods())
     before = suite.step()
@@ -139,6 +144,25 @@ def test_suspend_takes_the_cluster_away_and_resume_goes_on_from_the_checkpoints(
 
     suite.until("it to go on from there", lambda _: bool(workers(suite)) and suite.step() > before, seconds=300)
     assert [found["metadata"]["uid"] for found in ray_jobs(suite)] == [job["metadata"]["uid"]]
+
+    # Another cluster has a policy of its own, and the old one's goes with it.
+    suite.apply(ray_spec(["wnli"], parallelism=1))
+    old = job["metadata"]["name"]
+    suite.until("another's policy in its place", lambda _: len(now := policies(suite)) == 1 and now != [old])
+    assert policies(suite) == [one["metadata"]["name"] for one in ray_jobs(suite)]
+
+
+def strangers_are_refused(suite: Experiment, job: Any) -> None:
+    """By every door of the head, also of another namespace; who has the cluster's token is let in."""
+    (head,) = (pod for pod in suite.running() if pod.metadata.labels.get("ray.io/node-type") == "head")
+    secret = K8S.core.read_namespaced_secret(job["status"]["rayClusterName"], suite.namespace)
+
+    doors = doors_of(head, base64.b64decode(secret.data["auth_token"]).decode())
+
+    assert doors["submission"] == {"none": 401, "wrong": 403, "right": 200}
+    assert doors["ray_client"] == {"none": "UNAUTHENTICATED", "wrong": "UNAUTHENTICATED", "right": "OK"}
+    assert doors["cluster_state"] == {"none": "InvalidAuthToken", "wrong": "InvalidAuthToken", "right": "OK"}
+    assert policies(suite) == [job["metadata"]["name"]]
 
 
 def doors_of(head: Any, token: str) -> Any:
@@ -168,25 +192,6 @@ def policies(suite: Experiment) -> list[str]:
     """Names of the NetworkPolicies of the experiment."""
     found = NetworkingV1Api(K8S.api).list_namespaced_network_policy(suite.namespace, label_selector=suite.selector)
     return [policy.metadata.name for policy in found.items]
-
-
-def test_a_stranger_of_another_namespace_is_refused_by_every_door_of_the_head(experiment: Experiments) -> None:
-    suite = experiment("closed").apply(ray_spec(["wnli"], parallelism=1, training=ENDLESS))
-    suite.until("a run to be at work", lambda _: bool(workers(suite)) and suite.step() > 0, seconds=300)
-    (job,) = ray_jobs(suite)
-    (head,) = (pod for pod in suite.running() if pod.metadata.labels.get("ray.io/node-type") == "head")
-    secret = K8S.core.read_namespaced_secret(job["status"]["rayClusterName"], suite.namespace)
-
-    doors = doors_of(head, base64.b64decode(secret.data["auth_token"]).decode())
-
-    assert doors["submission"] == {"none": 401, "wrong": 403, "right": 200}
-    assert doors["ray_client"] == {"none": "UNAUTHENTICATED", "wrong": "UNAUTHENTICATED", "right": "OK"}
-    assert doors["cluster_state"] == {"none": "InvalidAuthToken", "wrong": "InvalidAuthToken", "right": "OK"}
-    assert policies(suite) == [job["metadata"]["name"]]
-
-    suite.apply(ray_spec(["wnli"], parallelism=1))
-    assert reason(suite.ends(seconds=480)) == "AllRunsSucceeded", suite.describe()
-    assert policies(suite) == [found["metadata"]["name"] for found in ray_jobs(suite)] != [job["metadata"]["name"]]
 
 
 def test_an_image_that_does_not_exist_is_told_at_once_and_ends_by_the_deadline(experiment: Experiments) -> None:

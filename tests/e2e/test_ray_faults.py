@@ -1,6 +1,6 @@
 """A Ray cluster from which something is taken away, or whose operators are away or upgraded meanwhile: it ends right.
 
-Part of `make e2e-kueue`: `.ci/run` has no minute left for it. What it runs of this kind is in test_ray_cluster.py.
+Part of `make e2e-long`: `.ci/run` has no minute left for it. What it runs of this kind is in test_ray_cluster.py.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ from finetune_dev.addons.catalogue import KUBERAY
 from finetune_dev.kubectl import kubectl
 from support.checkpoints import POINTER
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.alone, pytest.mark.timeout(900)]
 
 LONG = {**SHORT, "maxSteps": 1500, "evalSteps": 500}
 RUNS = 3

@@ -86,9 +86,9 @@ RANDOM, TPE_ASHA = {"algorithm": "Random"}, {"algorithm": "TPE", "scheduler": "A
 @pytest.mark.parametrize(
     ("how", "kill"),
     [
-        pytest.param(RANDOM, kill_pod, id="random"),
+        pytest.param(RANDOM, kill_pod, id="random", marks=pytest.mark.long),
         pytest.param(TPE_ASHA, kill_pod, id="tpe-asha"),
-        pytest.param({**RANDOM, **ON_RAY}, kill_ray_cluster, id="random-on-ray"),
+        pytest.param({**RANDOM, **ON_RAY}, kill_ray_cluster, id="random-on-ray", marks=pytest.mark.long),
         pytest.param({**TPE_ASHA, **ON_RAY}, kill_ray_cluster, id="tpe-asha-on-ray"),
     ],
 )

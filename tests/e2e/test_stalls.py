@@ -1,6 +1,6 @@
 """A run that gives no sign of life, as on a mount that hangs: said, ended after its time, and gone on with.
 
-The shortest time that a spec may ask for is ten minutes, so `.ci/run` leaves this out (see `make e2e-kueue`).
+The shortest time that a spec may ask for is ten minutes, so `.ci/run` leaves this out (see `make e2e-long`).
 """
 
 import signal
@@ -12,7 +12,7 @@ from support.checkpoints import POINTER
 
 SECONDS = 600
 STEPS = 1500
-pytestmark = pytest.mark.timeout(2 * SECONDS)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(2 * SECONDS)]
 
 
 def test_a_frozen_run_is_shown_with_its_age_and_node_and_goes_on_from_its_checkpoint(experiment: Experiments) -> None:

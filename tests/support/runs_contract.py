@@ -19,12 +19,15 @@ from finetune_trainer.driver_report import DriverReporter
 
 KEY = "ns/exp/ray/job.json"
 SHORT = {"maxSteps": 4, "evalSteps": 2, "trainBatchSize": 8, "learningRate": 1e-3, "maxSeqLength": 32}
-# Long enough that no run ends before the last one has begun, on a machine with other work.
-LONG = {**SHORT, "maxSteps": 800, "evalSteps": 800}
 
 
 def rte(**fields):
     return {"name": "rte", "runs": 3, "training": SHORT, **fields}
+
+
+def endless(steps):
+    """Of a run that is still at work when a test interrupts it."""
+    return {**SHORT, "maxSteps": steps, "evalSteps": steps}
 
 
 class Suite:
@@ -80,7 +83,12 @@ def worker_pids():
 
 
 class RunsContract:
-    """Tests; `make_pool(work, workers)` is a context."""
+    """Tests; `make_pool(work, workers)` is a context.
+
+    `steps` are enough that no run ends before the last one has begun, on a machine with other work.
+    """
+
+    steps = 250
 
     @pytest.fixture
     def make_pool(self):
@@ -107,7 +115,7 @@ class RunsContract:
         }
 
     def test_a_worker_that_is_killed_costs_the_run_that_it_was_at(self, make_suite):
-        suite = make_suite([rte(runs=2, training=LONG)])
+        suite = make_suite([rte(runs=2, training=endless(self.steps))])
         with suite.driving() as driven:
             suite.until_at_step(20)
             os.kill(worker_pids()[0], signal.SIGKILL)
@@ -116,7 +124,7 @@ class RunsContract:
         assert sorted(bool(one.resumed_from) for one in suite.results()) == [False, True]
 
     def test_a_pod_that_is_to_end_saves_its_runs_and_another_driver_goes_on(self, make_suite):
-        suite = make_suite([rte(runs=2, training=LONG)])
+        suite = make_suite([rte(runs=2, training=endless(self.steps))])
         with suite.driving() as driven:
             suite.until_at_step(20)
             drain.drain()

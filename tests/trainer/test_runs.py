@@ -25,7 +25,7 @@ from support.checkpoints import pointers
 from support.trainer_runs import Workspace
 
 TRAINING = {"maxSteps": 6, "evalSteps": 4, "maxSeqLength": 32, "learningRate": 1e-3}
-LONG = {"maxSteps": 400, "evalSteps": 100, "maxSeqLength": 32, "learningRate": 1e-3}
+LONG = {"maxSteps": 80, "evalSteps": 20, "maxSeqLength": 32, "learningRate": 1e-3}
 
 
 def task(name, runs=1, **training):
@@ -131,7 +131,8 @@ def test_the_same_run_twice_gives_the_same_numbers(workspace, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_run_goes_on_from_its_checkpoint_to_the_same_numbers(workspace, number):
-    limits = ExecutionLimits(checkpoint_interval_seconds=1)
+    # One at each step: a short run is then at work for long enough.
+    limits = ExecutionLimits(checkpoint_interval_seconds=0)
     undisturbed = workspace.plan([{"name": "rte", "runs": 1, "training": LONG}])
     assert workspace.run(undisturbed, attempt="whole")[0] == ExitCode.SUCCESS
     expected = workspace.result(undisturbed)

@@ -20,7 +20,7 @@ from finetune_trainer.search.trial_worker import TrialWork
 from support.checkpoints import pointers
 from support.pool_contract import PoolContract, answers, pid, report
 from support.pools import Count, Counting
-from support.runs_contract import LONG, RunsContract, rte
+from support.runs_contract import RunsContract, endless, rte
 
 
 @contextmanager
@@ -72,7 +72,9 @@ def test_workers_share_the_gpus(monkeypatch, workers, gpus, expected, held):
 
 
 def test_a_driver_that_is_killed_takes_its_workers_with_it_and_the_next_one_goes_on(workspace):
-    job = workspace.plan([rte(runs=1, training=LONG)], limits=ExecutionLimits(checkpoint_interval_seconds=1))
+    job = workspace.plan(
+        [rte(runs=1, training=endless(RunsContract.steps))], limits=ExecutionLimits(checkpoint_interval_seconds=1)
+    )
     layout = workspace.layout(job)
     first = workspace.start_driver(job)
     wait_for("a checkpoint", lambda: pointers(workspace.store, layout), seconds=120)

@@ -39,6 +39,9 @@ class TestRayPool(PoolContract):
 
 
 class TestRayRuns(RunsContract):
+    # Ray takes seconds to start a worker.
+    steps = 400
+
     @pytest.fixture
     def make_pool(self):
         return own_ray_pool
