@@ -13,7 +13,7 @@ PYTHON := PYTHONPATH=dev:bench $(BIN)/python
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs
 PACKAGES := operator/src trainer_image/src tests dev bench
 
-.PHONY: help setup lint format test e2e e2e-long e2e-hostile chaos demo demo-local demo-down prepare up down status images crds lock bench-trainer bench-cluster bench-operator bench-search bench-curves bench-replay bench-sparse bench-memory bench-adapters bench-seeds docs docs-serve release clean
+.PHONY: help setup lint format test e2e test-long e2e-hostile chaos demo demo-local demo-down prepare up down status images crds lock bench-trainer bench-cluster bench-operator bench-search bench-curves bench-replay bench-sparse bench-memory bench-adapters bench-seeds docs docs-serve release clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,7 +47,7 @@ format: $(READY) ## Format the code
 test: $(READY) ## Unit, contract, API-server and trainer tests (no cluster needed; TEST_WORKERS=2 processes)
 	@echo "==> API server for the tests (built once from source, about 2 minutes; cached in $(CACHE))"
 	@$(PYTHON) -m finetune_dev binaries kube-apiserver helm kstatus promrules registry $(if $(shell command -v kubectl),,kubectl) >/dev/null
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(or $(TEST_WORKERS),2) --dist loadfile -m "not e2e"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(or $(TEST_WORKERS),2) --dist loadfile -m "not e2e and not long"
 
 e2e: $(READY) ## End-to-end tests on the real local cluster with the real images (E2E_WORKERS=2: side by side where they can)
 	@$(PYTHON) -m finetune_dev up
@@ -56,9 +56,10 @@ e2e: $(READY) ## End-to-end tests on the real local cluster with the real images
 	$(if $(E2E_WORKERS),$(BIN)/pytest -m "e2e and not long and not alone" -n $(E2E_WORKERS) --dist loadfile tests/e2e)
 	$(BIN)/pytest -m "e2e and not long$(if $(E2E_WORKERS), and alone)" tests/e2e
 
-e2e-long: $(READY) ## What .ci/run has no time for: Kueue itself, KubeRay's faults, a run that stalls, more searches
+test-long: $(READY) ## What .ci/run has no time for: Kueue itself, KubeRay's faults, runs on Ray, a run that stalls, more searches
 	@$(PYTHON) -m finetune_dev binaries kube-apiserver kueue >/dev/null
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m e2e tests/operator/test_kueue.py
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "long and not e2e"
 	@$(PYTHON) -m finetune_dev up
 	@$(PYTHON) -m finetune_dev images
 	@$(PYTHON) -m finetune_dev kuberay

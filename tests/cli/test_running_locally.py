@@ -107,7 +107,7 @@ class Local:
 
     def until_at_work(self, before: set[str]) -> None:
         """Wait for an attempt that was not there before to train."""
-        wait_for("an attempt to train", lambda: self.attempts() - before != set(), seconds=120)
+        wait_for("an attempt to train", lambda: self.attempts() - before != set(), seconds=300)
 
 
 def test_killed_three_times_it_ends_with_the_same_results_as_undisturbed(inputs, tmp_path):
@@ -122,7 +122,7 @@ def test_killed_three_times_it_ends_with_the_same_results_as_undisturbed(inputs,
         if victim == "worker":
             # The driver begins its run anew, after a pause: it need not be waited for.
             command.kill()
-        command.communicate(timeout=120)
+        command.communicate(timeout=300)
 
     code, text = disturbed.run()
 
@@ -138,7 +138,7 @@ def test_told_to_stop_it_says_how_to_go_on(inputs, tmp_path):
 
     command.send_signal(signal.SIGINT)
 
-    text, _ = command.communicate(timeout=120)
+    text, _ = command.communicate(timeout=300)
     assert command.returncode == 130
     assert "the same command goes on from here" in text
 

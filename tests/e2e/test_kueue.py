@@ -1,4 +1,4 @@
-"""Kueue on the real cluster: queued, admitted, preempted and resumed with real pods (`make e2e-long`).
+"""Kueue on the real cluster: queued, admitted, preempted and resumed with real pods (`make test-long`).
 
 What Kueue decides, and how the operator takes it, has tables in tests/operator/test_kueue.py; here are the pods.
 """

@@ -1,6 +1,6 @@
 """A Ray cluster from which something is taken away, or whose operators are away or upgraded meanwhile: it ends right.
 
-Part of `make e2e-long`: `.ci/run` has no minute left for it. What it runs of this kind is in test_ray_cluster.py.
+Part of `make test-long`: `.ci/run` has no minute left for it. What it runs of this kind is in test_ray_cluster.py.
 """
 
 from collections.abc import Callable, Iterator

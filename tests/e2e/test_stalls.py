@@ -1,6 +1,6 @@
 """A run that gives no sign of life, as on a mount that hangs: said, ended after its time, and gone on with.
 
-The shortest time that a spec may ask for is ten minutes, so `.ci/run` leaves this out (see `make e2e-long`).
+The shortest time that a spec may ask for is ten minutes, so `.ci/run` leaves this out (see `make test-long`).
 """
 
 import signal

@@ -1,6 +1,6 @@
 """Kueue itself decides when our Jobs run; the operator says what it says, and fights it in nothing.
 
-Not part of `make test`: Kueue takes minutes to build. `make e2e-long` runs it, then the same with real pods.
+Not part of `make test`: Kueue takes minutes to build. `make test-long` runs it, then the same with real pods.
 """
 
 import uuid

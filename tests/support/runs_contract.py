@@ -74,7 +74,7 @@ class Suite:
             found = [Progress.model_validate_json(self.store.get(key)) for key in keys if self.store.stat(key)]
             return len(found) == len(keys) and min(one.step for one in found) >= steps
 
-        wait_for("the runs to be at work", there, seconds=120)
+        wait_for("the runs to be at work", there, seconds=300)
 
 
 def worker_pids():
@@ -108,7 +108,7 @@ class RunsContract:
         alone = type(workspace)(tmp_path / "alone", workspace.model, workspace.data)
         alone.root.mkdir()
         job = alone.plan([rte(), {"name": "stsb", "runs": 1, "training": SHORT}], runs_per_pod=9)
-        assert alone.start(job).wait(120) == 0
+        assert alone.start(job).wait(300) == 0
         assert ours == {
             one.run_id: (one.value, one.metrics, one.predictions)
             for one in (alone.result(job, place) for place in range(4))

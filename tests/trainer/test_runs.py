@@ -36,7 +36,7 @@ def lines(path):
     return [evaluation.row() for evaluation in read_lines(path.read_bytes())]
 
 
-def wait_for(condition, process, seconds=120):
+def wait_for(condition, process, seconds=300):
     deadline = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None, "the trainer ended too early"
@@ -145,7 +145,7 @@ def test_an_interrupted_run_goes_on_from_its_checkpoint_to_the_same_numbers(work
     metrics = workspace.store / layout.metrics("first")
     wait_for(lambda: pointers(workspace.store, layout) if number == signal.SIGKILL else metrics.exists(), process)
     process.send_signal(number)
-    process.wait(timeout=60)
+    process.wait(timeout=180)
     assert process.returncode == (ExitCode.INTERRUPTED if number == signal.SIGTERM else -signal.SIGKILL)
     assert not (workspace.store / layout.result).exists()
 

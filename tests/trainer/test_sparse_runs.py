@@ -121,7 +121,7 @@ def interrupted(shared, tmp_path_factory):
         assert process.poll() is None, workspace.log.read_text()
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
-    process.wait(timeout=60)
+    process.wait(timeout=180)
     assert process.returncode == ExitCode.INTERRUPTED
     return workspace, job, whole
 

@@ -65,7 +65,7 @@ def test_a_run_that_a_colleague_has_done_is_taken_with_all_of_its_bytes(workspac
     assert workspace.result(third).taken_from == "first"
 
     by_driver = workspace.plan([task("mnli")], name="fourth")
-    assert workspace.start_driver(by_driver).wait(120) == ExitCode.SUCCESS
+    assert workspace.start_driver(by_driver).wait(300) == ExitCode.SUCCESS
     assert workspace.result(by_driver).taken_from == "first"
 
 

@@ -227,7 +227,7 @@ def test_a_process_ends_though_a_trackers_package_would_wait_for_its_server(work
     job = workspace.plan([task()])
     process = workspace.start(job)
     try:
-        assert process.wait(timeout=120) == ExitCode.SUCCESS
+        assert process.wait(timeout=300) == ExitCode.SUCCESS
     finally:
         process.kill()
     assert len(workspace.result(job).warnings) == 1

@@ -77,15 +77,15 @@ def test_a_driver_that_is_killed_takes_its_workers_with_it_and_the_next_one_goes
     )
     layout = workspace.layout(job)
     first = workspace.start_driver(job)
-    wait_for("a checkpoint", lambda: pointers(workspace.store, layout), seconds=120)
+    wait_for("a checkpoint", lambda: pointers(workspace.store, layout), seconds=300)
     (worker,) = psutil.Process(first.pid).children(recursive=True)[-1:]
 
     first.kill()
     first.wait()
 
-    psutil.wait_procs([worker], timeout=60)
+    psutil.wait_procs([worker], timeout=180)
     assert not worker.is_running()
-    assert workspace.start_driver(job).wait(120) == 0
+    assert workspace.start_driver(job).wait(300) == 0
     result = workspace.result(job)
     assert result.resumed_from
     assert result.attempts == 2

@@ -38,7 +38,10 @@ class TestRayPool(PoolContract):
         drain.request_file().unlink(missing_ok=True)
 
 
+@pytest.mark.long
 class TestRayRuns(RunsContract):
+    """What CI runs of this kind is the trial below, and tests/e2e/test_ray_cluster.py."""
+
     # Ray takes seconds to start a worker.
     steps = 400
 

@@ -79,7 +79,7 @@ def test_a_driver_that_is_told_to_stop_saves_its_trials_state_and_leaves_it_to_o
     layouts = [ExperimentLayout("ns", "find").run("rte", run.run_id) for run in runs]
     wait_for(lambda: all(list((workspace.store / one.attempts).rglob("metrics.jsonl")) for one in layouts), started[0])
     started[0].send_signal(signal.SIGTERM)
-    assert started[0].wait(timeout=120) == ExitCode.INTERRUPTED, workspace.log.read_text()
+    assert started[0].wait(timeout=300) == ExitCode.INTERRUPTED, workspace.log.read_text()
     assert all(pointers(workspace.store, one) for one in layouts)
     assert not workspace.trials()
     assert not workspace.has_end()
