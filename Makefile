@@ -13,7 +13,7 @@ PYTHON := PYTHONPATH=dev:bench $(BIN)/python
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs
 PACKAGES := operator/src trainer_image/src tests dev bench
 
-.PHONY: help setup lint format test e2e test-long e2e-hostile chaos demo demo-local demo-down prepare up down status images crds lock bench-trainer bench-cluster bench-operator bench-search bench-curves bench-replay bench-sparse bench-memory bench-adapters bench-seeds docs docs-serve release clean
+.PHONY: help setup lint format test e2e test-long e2e-hostile chaos demo demo-local demo-down prepare up down status images crds lock bench-trainer bench-cluster bench-operator bench-search bench-curves bench-replay bench-sparse bench-memory bench-adapters bench-seeds bench-store docs docs-serve release clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -154,6 +154,9 @@ bench-sparse: $(READY) ## What keeping a sparse model's zeros costs, and that th
 
 bench-memory: $(READY) ## Peak memory of data handling up to QQP's 390,965 test rows
 	$(PYTHON) -m bench_memory $(BENCH_ARGS)
+
+bench-store: $(READY) ## What a cache of models saves a pod, and what asking for folders saves a table
+	PYTHONPATH=dev:bench:tests $(BIN)/python -m bench_store $(BENCH_ARGS)
 
 bench-seeds: $(READY) ## Whether the rules that add seeds keep what they promise
 	$(PYTHON) -m bench_seeds $(BENCH_ARGS)
