@@ -72,7 +72,7 @@ def test_every_label_and_annotation_of_a_child_may_hold_anything(place: Place, m
                 place.api.objects.clear()
                 place.api.objects.update(copy.deepcopy(before))
                 place.api.objects[path]["metadata"][part][key] = text
-                place.reconcilers["FinetuneExperiment"]._forget("team", "one")
+                place.reconcilers["FinetuneExperiment"]._memories.forget("team", "one")
                 place.look("FinetuneExperiment", 2)
                 assert place.held(EXPERIMENT)["status"]["conditions"]
     assert place.api.foreign() == []
@@ -129,7 +129,7 @@ def test_a_plan_with_the_right_name_that_is_not_ours_is_neither_believed_nor_del
     path = f"{collection(CONFIG_MAP)}/{job['metadata']['annotations'][names.PLAN_ANNOTATION]}"
     del place.api.objects[path]["metadata"]["ownerReferences"]
     job["spec"]["suspend"] = True
-    place.reconcilers["FinetuneExperiment"]._forget("team", "one")
+    place.reconcilers["FinetuneExperiment"]._memories.forget("team", "one")
     place.look("FinetuneExperiment", 2)
     assert path in place.api.objects
     # Nobody can tell which runs the Job does, so it makes room.
@@ -142,7 +142,7 @@ def test_a_plan_that_was_changed_is_not_believed(place: Place) -> None:
     path = f"{collection(CONFIG_MAP)}/{job['metadata']['annotations'][names.PLAN_ANNOTATION]}"
     content = json.loads(place.api.objects[path]["data"]["plan.json"])
     place.api.objects[path]["data"]["plan.json"] = json.dumps({**content, "retries": 99})
-    place.reconcilers["FinetuneExperiment"]._forget("team", "one")
+    place.reconcilers["FinetuneExperiment"]._memories.forget("team", "one")
     place.look("FinetuneExperiment", 2)
     assert any("/jobs/" in changes for changes in changed(place))
     assert path in place.api.objects
@@ -155,7 +155,7 @@ def test_a_name_that_somebody_else_has_taken_is_told(place: Place, kind: Any) ->
     taken = place.api.objects[path]
     for made in children(place):
         del place.api.objects[made]
-    place.reconcilers["FinetuneExperiment"]._forget("team", "one")
+    place.reconcilers["FinetuneExperiment"]._memories.forget("team", "one")
     place.api.objects[path] = {**taken, "metadata": {"name": taken["metadata"]["name"], "uid": "theirs"}}
     place.look("FinetuneExperiment")
     conditions = {one["type"]: one for one in place.held(EXPERIMENT)["status"]["conditions"]}

@@ -62,6 +62,7 @@ TEXTS: dict[str, Callable[[int], str]] = {
     "tasks[].metricFunctions[].function": lambda size: "our_metrics:".ljust(size, "x"),
     "quarantine[].runId": lambda size: "0" * size,
     "notifications[].url": lambda size: "https://c/".ljust(size, "x"),
+    "execution.cache.hostPath.path": lambda size: "/".ljust(size, "x"),
     "publish[].to": lambda size: "oci://c/".ljust(size, "x"),
     "budget.time": lambda size: ("10000d" * 5)[:size],
 }
