@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from itertools import islice
 
 from finetune_core.layout import ExperimentLayout
-from finetune_core.names import is_name
 from finetune_core.planning.plan import Plan, TaskPlan
 from finetune_core.results.run import RunResult
 from finetune_store import Store
 from finetune_store.documents import find_or_warn
+from finetune_store.folders import owners_in
 
 _RUNS_A_TASK = 5
 """Enough for a mean; each costs a request."""
@@ -19,7 +19,7 @@ def past_runs(store: Store, namespace: str, model_uri: str) -> Iterator[tuple[Ta
 
     Where the store has runs of the same model, those of others are left out.
     """
-    names = filter(is_name, store.folders(namespace))
+    names = owners_in(store, namespace)
     plans = [plan for name in names if (plan := _plan(store, ExperimentLayout(namespace, name))) is not None]
     same = [plan for plan in plans if plan.model.uri.partition("@")[0] == model_uri.partition("@")[0]]
     for plan in same or plans:

@@ -6,6 +6,9 @@ ClientError
 └── UnreachableError   the other side does not answer
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from finetune_client.exits import Exit
 from finetune_core.problems import FinetuneError
 
@@ -43,3 +46,15 @@ class UnreachableError(ClientError):
     """Cluster or store cannot be reached."""
 
     code = Exit.UNREACHABLE
+
+
+@contextmanager
+def needing(what: str, extra: str) -> Iterator[None]:
+    """ClientError, with the extra to install, where an import of the block is not here; `what` is as "plots need"."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ClientError(
+            f"{what} {error.name}, which is not installed here",
+            f"Install it, in a clone of the project: pip install '.[cli,{extra}]'.",
+        ) from error

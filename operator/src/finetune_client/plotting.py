@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, starmap
 from typing import TYPE_CHECKING
 
-from finetune_client.errors import ClientError
+from finetune_client.errors import needing
 from finetune_client.reports import report_of
 from finetune_client.stores import Results
 from finetune_core.results.schema import ResultsDocument
@@ -24,14 +24,9 @@ def pictures_of(places: Sequence[Results], look: str) -> Iterator[tuple[str, "Pi
 
     ClientError where matplotlib or optuna is not installed, NotFoundError, StoreError.
     """
-    try:
+    with needing("plots need", "plots"):
         from finetune_report.canvas import Look, looking  # noqa: PLC0415
         from finetune_report.search.plots import plot_task  # noqa: F401, PLC0415
-    except ModuleNotFoundError as error:
-        raise ClientError(
-            f"plots need {error.name}, which is not installed here",
-            "Install it, in a clone of the project: pip install '.[cli,plots]'.",
-        ) from error
     with looking(Look(look)):
         searches = [place for place in places if _is_search(place)]
         experiments = [(place, report_of(place).document) for place in places if place not in searches]

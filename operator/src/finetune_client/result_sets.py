@@ -8,10 +8,10 @@ from finetune_client.finding import cluster
 from finetune_client.reports import Report, report_of
 from finetune_client.stores import Results, default_namespace, is_place, open_uri, results_at, results_of
 from finetune_core.layout import ExperimentLayout
-from finetune_core.names import is_name
 from finetune_core.problems import FinetuneError
 from finetune_core.results.schema import ResultsDocument
 from finetune_kube.kinds import EXPERIMENT, SEARCH
+from finetune_store.folders import owners_in
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def _readable(where: Where) -> Iterator[Report]:
 
 def _in_store(uri: str, namespace: str) -> list[str]:
     store = open_uri(uri)
-    layouts = {name: ExperimentLayout(namespace, name) for name in store.folders(namespace) if is_name(name)}
+    layouts = {name: ExperimentLayout(namespace, name) for name in owners_in(store, namespace)}
     # Searches lie there, too.
     return [
         name

@@ -120,7 +120,7 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
             logger.info("looked at again: %s", error, extra={"experiment": f"{namespace}/{name}"})
             return _AFTER_ACTION_SECONDS
         finally:
-            self._memories.keep(subject.key, subject.memory)
+            self._memories.keep(subject.owner.key, subject.memory)
 
     def _tell_of_the_end(self, subject: Subject[StatusT, MemoryT], raw_spec: Json) -> float | None:
         """To receivers, and in the status where an earlier version wrote it; nothing else of it is looked at again."""
@@ -185,7 +185,7 @@ class BaseReconciler(ABC, Generic[StatusT, MemoryT]):
         metadata = resource["metadata"]
         owner = self._owner(metadata)
         raw = resource.get("status") or {}
-        memory = self._memories.take((owner.namespace, owner.name, owner.uid))
+        memory = self._memories.take(owner.key)
         return Subject(owner, metadata["generation"], metadata["resourceVersion"], raw, self._parse_status(raw), memory)
 
     def _look(self, subject: Subject[StatusT, MemoryT], raw_spec: Json) -> tuple[StatusT, float | None]:

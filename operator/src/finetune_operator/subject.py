@@ -21,8 +21,3 @@ class Subject(Generic[StatusT, MemoryT]):
     raw_status: Json
     status: StatusT
     memory: MemoryT
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        """What the object is remembered by."""
-        return self.owner.namespace, self.owner.name, self.owner.uid

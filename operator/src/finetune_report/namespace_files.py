@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
-from finetune_core.names import is_name
 from finetune_core.stored import Stored
 from finetune_report.errors import OvertakenError
 from finetune_report.publish import put
 from finetune_store import NotFoundError, Store, UnreadableError
 from finetune_store.documents import FILE_LIMIT, find_or_warn
+from finetune_store.folders import owners_in
 
 _ROUNDS = 10
 
@@ -52,7 +52,7 @@ def _stored(store: Store, key: str) -> bytes | None:
 
 def read_all(store: Store, namespace: str, below: str, model: type[_Model]) -> Iterator[_Model]:
     """Every `<namespace>/<experiment or search>/<below>`, by key; what cannot be read is logged and left out."""
-    for name in filter(is_name, store.folders(namespace)):
+    for name in owners_in(store, namespace):
         # Another's file must not stand in the way of this one's.
         document = find_or_warn(store, f"{namespace}/{name}/{below}", model, f"{namespace}/{name}")
         if document is not None:

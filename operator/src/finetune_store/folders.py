@@ -1,5 +1,7 @@
-"""What lies in a folder of models or data, as far as pinning and the checks before a run want to know it."""
+"""What lies in a folder of models or data, as far as pinning and the checks before a run want to know it; whose folders
+lie in a namespace."""
 
+from finetune_core.names import is_name
 from finetune_core.planning.identity import FileEntry, content_digest
 from finetune_core.planning.inputs import CONFIG_FILE, Folder, said_type
 from finetune_store._model import Store
@@ -26,3 +28,8 @@ def weights_digest(store: Store, folder: str) -> str:
     """Digest of the files of a model's folder ("": of the whole store), as the store lists them; StoreError."""
     files = store.list(folder, limit=MOST_WRITTEN)
     return content_digest(FileEntry(info.key.removeprefix(f"{folder}/"), info.md5 or "", info.size) for info in files)
+
+
+def owners_in(store: Store, namespace: str) -> list[str]:
+    """The names of the experiments and searches that have a folder in a namespace, sorted; StoreError."""
+    return [name for name in store.folders(namespace) if is_name(name)]

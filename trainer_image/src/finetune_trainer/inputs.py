@@ -51,7 +51,7 @@ class Inputs:
         self._pvc_root = pvc_root
         self._folders: dict[str, Path] = {}
         self._pinned: set[str] = set()
-        self._compared: set[Path] = set()
+        self._hub_files: dict[tuple[str, str], Path] = {}
 
     def model(self, uri: str, digest: str = "") -> Path:
         """A model folder; UserError where its content is not that of a digest, if there is one."""
@@ -95,11 +95,12 @@ class Inputs:
         return local
 
     def _hub_file(self, data: ResolvedData, path: str) -> Path:
-        file = self._cache.fetch(lambda cache: hub_file(data.uri, path, cache))
-        if file not in self._compared:
+        place = data.uri, path
+        if place not in self._hub_files:
+            file = self._cache.fetch(lambda cache: hub_file(data.uri, path, cache))
             require_hash(file, f"{path} of {data.uri}", data.hashes.get(path))
-            self._compared.add(file)
-        return file
+            self._hub_files[place] = file
+        return self._hub_files[place]
 
     def local_folder(self, uri: str) -> Path:
         """The folder of a pvc:// or file:// URI; UserError if it is not there."""

@@ -7,7 +7,7 @@ import typer
 
 from finetune_cli.commands.common import AllNamespaces, Context, Namespace, source_of
 from finetune_cli.output import note
-from finetune_client.errors import ClientError
+from finetune_client.errors import needing
 from finetune_client.exits import Exit
 
 
@@ -31,7 +31,8 @@ def mcp(
 
     The assistant's program starts it, and it ends with that. It reads what you may read in the cluster, or a store.
     """
-    _require()
+    with needing("the server for assistants needs", "mcp"):
+        import mcp  # noqa: F401, PLC0415
     from finetune_cli.assistant.reading import Reading  # noqa: PLC0415  takes a second to import, as the SDK does
     from finetune_cli.assistant.server import server  # noqa: PLC0415
 
@@ -40,13 +41,3 @@ def mcp(
         note("This speaks the Model Context Protocol on stdin and stdout: an assistant's program starts it.")
     made.run("stdio")
     return Exit.OK
-
-
-def _require() -> None:
-    try:
-        import mcp  # noqa: F401, PLC0415
-    except ModuleNotFoundError as error:
-        raise ClientError(
-            f"the server for assistants needs {error.name}, which is not installed here",
-            "Install it, in a clone of the project: pip install '.[cli,mcp]'.",
-        ) from error

@@ -10,7 +10,7 @@ import typer
 
 from finetune_cli.commands.common import AllNamespaces, Context, Namespace, source_of
 from finetune_cli.output import note
-from finetune_client.errors import ClientError, UsageError
+from finetune_client.errors import ClientError, UsageError, needing
 from finetune_client.exits import Exit
 
 if TYPE_CHECKING:
@@ -61,7 +61,10 @@ def ui(
         raise UsageError(
             "signing in is for a cluster; --store shows a store to whoever can reach the page", "Leave one of them out."
         )
-    _require()
+    with needing("the page needs", "ui"):
+        import aiohttp  # noqa: F401, PLC0415
+        import jinja2  # noqa: F401, PLC0415
+        import plotly  # noqa: F401, PLC0415
     from finetune_ui.serving import serve  # noqa: PLC0415  takes a second to import, which only this should cost
 
     def ready(url: str) -> None:
@@ -94,15 +97,3 @@ def _by_token(namespace: str | None) -> "Viewers":
         return ByToken(namespace)
     server, ca = in_cluster_api()
     return ByToken(namespace, server, ca)
-
-
-def _require() -> None:
-    try:
-        import aiohttp  # noqa: F401, PLC0415
-        import jinja2  # noqa: F401, PLC0415
-        import plotly  # noqa: F401, PLC0415
-    except ModuleNotFoundError as error:
-        raise ClientError(
-            f"the page needs {error.name}, which is not installed here",
-            "Install it, in a clone of the project: pip install '.[cli,ui]'.",
-        ) from error

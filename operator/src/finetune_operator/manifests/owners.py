@@ -22,6 +22,11 @@ class Owner:
     release: str = ""
 
     @property
+    def key(self) -> tuple[str, str, str]:
+        """What it is remembered by: another object of its name has another uid."""
+        return self.namespace, self.name, self.uid
+
+    @property
     def annotations(self) -> dict[str, str]:
         """What children say of who made them."""
         return {names.RELEASE_ANNOTATION: self.release} if self.release else {}
